@@ -1,0 +1,1 @@
+"""Operate the JimBot stack with Docker Compose: what `invoke` and `nox` call."""

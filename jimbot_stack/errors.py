@@ -1,0 +1,84 @@
+"""
+Every way in which a task can end badly, and its exit code.
+
+    StackError (1)
+    ├── UsageError (2)            a bad combination of flags, an unknown service
+    ├── ConfigurationError (3)    .env, secrets, compose files
+    ├── EngineError (4)           Docker refused
+    │   └── EngineUnavailable (5) no client, no daemon, no permission
+    ├── UnhealthyError (6)        a service is not healthy
+    ├── DataError (7)             a volume, an archive or a backup set
+    ├── RolledBack (8)            an update failed and was undone
+    ├── Locked (9)                another task is at work
+    ├── WarningsFound (10)        only with --strict
+    ├── FindingsFound (11)        doctor or lint found failures
+    └── Interrupted (130)         Ctrl-C
+
+Codes 1 and 2 are shared with invoke, which uses them for words that it cannot parse.
+"""
+
+
+class StackError(Exception):
+    """What happened (one line), what to do next (one line), and any detail below."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.detail = detail
+
+    def __str__(self) -> str:
+        parts = [f"error: {self.message}"]
+        if self.detail:
+            parts.append(self.detail)
+        if self.hint:
+            parts.append(f"hint: {self.hint}")
+        return "\n".join(parts)
+
+
+class UsageError(StackError):
+    exit_code = 2
+
+
+class ConfigurationError(StackError):
+    exit_code = 3
+
+
+class EngineError(StackError):
+    """Docker refused; *detail* holds its own words."""
+
+    exit_code = 4
+
+
+class EngineUnavailable(EngineError):  # noqa: N818 - names a state, as the tree says
+    exit_code = 5
+
+
+class UnhealthyError(StackError):
+    exit_code = 6
+
+
+class DataError(StackError):
+    exit_code = 7
+
+
+class RolledBack(StackError):  # noqa: N818 - names an outcome
+    exit_code = 8
+
+
+class Locked(StackError):  # noqa: N818 - names a state
+    exit_code = 9
+
+
+class WarningsFound(StackError):  # noqa: N818 - names an outcome
+    exit_code = 10
+
+
+class FindingsFound(StackError):  # noqa: N818 - names an outcome
+    exit_code = 11
+
+
+class Interrupted(StackError):  # noqa: N818 - names an outcome
+    exit_code = 130

@@ -1,0 +1,13 @@
+"""Where things lie in a checkout; every path is absolute."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+BASE_FILE = "docker-compose.yml"
+STAGE_FILES = {"dev": "docker-compose.dev.yml", "prod": "docker-compose.prod.yml"}
+OVERLAYS = "docker/overlays"
+ENV_FILE = ".env"
+ENV_EXAMPLE = ".env.example"
+SECRETS = "secrets"
+STATE = ".state"

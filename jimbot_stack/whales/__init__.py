@@ -1,0 +1,42 @@
+"""The adapter: the only place that imports python-on-whales and runs docker."""
+
+from collections.abc import Mapping
+from json import loads
+
+from jimbot_stack.engine import EngineInfo
+from jimbot_stack.errors import EngineUnavailable
+
+from . import parse, process
+from .compose import ComposeVerbs
+from .containers import ContainerVerbs
+from .resources import ResourceVerbs
+
+__all__ = ["WhalesEngine"]
+
+
+class WhalesEngine(ComposeVerbs, ContainerVerbs, ResourceVerbs):
+    """An `Engine` that speaks to a real daemon through the docker client."""
+
+    def info(self) -> EngineInfo:
+        output = self.docker("info", "--format", "{{json .}}", timeout=20)
+        if output.code == process.TIMED_OUT:
+            raise EngineUnavailable(
+                "the Docker Engine does not answer within 20 s",
+                hint="look at the daemon's log, then start it: ./scripts/engine.sh",
+            )
+        process.check(output, self.docker_command("info"))
+        return parse.info(loads(output.stdout))
+
+    def versions(self) -> Mapping[str, str]:
+        client = self.docker("version", "--format", "{{json .}}")
+        data = loads(client.stdout) if client.stdout.startswith("{") else {}
+        compose = self.docker("compose", "version", "--short")
+        buildx = self.docker("buildx", "version")
+        return {
+            "engine": (data.get("Server") or {}).get("Version", ""),
+            "client": (data.get("Client") or {}).get("Version", ""),
+            "compose": compose.stdout.strip() if compose.code == 0 else "",
+            "buildx": (buildx.stdout.split() or [""])[1 if buildx.code == 0 else 0]
+            if buildx.code == 0
+            else "",
+        }

@@ -1,0 +1,103 @@
+"""The python-on-whales client of one stack, and the commands it has no method for."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from json import loads
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jimbot_stack.engine import Output
+
+from . import process
+
+if TYPE_CHECKING:
+    from python_on_whales import DockerClient
+
+T = TypeVar("T")
+
+
+class Client:
+    """
+    Holds the compose files, the project and the environment that every command gets.
+
+    Assignments go in front of the command through `env`, so that what `--echo` prints
+    can be typed again as it stands.
+    """
+
+    def __init__(  # noqa: PLR0913 - the whole of a stack's address
+        self,
+        *,
+        files: Sequence[Path] = (),
+        project: str | None = None,
+        directory: Path | None = None,
+        env_files: Sequence[Path] = (),
+        environment: Mapping[str, str] | None = None,
+        host: str | None = None,
+        echo: process.Echo = lambda _argv: None,
+    ) -> None:
+        self.files = tuple(files)
+        self.project = project
+        self.directory = directory
+        self.env_files = tuple(env_files)
+        self.environment = dict(environment or {})
+        self.host = host
+        self.echo = echo
+
+    @cached_property
+    def whales(self) -> "DockerClient":
+        from python_on_whales import DockerClient
+
+        if shutil.which("docker") is None:
+            raise process.no_client()
+        assignments = [f"{name}={value}" for name, value in self.environment.items()]
+        return DockerClient(
+            client_call=["env", *assignments, "docker"] if assignments else ["docker"],
+            compose_files=list(self.files),
+            compose_project_name=self.project,
+            compose_project_directory=self.directory,
+            compose_env_files=list(self.env_files),
+            host=self.host,
+        )
+
+    def call(self, action: Callable[["DockerClient"], T]) -> T:
+        """Do *action* on the client; Docker's refusal comes back as an EngineError."""
+        from python_on_whales import DockerException
+
+        try:
+            return action(self.whales)
+        except DockerException as refused:
+            raise process.failure(
+                refused.return_code,
+                refused.stderr or refused.stdout or "",
+                [str(word) for word in refused.docker_command],
+            ) from refused
+
+    def docker_command(self, *arguments: str) -> list[str]:
+        return [*map(str, self.whales.client_config.docker_cmd), *arguments]
+
+    def compose_command(self, *arguments: str) -> list[str]:
+        return [*map(str, self.whales.client_config.docker_compose_cmd), *arguments]
+
+    def docker(self, *arguments: str, timeout: float | None = None) -> Output:
+        return process.run(
+            self.docker_command(*arguments), echo=self.echo, timeout=timeout
+        )
+
+    def checked(self, *arguments: str, stdin: bytes | None = None) -> Output:
+        argv = self.docker_command(*arguments)
+        return process.check(process.run(argv, echo=self.echo, stdin=stdin), argv)
+
+    def compose(self, *arguments: str) -> Output:
+        argv = self.compose_command(*arguments)
+        return process.check(process.run(argv, echo=self.echo), argv)
+
+    def inspect(self, noun: str, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Inspect what is still there of *names*; what is gone is left out."""
+        if not names:
+            return []
+        output = self.docker(noun, "inspect", *names)
+        if output.code != 0 and "no such" not in output.stderr.lower():
+            process.check(output, self.docker_command(noun, "inspect"))
+        found: list[dict[str, Any]] = loads(output.stdout or "[]")
+        return found

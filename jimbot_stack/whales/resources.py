@@ -1,0 +1,117 @@
+"""The adapter's volume, network and image verbs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jimbot_stack.engine import PROJECT_LABEL, Image, Network, Volume
+from jimbot_stack.errors import EngineError
+
+from . import parse, process
+from .client import Client
+
+
+def _flags(flag: str, values: Mapping[str, str]) -> list[str]:
+    return [word for k, v in values.items() for word in (flag, f"{k}={v}")]
+
+
+class ResourceVerbs(Client):
+    def volume(self, name: str) -> Volume | None:
+        found = self.inspect("volume", [name])
+        return parse.volume(found[0]) if found else None
+
+    def volumes(self, *, project: str | None = None) -> tuple[Volume, ...]:
+        found = self.inspect("volume", self._names("volume", project))
+        return tuple(parse.volume(data) for data in found)
+
+    def create_volume(
+        self,
+        name: str,
+        *,
+        labels: Mapping[str, str],
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        flags = [*_flags("--label", labels), *_flags("--opt", options or {})]
+        self.checked("volume", "create", *flags, name)
+
+    def remove_volume(self, name: str) -> None:
+        self.call(lambda docker: docker.volume.remove(name))
+
+    def networks(self, *, project: str | None = None) -> tuple[Network, ...]:
+        found = self.inspect("network", self._names("network", project))
+        return tuple(parse.network(data) for data in found)
+
+    def create_network(
+        self, name: str, *, internal: bool, labels: Mapping[str, str], subnet: str = ""
+    ) -> None:
+        flags = [*_flags("--label", labels), *(["--internal"] if internal else [])]
+        flags += ["--subnet", subnet] if subnet else []
+        self.checked("network", "create", *flags, name)
+
+    def remove_network(self, name: str) -> None:
+        self.call(lambda docker: docker.network.remove(name))
+
+    def connect(
+        self, network: str, container: str, *, aliases: Sequence[str] = ()
+    ) -> None:
+        flags = [word for alias in aliases for word in ("--alias", alias)]
+        self.checked("network", "connect", *flags, network, container)
+
+    def disconnect(self, network: str, container: str) -> None:
+        self.checked("network", "disconnect", network, container)
+
+    def image(self, reference: str) -> Image | None:
+        found = self.inspect("image", [reference])
+        return parse.image(found[0]) if found else None
+
+    def tag(self, image: str, tag: str) -> None:
+        self.call(lambda docker: docker.image.tag(image, tag))
+
+    def remove_image(self, reference: str) -> None:
+        self.call(lambda docker: docker.image.remove(reference))
+
+    def registry_answers(self, reference: str, *, timeout: float) -> bool:
+        output = self.docker(
+            "buildx", "imagetools", "inspect", "--raw", reference, timeout=timeout
+        )
+        return output.code == 0
+
+    def build_image(  # noqa: PLR0913 - docker build's own flags
+        self,
+        context: Path,
+        *,
+        tag: str,
+        file: str = "",
+        arguments: Mapping[str, str] | None = None,
+        contexts: Mapping[str, str] | None = None,
+        target: str = "",
+    ) -> None:
+        flags = [
+            *_flags("--build-arg", arguments or {}),
+            *_flags("--build-context", contexts or {}),
+            *(["--file", file] if file else []),
+            *(["--target", target] if target else []),
+        ]
+        argv = self.docker_command(
+            "buildx",
+            "build",
+            "--load",
+            "--progress",
+            "plain",
+            "--tag",
+            tag,
+            *flags,
+            str(context),
+        )
+        output = process.run(argv, echo=self.echo)
+        if output.code != 0:
+            raise EngineError(
+                f"the image {tag} did not build",
+                hint=f"docker build {context} shows the whole log",
+                detail="\n".join(output.stderr.strip().splitlines()[-15:]),
+            )
+
+    def _names(self, noun: str, project: str | None) -> list[str]:
+        flags = (
+            [] if project is None else ["--filter", f"label={PROJECT_LABEL}={project}"]
+        )
+        return self.checked(noun, "ls", "--quiet", *flags).stdout.split()
