@@ -9,10 +9,17 @@ distribution() {
         echo unknown
 }
 
+# debian_codename: bookworm, trixie, ... of this machine; empty elsewhere.
+debian_codename() {
+    # shellcheck disable=SC1091  # the machine's file, not ours
+    (. /etc/os-release && [ "$ID" = debian ] && echo "${VERSION_CODENAME:-}") 2>/dev/null
+}
+
 # debian_sources: the machine's own list of Debian mirrors.
 debian_sources() {
+    codename=$(debian_codename) || return 1
     for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list; do
-        if [ -r "$file" ] && grep -Eq '(^|[[:space:]])bookworm([[:space:]]|$)' "$file"
+        if [ -r "$file" ] && grep -Eq "(^|[[:space:]])$codename([[:space:]]|\$)" "$file"
         then
             echo "$file"
             return 0

@@ -93,6 +93,7 @@ start_daemon() {
         quietly as_root systemctl start docker
         return
     fi
+    # shellcheck disable=SC2016  # expanded by the inner shell
     [ ! -e /var/run/docker.pid ] ||
         as_root sh -c 'kill -0 "$(cat /var/run/docker.pid)"' 2>/dev/null ||
         as_root rm -f /var/run/docker.pid
