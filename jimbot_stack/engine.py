@@ -6,12 +6,14 @@ The port to a Docker Engine: what operations may ask of it, and the values it re
 ids; sizes are bytes, times are aware datetimes, durations are seconds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
+
+Echo = Callable[[Sequence[str]], None]
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
@@ -170,9 +172,10 @@ class EventStream(Protocol):
 @dataclass(frozen=True, slots=True)
 class RunSpec:
     """
-    A one-off container. `mounts` are values of `docker run --mount`; nothing is
-    granted that is not named: by default no network, no capability, a read-only root
-    and no log driver.
+    A one-off container; `mounts` are values of `docker run --mount`.
+
+    Nothing is granted that is not named: by default no network, no capability, a
+    read-only root and no log driver.
     """
 
     image: str

@@ -7,7 +7,7 @@ from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jimbot_stack.engine import Output
+from jimbot_stack.engine import Echo, Output
 
 from . import process
 
@@ -25,7 +25,7 @@ class Client:
     can be typed again as it stands.
     """
 
-    def __init__(  # noqa: PLR0913 - the whole of a stack's address
+    def __init__(
         self,
         *,
         files: Sequence[Path] = (),
@@ -34,7 +34,7 @@ class Client:
         env_files: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None,
         host: str | None = None,
-        echo: process.Echo = lambda _argv: None,
+        echo: Echo = lambda _argv: None,
     ) -> None:
         self.files = tuple(files)
         self.project = project

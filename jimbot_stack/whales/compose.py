@@ -16,10 +16,9 @@ class ComposeVerbs(Client):
 
     def config_hashes(self) -> dict[str, str]:
         lines = self.compose("config", "--hash", "*").stdout.splitlines()
-        pairs = (line.split() for line in lines if line.strip())
-        return {service: digest for service, digest in pairs}
+        return dict(line.split(maxsplit=1) for line in lines if line.strip())
 
-    def up(  # noqa: PLR0913 - Compose's own flags
+    def up(
         self,
         services: Iterable[str] = (),
         *,

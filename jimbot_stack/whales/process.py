@@ -4,16 +4,14 @@ import re
 import selectors
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from json import loads
 from typing import IO
 
-from jimbot_stack.engine import Event, Output
+from jimbot_stack.engine import Echo, Event, Output
 from jimbot_stack.errors import ConfigurationError, EngineError, EngineUnavailable
-
-Echo = Callable[[Sequence[str]], None]
 
 TIMED_OUT = 124
 COMPOSE_INVALID = 15
@@ -23,7 +21,7 @@ _NO_DAEMON = re.compile(
     r"connection refused|dial unix .*no such file|no such host",
     re.IGNORECASE,
 )
-_NO_PERMISSION = re.compile(r"permission denied while trying to connect", re.IGNORECASE)
+_NO_PERMISSION = re.compile(r"permission denied while trying to conn", re.IGNORECASE)
 _NO_PLUGIN = re.compile(
     r"'(compose|buildx)' is not a docker command|unknown (shorthand flag|command: docker) "
 )

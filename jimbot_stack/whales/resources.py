@@ -75,7 +75,7 @@ class ResourceVerbs(Client):
         )
         return output.code == 0
 
-    def build_image(  # noqa: PLR0913 - docker build's own flags
+    def build_image(
         self,
         context: Path,
         *,

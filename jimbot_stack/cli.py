@@ -1,0 +1,124 @@
+"""What makes a function a task: flags, help, errors as exit codes, JSON on stdout."""
+
+import inspect
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.parser.argument import Argument
+from invoke.tasks import Task
+from invoke.tasks import task as invoke_task
+
+from jimbot_stack.errors import Interrupted, StackError, UsageError
+
+HELP = {
+    "service": "Only this service; repeatable.",
+    "dev": "With docker-compose.dev.yml.",
+    "prod": "With docker-compose.prod.yml.",
+    "offline": "Stand-ins and local bases; needs no image registry.",
+    "gpu": "auto (what the engine offers), on or off. Default: auto.",
+    "overlay": "Also docker/overlays/NAME.yml; repeatable.",
+    "build": "Build images first, also those that are there.",
+    "timeout": "Seconds to wait for health. Default: as long as the checks may take.",
+    "json": "One JSON object on stdout and nothing else.",
+    "yes": "Do not ask.",
+}
+
+
+def whole_number(text: str) -> int:
+    """Return *text* as a number of 0 or more; Exit 2 when it is none."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    wrong = UsageError(
+        f"{text!r} is not a whole number", hint="give digits only, such as 60"
+    )
+    raise Exit(str(wrong), code=wrong.exit_code)
+
+
+whole_number.__name__ = "int"
+
+
+class StackTask(Task[Any]):
+    """A task that reports a StackError as two lines and an exit code."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with _termination_interrupts():
+                return super().__call__(*args, **kwargs)
+        except StackError as error:
+            raise Exit(str(error), code=error.exit_code) from error
+        except KeyboardInterrupt as stop:
+            ended = Interrupted("interrupted", hint="the same command carries on")
+            raise Exit(str(ended), code=ended.exit_code) from stop
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None,  # noqa: FBT001 - invoke's signature
+    ) -> list[Argument]:
+        """Make a repeatable flag want its value, and a number be one."""
+        arguments = super().get_arguments(ignore_unknown_help)
+        for argument in arguments:
+            if argument.kind is list:
+                argument.raw_value = None
+            elif argument.kind is int:
+                argument.kind = whole_number
+        return arguments
+
+
+def task(function: Callable[..., Any] | None = None, /, **help_texts: str) -> Any:
+    """
+    Make *function* a task; *help_texts* add to or replace `HELP`.
+
+    A parameter named service or overlay is repeatable on the command line.
+    """
+
+    def make(body: Callable[..., Any]) -> StackTask:
+        parameters = list(inspect.signature(body).parameters)[1:]
+        known = {name: HELP[name] for name in parameters if name in HELP}
+        made: StackTask = invoke_task(
+            klass=StackTask,
+            auto_shortflags=False,
+            iterable=[name for name in parameters if name in {"service", "overlay"}],
+            help=known | help_texts,
+        )(body)
+        return made
+
+    return make(function) if function is not None else make
+
+
+def emit(value: Any) -> None:
+    """Print *value* as the one JSON object of a task."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def stack(context: Context, **selection: Any) -> Any:
+    """Open the stack that the flags name; `--dry` and `--echo` come from invoke."""
+    from jimbot_stack.stack import open_stack
+
+    return open_stack(
+        dry=bool(context.config.run.dry),
+        echo=bool(context.config.run.echo),
+        **selection,
+    )
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Let SIGTERM unwind like Ctrl-C, so that what was begun is undone."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # only the main thread may set handlers
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,60 @@
+"""`.env` and its example: the only place that reads them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from jimbot_stack.errors import ConfigurationError
+from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE
+
+DEFAULT_PROJECT = "jimbot"
+PLACEHOLDER = "change-me"
+
+
+def read(path: Path) -> dict[str, str]:
+    """Return the variables of an env file, empty when there is none."""
+    from dotenv import dotenv_values
+
+    if not path.exists():
+        return {}
+    try:
+        found = dotenv_values(path, interpolate=False)
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise ConfigurationError(
+            f"{path.name} cannot be read: {unreadable}",
+            hint=f"make it yours: ls -l {path}",
+        ) from unreadable
+    return {name: value or "" for name, value in found.items()}
+
+
+def settings(root: Path) -> dict[str, str]:
+    """Return what Compose interpolates: `.env`, overridden by the shell."""
+    return read(root / ENV_FILE) | dict(os.environ)
+
+
+def project_name(values: Mapping[str, str]) -> str:
+    return values.get("COMPOSE_PROJECT_NAME") or DEFAULT_PROJECT
+
+
+def missing(root: Path) -> tuple[str, ...]:
+    """Return the variables of the example that neither `.env` nor the shell has."""
+    there = settings(root)
+    return tuple(name for name in read(root / ENV_EXAMPLE) if name not in there)
+
+
+def add_lines(path: Path, lines: list[str]) -> None:
+    """Append *lines* to an env file (0600), through a rename so that none is torn."""
+    text = path.read_text() if path.exists() else ""
+    joint = "" if text.endswith("\n") or not text else "\n"
+    write_private(path, text + joint + "".join(f"{line}\n" for line in lines))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write *text* at once and durably, readable by its owner alone."""
+    partial = path.with_name(f".{path.name}.partial")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)

@@ -1,0 +1,168 @@
+"""The composition root: from flags to the project, its mode and its engine."""
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from jimbot_stack import environment
+from jimbot_stack.engine import Container, Echo, Engine, EngineInfo
+from jimbot_stack.errors import ConfigurationError, EngineUnavailable, UsageError
+from jimbot_stack.mode import Mode, check_overlays, from_labels
+from jimbot_stack.model import Model
+from jimbot_stack.paths import ENV_FILE, ROOT, STATE
+
+GPU_CHOICES = ("auto", "on", "off")
+_SECRET = re.compile(r"(?i)((?:key|password|token|secret)[a-z_]*=)\S+")
+
+
+@dataclass
+class Stack:
+    """A project in a mode on an engine; `containers` is what it had when opened."""
+
+    root: Path
+    project: str
+    mode: Mode
+    engine: Engine
+    containers: tuple[Container, ...]
+    started_as: Mode | None
+    why_gpu: str = ""
+    dry: bool = False
+
+    @cached_property
+    def model(self) -> Model:
+        """The merged compose model; ConfigurationError when it is not valid."""
+        return Model(self.engine.model())
+
+    @cached_property
+    def info(self) -> EngineInfo:
+        return self.engine.info()
+
+    @property
+    def state(self) -> Path:
+        """The folder of this project's state on this engine; it may not exist yet."""
+        return self.root / STATE / self.info.id.replace(":", "")[:12] / self.project
+
+    def refresh(self) -> tuple[Container, ...]:
+        """Return the project's containers as they are now."""
+        return self.engine.containers(project=self.project)
+
+
+def open_stack(
+    *,
+    dev: bool = False,
+    prod: bool = False,
+    offline: bool = False,
+    gpu: str = "auto",
+    overlay: Sequence[str] = (),
+    need_engine: bool = True,
+    dry: bool = False,
+    echo: bool = False,
+    root: Path = ROOT,
+) -> Stack:
+    """
+    Open the stack that the flags select, or the one that was started.
+
+    Raises UsageError for flags that contradict each other, ConfigurationError when
+    another checkout runs a project of this name, EngineUnavailable.
+    """
+    if dev and prod:
+        raise UsageError("--dev and --prod exclude each other", hint="give one of them")
+    if gpu not in GPU_CHOICES:
+        raise UsageError(f"--gpu {gpu!r} is unknown", hint="auto, on or off")
+    overlays = check_overlays(tuple(overlay), root)
+    values = environment.settings(root)
+    project = environment.project_name(values)
+    echo_to = _echo if echo else lambda _argv: None
+    containers, info = _observe(project, echo_to, need_engine=need_engine)
+    started = _started_mode(containers, project, root)
+    named = dev or prod or offline or bool(overlays)
+    stage = "dev" if dev else "prod" if prod else "base"
+    mode = Mode(stage, offline, overlays=overlays) if named or not started else started
+    if named or gpu != "auto" or not started:
+        mode, why = _choose_gpu(mode, gpu, info)
+    else:
+        why = ""
+    return Stack(
+        root=root,
+        project=project,
+        mode=mode,
+        engine=_engine(root, mode, project, echo_to),
+        containers=containers,
+        started_as=started,
+        why_gpu=why,
+        dry=dry,
+    )
+
+
+def _observe(
+    project: str, echo: Echo, *, need_engine: bool
+) -> tuple[tuple[Container, ...], EngineInfo | None]:
+    from jimbot_stack.whales import WhalesEngine
+
+    bare = WhalesEngine(echo=echo)
+    try:
+        return bare.containers(project=project), bare.info()
+    except EngineUnavailable:
+        if need_engine:
+            raise
+        return (), None
+
+
+def _started_mode(
+    containers: Sequence[Container], project: str, root: Path
+) -> Mode | None:
+    if not containers:
+        return None
+    newest = max(containers, key=lambda container: container.created)
+    directory, mode = from_labels(newest.labels)
+    if directory.resolve() == root:
+        return mode
+    gone = "" if directory.exists() else ", which is gone"
+    raise ConfigurationError(
+        f"the project {project} was started from {directory}{gone}, not from {root}",
+        hint=f"docker compose -p {project} down ends that one; another "
+        "COMPOSE_PROJECT_NAME in .env lives beside it",
+    )
+
+
+def _choose_gpu(mode: Mode, wish: str, info: EngineInfo | None) -> tuple[Mode, str]:
+    if mode.offline:
+        if wish == "on":
+            raise UsageError(
+                "--gpu on and --offline exclude each other",
+                hint="the stand-ins compute on the CPU; leave one of them out",
+            )
+        return mode, "the offline stack computes on the CPU"
+    if wish != "auto":
+        return _with_gpu(mode, gpu=wish == "on"), f"--gpu {wish}"
+    if info is not None and "nvidia" in info.runtimes:
+        return _with_gpu(mode, gpu=True), "the engine has the nvidia runtime"
+    why = "the engine has no nvidia runtime: docker/overlays/cpu.yml"
+    return _with_gpu(mode, gpu=False), why
+
+
+def _with_gpu(mode: Mode, *, gpu: bool) -> Mode:
+    return Mode(mode.stage, mode.offline, gpu, mode.overlays)
+
+
+def _engine(root: Path, mode: Mode, project: str, echo: Echo) -> Engine:
+    from jimbot_stack.whales import WhalesEngine
+
+    env_file = root / ENV_FILE
+    return WhalesEngine(
+        files=[root / file for file in mode.files()],
+        project=project,
+        directory=root,
+        env_files=[env_file] if env_file.exists() else [],
+        environment=mode.environment(),
+        echo=echo,
+    )
+
+
+def _echo(argv: Sequence[str]) -> None:
+    line = _SECRET.sub(r"\1[redacted]", shlex.join(argv))
+    sys.stderr.write(f"+ {line}\n")

@@ -1,0 +1,36 @@
+"""Durations and sizes as Compose writes them."""
+
+import re
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|h|m|s)")
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_STEP = 1024
+
+
+def seconds(text: str | None, default: float = 0.0) -> float:
+    """Return a Compose duration such as 1m30s in seconds."""
+    if not text:
+        return default
+    return sum(float(n) * _SECONDS[unit] for n, unit in _DURATION.findall(text))
+
+
+def readable_size(size: float) -> str:
+    """Return bytes as people write them, in steps of 1024."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size) < _STEP:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= _STEP
+    return f"{size:.1f} TiB"
+
+
+def readable_duration(span: float) -> str:
+    """Return seconds as people write them, two units at most."""
+    whole = int(span)
+    for unit, length, smaller, part in (
+        ("d", 86400, "h", 3600),
+        ("h", 3600, "m", 60),
+        ("m", 60, "s", 1),
+    ):
+        if whole >= length:
+            return f"{whole // length}{unit} {whole % length // part}{smaller}"
+    return f"{whole}s"
