@@ -64,13 +64,9 @@ bookworm_sources() {
     sed "s/$(debian_codename)/bookworm/g" "$file"
 }
 
-registry_answers() {
-    timeout "$PROBE_SECONDS" docker manifest inspect "$PUBLIC_IMAGE" >/dev/null 2>&1
-}
-
 choose_source() {
     [ "$from" = auto ] || { echo "$from"; return 0; }
-    if docker image inspect "$PUBLIC_IMAGE" >/dev/null 2>&1 || registry_answers; then
+    if registry_answers "$PUBLIC_IMAGE"; then
         echo registry
     else
         echo packages
@@ -196,5 +192,5 @@ if up_to_date; then
     describe "unchanged"
 else
     build_image
-    describe
+    describe new
 fi

@@ -9,6 +9,10 @@ say() { printf '%s\n' "    $*"; }
 error() { printf 'error: %s\n' "$1" >&2; }
 hint() { printf 'hint: %s\n' "$1" >&2; }
 
+# changed: remember that this run did something.
+CHANGES=0
+changed() { CHANGES=$((CHANGES + 1)); }
+
 # die CODE MESSAGE HINT: one line of what happened, one of what to do next.
 die() {
     error "$2"

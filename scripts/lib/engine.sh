@@ -121,29 +121,38 @@ check_versions() {
             "upgrade the Compose plugin of your Docker installation"
 }
 
+refused() {
+    die 5 "the engine is there, but $(id -un 2>/dev/null || id -u) may not use it" \
+        "sudo usermod -aG docker YOUR_NAME, log in again, then run this again"
+}
+
+# registry_answers IMAGE: it is here already, or a registry has it and says so soon.
+registry_answers() {
+    docker image inspect "$1" >/dev/null 2>&1 ||
+        timeout "${PROBE_SECONDS:-10}" docker manifest inspect "$1" >/dev/null 2>&1
+}
+
 # ensure_engine: after this the engine, Compose and Buildx answer, or the
 # script has ended with code 5. Prints what it found and what it changed.
 ensure_engine() {
-    if ! engine_answers && engine_refuses_us; then
-        die 5 "the engine is there, but $(id -un 2>/dev/null || id -u) may not use it" \
-            "sudo usermod -aG docker YOUR_NAME, log in again, then run this again"
-    fi
-    changed=
+    engine_answers || ! engine_refuses_us || refused
+    before=$CHANGES
     if { ! engine_answers && ! have dockerd; } ||
         [ -z "$(compose_version)" ] || [ -z "$(buildx_version)" ]; then
         install_engine
-        changed=1
+        changed
     fi
     if ! engine_answers; then
         can_become_root || install_by_hand "the Docker daemon is not running"
         say "starting the Docker daemon"
         start_daemon
-        changed=1
+        changed
         wait_for_daemon || die 5 \
             "the Docker daemon did not answer within $ENGINE_START_SECONDS s" \
             "its last words are in $ENGINE_LOG (or: journalctl -u docker)"
-        ! engine_refuses_us || ensure_engine
+        ! engine_refuses_us || refused
     fi
     check_versions
-    say "Engine $(engine_version), Compose $(compose_version), Buildx $(buildx_version)${changed:+ (new)}"
+    [ "$CHANGES" = "$before" ] && note= || note=" (new)"
+    say "Engine $(engine_version), Compose $(compose_version), Buildx $(buildx_version)$note"
 }
