@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, overload
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -16,6 +16,8 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
 from jimbot_stack.errors import Interrupted, StackError, UsageError
+
+Body = Callable[..., Any]
 
 HELP = {
     "service": "Only this service; repeatable.",
@@ -57,7 +59,9 @@ class StackTask(Task[Any]):
             ended = Interrupted("interrupted", hint="the same command carries on")
             raise Exit(str(ended), code=ended.exit_code) from stop
 
-    def get_arguments(self, ignore_unknown_help: bool | None = None,  # noqa: FBT001 - invoke's signature
+    def get_arguments(
+        self,
+        ignore_unknown_help: bool | None = None,  # noqa: FBT001 - invoke's signature
     ) -> list[Argument]:
         """Make a repeatable flag want its value, and a number be one."""
         arguments = super().get_arguments(ignore_unknown_help)
@@ -69,14 +73,24 @@ class StackTask(Task[Any]):
         return arguments
 
 
-def task(function: Callable[..., Any] | None = None, /, **help_texts: str) -> Any:
+@overload
+def task(function: Body, /) -> StackTask: ...
+
+
+@overload
+def task(**help_texts: str) -> Callable[[Body], StackTask]: ...
+
+
+def task(
+    function: Body | None = None, /, **help_texts: str
+) -> StackTask | Callable[[Body], StackTask]:
     """
     Make *function* a task; *help_texts* add to or replace `HELP`.
 
     A parameter named service or overlay is repeatable on the command line.
     """
 
-    def make(body: Callable[..., Any]) -> StackTask:
+    def make(body: Body) -> StackTask:
         parameters = list(inspect.signature(body).parameters)[1:]
         known = {name: HELP[name] for name in parameters if name in HELP}
         made: StackTask = invoke_task(

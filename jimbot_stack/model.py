@@ -115,7 +115,7 @@ class Model:
         )
 
     def patience(self, names: Iterable[str] = ()) -> float:
-        """Return the seconds in which *names* and their dependencies must be healthy."""
+        """Return within how many seconds *names* and what they need must be healthy."""
         wanted = self.dependencies(tuple(names) or self.services)
         depth = {name: self._depth(name) for name in wanted}
         levels = {

@@ -23,7 +23,8 @@ _NO_DAEMON = re.compile(
 )
 _NO_PERMISSION = re.compile(r"permission denied while trying to conn", re.IGNORECASE)
 _NO_PLUGIN = re.compile(
-    r"'(compose|buildx)' is not a docker command|unknown (shorthand flag|command: docker) "
+    r"'(compose|buildx)' is not a docker command|"
+    r"unknown (shorthand flag|command: docker) "
 )
 _NOISE = re.compile(r"attribute `version` is obsolete|level=warning")
 

@@ -1,0 +1,136 @@
+"""Make what a checkout needs: `.env`, secrets, readable mounts; never touch a value."""
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from jimbot_stack import environment
+from jimbot_stack.console import say
+from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE, ROOT, SECRETS
+
+GUIDE_CPUS = 4
+MOUNTED = ("jimbot", "config", "mage_modules", "scripts", "tests", "docker")
+SHARED_FILE = 0o644
+PRIVATE_FOLDER = 0o700
+SECRET_FILES: dict[str, Callable[[], str]] = {
+    "db_password.txt": lambda: secrets.token_urlsafe(32),
+    "api_keys.json": lambda: json.dumps({"anthropic": ""}) + "\n",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that is missing, and what makes it."""
+
+    what: str
+    act: Callable[[], object]
+
+
+def run(*, dry: bool = False, root: Path = ROOT) -> None:
+    """Do what is still to do; a second run changes nothing and says so."""
+    steps = plan(root, cpus=host_cpus())
+    for step in steps:
+        say(f"{'would ' if dry else ''}{step.what}")
+        if not dry:
+            step.act()
+    if not steps:
+        say("nothing to do: .env, secrets and folders are complete")
+
+
+def plan(root: Path, *, cpus: int) -> list[Step]:
+    """Return the steps that are still to do, none on a checkout that is complete."""
+    return [
+        *_env_steps(root, cpus),
+        *_secret_steps(root),
+        *_permission_steps(root),
+    ]
+
+
+def _env_steps(root: Path, cpus: int) -> Iterator[Step]:
+    file, example = root / ENV_FILE, root / ENV_EXAMPLE
+    if not file.exists():
+        text = example.read_text()
+        text = text.replace(
+            f"RAY_CPUS={GUIDE_CPUS}", f"RAY_CPUS={min(GUIDE_CPUS, cpus)}"
+        )
+        yield Step(
+            f"write {ENV_FILE} from {ENV_EXAMPLE}",
+            lambda: environment.write_private(file, text),
+        )
+        return
+    have = environment.read(file)
+    lines = [f"{k}={v}" for k, v in environment.read(example).items() if k not in have]
+    if lines:
+        names = ", ".join(line.split("=")[0] for line in lines)
+        yield Step(
+            f"add {names} to {ENV_FILE}",
+            lambda: environment.add_lines(
+                file, [f"# Added from {ENV_EXAMPLE} by invoke init", *lines]
+            ),
+        )
+
+
+def _secret_steps(root: Path) -> Iterator[Step]:
+    folder = root / SECRETS
+    for name, make in SECRET_FILES.items():
+        path = folder / name
+        if not path.exists():
+            yield Step(f"make {SECRETS}/{name}", partial(_write, path, make))
+    if folder.stat().st_mode & 0o077:
+        yield Step(
+            f"close {SECRETS}/ to other users", lambda: folder.chmod(PRIVATE_FOLDER)
+        )
+
+
+def _write(path: Path, make: Callable[[], str]) -> None:
+    """
+    Write a secret so that any container's user can read it through its own mount.
+
+    Compose mounts the file as it is, owner and mode included; the folder, which only
+    its owner may enter, is what keeps other users of the host out.
+    """
+    path.parent.chmod(PRIVATE_FOLDER)
+    environment.write_private(path, make())
+    path.chmod(SHARED_FILE)
+
+
+def _permission_steps(root: Path) -> Iterator[Step]:
+    """Open what containers mount or copy: they run as other users than the owner."""
+    closed = [path for path in _mounted(root) if not _is_open(path)]
+    if closed:
+        yield Step(
+            f"make {len(closed)} mounted files readable to the containers' users",
+            lambda: _open(closed),
+        )
+
+
+def _mounted(root: Path) -> Iterator[Path]:
+    for name in MOUNTED:
+        folder = root / name
+        if folder.is_dir():
+            yield folder
+            yield from (p for p in folder.rglob("*") if not p.is_symlink())
+
+
+def _wanted_bits(path: Path) -> int:
+    mode = path.stat().st_mode
+    return 0o055 if path.is_dir() or mode & 0o100 else 0o044
+
+
+def _is_open(path: Path) -> bool:
+    bits = _wanted_bits(path)
+    return path.stat().st_mode & bits == bits
+
+
+def _open(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.chmod(path.stat().st_mode | _wanted_bits(path))
+
+
+def host_cpus() -> int:
+    """Return how many CPUs this process may use, for a host without an engine yet."""
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,271 @@
+"""Start, stop, restart and rebuild the stack."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from jimbot_stack import health, offline, preflight, transition
+from jimbot_stack.console import confirm, health_progress, say
+from jimbot_stack.engine import Container
+from jimbot_stack.errors import EngineError, StackError, UnhealthyError, UsageError
+from jimbot_stack.health import Clock
+from jimbot_stack.locking import locked
+from jimbot_stack.stack import Stack
+
+CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
+
+
+def up(
+    stack: Stack,
+    services: Iterable[str] = (),
+    *,
+    build: bool = False,
+    timeout: int | None = None,
+) -> None:
+    """
+    Make the stack run as its mode says, and return when all of it is healthy.
+
+    Raises ConfigurationError before anything is changed, UnhealthyError with the
+    failing service's evidence afterwards.
+    """
+    names = stack.model.check_services(services)
+    wanted = stack.model.dependencies(names or stack.model.services)
+    preflight.check_versions(stack)
+    change = _look(stack, wanted)
+    if stack.why_gpu:
+        say(f"mode: {stack.mode} ({stack.why_gpu})")
+    plan = [
+        *change.steps(),
+        *_build_steps(stack, wanted, build=build),
+        *_start_steps(wanted),
+    ]
+    if stack.dry:
+        _print_plan(plan)
+        return
+    with locked(stack.info.id, stack.project, task="invoke up"):
+        transition.execute(change, stack.engine)
+        _prepare_images(stack, wanted, build=build)
+        _start(stack, names, wanted, timeout)
+
+
+def down(stack: Stack, *, volumes: bool = False, yes: bool = False) -> None:
+    """
+    Remove containers and networks; with *volumes* the data too, when confirmed.
+
+    Raises UsageError when the project's name is not typed.
+    """
+    doomed = stack.engine.volumes(project=stack.project) if volumes else ()
+    plan = [f"remove container {c.name}" for c in stack.containers]
+    plan += [f"remove volume {v.name} and all that is in it" for v in doomed]
+    if stack.dry:
+        _print_plan(plan)
+        return
+    if doomed:
+        say("this destroys: " + ", ".join(volume.name for volume in doomed))
+        question = f"The data of {stack.project} will be lost."
+        if not confirm(question, yes=yes, expected=stack.project):
+            raise UsageError(
+                "nothing was removed: the project's name was not typed",
+                hint="invoke backup --all keeps the data; --yes answers for a script",
+            )
+    with locked(stack.info.id, stack.project, task="invoke down"):
+        stack.engine.down(volumes=volumes)
+
+
+def restart(
+    stack: Stack, services: Iterable[str] = (), *, timeout: int | None = None
+) -> None:
+    """Restart what runs of the services, and wait until it is healthy again."""
+    names = stack.model.check_services(services)
+    running = [
+        c for c in stack.containers if c.service in (names or stack.model.services)
+    ]
+    if not running:
+        raise UsageError("nothing of that is there", hint="invoke up starts the stack")
+    if stack.dry:
+        _print_plan([f"restart container {c.name}" for c in running])
+        return
+    with locked(stack.info.id, stack.project, task="invoke restart"):
+        stack.engine.restart(*(c.id for c in running))
+        _wait(stack, {c.service for c in running}, timeout)
+
+
+def rebuild(
+    stack: Stack,
+    services: Sequence[str],
+    *,
+    cache: bool = False,
+    timeout: int | None = None,
+) -> None:
+    """Build images anew, recreate what runs on them, and wait for health."""
+    names = stack.model.check_services(services) or tuple(
+        name for name, service in stack.model.services.items() if service.get("build")
+    )
+    for name in names:
+        if not stack.model.service(name).get("build"):
+            raise UsageError(
+                f"{name} has no Dockerfile here, it runs a ready-made image",
+                hint="invoke up pulls what the compose files name",
+            )
+    running = [n for n in names if any(c.service == n for c in stack.containers)]
+    if stack.dry:
+        layers = "" if cache else " without the cache"
+        _print_plan(
+            [f"build {n}{layers}" for n in names] + [f"recreate {n}" for n in running]
+        )
+        return
+    preflight.check_versions(stack)
+    with locked(stack.info.id, stack.project, task="invoke rebuild"):
+        if stack.mode.offline:
+            offline.prepare(stack.engine, stack.root)
+        say("building " + ", ".join(names))
+        stack.engine.build(names, cache=cache)
+        if running:
+            stack.engine.up(running, dependencies=False, recreate="always")
+            _wait(stack, set(running), timeout)
+
+
+def logs(
+    stack: Stack, services: Iterable[str], *, tail: int | None, follow: bool
+) -> None:
+    """Print what services wrote; EngineError when Docker refuses."""
+    names = stack.model.check_services(services)
+    code = stack.engine.follow_logs(names, tail=tail, follow=follow)
+    if code != 0:
+        raise EngineError(
+            f"docker compose logs ended with exit code {code}",
+            hint="invoke status shows what there is",
+        )
+
+
+def _look(stack: Stack, wanted: Sequence[str]) -> transition.Transition:
+    everyone = stack.engine.containers()
+    networks = stack.engine.networks()
+    problems = [
+        *preflight.file_problems(stack),
+        *preflight.port_problems(stack.model.ports(wanted), everyone, stack.project),
+        *preflight.subnet_problems(stack.model, networks, stack.project),
+        *preflight.image_problems(stack, wanted),
+    ]
+    preflight.require(problems)
+    label = "com.docker.compose.project"
+    return transition.plan(
+        stack.model,
+        [c for c in everyone if c.project == stack.project],
+        [n for n in networks if n.labels.get(label) == stack.project],
+        stack.engine.volumes(project=stack.project),
+    )
+
+
+def _build_steps(stack: Stack, wanted: Iterable[str], *, build: bool) -> list[str]:
+    missing = _unbuilt(stack, wanted)
+    every = [n for n in wanted if stack.model.service(n).get("build")]
+    return [f"build {name}" for name in (every if build else missing)]
+
+
+def _start_steps(wanted: Iterable[str]) -> list[str]:
+    return [f"start {name} and wait until it is healthy" for name in wanted]
+
+
+def _unbuilt(stack: Stack, wanted: Iterable[str]) -> list[str]:
+    return [
+        name
+        for name in wanted
+        for service in [stack.model.service(name)]
+        if service.get("build")
+        and stack.engine.image(service.get("image", f"{stack.project}-{name}")) is None
+    ]
+
+
+def _prepare_images(stack: Stack, wanted: Sequence[str], *, build: bool) -> None:
+    if stack.mode.offline and (
+        build or offline.missing_images(stack.engine, stack.root)
+    ):
+        say("preparing the offline images")
+        offline.prepare(stack.engine, stack.root)
+    every = [n for n in wanted if stack.model.service(n).get("build")]
+    names = every if build else _unbuilt(stack, wanted)
+    if names:
+        say("building " + ", ".join(names))
+        stack.engine.build(names)
+
+
+def _start(
+    stack: Stack, names: Sequence[str], wanted: Sequence[str], timeout: int | None
+) -> None:
+    failures: list[StackError] = []
+
+    def compose() -> None:
+        try:
+            stack.engine.up(names, remove_orphans=not names)
+        except StackError as refused:
+            failures.append(refused)
+
+    thread = threading.Thread(target=compose, daemon=True)
+    thread.start()
+    _wait(stack, set(wanted), timeout, while_running=thread, failures=failures)
+
+
+def _wait(
+    stack: Stack,
+    services: set[str],
+    timeout: int | None,
+    *,
+    while_running: threading.Thread | None = None,
+    failures: Sequence[StackError] = (),
+) -> None:
+    limit = stack.model.patience(services) if timeout is None else float(timeout)
+    expected = {name: stack.model.replicas(name) for name in services}
+    observe = _observer(stack, while_running, failures)
+    try:
+        with health_progress() as report:
+            health.wait_until_healthy(
+                observe, expected=expected, timeout=limit, clock=CLOCK, report=report
+            )
+    except UnhealthyError as failed:
+        failed.detail = failed.detail or _evidence(stack, services)
+        raise
+    if while_running is not None:
+        while_running.join()
+    if failures:
+        raise failures[0]
+
+
+def _observer(
+    stack: Stack, thread: threading.Thread | None, failures: Sequence[StackError]
+) -> Callable[[], Sequence[Container]]:
+    """Return a look at the project that counts nothing while Compose still works."""
+
+    def observe() -> Sequence[Container]:
+        if failures and not _is_about_health(failures[0]):
+            raise failures[0]
+        ended = thread is None or not thread.is_alive()
+        containers = stack.refresh()
+        if ended:
+            return containers
+        return [c for c in containers if health.verdict(c) != "healthy"]
+
+    return observe
+
+
+def _is_about_health(error: StackError) -> bool:
+    return "unhealthy" in error.message or "exited" in error.message
+
+
+def _evidence(stack: Stack, services: Iterable[str]) -> str:
+    names = set(services)
+    failed = [
+        c
+        for c in stack.refresh()
+        if c.service in names
+        and health.verdict(c) != "healthy"
+        and c.state != "created"
+    ]
+    return "\n".join(health.evidence(stack.engine, c) for c in failed[:2])
+
+
+def _print_plan(steps: Sequence[str]) -> None:
+    for step in steps:
+        say(f"would {step}")
+    if not steps:
+        say("nothing to do")

@@ -1,0 +1,113 @@
+"""Every task of the stack; what a task does lives in jimbot_stack."""
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from jimbot_stack.cli import emit, stack, task
+
+Names = list[str] | None
+
+
+@task
+def up(
+    c: Context,
+    *,
+    service: Names = None,
+    dev: bool = False,
+    prod: bool = False,
+    offline: bool = False,
+    gpu: str = "auto",
+    overlay: Names = None,
+    build: bool = False,
+    timeout: int = 0,
+) -> None:
+    """Start the stack and wait until all of it is healthy."""
+    from jimbot_stack import lifecycle
+
+    mode = {"dev": dev, "prod": prod, "offline": offline, "gpu": gpu}
+    opened = stack(c, overlay=overlay or (), **mode)
+    lifecycle.up(opened, service or (), build=build, timeout=timeout or None)
+
+
+@task(volumes="The volumes too: asks for the project's name.")
+def down(c: Context, *, volumes: bool = False, yes: bool = False) -> None:
+    """Remove containers and networks; the data stays."""
+    from jimbot_stack import lifecycle
+
+    lifecycle.down(stack(c), volumes=volumes, yes=yes)
+
+
+@task
+def restart(c: Context, *, service: Names = None, timeout: int = 0) -> None:
+    """Restart what runs and wait until it is healthy again."""
+    from jimbot_stack import lifecycle
+
+    lifecycle.restart(stack(c), service or (), timeout=timeout or None)
+
+
+@task(cache="Keep the layers that are there. Default: build without the cache.")
+def rebuild(
+    c: Context, *, service: Names = None, cache: bool = False, timeout: int = 0
+) -> None:
+    """Build images anew, recreate what runs on them, wait for health."""
+    from jimbot_stack import lifecycle
+
+    lifecycle.rebuild(stack(c), service or (), cache=cache, timeout=timeout or None)
+
+
+@task
+def status(c: Context, *, json: bool = False) -> None:
+    """Show services, their health, what they publish and use."""
+    from jimbot_stack import status as look
+
+    found = look.services(stack(c))
+    (emit if json else look.print_services)(found)
+
+
+@task
+def stats(c: Context, *, service: Names = None, json: bool = False) -> None:
+    """Show the CPU and memory that containers use."""
+    from jimbot_stack import status as look
+
+    found = look.usage(stack(c), service or ())
+    (emit if json else look.print_usage)(found)
+
+
+@task(tail="Only the last lines of each. Default: 100.", follow="Go on until Ctrl-C.")
+def logs(
+    c: Context, *, service: Names = None, tail: int = 100, follow: bool = False
+) -> None:
+    """Show what services wrote."""
+    from jimbot_stack import lifecycle
+
+    lifecycle.logs(stack(c), service or (), tail=tail, follow=follow)
+
+
+@task
+def config(
+    c: Context,
+    *,
+    dev: bool = False,
+    prod: bool = False,
+    offline: bool = False,
+    gpu: str = "auto",
+    overlay: Names = None,
+    json: bool = False,
+) -> None:
+    """Show the merged compose model, secrets redacted."""
+    from jimbot_stack import status as look
+
+    mode = {"dev": dev, "prod": prod, "offline": offline, "gpu": gpu}
+    opened = stack(c, overlay=overlay or (), need_engine=False, **mode)
+    (emit if json else look.print_model)(look.redacted_model(opened))
+
+
+@task
+def init(c: Context) -> None:
+    """Make .env, secrets and what mounts need; never touch a value that is there."""
+    from jimbot_stack import initialise
+
+    initialise.run(dry=bool(c.config.run.dry))
+
+
+ns = Collection(up, down, restart, rebuild, status, stats, logs, config, init)
