@@ -1,0 +1,158 @@
+"""What the application is told: the environment, secret files and config/app.json."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping, Optional
+
+SECONDS = {
+    "drain": 2.0,
+    "grace": 30.0,
+    "memgraph": 2.0,
+    "questdb": 2.0,
+    "eventstore": 2.0,
+    "ray": 2.0,
+}
+
+
+class SettingsError(Exception):
+    """A setting is missing or cannot be used; the text says which and why."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a dependency listens and how this application proves itself to it.
+
+    *ca_file* set means TLS, verified against that authority alone.
+    """
+
+    host: str
+    port: int
+    user: str = ""
+    password: str = ""
+    ca_file: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the application reads from outside, checked.
+
+    *seconds* holds the time limits of config/app.json: how long a draining process
+    goes on accepting, how long requests in flight may take after that, and how long
+    each dependency may take to answer.
+    """
+
+    environment: str
+    log_level: str
+    log_dir: Path
+    debug: bool
+    reload: bool
+    memgraph: Server
+    questdb: Server
+    eventstore: Server
+    ray_address: str
+    claude_api_key: str
+    claude_rate_limit: int
+    seconds: Mapping[str, float]
+
+
+def read_settings(environ: Mapping[str, str], config: Path) -> Settings:
+    """Return the settings of *environ* and of the folder *config*.
+
+    Raises SettingsError for a value that cannot be used.
+    """
+    return Settings(
+        environment=environ.get("ENVIRONMENT", "development"),
+        log_level=_log_level(environ),
+        log_dir=Path(environ.get("LOG_DIR", "/app/logs")),
+        debug=_switch(environ, "DEBUG"),
+        reload=_switch(environ, "RELOAD"),
+        memgraph=_server(environ, "MEMGRAPH", "memgraph", 7687),
+        questdb=_server(environ, "QUESTDB", "questdb", 8812, "admin", "quest"),
+        eventstore=_server(environ, "EVENTSTORE", "eventstore", 2113),
+        ray_address=_ray_address(environ),
+        claude_api_key=_secret(environ, "ANTHROPIC_API_KEY"),
+        claude_rate_limit=_number(environ, "CLAUDE_RATE_LIMIT", 100),
+        seconds=_seconds(config / "app.json"),
+    )
+
+
+def _server(  # noqa: PLR0913
+    environ: Mapping[str, str],
+    name: str,
+    host: str,
+    port: int,
+    user: str = "",
+    password: str = "",
+) -> Server:
+    return Server(
+        host=environ.get(f"{name}_HOST") or host,
+        port=_number(environ, f"{name}_PORT", port),
+        user=environ.get(f"{name}_USER") or user,
+        password=_secret(environ, f"{name}_PASSWORD", password),
+        ca_file=environ.get(f"{name}_CA_FILE") or None,
+    )
+
+
+def _secret(environ: Mapping[str, str], name: str, default: str = "") -> str:
+    path = environ.get(f"{name}_FILE")
+    if not path:
+        return environ.get(name) or default
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{name}_FILE names {path}, which cannot be read: {error}"
+        raise SettingsError(message) from error
+
+
+def _number(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not text.isdigit():
+        message = f"{name} is {text!r}, not a whole number"
+        raise SettingsError(message)
+    return int(text)
+
+
+def _switch(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").lower() in {"1", "true", "yes", "on"}
+
+
+def _log_level(environ: Mapping[str, str]) -> str:
+    level = (environ.get("LOG_LEVEL") or "info").upper()
+    if level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+        message = f"LOG_LEVEL is {level.lower()!r}: use debug, info, warning or error"
+        raise SettingsError(message)
+    return level
+
+
+def _ray_address(environ: Mapping[str, str]) -> str:
+    address = environ.get("RAY_ADDRESS") or "ray://ray-head:10001"
+    if not address.startswith("ray://"):
+        # Without the scheme Ray waits a minute for a node on this very machine.
+        message = f"RAY_ADDRESS is {address!r}: write ray://HOST:10001"
+        raise SettingsError(message)
+    return address
+
+
+def _seconds(file: Path) -> Mapping[str, float]:
+    given = _read_json(file).get("seconds", {})
+    unknown = sorted(set(given) - set(SECONDS))
+    if unknown:
+        message = f"{file} sets unknown seconds: {', '.join(unknown)}"
+        raise SettingsError(message)
+    try:
+        return {**SECONDS, **{name: float(value) for name, value in given.items()}}
+    except (TypeError, ValueError) as error:
+        message = f"{file} has a time that is not a number: {error}"
+        raise SettingsError(message) from error
+
+
+def _read_json(file: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        message = f"{file} cannot be read: {error}"
+        raise SettingsError(message) from error
+    return content if isinstance(content, dict) else {}
