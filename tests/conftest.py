@@ -1,0 +1,71 @@
+"""What every test gets: no engine unless its markers say so."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+IN_CI = os.environ.get("CI", "").lower() == "true"
+pytest_plugins = ["time_per_file"]
+
+ENGINE_MARKERS = ("docker", "compose", "real_images")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--real-images",
+        action="store_true",
+        help="run the tests that need the real third-party images",
+    )
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave out what needs real images unless asked, and say so at the end."""
+    if config.getoption("--real-images"):
+        return
+    real = [item for item in items if item.get_closest_marker("real_images")]
+    if real:
+        config.hook.pytest_deselected(items=real)
+        items[:] = [item for item in items if item not in real]
+
+
+@pytest.fixture(autouse=True)
+def _engine_only_when_marked(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let only marked tests run docker; in CI a missing engine is a failure."""
+    markers = [m for m in ENGINE_MARKERS if request.node.get_closest_marker(m)]
+    if not markers:
+        _forbid_docker(monkeypatch)
+    elif not _answers(markers):
+        missing = "no Docker Engine answers; ./scripts/engine.sh starts one"
+        if IN_CI:
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+
+def _answers(markers: list[str]) -> bool:
+    if shutil.which("docker") is None:
+        return False
+    words = ["compose", "version"] if markers == ["compose"] else ["info"]
+    done = subprocess.run(["docker", *words], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def _forbid_docker(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = subprocess.Popen.__init__
+
+    def guarded(self: Any, args: Any, *more: Any, **named: Any) -> None:
+        words = [args] if isinstance(args, str | os.PathLike) else list(args)
+        program = next((str(w) for w in words if "=" not in str(w) and w != "env"), "")
+        found = shutil.which(program) or program
+        if Path(found).name == "docker" and "FAKE_DOCKER_LOG" not in os.environ:
+            raise RuntimeError("a test that is not marked docker ran docker")
+        start(self, args, *more, **named)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", guarded)

@@ -1,0 +1,59 @@
+"""A project of its own for each scenario on the real engine, and its clean-up."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from e2e_scenario import Scenario, created
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _offline_images(request: pytest.FixtureRequest) -> None:
+    """Build the offline images once, when any engine test is to run."""
+    if any(item.get_closest_marker("docker") for item in request.session.items):
+        Scenario.prepare_images()
+
+
+@pytest.fixture
+def new_scenario(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Callable[[], Scenario]]:
+    """Return a maker of scenarios; all of them are removed afterwards."""
+    made: list[Scenario] = []
+
+    def make() -> Scenario:
+        made.append(created(tmp_path_factory.mktemp("checkout")))
+        return made[-1]
+
+    yield make
+    for scenario in made:
+        _report_failure(request, scenario)
+        scenario.remove()
+
+
+@pytest.fixture
+def scenario(new_scenario: Callable[[], Scenario]) -> Scenario:
+    """Return a fresh checkout with a project, ports and subnets of its own."""
+    return new_scenario()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:
+    report = yield
+    if call.when == "call" and call.excinfo is not None:
+        item.stash[FAILED] = True
+    return report
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+def _report_failure(request: pytest.FixtureRequest, scenario: Scenario) -> None:
+    if request.node.stash.get(FAILED, False):
+        print(scenario.evidence())  # noqa: T201 - pytest shows it with the failure
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    return True if collection_path.name == "e2e_scenario.py" else None

@@ -1,0 +1,30 @@
+"""A pytest plugin that closes a run with the seconds that each test file took."""
+
+from collections import Counter
+
+import pytest
+
+
+class TimePerFile:
+    """Add up what the reports say, set-up and tear-down included."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self.seconds: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count one phase of one test to its file."""
+        self.seconds[report.location[0]] += report.duration
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter
+    ) -> None:
+        """Print the files, slowest first."""
+        terminalreporter.section("seconds per test file")
+        for file, seconds in self.seconds.most_common():
+            terminalreporter.write_line(f"{seconds:8.1f}  {file}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the counter for this run."""
+    config.pluginmanager.register(TimePerFile(), "time per file")
