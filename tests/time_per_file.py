@@ -1,6 +1,6 @@
 """A pytest plugin that closes a run with the seconds that each test file took."""
 
-from collections import Counter
+from collections import defaultdict
 
 import pytest
 
@@ -10,7 +10,7 @@ class TimePerFile:
 
     def __init__(self) -> None:
         """Start at nothing."""
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count one phase of one test to its file."""
@@ -21,7 +21,8 @@ class TimePerFile:
     ) -> None:
         """Print the files, slowest first."""
         terminalreporter.section("seconds per test file")
-        for file, seconds in self.seconds.most_common():
+        slowest = sorted(self.seconds.items(), key=lambda item: -item[1])
+        for file, seconds in slowest:
             terminalreporter.write_line(f"{seconds:8.1f}  {file}")
 
 

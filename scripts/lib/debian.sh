@@ -62,8 +62,9 @@ refresh_packages() {
 }
 
 # install_packages NAME...: add packages; refuse if that would upgrade or
-# remove one that is there.
+# remove one that is there. Completes what an interrupted run left half installed.
 install_packages() {
+    [ -z "$(dpkg --audit)" ] || quietly as_root dpkg --configure --pending
     plan=$(LC_ALL=C apt-get install --simulate --no-install-recommends "$@" 2>&1) || {
         printf '%s\n' "$plan" | tail -n 15 >&2
         return 1

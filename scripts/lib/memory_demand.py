@@ -1,4 +1,5 @@
-"""Print the bytes that a Compose model's memory limits add up to.
+"""
+Print the bytes that a Compose model's memory limits add up to.
 
 Reads the JSON of `docker compose config --format json` on standard input. A
 service without a limit counts as nothing; replicas count each.

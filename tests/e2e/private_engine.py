@@ -1,4 +1,5 @@
-"""A Docker Engine of a test's own, to break without breaking anyone else's.
+"""
+A Docker Engine of a test's own, to break without breaking anyone else's.
 
 `PrivateEngine` runs a second dockerd beside the machine's. It has its own data,
 containerd, socket, cgroup, and network, process and mount namespaces, so its
@@ -94,7 +95,8 @@ class PrivateEngine:
         return {**os.environ, "DOCKER_HOST": self.host}
 
     def docker(self, *arguments: str, check: bool = True) -> str:
-        """Run a docker command on this engine and return what it printed.
+        """
+        Run a docker command on this engine and return what it printed.
 
         Raises CalledProcessError when it fails, unless `check` is false.
         """
