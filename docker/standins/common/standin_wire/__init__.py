@@ -1,0 +1,1 @@
+"""What the three stand-ins share: sockets, HTTP, records that survive a kill."""

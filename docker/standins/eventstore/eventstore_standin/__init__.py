@@ -1,0 +1,1 @@
+"""A stand-in for EventStoreDB: HTTP streams, checkpoints and chunks."""

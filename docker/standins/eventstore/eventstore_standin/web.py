@@ -1,0 +1,242 @@
+"""The HTTP interface: health, node information, and streams as Atom in JSON."""
+
+import json
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from standin_wire.http import Request, Response
+
+from eventstore_standin.streams import ANY_VERSION, NewEvent, Streams, WrongVersion
+
+VERSION = "23.10.0.0"
+NOT_UNDERSTOOD = (
+    "This is a small stand-in for EventStoreDB, not EventStoreDB: it understands"
+    " /health/live, /ping, /info, /stats, /gossip and /streams only."
+)
+_EVENTS = "application/vnd.eventstore.events+json"
+_ATOM = "application/vnd.eventstore.atom+json; charset=utf-8"
+_JSON = "application/json; charset=utf-8"
+_PAGE = 20
+_PAGE_MAX = 4096
+
+
+@dataclass(slots=True)
+class Node:
+    """What the HTTP interface shows and who may use it."""
+
+    streams: Streams
+    secure: bool
+    admin_password: str
+    atom: bool
+    started: datetime
+    ready: bool = False
+
+    def answer(self, request: Request) -> Response:
+        """The answer to one request."""
+        if self.secure and not self._credentials_fit(request):
+            headers = {"WWW-Authenticate": 'Basic realm="ES"'}
+            return Response(HTTPStatus.UNAUTHORIZED, headers=headers)
+        for method, pattern, function in _ROUTES:
+            match = re.fullmatch(pattern, request.path)
+            if match and request.method in (method, "HEAD"):
+                return function(self, request, **match.groupdict())
+        return _text(HTTPStatus.NOT_FOUND, NOT_UNDERSTOOD)
+
+    def _credentials_fit(self, request: Request) -> bool:
+        """Nobody may stay anonymous for system streams; who gives a name proves it."""
+        given = request.credentials()
+        if given is None:
+            anonymous = not request.path.startswith("/streams/$")
+            return anonymous and "authorization" not in request.headers
+        return given == ("admin", self.admin_password)
+
+
+def _text(status: int, text: str) -> Response:
+    return Response(status, text.encode())
+
+
+def _json(value: Any, content_type: str = _JSON) -> Response:
+    return Response(HTTPStatus.OK, json.dumps(value).encode(), content_type)
+
+
+def _live(node: Node, request: Request) -> Response:
+    wanted = request.query.get("liveCode", "")
+    known = wanted.isdecimal() and int(wanted) in set(HTTPStatus)
+    if not node.ready:
+        return Response(HTTPStatus.SERVICE_UNAVAILABLE)
+    return Response(int(wanted) if known else HTTPStatus.NO_CONTENT)
+
+
+def _ping(_: Node, __: Request) -> Response:
+    return _text(HTTPStatus.OK, "Ping request successfully handled")
+
+
+def _info(node: Node, _: Request) -> Response:
+    kind = "internal" if node.secure else "insecure"
+    features = {"projections": True, "userManagement": True, "atomPub": node.atom}
+    return _json(
+        {
+            "dbVersion": VERSION,
+            "esVersion": VERSION,
+            "state": "leader",
+            "features": features,
+            "authentication": {"type": kind, "properties": {}},
+            "standIn": NOT_UNDERSTOOD,
+        }
+    )
+
+
+def _stats(node: Node, _: Request) -> Response:
+    position = node.streams.log.writer.value
+    return _json(
+        {
+            "proc": {"startTime": node.started.isoformat()},
+            "es": {
+                "checksum": position,
+                "checksumNonFlushed": position,
+                "standIn": {
+                    "events": node.streams.count(),
+                    "streams": {n: node.streams.count(n) for n in node.streams.names()},
+                },
+            },
+        }
+    )
+
+
+def _gossip(node: Node, _: Request) -> Response:
+    member = {
+        "instanceId": str(uuid.UUID(int=0)),
+        "state": "Leader",
+        "isAlive": True,
+        "writerCheckpoint": node.streams.log.writer.value,
+        "chaserCheckpoint": node.streams.log.chaser.value,
+    }
+    return _json({"members": [member]})
+
+
+def _append(node: Node, request: Request, stream: str) -> Response:
+    if not node.atom:
+        return Response(HTTPStatus.NOT_FOUND)
+    try:
+        events = _events_of(request)
+        expected = int(request.headers.get("es-expectedversion", ANY_VERSION))
+        created = datetime.now(tz=timezone.utc).isoformat()
+        first = node.streams.append(stream, events, expected=expected, created=created)
+    except WrongVersion as error:
+        headers = {"ES-CurrentVersion": str(error.current)}
+        body = b"Wrong expected EventNumber"
+        return Response(HTTPStatus.BAD_REQUEST, body, headers=headers)
+    except (KeyError, TypeError, ValueError):
+        return _text(HTTPStatus.BAD_REQUEST, "Write request body invalid.")
+    place = f"{_base(node, request)}/streams/{quote(stream)}/{first}"
+    return Response(HTTPStatus.CREATED, headers={"Location": place})
+
+
+def _events_of(request: Request) -> list[NewEvent]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    body = json.loads(request.body)
+    if kind == _EVENTS:
+        return [_event_of(item) for item in body]
+    event_id = request.headers.get("es-eventid", str(uuid.uuid4()))
+    return [NewEvent(event_id, request.headers["es-eventtype"], body)]
+
+
+def _event_of(item: dict[str, Any]) -> NewEvent:
+    event_id = str(uuid.UUID(item["eventId"]))
+    return NewEvent(event_id, item["eventType"], item.get("data"), item.get("metadata"))
+
+
+def _feed(
+    node: Node,
+    request: Request,
+    stream: str,
+    start: str = "head",
+    direction: str = "backward",
+    size: str = str(_PAGE),
+) -> Response:
+    source = None if stream == "$all" else stream
+    total = node.streams.count(source)
+    if not node.atom or (source is not None and total == 0):
+        return Response(HTTPStatus.NOT_FOUND)
+    first = total - 1 if start == "head" else int(start)
+    count = min(int(size), _PAGE_MAX)
+    forward = direction == "forward"
+    span = range(first, first + count) if forward else range(first, first - count, -1)
+    events = node.streams.read(source, span)
+    events.sort(key=lambda event: -event["position"])
+    place = f"{_base(node, request)}/streams/{quote(stream)}"
+    with_body = request.query.get("embed", "") in ("body", "tryharder", "rich")
+    entries = [_entry(node, request, event, body=with_body) for event in events]
+    feed = {
+        "title": f"Event stream '{stream}'",
+        "id": place,
+        "streamId": stream,
+        "author": {"name": "EventStore"},
+        "headOfStream": start == "head",
+        "selfUrl": place,
+        "eTag": f"{total - 1};0",
+        "entries": entries,
+    }
+    return _json(feed, _ATOM)
+
+
+def _event(node: Node, request: Request, stream: str, number: str) -> Response:
+    last = node.streams.count(stream) - 1
+    wanted = last if number == "head" else int(number)
+    events = node.streams.read(stream, [wanted])
+    if not node.atom or not events:
+        return Response(HTTPStatus.NOT_FOUND)
+    if "atom+json" in request.headers.get("accept", ""):
+        return _json(_entry(node, request, events[0], body=True), _ATOM)
+    return _json(events[0]["data"])
+
+
+def _entry(
+    node: Node, request: Request, event: dict[str, Any], *, body: bool
+) -> dict[str, Any]:
+    number, stream = event["number"], event["stream"]
+    place = f"{_base(node, request)}/streams/{quote(stream)}/{number}"
+    entry = {
+        "title": f"{number}@{stream}",
+        "id": place,
+        "updated": event["created"],
+        "author": {"name": "EventStore"},
+        "summary": event["type"],
+        "links": [{"uri": place, "relation": relation} for relation in ("edit", "alternate")],
+    }
+    if body:
+        entry |= {"eventId": event["id"], "eventType": event["type"]}
+        entry |= {"eventNumber": number, "streamId": stream, "isJson": True}
+        entry["data"] = json.dumps(event["data"])
+        if event["metadata"] is not None:
+            entry["metaData"] = json.dumps(event["metadata"])
+    return entry
+
+
+def _base(node: Node, request: Request) -> str:
+    scheme = "https" if node.secure else "http"
+    return f"{scheme}://{request.headers.get('host', 'localhost:2113')}"
+
+
+_STREAM = r"/streams/(?P<stream>[^/]+)"
+_ROUTES: list[tuple[str, str, Callable[..., Response]]] = [
+    ("GET", r"/health/live", _live),
+    ("GET", r"/ping", _ping),
+    ("GET", r"/info", _info),
+    ("GET", r"/stats", _stats),
+    ("GET", r"/gossip", _gossip),
+    ("POST", _STREAM, _append),
+    ("GET", _STREAM, _feed),
+    ("GET", _STREAM + r"/(?P<number>head|\d+)", _event),
+    (
+        "GET",
+        _STREAM + r"/(?P<start>head|\d+)/(?P<direction>backward|forward)/(?P<size>\d+)",
+        _feed,
+    ),
+]
