@@ -136,7 +136,7 @@ def _choose_gpu(mode: Mode, wish: str, info: EngineInfo | None) -> tuple[Mode, s
                 "--gpu on and --offline exclude each other",
                 hint="the stand-ins compute on the CPU; leave one of them out",
             )
-        return mode, "the offline stack computes on the CPU"
+        return _with_gpu(mode, gpu=False), "the offline stack computes on the CPU"
     if wish != "auto":
         return _with_gpu(mode, gpu=wish == "on"), f"--gpu {wish}"
     if info is not None and "nvidia" in info.runtimes:

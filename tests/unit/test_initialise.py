@@ -1,0 +1,87 @@
+"""`invoke init`: makes what is missing, never touches what a person wrote."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from jimbot_stack import environment, initialise
+
+EXAMPLE = "COMPOSE_PROJECT_NAME=jimbot\nRAY_CPUS=4\nNEW_THING=5\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return the least that init needs, with the modes of a strict umask."""
+    (tmp_path / ".env.example").write_text(EXAMPLE)
+    (tmp_path / "secrets").mkdir(mode=0o755)
+    (tmp_path / "jimbot").mkdir(mode=0o700)
+    (tmp_path / "jimbot" / "main.py").write_text("")
+    (tmp_path / "jimbot" / "main.py").chmod(0o600)
+    return tmp_path
+
+
+def init(root: Path) -> None:
+    initialise.run(root=root)
+
+
+def test_second_run_finds_nothing_to_do(checkout: Path) -> None:
+    init(checkout)
+
+    assert initialise.plan(checkout, cpus=2) == []
+
+
+def test_cpus_are_at_most_the_hosts(checkout: Path) -> None:
+    """The engine refuses a container with more cores than there are."""
+    for step in initialise.plan(checkout, cpus=2):
+        step.act()
+
+    assert environment.read(checkout / ".env")["RAY_CPUS"] == "2"
+
+
+def test_values_that_a_person_wrote_stay(checkout: Path) -> None:
+    """Only keys that are missing are added."""
+    (checkout / ".env").write_text("RAY_CPUS=garbage # mine\nMINE=1")
+    (checkout / "secrets" / "db_password.txt").write_text("mine")
+
+    init(checkout)
+
+    assert (
+        (checkout / ".env").read_text().startswith("RAY_CPUS=garbage # mine\nMINE=1\n")
+    )
+    assert environment.read(checkout / ".env")["NEW_THING"] == "5"
+    assert (checkout / "secrets" / "db_password.txt").read_text() == "mine"
+
+
+def test_secrets_are_strong_and_differ(checkout: Path) -> None:
+    init(checkout)
+    first = (checkout / "secrets" / "db_password.txt").read_text()
+    (checkout / "secrets" / "db_password.txt").unlink()
+    init(checkout)
+
+    assert len(first) >= 32
+    assert first != (checkout / "secrets" / "db_password.txt").read_text()
+    assert json.loads((checkout / "secrets" / "api_keys.json").read_text())
+
+
+def test_containers_can_read_and_host_users_cannot(checkout: Path) -> None:
+    """A secret is readable through its mount; its folder keeps others out."""
+    before = os.umask(0o077)
+    try:
+        init(checkout)
+    finally:
+        os.umask(before)
+
+    secret = checkout / "secrets" / "db_password.txt"
+    assert secret.stat().st_mode & 0o777 == 0o644
+    assert secret.parent.stat().st_mode & 0o777 == 0o700
+    assert (checkout / ".env").stat().st_mode & 0o777 == 0o600
+    assert (checkout / "jimbot" / "main.py").stat().st_mode & 0o444 == 0o444
+
+
+def test_dry_run_writes_nothing(checkout: Path) -> None:
+    initialise.run(root=checkout, dry=True)
+
+    assert not (checkout / ".env").exists()
+    assert list((checkout / "secrets").iterdir()) == []

@@ -1,0 +1,68 @@
+"""Reading the merged model: dependencies, ports, patience."""
+
+import pytest
+
+from jimbot_stack.errors import UsageError
+from jimbot_stack.model import Model
+
+CHECK = {"interval": "30s", "timeout": "10s", "retries": 3, "start_period": "40s"}
+MODEL = Model(
+    {
+        "name": "trial",
+        "services": {
+            "db": {"healthcheck": CHECK},
+            "api": {
+                "depends_on": {"db": {"condition": "service_healthy"}},
+                "healthcheck": {"interval": "1s", "timeout": "1s", "retries": 1},
+                "ports": [
+                    {"host_ip": "127.0.0.1", "published": "8000", "target": 8000}
+                ],
+                "deploy": {"replicas": 2},
+            },
+            "page": {"depends_on": {"api": {"condition": "service_started"}}},
+        },
+        "volumes": {"data": {"name": "trial_data"}, "more": None},
+    }
+)
+
+
+def test_dependencies_reach_through_others() -> None:
+    """A service brings along all that it needs, once each."""
+    assert MODEL.dependencies(["page"]) == ("page", "api", "db")
+
+
+def test_dependents_reach_through_others() -> None:
+    """Stopping a store stops all that rests on it."""
+    assert MODEL.dependents("db") == ("api", "page")
+
+
+def test_patience_adds_up_along_the_longest_chain() -> None:
+    """The stack may take as long as its checks, one level after the other."""
+    assert MODEL.seconds_to_verdict("db") == 40 + 3 * (30 + 10) + 30
+    assert MODEL.patience(["api"]) == 190 + (1 * (1 + 1) + 1)
+
+
+def test_ports_are_numbers() -> None:
+    """Compose prints the published port as text."""
+    assert [(p.host, p.published, p.target) for p in MODEL.ports()] == [
+        ("127.0.0.1", 8000, 8000)
+    ]
+
+
+def test_replicas_default_to_one() -> None:
+    assert [MODEL.replicas(name) for name in ("api", "db")] == [2, 1]
+
+
+def test_unknown_service_names_the_known_ones() -> None:
+    """A typing error is answered with what there is."""
+    with pytest.raises(UsageError, match="no service named 'dp'") as refused:
+        MODEL.check_services(["dp"])
+
+    assert refused.value.hint == "one of: db, api, page"
+
+
+def test_volume_without_a_name_gets_the_projects() -> None:
+    assert [MODEL.volume_name(key) for key in ("data", "more")] == [
+        "trial_data",
+        "trial_more",
+    ]

@@ -1,0 +1,77 @@
+"""From one mode to another: what must go, what is refused."""
+
+from typing import Any
+
+import pytest
+from fakes import FakeEngine, container, network, volume
+
+from jimbot_stack import transition
+from jimbot_stack.errors import ConfigurationError
+from jimbot_stack.model import Model
+
+PROJECT = "trial"
+
+
+def model(subnet: str = "10.9.1.0/24", **volumes: Any) -> Model:
+    return Model(
+        {
+            "name": PROJECT,
+            "services": {"app": {}},
+            "networks": {"backend": {"ipam": {"config": [{"subnet": subnet}]}}},
+            "volumes": volumes or {"data": {"name": "trial_data"}},
+        }
+    )
+
+
+def test_same_network_stays() -> None:
+    """Nothing changed, nothing goes."""
+    found = transition.plan(
+        model(),
+        [container("app", networks={"trial_backend": ""})],
+        [network("trial_backend", "10.9.1.0/24", project=PROJECT)],
+        [volume("trial_data")],
+    )
+
+    assert found.steps() == []
+
+
+def test_changed_network_goes_with_its_containers() -> None:
+    """Compose would keep the old network silently; its containers hold it."""
+    engine = FakeEngine()
+    app = container("app", networks={"trial_backend": ""})
+    old = network("trial_backend", "10.9.2.0/24", project=PROJECT)
+
+    transition.execute(transition.plan(model(), [app], [old], []), engine)
+
+    assert engine.done == [
+        ("stop", (app.id,), None),
+        ("remove", (app.id,), True),
+        ("remove_network", old.id),
+    ]
+
+
+def test_service_that_the_mode_lacks_is_removed() -> None:
+    """A development service does not live on in production."""
+    lab = container("lab")
+
+    found = transition.plan(model(), [lab], [], [])
+
+    assert found.steps() == ["remove container trial-lab"]
+
+
+def test_volume_that_moves_is_refused_with_the_way_over() -> None:
+    """A volume cannot change its place under its data."""
+    with pytest.raises(ConfigurationError, match="trial_data") as refused:
+        transition.plan(
+            model(data={"name": "trial_data", "driver_opts": {"device": "/data"}}),
+            [],
+            [],
+            [volume("trial_data")],
+        )
+
+    assert "invoke backup" in refused.value.hint
+
+
+def test_volume_of_somebody_else_is_left_alone() -> None:
+    """Only volumes of the model are compared."""
+    assert transition.plan(model(), [], [], [volume("other", device="/x")])

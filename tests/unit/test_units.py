@@ -1,0 +1,32 @@
+"""Durations and sizes, both ways."""
+
+import pytest
+
+from jimbot_stack.units import readable_duration, readable_size, seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("30s", 30), ("1m30s", 90), ("1h0m0s", 3600), ("1.5s", 1.5), ("500ms", 0.5)],
+)
+def test_durations_are_seconds(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+def test_no_duration_is_the_default() -> None:
+    assert seconds(None, 7) == 7
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(0, "0 B"), (1536, "1.5 KiB"), (12 * 1024**3, "12.0 GiB"), (1024**4, "1.0 TiB")],
+)
+def test_sizes_are_readable(size: int, expected: str) -> None:
+    assert readable_size(size) == expected
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"), [(5, "5s"), (65, "1m 5s"), (3700, "1h 1m"), (90000, "1d 1h")]
+)
+def test_spans_are_readable(span: float, expected: str) -> None:
+    assert readable_duration(span) == expected
