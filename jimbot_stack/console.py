@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from jimbot_stack.engine import Container
 
+PLAIN_WIDTH = 160  # columns where the output is no terminal
+
 
 def say(line: str) -> None:
     """Print one line of progress."""
@@ -24,10 +26,13 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(*columns, title=title or None, title_justify="left")
+    made = Table(title=title or None, title_justify="left")
+    for column in columns:
+        made.add_column(column, overflow="fold", no_wrap=False)
     for row in rows:
         made.add_row(*row)
-    Console().print(made)
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    Console(width=width).print(made)
 
 
 @contextmanager

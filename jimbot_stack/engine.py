@@ -26,10 +26,15 @@ ONEOFF_LABEL = "com.docker.compose.oneoff"
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What `docker info` says, reduced to what decisions need; `raw` has the rest."""
+    """
+    What `docker info` says, reduced to what decisions need; `raw` has the rest.
+
+    `plugins` are the client's: their versions by name, such as compose and buildx.
+    """
 
     id: str
     version: str
+    plugins: Mapping[str, str]
     cpus: int
     memory: int
     runtimes: tuple[str, ...]
@@ -200,9 +205,6 @@ class Engine(Protocol):
     def info(self) -> EngineInfo:
         """Return the engine's own facts; EngineUnavailable when it does not answer."""
 
-    def versions(self) -> Mapping[str, str]:
-        """Return {"engine", "compose", "buildx", "client"}; "" for what is missing."""
-
     def model(self) -> dict[str, Any]:
         """Return the merged compose model; ConfigurationError when it is invalid."""
 
@@ -324,6 +326,9 @@ class Engine(Protocol):
     def disconnect(self, network: str, container: str) -> None: ...
 
     def image(self, reference: str) -> Image | None: ...
+
+    def images(self, references: Iterable[str]) -> Mapping[str, Image]:
+        """Return those of the images that are there, by the name asked for."""
 
     def tag(self, image: str, tag: str) -> None: ...
 

@@ -12,6 +12,8 @@ from jimbot_stack.health import Clock
 from jimbot_stack.locking import locked
 from jimbot_stack.stack import Stack
 
+QUICK_SECONDS = 2.0  # in which Compose ends when nothing is to do
+
 CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
 
 
@@ -34,17 +36,20 @@ def up(
     change = _look(stack, wanted)
     if stack.why_gpu:
         say(f"mode: {stack.mode} ({stack.why_gpu})")
+    unbuilt = _unbuilt(stack, wanted)
+    if build:
+        unbuilt = [n for n in wanted if stack.model.service(n).get("build")]
     plan = [
         *change.steps(),
-        *_build_steps(stack, wanted, build=build),
-        *_start_steps(wanted),
+        *(f"build {name}" for name in unbuilt),
+        *(f"start {name} and wait until it is healthy" for name in wanted),
     ]
     if stack.dry:
         _print_plan(plan)
         return
     with locked(stack.info.id, stack.project, task="invoke up"):
         transition.execute(change, stack.engine)
-        _prepare_images(stack, wanted, build=build)
+        _prepare_images(stack, unbuilt, build=build)
         _start(stack, names, wanted, timeout)
 
 
@@ -139,11 +144,12 @@ def logs(
 
 
 def _look(stack: Stack, wanted: Sequence[str]) -> transition.Transition:
-    everyone = stack.engine.containers()
     networks = stack.engine.networks()
     problems = [
         *preflight.file_problems(stack),
-        *preflight.port_problems(stack.model.ports(wanted), everyone, stack.project),
+        *preflight.port_problems(
+            stack.model.ports(wanted), stack.everyone, stack.project
+        ),
         *preflight.subnet_problems(stack.model, networks, stack.project),
         *preflight.image_problems(stack, wanted),
     ]
@@ -151,40 +157,29 @@ def _look(stack: Stack, wanted: Sequence[str]) -> transition.Transition:
     label = "com.docker.compose.project"
     return transition.plan(
         stack.model,
-        [c for c in everyone if c.project == stack.project],
+        stack.containers,
         [n for n in networks if n.labels.get(label) == stack.project],
         stack.engine.volumes(project=stack.project),
     )
 
 
-def _build_steps(stack: Stack, wanted: Iterable[str], *, build: bool) -> list[str]:
-    missing = _unbuilt(stack, wanted)
-    every = [n for n in wanted if stack.model.service(n).get("build")]
-    return [f"build {name}" for name in (every if build else missing)]
-
-
-def _start_steps(wanted: Iterable[str]) -> list[str]:
-    return [f"start {name} and wait until it is healthy" for name in wanted]
-
-
 def _unbuilt(stack: Stack, wanted: Iterable[str]) -> list[str]:
-    return [
-        name
+    images = {
+        name: str(service.get("image", f"{stack.project}-{name}"))
         for name in wanted
         for service in [stack.model.service(name)]
         if service.get("build")
-        and stack.engine.image(service.get("image", f"{stack.project}-{name}")) is None
-    ]
+    }
+    there = stack.engine.images(images.values())
+    return [name for name, image in images.items() if image not in there]
 
 
-def _prepare_images(stack: Stack, wanted: Sequence[str], *, build: bool) -> None:
+def _prepare_images(stack: Stack, names: Sequence[str], *, build: bool) -> None:
     if stack.mode.offline and (
         build or offline.missing_images(stack.engine, stack.root)
     ):
         say("preparing the offline images")
         offline.prepare(stack.engine, stack.root)
-    every = [n for n in wanted if stack.model.service(n).get("build")]
-    names = every if build else _unbuilt(stack, wanted)
     if names:
         say("building " + ", ".join(names))
         stack.engine.build(names)
@@ -203,6 +198,7 @@ def _start(
 
     thread = threading.Thread(target=compose, daemon=True)
     thread.start()
+    thread.join(QUICK_SECONDS)
     _wait(stack, set(wanted), timeout, while_running=thread, failures=failures)
 
 

@@ -17,7 +17,8 @@ def missing_images(engine: Engine, root: Path) -> tuple[str, ...]:
     file = str(root / STANDINS_FILE)
     listed = engine.docker("compose", "--file", file, "config", "--images")
     wanted = (BASE_IMAGE, *sorted(listed.stdout.split()))
-    return tuple(name for name in wanted if engine.image(name) is None)
+    there = engine.images(wanted)
+    return tuple(name for name in wanted if name not in there)
 
 
 def prepare(engine: Engine, root: Path) -> None:

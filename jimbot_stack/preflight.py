@@ -46,16 +46,16 @@ def check_versions(stack: Stack) -> None:
 
     Engine 25 brought `start_interval`; Compose 2.24.4 brought `!override`.
     """
-    versions = stack.engine.versions()
-    if numbers(versions["engine"]) < MINIMUM_ENGINE:
+    engine = stack.info.version
+    compose = stack.info.plugins.get("compose", "")
+    if numbers(engine) < MINIMUM_ENGINE:
         raise EngineUnavailable(
-            f"Docker Engine {versions['engine']} is too old, 25.0 is the minimum",
+            f"Docker Engine {engine} is too old, 25.0 is the minimum",
             hint="upgrade it; ./scripts/engine.sh --help says how on Debian",
         )
-    if numbers(versions["compose"]) < MINIMUM_COMPOSE:
+    if numbers(compose) < MINIMUM_COMPOSE:
         raise EngineUnavailable(
-            f"Docker Compose {versions['compose'] or '(none)'} is too old, "
-            "2.24.4 is the minimum",
+            f"Docker Compose {compose or '(none)'} is too old, 2.24.4 is the minimum",
             hint="upgrade the compose plugin",
         )
 
@@ -130,14 +130,13 @@ def subnet_problems(
 
 
 def image_problems(stack: Stack, services: Iterable[str]) -> Iterable[Problem]:
-    """Yield one problem when an image is neither here nor in an answering registry."""
-    for name in services:
-        service = stack.model.service(name)
-        reference = str(service.get("image", ""))
-        if service.get("build") or not reference:
-            continue
-        if stack.engine.image(reference) is not None:
-            continue
+    """Yield a problem for an image that is neither here nor in a registry."""
+    wanted = {
+        str(service["image"])
+        for service in map(stack.model.service, services)
+        if service.get("image") and not service.get("build")
+    }
+    for reference in sorted(wanted - set(stack.engine.images(wanted))):
         if not stack.engine.registry_answers(reference, timeout=REGISTRY_SECONDS):
             yield Problem(
                 f"the image {reference} is not here and no registry answers for it",

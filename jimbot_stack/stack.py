@@ -21,16 +21,26 @@ _SECRET = re.compile(r"(?i)((?:key|password|token|secret)[a-z_]*=)\S+")
 
 @dataclass
 class Stack:
-    """A project in a mode on an engine; `containers` is what it had when opened."""
+    """
+    A project in a mode on an engine.
+
+    `everyone` holds the containers of all projects as they were when it was opened.
+    """
 
     root: Path
     project: str
     mode: Mode
     engine: Engine
-    containers: tuple[Container, ...]
+    everyone: tuple[Container, ...]
     started_as: Mode | None
     why_gpu: str = ""
     dry: bool = False
+    known: EngineInfo | None = None
+
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """The project's own containers as they were when it was opened."""
+        return tuple(c for c in self.everyone if c.project == self.project)
 
     @cached_property
     def model(self) -> Model:
@@ -39,7 +49,7 @@ class Stack:
 
     @cached_property
     def info(self) -> EngineInfo:
-        return self.engine.info()
+        return self.known or self.engine.info()
 
     @property
     def state(self) -> Path:
@@ -77,8 +87,9 @@ def open_stack(
     values = environment.settings(root)
     project = environment.project_name(values)
     echo_to = _echo if echo else lambda _argv: None
-    containers, info = _observe(project, echo_to, need_engine=need_engine)
-    started = _started_mode(containers, project, root)
+    everyone, info = _observe(echo_to, need_engine=need_engine)
+    own = [container for container in everyone if container.project == project]
+    started = _started_mode(own, project, root)
     named = dev or prod or offline or bool(overlays)
     stage = "dev" if dev else "prod" if prod else "base"
     mode = Mode(stage, offline, overlays=overlays) if named or not started else started
@@ -91,21 +102,22 @@ def open_stack(
         project=project,
         mode=mode,
         engine=_engine(root, mode, project, echo_to),
-        containers=containers,
+        everyone=everyone,
         started_as=started,
         why_gpu=why,
         dry=dry,
+        known=info,
     )
 
 
 def _observe(
-    project: str, echo: Echo, *, need_engine: bool
+    echo: Echo, *, need_engine: bool
 ) -> tuple[tuple[Container, ...], EngineInfo | None]:
     from jimbot_stack.whales import WhalesEngine
 
     bare = WhalesEngine(echo=echo)
     try:
-        return bare.containers(project=project), bare.info()
+        return bare.containers(), bare.info()
     except EngineUnavailable:
         if need_engine:
             raise

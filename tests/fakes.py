@@ -69,7 +69,7 @@ class FakeEngine:
         self.done: list[tuple[Any, ...]] = []
 
     def info(self) -> EngineInfo:
-        return EngineInfo("ENGINE", "26.1.5", 2, 24 * 1024**3, ("runc",), {})
+        return EngineInfo("ENGINE", "26.1.5", {}, 2, 24 * 1024**3, ("runc",), {})
 
     def containers(
         self,

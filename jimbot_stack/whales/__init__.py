@@ -1,6 +1,5 @@
 """The adapter: the only place that imports python-on-whales and runs docker."""
 
-from collections.abc import Mapping
 from json import loads
 
 from jimbot_stack.engine import EngineInfo
@@ -26,17 +25,3 @@ class WhalesEngine(ComposeVerbs, ContainerVerbs, ResourceVerbs):
             )
         process.check(output, self.docker_command("info"))
         return parse.info(loads(output.stdout))
-
-    def versions(self) -> Mapping[str, str]:
-        client = self.docker("version", "--format", "{{json .}}")
-        data = loads(client.stdout) if client.stdout.startswith("{") else {}
-        compose = self.docker("compose", "version", "--short")
-        buildx = self.docker("buildx", "version")
-        return {
-            "engine": (data.get("Server") or {}).get("Version", ""),
-            "client": (data.get("Client") or {}).get("Version", ""),
-            "compose": compose.stdout.strip() if compose.code == 0 else "",
-            "buildx": (buildx.stdout.split() or [""])[1 if buildx.code == 0 else 0]
-            if buildx.code == 0
-            else "",
-        }

@@ -49,6 +49,10 @@ def info(data: Mapping[str, Any]) -> EngineInfo:
     return EngineInfo(
         id=data.get("ID", ""),
         version=data.get("ServerVersion", ""),
+        plugins={
+            plugin["Name"]: plugin.get("Version", "")
+            for plugin in (data.get("ClientInfo") or {}).get("Plugins") or ()
+        },
         cpus=data.get("NCPU", 0),
         memory=data.get("MemTotal", 0),
         runtimes=tuple(sorted(data.get("Runtimes") or {})),

@@ -17,8 +17,8 @@ TIMED_OUT = 124
 COMPOSE_INVALID = 15
 
 _NO_DAEMON = re.compile(
-    r"cannot connect to the docker daemon|error during connect|"
-    r"connection refused|dial unix .*no such file|no such host",
+    r"cannot connect to the docker daemon|error during connect:|"
+    r"dial unix \S+: connect:",
     re.IGNORECASE,
 )
 _NO_PERMISSION = re.compile(r"permission denied while trying to conn", re.IGNORECASE)

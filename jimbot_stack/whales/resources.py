@@ -1,6 +1,6 @@
 """The adapter's volume, network and image verbs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from jimbot_stack.engine import PROJECT_LABEL, Image, Network, Volume
@@ -62,6 +62,16 @@ class ResourceVerbs(Client):
     def image(self, reference: str) -> Image | None:
         found = self.inspect("image", [reference])
         return parse.image(found[0]) if found else None
+
+    def images(self, references: Iterable[str]) -> Mapping[str, Image]:
+        names = sorted(set(references))
+        found = [parse.image(data) for data in self.inspect("image", names)]
+        return {
+            name: image
+            for name in names
+            for image in found
+            if name in {image.id, *image.tags} or f"{name}:latest" in image.tags
+        }
 
     def tag(self, image: str, tag: str) -> None:
         self.call(lambda docker: docker.image.tag(image, tag))
