@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from jimbot_stack import health, offline, preflight, transition
+from jimbot_stack import builds, health, offline, preflight, transition
 from jimbot_stack.console import confirm, health_progress, say
 from jimbot_stack.engine import Container
 from jimbot_stack.errors import EngineError, StackError, UnhealthyError, UsageError
@@ -36,7 +36,7 @@ def up(
     change = _look(stack, wanted)
     if stack.why_gpu:
         say(f"mode: {stack.mode} ({stack.why_gpu})")
-    unbuilt = _unbuilt(stack, wanted)
+    unbuilt = builds.stale(stack, wanted)
     if build:
         unbuilt = [n for n in wanted if stack.model.service(n).get("build")]
     plan = [
@@ -124,7 +124,7 @@ def rebuild(
         if stack.mode.offline:
             offline.prepare(stack.engine, stack.root)
         say("building " + ", ".join(names))
-        stack.engine.build(names, cache=cache)
+        builds.build(stack, names, cache=cache)
         if running:
             stack.engine.up(running, dependencies=False, recreate="always")
             _wait(stack, set(running), timeout)
@@ -163,17 +163,6 @@ def _look(stack: Stack, wanted: Sequence[str]) -> transition.Transition:
     )
 
 
-def _unbuilt(stack: Stack, wanted: Iterable[str]) -> list[str]:
-    images = {
-        name: str(service.get("image", f"{stack.project}-{name}"))
-        for name in wanted
-        for service in [stack.model.service(name)]
-        if service.get("build")
-    }
-    there = stack.engine.images(images.values())
-    return [name for name, image in images.items() if image not in there]
-
-
 def _prepare_images(stack: Stack, names: Sequence[str], *, build: bool) -> None:
     if stack.mode.offline and (
         build or offline.missing_images(stack.engine, stack.root)
@@ -182,7 +171,7 @@ def _prepare_images(stack: Stack, names: Sequence[str], *, build: bool) -> None:
         offline.prepare(stack.engine, stack.root)
     if names:
         say("building " + ", ".join(names))
-        stack.engine.build(names)
+        builds.build(stack, names)
 
 
 def _start(

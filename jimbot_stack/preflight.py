@@ -124,7 +124,7 @@ def subnet_problems(
             for name, subnet in others:
                 if subnet.overlaps(mine):
                     yield Problem(
-                        f"the subnet {mine} of {key} overlaps {subnet} of network {name}",
+                        f"the subnet {mine} of {key} overlaps {subnet} of {name}",
                         "set other subnets in .env, or remove that network",
                     )
 
