@@ -1,4 +1,5 @@
-"""Reads the settings out of a guide's fenced blocks.
+"""
+Reads the settings out of a guide's fenced blocks.
 
 A setting is a dotted path and a value; the item of a list is the list's path and the
 item in brackets, a Dockerfile instruction `stage/INSTRUCTION[n]` (n counts from 1
@@ -38,6 +39,11 @@ class Setting:
     def text(self) -> str:
         """The value as written, whatever YAML type it was given."""
         return written(self.value)
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Section, file and path: what tells one row of the table from another."""
+        return self.section, self.file, self.path
 
     @property
     def key(self) -> tuple[str, str]:

@@ -1,4 +1,5 @@
-"""Settings that a guide's fenced blocks hold and the table of facts lacks.
+"""
+Settings that a guide's fenced blocks hold and the table of facts lacks.
 
     python tests/contract/guide_coverage.py FILE [--list]
 
@@ -14,10 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from tests.contract.guide_blocks import Setting, flatten, load_yaml, parse_guide
+from guide_blocks import Setting, flatten, load_yaml, parse_guide
 
 TABLE = Path(__file__).with_name("guide_settings.yml")
 

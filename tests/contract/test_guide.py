@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
+import guide_blocks
+import guide_coverage as coverage
 import pytest
-
-from tests.contract import guide_blocks
-from tests.contract import guide_coverage as coverage
 
 GUIDE = """\
 # A guide
