@@ -16,6 +16,7 @@ from jimbot_stack.stack import Stack
 MINIMUM_ENGINE = (25, 0)
 MINIMUM_COMPOSE = (2, 24, 4)
 REGISTRY_SECONDS = 5.0
+BUILT_HERE = "localhost/"  # the offline images; `up` builds those that lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +131,12 @@ def subnet_problems(
 
 
 def image_problems(stack: Stack, services: Iterable[str]) -> Iterable[Problem]:
-    """Yield a problem for an image that is neither here nor in a registry."""
+    """Yield a problem for a public image that is neither here nor in a registry."""
     wanted = {
         str(service["image"])
         for service in map(stack.model.service, services)
         if service.get("image") and not service.get("build")
+        if not str(service["image"]).startswith(BUILT_HERE)
     }
     for reference in sorted(wanted - set(stack.engine.images(wanted))):
         if not stack.engine.registry_answers(reference, timeout=REGISTRY_SECONDS):
