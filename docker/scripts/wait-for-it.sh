@@ -32,6 +32,7 @@ if [[ $# -gt 0 ]]; then
 fi
 
 deadline=$((SECONDS + timeout))
+# shellcheck disable=SC2016 # the inner shell expands its own arguments
 until timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$host" "$port" 2>/dev/null; do
     if ((SECONDS >= deadline)); then
         echo "error: $host:$port takes no connection after $timeout s" >&2
