@@ -106,8 +106,9 @@ def config(
 def init(c: Context) -> None:
     """Make .env, secrets and what mounts need; never touch a value that is there."""
     from jimbot_stack import initialise
+    from jimbot_stack.stack import host_engine
 
-    initialise.run(dry=bool(c.config.run.dry))
+    initialise.run(host_engine(), dry=bool(c.config.run.dry))
 
 
 ns = Collection(up, down, restart, rebuild, status, stats, logs, config, init)

@@ -3,16 +3,19 @@
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from jimbot_stack import environment
 from jimbot_stack.console import say
+from jimbot_stack.engine import Engine
+from jimbot_stack.mode import STANDIN_IMAGES
 from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE, ROOT, SECRETS
 
 GUIDE_CPUS = 4
+REGISTRY_SECONDS = 5.0
 MOUNTED = ("jimbot", "config", "mage_modules", "scripts", "tests", "docker")
 SHARED_FILE = 0o644
 PRIVATE_FOLDER = 0o700
@@ -30,9 +33,14 @@ class Step:
     act: Callable[[], object]
 
 
-def run(*, dry: bool = False, root: Path = ROOT) -> None:
-    """Do what is still to do; a second run changes nothing and says so."""
-    steps = plan(root, cpus=host_cpus())
+def run(engine: Engine | None, *, dry: bool = False, root: Path = ROOT) -> None:
+    """
+    Do what is still to do; a second run changes nothing and says so.
+
+    *engine* tells how many CPUs there are and whether a registry answers; without one
+    this machine's CPUs count, and a registry is taken for granted.
+    """
+    steps = plan(root, values=partial(_host_values, engine, root))
     for step in steps:
         say(f"{'would ' if dry else ''}{step.what}")
         if not dry:
@@ -41,25 +49,43 @@ def run(*, dry: bool = False, root: Path = ROOT) -> None:
         say("nothing to do: .env, secrets and folders are complete")
 
 
-def plan(root: Path, *, cpus: int) -> list[Step]:
+def plan(root: Path, *, values: Callable[[], Mapping[str, str]]) -> list[Step]:
     """Return the steps that are still to do, none on a checkout that is complete."""
     return [
-        *_env_steps(root, cpus),
+        *_env_steps(root, values),
         *_secret_steps(root),
         *_permission_steps(root),
     ]
 
 
-def _env_steps(root: Path, cpus: int) -> Iterator[Step]:
+def _host_values(engine: Engine | None, root: Path) -> dict[str, str]:
+    """Return the variables that depend on this machine."""
+    if engine is None:
+        return {"RAY_CPUS": str(min(GUIDE_CPUS, host_cpus()))}
+    values = {"RAY_CPUS": str(min(GUIDE_CPUS, engine.info().cpus))}
+    image = environment.read(root / ENV_EXAMPLE).get("LAB_IMAGE", "")
+    if image and not engine.registry_answers(image, timeout=REGISTRY_SECONDS):
+        values |= STANDIN_IMAGES
+    return values
+
+
+def _with(text: str, values: Mapping[str, str]) -> str:
+    """Return the env file's *text* with other values for those of its variables."""
+    lines = (
+        f"{name}={values[name]}" if (name := line.split("=")[0]) in values else line
+        for line in text.splitlines()
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _env_steps(root: Path, values: Callable[[], Mapping[str, str]]) -> Iterator[Step]:
     file, example = root / ENV_FILE, root / ENV_EXAMPLE
     if not file.exists():
-        text = example.read_text()
-        text = text.replace(
-            f"RAY_CPUS={GUIDE_CPUS}", f"RAY_CPUS={min(GUIDE_CPUS, cpus)}"
-        )
         yield Step(
             f"write {ENV_FILE} from {ENV_EXAMPLE}",
-            lambda: environment.write_private(file, text),
+            lambda: environment.write_private(
+                file, _with(example.read_text(), values())
+            ),
         )
         return
     have = environment.read(file)

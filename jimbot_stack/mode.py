@@ -11,8 +11,8 @@ from jimbot_stack.paths import BASE_FILE, OVERLAYS, STAGE_FILES
 STAGES = ("base", "dev", "prod")
 
 # Images of services that only dev or prod have: an overlay cannot name them without
-# adding the service to every stage, so the offline mode sets their variables.
-OFFLINE_ENVIRONMENT = {
+# adding the service to every stage, so they are variables, and the mode sets them.
+STANDIN_IMAGES = {
     "LAB_IMAGE": "localhost/jimbot-standin-lab:latest",
     "HAPROXY_IMAGE": "localhost/jimbot-standin-haproxy:latest",
 }
@@ -34,9 +34,23 @@ class Mode:
         overlays = [f"{OVERLAYS}/{name}.yml" for name in (*device, *self.overlays)]
         return (BASE_FILE, *stage, *overlays)
 
-    def environment(self) -> dict[str, str]:
-        """Return the variables that this mode sets over those of `.env`."""
-        return dict(OFFLINE_ENVIRONMENT) if self.offline else {}
+    def environment(
+        self,
+        values: Mapping[str, str] | None = None,
+        defaults: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
+        """
+        Return the variables that this mode sets over *values*, those of `.env`.
+
+        A stand-in that `.env` names gives way to the *defaults* when this is online.
+        """
+        if self.offline:
+            return dict(STANDIN_IMAGES)
+        return {
+            name: (defaults or {})[name]
+            for name, standin in STANDIN_IMAGES.items()
+            if (values or {}).get(name) == standin and name in (defaults or {})
+        }
 
     def flags(self) -> str:
         """Return the flags of `invoke up` that select this mode."""

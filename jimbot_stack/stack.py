@@ -3,7 +3,7 @@
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from jimbot_stack.engine import Container, Echo, Engine, EngineInfo
 from jimbot_stack.errors import ConfigurationError, EngineUnavailable, UsageError
 from jimbot_stack.mode import Mode, check_overlays, from_labels
 from jimbot_stack.model import Model
-from jimbot_stack.paths import ENV_FILE, ROOT, STATE
+from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE, ROOT, STATE
 
 GPU_CHOICES = ("auto", "on", "off")
 _SECRET = re.compile(r"(?i)((?:key|password|token|secret)[a-z_]*=)\S+")
@@ -101,13 +101,25 @@ def open_stack(
         root=root,
         project=project,
         mode=mode,
-        engine=_engine(root, mode, project, echo_to),
+        engine=_engine(root, mode, values, echo_to),
         everyone=everyone,
         started_as=started,
         why_gpu=why,
         dry=dry,
         known=info,
     )
+
+
+def host_engine() -> Engine | None:
+    """Return the engine without any project, None where none answers."""
+    from jimbot_stack.whales import WhalesEngine
+
+    engine = WhalesEngine()
+    try:
+        engine.info()
+    except EngineUnavailable:
+        return None
+    return engine
 
 
 def _observe(
@@ -161,16 +173,16 @@ def _with_gpu(mode: Mode, *, gpu: bool) -> Mode:
     return Mode(mode.stage, mode.offline, gpu, mode.overlays)
 
 
-def _engine(root: Path, mode: Mode, project: str, echo: Echo) -> Engine:
+def _engine(root: Path, mode: Mode, values: Mapping[str, str], echo: Echo) -> Engine:
     from jimbot_stack.whales import WhalesEngine
 
     env_file = root / ENV_FILE
     return WhalesEngine(
         files=[root / file for file in mode.files()],
-        project=project,
+        project=environment.project_name(values),
         directory=root,
         env_files=[env_file] if env_file.exists() else [],
-        environment=mode.environment(),
+        environment=mode.environment(values, environment.read(root / ENV_EXAMPLE)),
         echo=echo,
     )
 

@@ -23,18 +23,18 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def init(root: Path) -> None:
-    initialise.run(root=root)
+    initialise.run(None, root=root)
 
 
 def test_second_run_finds_nothing_to_do(checkout: Path) -> None:
     init(checkout)
 
-    assert initialise.plan(checkout, cpus=2) == []
+    assert initialise.plan(checkout, values=dict) == []
 
 
 def test_cpus_are_at_most_the_hosts(checkout: Path) -> None:
     """The engine refuses a container with more cores than there are."""
-    for step in initialise.plan(checkout, cpus=2):
+    for step in initialise.plan(checkout, values=lambda: {"RAY_CPUS": "2"}):
         step.act()
 
     assert environment.read(checkout / ".env")["RAY_CPUS"] == "2"
@@ -81,7 +81,7 @@ def test_containers_can_read_and_host_users_cannot(checkout: Path) -> None:
 
 
 def test_dry_run_writes_nothing(checkout: Path) -> None:
-    initialise.run(root=checkout, dry=True)
+    initialise.run(None, root=checkout, dry=True)
 
     assert not (checkout / ".env").exists()
     assert list((checkout / "secrets").iterdir()) == []
