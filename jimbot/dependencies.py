@@ -1,11 +1,12 @@
-"""One real question for each server that the application depends on.
+"""
+One real question for each server that the application depends on.
 
 Every question opens a connection of its own, so that the answer is about now, and
 reads the certificate authority afresh, so that renewed certificates are seen.
 """
 
 import ssl
-from typing import Mapping
+from collections.abc import Mapping
 
 import httpx
 import psycopg

@@ -1,13 +1,15 @@
-"""Leaving without dropping a request.
+"""
+Leaving without dropping a request.
 
 A draining process says so on /health and goes on serving, so that whatever sends it
 requests can look elsewhere; only then does it stop accepting.
 """
 
+from __future__ import annotations
+
 import signal
 import time
 from types import FrameType
-from typing import Optional
 
 import uvicorn
 
@@ -17,7 +19,7 @@ class Draining:
 
     def __init__(self) -> None:
         """Begin as a process that is not draining."""
-        self._since: Optional[float] = None
+        self._since: float | None = None
 
     def start(self) -> None:
         """Drain from now on; does nothing where that was said before."""
@@ -34,7 +36,8 @@ class Draining:
 
 
 class DrainingServer(uvicorn.Server):
-    """A server that drains on SIGUSR1, and drains and then stops on SIGTERM.
+    """
+    A server that drains on SIGUSR1, and drains and then stops on SIGTERM.
 
     After *drain_seconds* of draining it stops accepting, finishes the requests in
     flight (for as long as *config* allows) and ends normally. SIGINT skips the
@@ -51,8 +54,9 @@ class DrainingServer(uvicorn.Server):
         self._leaving = False
         signal.signal(signal.SIGUSR1, lambda *_: draining.start())
 
-    def handle_exit(self, sig: int, frame: Optional[FrameType]) -> None:
-        """Note that the process was told to end.
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """
+        Note that the process was told to end.
 
         The signal is not kept for uvicorn to raise again at the end: a stop that went
         well has exit code 0.

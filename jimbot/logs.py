@@ -7,7 +7,6 @@ import sys
 import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import List
 
 KEPT_DAYS = 14
 FILE_BYTES = 10_000_000
@@ -17,7 +16,7 @@ OLD_FILES = 3
 class JsonLines(logging.Formatter):
     """One JSON object per record: time (UTC), level, logger, message, exception."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return *record* as one line."""
@@ -34,11 +33,12 @@ class JsonLines(logging.Formatter):
 
 
 def write_logs(level: str, folder: Path) -> None:
-    """Send every logger's lines of *level* and above to stdout and to *folder*.
+    """
+    Send every logger's lines of *level* and above to stdout and to *folder*.
 
     A folder that cannot be written is reported once and leaves stdout alone.
     """
-    handlers: List[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
     problem = None
     try:
         handlers.append(_file(folder))
@@ -47,9 +47,9 @@ def write_logs(level: str, folder: Path) -> None:
     for handler in handlers:
         handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=handlers, force=True)
-    # These two tell of their own every connection at info.
-    for chatty in ("httpx", "neo4j"):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.root.level))
+    logging.captureWarnings(capture=True)
+    # Tells at info of every request that it makes.
+    logging.getLogger("httpx").setLevel(max(logging.WARNING, logging.root.level))
     if problem:
         logging.getLogger(__name__).warning("no log file: %s", problem)
 

@@ -1,14 +1,18 @@
-"""Run the application: ``python -m jimbot.main``.
+"""
+Run the application: ``python -m jimbot.main``.
 
 Exit codes: 0 stopped as told; 1 the port cannot be used; 3 a setting is wrong.
 """
+
+from __future__ import annotations
 
 import os
 import signal
 import sys
 from pathlib import Path
 from socket import socket
-from typing import List, Optional, Union
+from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -28,16 +32,16 @@ KEEP_ALIVE_SECONDS = 75
 def main() -> None:
     """Serve until told to stop; with RELOAD, start anew when the code changes."""
     settings = _settings()
-    write_logs(settings.log_level, settings.log_dir)
     if settings.debug:
-        _listen_for_debugger()
+        _listen_for_debugger(settings.debug_port)
     if settings.reload:
+        write_logs(settings.log_level, settings.log_dir)
         _serve_and_reload(_config(settings, "jimbot.web:application"))
     else:
         serve()
 
 
-def serve(sockets: Optional[List[socket]] = None) -> None:
+def serve(sockets: list[socket] | None = None) -> None:
     """Serve in this process, on *sockets* where a reloader holds them."""
     settings = _settings()
     write_logs(settings.log_level, settings.log_dir)
@@ -53,23 +57,28 @@ def serve(sockets: Optional[List[socket]] = None) -> None:
 def _serve_and_reload(config: uvicorn.Config) -> None:
     # By modification time: file events do not cross every kind of bind mount.
     reloader = StatReload(config, target=serve, sockets=[config.bind_socket()])
-    signal.signal(
-        signal.SIGUSR1, lambda *_: os.kill(reloader.process.pid, signal.SIGUSR1)
-    )
+
+    def pass_on(sig: int, frame: FrameType | None) -> None:
+        del frame
+        if reloader.process.pid:
+            os.kill(reloader.process.pid, sig)
+
+    signal.signal(signal.SIGUSR1, pass_on)
     reloader.run()
 
 
-def _config(settings: Settings, app: Union[ASGIApp, str]) -> uvicorn.Config:
+def _config(settings: Settings, app: ASGIApp | str) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        host=os.environ.get("HOST", "0.0.0.0"),  # noqa: S104
-        port=int(os.environ.get("PORT", "8000")),
+        host="0.0.0.0",  # noqa: S104
+        port=settings.port,
         log_config=None,
         access_log=settings.log_level in {"DEBUG", "INFO"},
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=round(settings.seconds["grace"]),
-        reload_dirs=[str(PACKAGE)],
+        reload=settings.reload,
+        reload_dirs=[str(PACKAGE)] if settings.reload else None,
     )
 
 
@@ -78,23 +87,23 @@ def _settings() -> Settings:
     try:
         return read_settings(os.environ, config)
     except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(3)
+        _give_up(str(error))
 
 
-def _listen_for_debugger() -> None:
+def _listen_for_debugger(port: int) -> None:
     # The usual command is `python -m debugpy --listen …`, which listens already.
     if "debugpy" in sys.modules:
         return
     try:
-        import debugpy
+        import debugpy  # noqa: T100
     except ImportError:
-        print(  # noqa: T201
-            "error: DEBUG needs debugpy, which only the development image has",
-            file=sys.stderr,
-        )
-        sys.exit(3)
-    debugpy.listen(("0.0.0.0", int(os.environ.get("DEBUG_PORT", "5678"))))  # noqa: S104
+        _give_up("DEBUG needs debugpy, which only the development image has")
+    debugpy.listen(("0.0.0.0", port))  # noqa: S104, T100
+
+
+def _give_up(problem: str) -> NoReturn:
+    print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+    sys.exit(3)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,21 @@
 """The application's one connection to the Ray cluster."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import queue
 import threading
 from concurrent.futures import Future
-from typing import Optional
+
+from jimbot.readiness import reason
 
 logger = logging.getLogger(__name__)
 
 
 class RayConnection:
-    """A Ray client connection that lives in a thread of its own.
+    """
+    A Ray client connection that lives in a thread of its own.
 
     Ray's client blocks, for as long as a frozen cluster does; only that thread waits
     for it. A question asked meanwhile joins the one that is still open, so a frozen
@@ -21,26 +25,33 @@ class RayConnection:
     def __init__(self, address: str) -> None:
         """Prepare a connection to *address* (``ray://host:port``); connects later."""
         self._server = address[len("ray://") :]
-        self._open: "Optional[Future[None]]" = None
-        self._work: "queue.SimpleQueue[Optional[Future[None]]]" = queue.SimpleQueue()
+        self._connected = False
+        self._open: Future[None] | None = None
+        self._work: queue.SimpleQueue[Future[None] | None] = queue.SimpleQueue()
         # A daemon, since a frozen cluster must not hold up the interpreter's exit.
         self._thread = threading.Thread(target=self._run, name="ray", daemon=True)
         self._thread.start()
 
-    def connect(self) -> None:
-        """Start connecting, so that the first question need not wait for it."""
+    def connect(self) -> Future[None]:
+        """
+        Start asking, and connecting where that is needed, without waiting.
+
+        Started early, it spares the first question the seconds that connecting takes.
+        """
         if self._open is None or self._open.done():
             self._open = Future()
+            # Running, it cannot be cancelled by one who waited for it and gave up.
+            self._open.set_running_or_notify_cancel()
             self._work.put(self._open)
+        return self._open
 
     async def ask(self) -> None:
-        """Ask the cluster for its resources; connects first where that is needed.
+        """
+        Ask the cluster for its resources; connects first where that is needed.
 
         Raises what Ray raises. Cancelling stops the wait, not the question.
         """
-        self.connect()
-        assert self._open is not None
-        await asyncio.shield(asyncio.wrap_future(self._open))
+        await asyncio.wrap_future(self.connect())
 
     def close(self, *, seconds: float) -> None:
         """Leave the cluster; give up after *seconds*."""
@@ -50,11 +61,12 @@ class RayConnection:
     def _run(self) -> None:
         for question in iter(self._work.get, None):
             try:
-                question.set_result(self._ask())
-            except Exception as error:  # noqa: BLE001
-                logger.warning("ray: %s: %s", type(error).__name__, error)
-                self._disconnect()
+                self._ask()
+                question.set_result(None)
+            except Exception as error:  # noqa: BLE001, PERF203
+                logger.warning("ray: %s", reason(error))
                 question.set_exception(error)
+                self._disconnect()
         self._disconnect()
 
     def _ask(self) -> None:
@@ -62,16 +74,18 @@ class RayConnection:
         import ray
         from ray.util.client_connect import connect
 
-        if not ray.util.client.ray.is_connected():
+        if not self._connected:
             # One attempt: Ray's own retries would sleep longer each time.
             connect(self._server, connection_retries=1)
+            self._connected = True
             logger.info("connected to ray at %s", self._server)
         ray.cluster_resources()
 
     def _disconnect(self) -> None:
-        from ray.util.client_connect import disconnect
-
+        self._connected = False
         try:
+            from ray.util.client_connect import disconnect
+
             disconnect()
         except Exception as error:  # noqa: BLE001
-            logger.warning("ray: leaving failed: %s", error)
+            logger.warning("ray: leaving failed: %s", reason(error))

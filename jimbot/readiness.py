@@ -1,9 +1,12 @@
 """Asking every dependency at once, each with a time limit of its own."""
 
+from __future__ import annotations
+
 import asyncio
 import time
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Awaitable, Callable, Mapping, NamedTuple, Optional
+from typing import Callable, NamedTuple
 
 
 class Question(NamedTuple):
@@ -18,7 +21,7 @@ class Answer:
     """What a dependency's question came to; *reason* is None when it is up."""
 
     latency_ms: float
-    reason: Optional[str] = None
+    reason: str | None = None
 
     @property
     def up(self) -> bool:
@@ -39,18 +42,21 @@ async def _answer(question: Question) -> Answer:
     # which a frozen server can hold up for ever.
     await asyncio.wait({task}, timeout=question.limit)
     latency_ms = round((time.perf_counter() - start) * 1000, 1)
-    if task.done():
-        return Answer(latency_ms, _reason(task))
-    task.add_done_callback(_reason)
-    task.cancel()
-    return Answer(latency_ms, f"no answer within {question.limit:g} s")
+    if not task.done():
+        task.add_done_callback(_error)
+        task.cancel()
+        return Answer(latency_ms, f"no answer within {question.limit:g} s")
+    error = _error(task)
+    return Answer(latency_ms, reason(error) if error else None)
 
 
-def _reason(task: "asyncio.Future[None]") -> Optional[str]:
-    if task.cancelled():
-        return "cancelled"
-    error = task.exception()
-    if error is None:
-        return None
-    first_line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first_line}" if first_line else repr(error)
+def reason(error: BaseException) -> str:
+    """Return *error*'s kind and the line of its text that says most."""
+    lines = str(error).strip().splitlines() or ["no details"]
+    # A text that quotes a traceback tells at its end what happened.
+    told = lines[-1] if "Traceback (most recent call last):" in lines else lines[0]
+    return f"{type(error).__name__}: {told}"
+
+
+def _error(task: asyncio.Future[None]) -> BaseException | None:
+    return asyncio.CancelledError() if task.cancelled() else task.exception()

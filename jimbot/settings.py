@@ -1,10 +1,14 @@
 """What the application is told: the environment, secret files and config/app.json."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any
 
+QUESTDB_PASSWORD = "quest"  # noqa: S105  # what QuestDB has where none was set
 SECONDS = {
     "drain": 2.0,
     "grace": 30.0,
@@ -21,7 +25,8 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """Where a dependency listens and how this application proves itself to it.
+    """
+    Where a dependency listens and how this application proves itself to it.
 
     *ca_file* set means TLS, verified against that authority alone.
     """
@@ -30,12 +35,13 @@ class Server:
     port: int
     user: str = ""
     password: str = ""
-    ca_file: Optional[str] = None
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that the application reads from outside, checked.
+    """
+    Everything that the application reads from outside, checked.
 
     *seconds* holds the time limits of config/app.json: how long a draining process
     goes on accepting, how long requests in flight may take after that, and how long
@@ -45,7 +51,9 @@ class Settings:
     environment: str
     log_level: str
     log_dir: Path
+    port: int
     debug: bool
+    debug_port: int
     reload: bool
     memgraph: Server
     questdb: Server
@@ -57,7 +65,8 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str], config: Path) -> Settings:
-    """Return the settings of *environ* and of the folder *config*.
+    """
+    Return the settings of *environ* and of the folder *config*.
 
     Raises SettingsError for a value that cannot be used.
     """
@@ -65,10 +74,14 @@ def read_settings(environ: Mapping[str, str], config: Path) -> Settings:
         environment=environ.get("ENVIRONMENT", "development"),
         log_level=_log_level(environ),
         log_dir=Path(environ.get("LOG_DIR", "/app/logs")),
+        port=_number(environ, "PORT", 8000),
         debug=_switch(environ, "DEBUG"),
+        debug_port=_number(environ, "DEBUG_PORT", 5678),
         reload=_switch(environ, "RELOAD"),
         memgraph=_server(environ, "MEMGRAPH", "memgraph", 7687),
-        questdb=_server(environ, "QUESTDB", "questdb", 8812, "admin", "quest"),
+        questdb=_server(
+            environ, "QUESTDB", "questdb", 8812, user="admin", password=QUESTDB_PASSWORD
+        ),
         eventstore=_server(environ, "EVENTSTORE", "eventstore", 2113),
         ray_address=_ray_address(environ),
         claude_api_key=_secret(environ, "ANTHROPIC_API_KEY"),
@@ -77,11 +90,12 @@ def read_settings(environ: Mapping[str, str], config: Path) -> Settings:
     )
 
 
-def _server(  # noqa: PLR0913
+def _server(
     environ: Mapping[str, str],
     name: str,
     host: str,
     port: int,
+    *,
     user: str = "",
     password: str = "",
 ) -> Server:

@@ -1,7 +1,8 @@
 """The application's pages."""
 
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from typing import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Callable
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -21,7 +22,8 @@ Page = Callable[[Request], Awaitable[Response]]
 
 
 def application(settings: Settings, draining: Draining) -> Starlette:
-    """Return the web application.
+    """
+    Return the web application.
 
     ``/`` tells name, version and environment; ``/health`` whether this process
     should get requests; ``/ready`` whether everything that it depends on answers.
@@ -47,7 +49,8 @@ def application(settings: Settings, draining: Draining) -> Starlette:
 
 
 class ClosingConnections:
-    """While draining, end each connection with the response that it is waiting for.
+    """
+    While draining, end each connection with the response that it is waiting for.
 
     A client that kept its connection would lose the next request on it when the
     process stops.

@@ -1,5 +1,6 @@
 #!/opt/venv/bin/python -I
-"""Ask each Ray process of this container for an answer of its own.
+"""
+Ask each Ray process of this container for an answer of its own.
 
 ``ray status`` asks the GCS alone, and takes ten times the CPU. Here the GCS, the
 raylet, the dashboard and the client server each have to answer in time; a worker
@@ -8,9 +9,9 @@ node has only the raylet. Exit codes: 0 all answered; 1 one did not, named on st
 
 import sys
 import time
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Dict
 
 import grpc
 
@@ -37,11 +38,11 @@ def main() -> int:
     if head:
         silent.update(_ask_dashboard(max(deadline - time.monotonic(), 0.1)))
     for name, reason in silent.items():
-        print(f"{name}: {reason}", file=sys.stderr)
+        print(f"{name}: {reason}", file=sys.stderr)  # noqa: T201
     return 1 if silent else 0
 
 
-def _ask_dashboard(seconds: float) -> Dict[str, str]:
+def _ask_dashboard(seconds: float) -> dict[str, str]:
     connection = HTTPConnection("127.0.0.1", 8265, timeout=seconds)
     try:
         # Ray's dashboard fails on a request that names no agent.
@@ -49,7 +50,7 @@ def _ask_dashboard(seconds: float) -> Dict[str, str]:
         status = connection.getresponse().status
     except (OSError, HTTPException) as error:
         return {"dashboard": str(error) or type(error).__name__}
-    return {} if status == 200 else {"dashboard": f"HTTP {status}"}
+    return {} if status == HTTPStatus.OK else {"dashboard": f"HTTP {status}"}
 
 
 if __name__ == "__main__":
