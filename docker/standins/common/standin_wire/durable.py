@@ -1,4 +1,5 @@
-"""Files that keep what was acknowledged, whenever the process is killed.
+"""
+Files that keep what was acknowledged, whenever the process is killed.
 
 A record is `length:u32 crc32:u32 payload`, little-endian. A torn or damaged
 record ends the readable part of its file; nothing after it is believed.
@@ -16,12 +17,12 @@ _HEAD = struct.Struct("<II")
 RECORD_OVERHEAD = _HEAD.size
 
 
-class DirectoryInUse(Exception):
+class DirectoryInUseError(Exception):
     """Another process holds the directory."""
 
 
 def frame(payload: bytes) -> bytes:
-    """The record that holds *payload*."""
+    """Return the record that holds *payload*."""
     return _HEAD.pack(len(payload), crc32(payload)) + payload
 
 
@@ -67,14 +68,15 @@ def sync_directory(path: Path) -> None:
 
 
 def hold_directory(path: Path, *, name: str = ".lock") -> int:
-    """Lock *path* against a second process for as long as this one lives.
+    """
+    Lock *path* against a second process for as long as this one lives.
 
-    Returns the descriptor that holds the lock. Raises DirectoryInUse.
+    Returns the descriptor that holds the lock. Raises DirectoryInUseError.
     """
     descriptor = os.open(path / name, os.O_RDWR | os.O_CREAT, 0o640)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise DirectoryInUse(path) from error
+        raise DirectoryInUseError(path) from error
     return descriptor

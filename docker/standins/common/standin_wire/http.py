@@ -50,7 +50,8 @@ async def talk_http(
     writer: asyncio.StreamWriter,
     answer: Callable[[Request], Response],
 ) -> None:
-    """Answer requests on one connection until it closes.
+    """
+    Answer requests on one connection until it closes.
 
     Raises asyncio.IncompleteReadError or ConnectionError when the client leaves
     in the middle of a request.

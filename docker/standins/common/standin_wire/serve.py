@@ -7,7 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ssl import SSLContext, SSLError
 
-ConnectionHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+ConnectionHandler = Callable[
+    [asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
+]
 
 _HANG_UPS = (ConnectionError, asyncio.IncompleteReadError, SSLError, TimeoutError)
 
@@ -25,7 +27,8 @@ class Endpoint:
 async def serve_until_stopped(
     endpoints: Sequence[Endpoint], *, ready: Callable[[], None] = lambda: None
 ) -> signal.Signals:
-    """Serve every endpoint, call *ready* once all listen, return the signal.
+    """
+    Serve every endpoint, call *ready* once all listen, return the signal.
 
     Raises OSError when a port is taken; nothing listens then.
     """
@@ -33,10 +36,9 @@ async def serve_until_stopped(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopped, number)
     connections: set[asyncio.Task[None]] = set()
-    servers = []
+    servers: list[asyncio.Server] = []
     try:
-        for endpoint in endpoints:
-            servers.append(await _listen(endpoint, connections))
+        servers.extend([await _listen(endpoint, connections) for endpoint in endpoints])
         ready()
         return await stopped
     finally:

@@ -8,31 +8,41 @@ from eventstore_standin.options import Options
 _ROOT_SUFFIXES = (".pem", ".crt", ".cer", ".der")
 
 
-class InvalidConfiguration(Exception):
+class InvalidConfigurationError(Exception):
     """What EventStoreDB calls an invalid configuration; the text is for the user."""
 
 
 def server_context(options: Options) -> ssl.SSLContext | None:
-    """The TLS context, None in insecure mode. Raises InvalidConfiguration."""
+    """
+    Return the TLS context, None in insecure mode.
+
+    Raises InvalidConfigurationError.
+    """
     if options.flag("Insecure"):
         if {"DefaultAdminPassword", "DefaultOpsPassword"} & options.given.keys():
-            message = "Default passwords cannot be set in insecure mode."
-            raise InvalidConfiguration(message)
+            raise InvalidConfigurationError(
+                "Default passwords cannot be set in insecure mode."
+            )
         return None
     if options.flag("Dev"):
-        message = "This stand-in makes no development certificate: use --insecure."
-        raise InvalidConfiguration(message)
+        raise InvalidConfigurationError(
+            "This stand-in makes no development certificate: use --insecure."
+        )
     certificate = options.given.get("CertificateFile")
     if not certificate:
-        message = "A certificate is required unless insecure mode (--insecure) is set."
-        raise InvalidConfiguration(message)
+        raise InvalidConfigurationError(
+            "A certificate is required unless insecure mode (--insecure) is set."
+        )
     roots = _roots(options)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        context.load_cert_chain(certificate, options.given.get("CertificatePrivateKeyFile"))
+        context.load_cert_chain(
+            certificate, options.given.get("CertificatePrivateKeyFile")
+        )
     except (OSError, ssl.SSLError) as error:
-        message = f"Could not load the certificate {certificate}: {error}"
-        raise InvalidConfiguration(message) from error
+        raise InvalidConfigurationError(
+            f"Could not load the certificate {certificate}: {error}"
+        ) from error
     _verify(context, roots)
     return context
 
@@ -40,11 +50,10 @@ def server_context(options: Options) -> ssl.SSLContext | None:
 def _roots(options: Options) -> ssl.SSLContext:
     folder = options.given.get("TrustedRootCertificatesPath")
     if not folder:
-        message = (
+        raise InvalidConfigurationError(
             "TrustedRootCertificatesPath must be specified unless insecure mode"
             " (--insecure) is set."
         )
-        raise InvalidConfiguration(message)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     try:
@@ -52,11 +61,13 @@ def _roots(options: Options) -> ssl.SSLContext:
         for file in files:
             context.load_verify_locations(file)
     except (OSError, ssl.SSLError) as error:
-        message = f"Could not load the trusted root certificates of {folder}: {error}"
-        raise InvalidConfiguration(message) from error
+        raise InvalidConfigurationError(
+            f"Could not load the trusted root certificates of {folder}: {error}"
+        ) from error
     if not files:
-        message = f"No trusted root certificates found in {folder}."
-        raise InvalidConfiguration(message)
+        raise InvalidConfigurationError(
+            f"No trusted root certificates found in {folder}."
+        )
     return context
 
 
@@ -72,8 +83,7 @@ def _verify(server: ssl.SSLContext, roots: ssl.SSLContext) -> None:
             except ssl.SSLWantReadError:
                 continue
             except ssl.SSLError as error:
-                message = (
+                raise InvalidConfigurationError(
                     "Failed to build the certificate chain from the node's certificate"
                     f" up to a trusted root: {error}"
-                )
-                raise InvalidConfiguration(message) from error
+                ) from error

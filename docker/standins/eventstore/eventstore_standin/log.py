@@ -1,4 +1,5 @@
-"""The transaction log: chunks, checkpoints, and the order that keeps them sound.
+"""
+The transaction log: chunks, checkpoints, and the order that keeps them sound.
 
 An append goes to the disk in this order: the chunk, `writer.chk`, `chaser.chk`;
 only then is it acknowledged. So a checkpoint never points past its chunk on a live
@@ -26,7 +27,7 @@ from standin_wire.durable import (
 NOWHERE = -1
 
 
-class LogDamaged(Exception):
+class LogDamagedError(Exception):
     """The files contradict each other; the text is for the user."""
 
 
@@ -39,14 +40,13 @@ class Checkpoint:
 
     @classmethod
     def open(cls, path: Path, *, initial: int) -> "Checkpoint":
-        """Read it, or create it with *initial*. Raises LogDamaged."""
+        """Read it, or create it with *initial*. Raises LogDamagedError."""
         if not path.exists():
             replace_file(path, struct.pack("<q", initial))
             return cls(path, initial)
         data = path.read_bytes()
         if len(data) != 8:  # noqa: PLR2004
-            message = f"{path.name} has {len(data)} bytes instead of 8"
-            raise LogDamaged(message)
+            raise LogDamagedError(f"{path.name} has {len(data)} bytes instead of 8")
         return cls(path, struct.unpack("<q", data)[0])
 
     def move(self, value: int) -> None:
@@ -83,9 +83,10 @@ class Log:
         return end
 
     def payloads(self) -> Iterator[tuple[int, bytes]]:
-        """Every record up to `writer.chk`: its end position and its payload.
+        """
+        Every record up to `writer.chk`: its end position and its payload.
 
-        Raises LogDamaged when a chunk ends or breaks before that position.
+        Raises LogDamagedError when a chunk ends or breaks before that position.
         """
         last = self.writer.value // self.chunk_size
         for number in range(last + 1):
@@ -106,12 +107,11 @@ class Log:
                     yield number * self.chunk_size + reached, payload
         is_last = wanted <= self.chunk_size
         if (is_last and reached < wanted) or not reached:
-            message = (
+            raise LogDamagedError(
                 f"{path.name} ends at {reached}, writer.chk says {wanted}: the"
                 " checkpoint is newer than the chunk, as in a copy that took them"
                 " in the wrong order"
             )
-            raise LogDamaged(message)
 
     def close(self) -> None:
         """Close the current chunk."""
@@ -131,14 +131,15 @@ class Log:
 
 
 def chunk_path(root: Path, number: int) -> Path:
-    """The first version of a chunk; only a scavenge makes others."""
+    """Return the first version of a chunk; only a scavenge makes others."""
     return root / f"chunk-{number:06}.000000"
 
 
 def open_log(root: Path, *, chunk_size: int) -> Log:
-    """Open the log: truncate where `truncate.chk` says, cut what nobody was told.
+    """
+    Open the log: truncate where `truncate.chk` says, cut what nobody was told.
 
-    Raises LogDamaged when checkpoints and chunks contradict each other.
+    Raises LogDamagedError when checkpoints and chunks contradict each other.
     """
     writer = Checkpoint.open(root / "writer.chk", initial=0)
     chaser = Checkpoint.open(root / "chaser.chk", initial=0)
@@ -147,17 +148,15 @@ def open_log(root: Path, *, chunk_size: int) -> Log:
         Checkpoint.open(root / name, initial=NOWHERE)
     if truncate.value != NOWHERE:
         if truncate.value > writer.value:
-            message = "truncate.chk points behind writer.chk"
-            raise LogDamaged(message)
+            raise LogDamagedError("truncate.chk points behind writer.chk")
         writer.move(truncate.value)
         chaser.move(truncate.value)
         truncate.move(NOWHERE)
     if chaser.value > writer.value:
-        message = (
+        raise LogDamagedError(
             f"chaser.chk ({chaser.value}) is ahead of writer.chk ({writer.value}):"
             " they were copied in the wrong order"
         )
-        raise LogDamaged(message)
     log = Log(root, chunk_size, writer, chaser)
     for _ in log.payloads():
         pass

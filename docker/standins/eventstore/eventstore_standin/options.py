@@ -1,4 +1,5 @@
-"""EventStoreDB's options: `EVENTSTORE_*` variables, `--name`, and the YAML file.
+"""
+EventStoreDB's options: `EVENTSTORE_*` variables, `--name`, and the YAML file.
 
 As in EventStoreDB an option that does not exist is fatal unless
 AllowUnknownOptions is set.
@@ -9,49 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from eventstore_standin.option_names import OPTION_NAMES
+
 _PREFIX = "EVENTSTORE_"
 _PACKAGED_FILE = "/etc/eventstore/eventstore.conf"
-_KNOWN = """
-AdvertiseHostToClientAs AdvertiseHttpPortToClientAs AdvertiseNodePortToClientAs
-AdvertiseNodeTcpPortToClientAs AdvertiseTcpPortToClientAs AllowAnonymousEndpointAccess
-AllowAnonymousStreamAccess AllowUnknownOptions AlwaysKeepScavenged
-AuthenticationConfig AuthenticationType AuthorizationConfig AuthorizationType
-CachedChunks CertificateFile CertificatePassword CertificatePrivateKeyFile
-CertificatePrivateKeyPassword CertificateReservedNodeCommonName
-CertificateStoreLocation CertificateStoreName CertificateSubjectName
-CertificateThumbprint ChunkInitialReaderCount ChunksCacheSize ClusterDns
-ClusterGossipPort ClusterSize CommitCount CommitTimeoutMs Config
-ConnectionPendingSendBytesThreshold ConnectionQueueSizeThreshold Db DbLogFormat
-DeadMemberRemovalPeriodSec DefaultAdminPassword DefaultOpsPassword Dev
-DisableAdminUi DisableExternalTcpTls DisableFirstLevelHttpAuthorization
-DisableGossipOnHttp DisableHttpCaching DisableInternalTcpTls DisableLogFile
-DisableScavengeMerging DisableStatsOnHttp DiscoverViaDns EnableAtomPubOverHttp
-EnableExternalTcp EnableHistograms EnableTrustedAuth ExtHostAdvertiseAs ExtIp
-ExtTcpHeartbeatInterval ExtTcpHeartbeatTimeout ExtTcpPort ExtTcpPortAdvertiseAs
-FaultOutOfOrderProjections GossipAllowedDifferenceMs GossipIntervalMs
-GossipOnSingleNode GossipSeed GossipTimeoutMs HashCollisionReadLimit Help HttpPort
-HttpPortAdvertiseAs Index IndexCacheDepth IndexCacheSize InitializationThreads
-Insecure IntHostAdvertiseAs IntIp IntTcpHeartbeatInterval IntTcpHeartbeatTimeout
-IntTcpPort IntTcpPortAdvertiseAs KeepAliveInterval KeepAliveTimeout
-LeaderElectionTimeoutMs Log LogConfig LogConsoleFormat LogFailedAuthenticationAttempts
-LogFileInterval LogFileRetentionCount LogFileSize LogHttpRequests LogLevel
-MaxAppendSize MaxAutoMergeIndexLevel MaxMemTableSize MaxTruncation MemDb
-MinFlushDelayMs NodeHeartbeatInterval NodeHeartbeatTimeout NodeHostAdvertiseAs NodeIp
-NodePort NodePortAdvertiseAs NodePriority NodeTcpPort NodeTcpPortAdvertiseAs
-OptimizeIndexMerge OverrideAnonymousEndpointAccessForGossip PrepareAckTimeoutMs
-PrepareCount PrepareTimeoutMs ProjectionCompilationTimeout
-ProjectionExecutionTimeout ProjectionThreads ProjectionsQueryExpiry QuorumSize
-ReadOnlyReplica ReaderThreadsCount ReduceFileCachePressure ReplicationHeartbeatInterval
-ReplicationHeartbeatTimeout ReplicationHostAdvertiseAs ReplicationIp ReplicationPort
-ReplicationTcpPortAdvertiseAs RunProjections ScavengeBackendCacheSize
-ScavengeBackendPageSize ScavengeHashUsersCacheCapacity ScavengeHistoryMaxAge
-SkipDbVerify SkipIndexScanOnReads SkipIndexVerify StartStandardProjections
-StatsPeriodSec StatsStorage StreamExistenceFilterSize StreamInfoCacheCapacity
-TrustedRootCertificatesPath Unbuffered UnixSocket UnsafeAllowSurplusNodes
-UnsafeDisableFlushToDisk UnsafeIgnoreHardDelete UseIndexBloomFilters Version WhatIf
-WorkerThreads WriteStatsToDb WriteThrough WriteTimeoutMs
-""".split()
-_NAMES = {name.lower(): name for name in _KNOWN}
+_NAMES = {name.lower(): name for name in OPTION_NAMES}
 _TRUE = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -66,30 +29,31 @@ class Options:
     given: Mapping[str, str]
 
     def flag(self, name: str) -> bool:
-        """A yes-or-no option, false where it is not given. Raises OptionError."""
+        """Return a yes-or-no option, false unless given. Raises OptionError."""
         text = self.given.get(name, "false")
         if text.lower() not in _TRUE:
-            message = f"Failed to convert configuration value '{text}' of {name} to Boolean."
-            raise OptionError(message)
+            raise OptionError(
+                f"Failed to convert configuration value '{text}' of {name} to Boolean."
+            )
         return _TRUE[text.lower()]
 
     def number(self, *names: str, default: int) -> int:
-        """The first of *names* that is given. Raises OptionError."""
+        """Return the first of *names* that is given. Raises OptionError."""
         for name in names:
             if (text := self.given.get(name)) is not None:
                 if not text.isdecimal():
-                    message = f"Failed to convert configuration value '{text}' of {name} to Int32."
-                    raise OptionError(message)
+                    raise OptionError(f"{name} must be a number, not '{text}'.")
                 return int(text)
         return default
 
     def path(self, name: str, default: str) -> Path:
-        """An option that names a file or folder."""
+        """Return an option that names a file or folder."""
         return Path(self.given.get(name) or default)
 
 
 def read_options(arguments: list[str], environment: Mapping[str, str]) -> Options:
-    """Collect the options: the file, then variables, then the command line.
+    """
+    Collect the options: the file, then variables, then the command line.
 
     Raises OptionError.
     """
@@ -128,7 +92,7 @@ def _of_arguments(arguments: Iterator[str]) -> Iterator[tuple[str, str]]:
 
 
 def _of_file(path: Path) -> Iterator[tuple[str, str]]:
-    """The lines `Name: value` of the YAML file; all that this file needs."""
+    """Return the lines `Name: value` of the YAML file; all that this file needs."""
     for line in path.read_text().splitlines() if path.is_file() else []:
         name, sign, value = line.partition("#")[0].partition(":")
         if sign and value.strip():
@@ -142,8 +106,9 @@ def _known(name: str) -> str:
 def _refuse_unknown(options: Options) -> None:
     unknown = [name for name in options.given if name.lower() not in _NAMES]
     if unknown and not options.flag("AllowUnknownOptions"):
-        message = (
-            f"Error while parsing options: The option {unknown[0]} is not a known"
-            f" option. (Parameter '{unknown[0]}')"
+        lines = [f"The option {name} is not a known option." for name in unknown]
+        lines.append(
+            "Found unknown options. To continue anyway, set AllowUnknownOptions"
+            " to true."
         )
-        raise OptionError(message)
+        raise OptionError(" ".join(lines))

@@ -4,17 +4,16 @@ import asyncio
 import logging
 import os
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from ssl import SSLContext
 
-from standin_wire.durable import DirectoryInUse, hold_directory
+from standin_wire.durable import DirectoryInUseError, hold_directory
 from standin_wire.http import talk_http
 from standin_wire.serve import Endpoint, serve_until_stopped
 
-from eventstore_standin.certificates import InvalidConfiguration, server_context
-from eventstore_standin.log import LogDamaged
+from eventstore_standin.certificates import InvalidConfigurationError, server_context
+from eventstore_standin.log import LogDamagedError
 from eventstore_standin.options import OptionError, Options, read_options
 from eventstore_standin.streams import Streams
 from eventstore_standin.tcp import talk_tcp
@@ -37,16 +36,19 @@ def main(arguments: list[str]) -> int:
         _log_to_file(options)
         _run(options)
     except OptionError as error:
-        print(error, file=sys.stderr)
+        _log.critical("%s", error)
         return 1
-    except InvalidConfiguration as error:
+    except InvalidConfigurationError as error:
         _log.critical("Invalid Configuration: %s", error)
         return 1
-    except DirectoryInUse as error:
+    except DirectoryInUseError as error:
         _log.critical("Couldn't acquire exclusive lock on DB at '%s'.", error)
         return 1
-    except (LogDamaged, OSError, ValueError) as error:
-        _log.critical("Corrupt database detected or unusable: %s", error)
+    except LogDamagedError as error:
+        _log.critical("Corrupt database detected: %s", error)
+        return 1
+    except (OSError, ValueError) as error:
+        _log.critical("Host terminated unexpectedly. %s", error)
         return 1
     return 0
 
@@ -76,7 +78,8 @@ async def _serve(options: Options, streams: Streams, tls: SSLContext | None) -> 
         secure=tls is not None,
         admin_password=options.given.get("DefaultAdminPassword", "changeit"),
         atom=options.flag("EnableAtomPubOverHttp") or options.flag("Dev"),
-        started=datetime.now(tz=timezone.utc),
+        started=datetime.now(tz=UTC),
+        append_limit=options.number("MaxAppendSize", default=1024 * 1024),
     )
     web = partial(talk_http, answer=node.answer)
     port = options.number("NodePort", "HttpPort", default=2113)
@@ -112,7 +115,7 @@ def _log_to_file(options: Options) -> None:
     if options.flag("DisableLogFile"):
         return
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    day = datetime.now(tz=timezone.utc).strftime("%Y%m%d")
+    day = datetime.now(tz=UTC).strftime("%Y%m%d")
     handler = logging.FileHandler(folder / f"log{day}.log")
     handler.setFormatter(logging.Formatter(_FORMAT, datefmt="%H:%M:%S"))
     logging.getLogger().addHandler(handler)

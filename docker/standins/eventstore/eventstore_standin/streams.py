@@ -9,12 +9,12 @@ from typing import Any
 
 from standin_wire.durable import replace_file
 
-from eventstore_standin.log import Checkpoint, Log, LogDamaged, open_log
+from eventstore_standin.log import Checkpoint, Log, LogDamagedError, open_log
 
 ANY_VERSION = -2
 
 
-class WrongVersion(Exception):
+class WrongVersionError(Exception):
     """The stream's last event number is not what the writer expected."""
 
     def __init__(self, current: int) -> None:
@@ -44,7 +44,7 @@ class Streams:
 
     @classmethod
     def open(cls, root: Path, index: Path, *, chunk_size: int) -> "Streams":
-        """Read the log, check the index against it. Raises LogDamaged."""
+        """Read the log, check the index against it. Raises LogDamagedError."""
         streams = cls(open_log(root, chunk_size=chunk_size), index)
         for _, payload in streams.log.payloads():
             streams._take(payload)
@@ -53,17 +53,18 @@ class Streams:
     def append(
         self, stream: str, events: Sequence[NewEvent], *, expected: int, created: str
     ) -> int:
-        """Append as one, durably; the number of the first event.
+        """
+        Append as one, durably; the number of the first event.
 
         Events that are there already (same id) count as written. Raises
-        WrongVersion.
+        WrongVersionError.
         """
         known = [self._numbers_by_id.get((stream, event.event_id)) for event in events]
         if known and None not in known:
             return known[0] or 0
         first = len(self._by_stream[stream])
         if expected not in (ANY_VERSION, first - 1):
-            raise WrongVersion(first - 1)
+            raise WrongVersionError(first - 1)
         payloads = [
             _encode(len(self._all) + at, stream, first + at, event, created)
             for at, event in enumerate(events)
@@ -78,14 +79,14 @@ class Streams:
         return len(self._all if stream is None else self._by_stream.get(stream, ()))
 
     def names(self) -> list[str]:
-        """The streams that hold events."""
+        """Return the streams that hold events."""
         return sorted(name for name, places in self._by_stream.items() if places)
 
-    def read(
-        self, stream: str | None, numbers: Iterable[int]
-    ) -> list[dict[str, Any]]:
-        """The events with these numbers, in the order given; others are left out."""
-        places = range(len(self._all)) if stream is None else self._by_stream.get(stream, ())
+    def read(self, stream: str | None, numbers: Iterable[int]) -> list[dict[str, Any]]:
+        """Return the events with these numbers, in this order; the others lack."""
+        places: Sequence[int] = range(len(self._all))
+        if stream is not None:
+            places = self._by_stream.get(stream, ())
         wanted = (number for number in numbers if 0 <= number < len(places))
         return [json.loads(self._all[places[number]]) for number in wanted]
 
@@ -111,11 +112,10 @@ class Streams:
     def _take(self, payload: bytes) -> None:
         event = json.loads(payload)
         if event["position"] != len(self._all):
-            message = (
+            raise LogDamagedError(
                 f"event {event['position']} of the log follows {len(self._all) - 1}:"
                 " a chunk is cut short or missing"
             )
-            raise LogDamaged(message)
         places = self._by_stream[event["stream"]]
         self._numbers_by_id[event["stream"], event["id"]] = len(places)
         places.append(len(self._all))

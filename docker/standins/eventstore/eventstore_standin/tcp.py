@@ -1,4 +1,5 @@
-"""The client protocol of port 1113, as far as heartbeats and pings go.
+"""
+The client protocol of port 1113, as far as heartbeats and pings go.
 
 A package is `length:u32 command:u8 flags:u8 correlation:16 bytes` and its data.
 """

@@ -4,15 +4,16 @@ import json
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from standin_wire.http import Request, Response
 
-from eventstore_standin.streams import ANY_VERSION, NewEvent, Streams, WrongVersion
+from eventstore_standin.atom import ALL, Page, entry, feed
+from eventstore_standin.streams import ANY_VERSION, NewEvent, Streams, WrongVersionError
 
 VERSION = "23.10.0.0"
 NOT_UNDERSTOOD = (
@@ -22,8 +23,6 @@ NOT_UNDERSTOOD = (
 _EVENTS = "application/vnd.eventstore.events+json"
 _ATOM = "application/vnd.eventstore.atom+json; charset=utf-8"
 _JSON = "application/json; charset=utf-8"
-_PAGE = 20
-_PAGE_MAX = 4096
 
 
 @dataclass(slots=True)
@@ -35,10 +34,11 @@ class Node:
     admin_password: str
     atom: bool
     started: datetime
+    append_limit: int = 1024 * 1024  # bytes, MaxAppendSize
     ready: bool = False
 
     def answer(self, request: Request) -> Response:
-        """The answer to one request."""
+        """Return the answer to one request."""
         if self.secure and not self._credentials_fit(request):
             headers = {"WWW-Authenticate": 'Basic realm="ES"'}
             return Response(HTTPStatus.UNAUTHORIZED, headers=headers)
@@ -123,16 +123,18 @@ def _gossip(node: Node, _: Request) -> Response:
 def _append(node: Node, request: Request, stream: str) -> Response:
     if not node.atom:
         return Response(HTTPStatus.NOT_FOUND)
+    if len(request.body) > node.append_limit:
+        return _text(HTTPStatus.BAD_REQUEST, "Write request is too large.")
     try:
         events = _events_of(request)
         expected = int(request.headers.get("es-expectedversion", ANY_VERSION))
-        created = datetime.now(tz=timezone.utc).isoformat()
+        created = datetime.now(tz=UTC).isoformat()
         first = node.streams.append(stream, events, expected=expected, created=created)
-    except WrongVersion as error:
+    except WrongVersionError as error:
         headers = {"ES-CurrentVersion": str(error.current)}
         body = b"Wrong expected EventNumber"
         return Response(HTTPStatus.BAD_REQUEST, body, headers=headers)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return _text(HTTPStatus.BAD_REQUEST, "Write request body invalid.")
     place = f"{_base(node, request)}/streams/{quote(stream)}/{first}"
     return Response(HTTPStatus.CREATED, headers={"Location": place})
@@ -152,38 +154,15 @@ def _event_of(item: dict[str, Any]) -> NewEvent:
     return NewEvent(event_id, item["eventType"], item.get("data"), item.get("metadata"))
 
 
-def _feed(
-    node: Node,
-    request: Request,
-    stream: str,
-    start: str = "head",
-    direction: str = "backward",
-    size: str = str(_PAGE),
-) -> Response:
-    source = None if stream == "$all" else stream
-    total = node.streams.count(source)
-    if not node.atom or (source is not None and total == 0):
+def _feed(node: Node, request: Request, stream: str, **page: str) -> Response:
+    if not node.atom or (stream != ALL and node.streams.count(stream) == 0):
         return Response(HTTPStatus.NOT_FOUND)
-    first = total - 1 if start == "head" else int(start)
-    count = min(int(size), _PAGE_MAX)
-    forward = direction == "forward"
-    span = range(first, first + count) if forward else range(first, first - count, -1)
-    events = node.streams.read(source, span)
-    events.sort(key=lambda event: -event["position"])
-    place = f"{_base(node, request)}/streams/{quote(stream)}"
-    with_body = request.query.get("embed", "") in ("body", "tryharder", "rich")
-    entries = [_entry(node, request, event, body=with_body) for event in events]
-    feed = {
-        "title": f"Event stream '{stream}'",
-        "id": place,
-        "streamId": stream,
-        "author": {"name": "EventStore"},
-        "headOfStream": start == "head",
-        "selfUrl": place,
-        "eTag": f"{total - 1};0",
-        "entries": entries,
-    }
-    return _json(feed, _ATOM)
+    chosen = Page(page.get("start", "head"), page.get("direction", "backward"))
+    if "size" in page:
+        chosen = replace(chosen, size=int(page["size"]))
+    body = request.query.get("embed", "") in ("body", "tryharder", "rich")
+    base = _base(node, request)
+    return _json(feed(node.streams, stream, chosen, base=base, body=body), _ATOM)
 
 
 def _event(node: Node, request: Request, stream: str, number: str) -> Response:
@@ -193,30 +172,8 @@ def _event(node: Node, request: Request, stream: str, number: str) -> Response:
     if not node.atom or not events:
         return Response(HTTPStatus.NOT_FOUND)
     if "atom+json" in request.headers.get("accept", ""):
-        return _json(_entry(node, request, events[0], body=True), _ATOM)
+        return _json(entry(events[0], base=_base(node, request), body=True), _ATOM)
     return _json(events[0]["data"])
-
-
-def _entry(
-    node: Node, request: Request, event: dict[str, Any], *, body: bool
-) -> dict[str, Any]:
-    number, stream = event["number"], event["stream"]
-    place = f"{_base(node, request)}/streams/{quote(stream)}/{number}"
-    entry = {
-        "title": f"{number}@{stream}",
-        "id": place,
-        "updated": event["created"],
-        "author": {"name": "EventStore"},
-        "summary": event["type"],
-        "links": [{"uri": place, "relation": relation} for relation in ("edit", "alternate")],
-    }
-    if body:
-        entry |= {"eventId": event["id"], "eventType": event["type"]}
-        entry |= {"eventNumber": number, "streamId": stream, "isJson": True}
-        entry["data"] = json.dumps(event["data"])
-        if event["metadata"] is not None:
-            entry["metaData"] = json.dumps(event["metadata"])
-    return entry
 
 
 def _base(node: Node, request: Request) -> str:

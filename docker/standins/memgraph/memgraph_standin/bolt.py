@@ -1,15 +1,15 @@
 """The server's side of Bolt 4.3, 4.4 and 5.0 to 5.2, without routing."""
 
 import asyncio
-import struct
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from memgraph_standin.bolt_wire import MAGIC, choose_version, encode, read_message
 from memgraph_standin.graph import Node
-from memgraph_standin.packstream import PackError, Structure, pack, unpack
+from memgraph_standin.packstream import PackError, Structure
 from memgraph_standin.queries import (
     Engine,
     QueryError,
@@ -19,18 +19,14 @@ from memgraph_standin.queries import (
 )
 from memgraph_standin.users import Users
 
-MAGIC = b"\x60\x60\xb0\x17"
 GOODBYE, RESET, COMMIT, DISCARD = 0x02, 0x0F, 0x12, 0x2F
 SUCCESS, RECORD, IGNORED, FAILURE = 0x70, 0x71, 0x7E, 0x7F
 _NODE = 0x4E
-_VERSIONS = ((5, 2), (5, 1), (5, 0), (4, 4), (4, 3))
-_CHUNK_MAX = 0xFFFF
-_MESSAGE_MAX = 16 * 1024 * 1024
 
 _connection_numbers = count(1)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A message that is answered by FAILURE."""
 
     def __init__(self, code: str, text: str) -> None:
@@ -52,7 +48,7 @@ class Session:
     results: deque[tuple[Result, deque[Sequence[Any]]]] = field(default_factory=deque)
 
     def answer(self, message: Structure) -> list[Structure]:
-        """The messages that answer *message*; empty after GOODBYE."""
+        """Return the messages that answer *message*; empty after GOODBYE."""
         if message.tag == RESET:
             self._forget()
             return [_success()]
@@ -60,7 +56,7 @@ class Session:
             return [Structure(IGNORED, ())]
         try:
             return self._dispatch(message)
-        except Refused as error:
+        except RefusedError as error:
             self.failed = True
             self._forget(failed=True)
             return [_failure(error.code, str(error))]
@@ -80,9 +76,11 @@ class Session:
             case 0x6B, _:
                 self.signed_in = False
                 return [_success()]
+        return self._query(message)
+
+    def _query(self, message: Structure) -> list[Structure]:
         if not self.signed_in:
-            text = "The first messages must be HELLO and LOGON."
-            raise Refused(_PROTOCOL, text)
+            raise RefusedError(_PROTOCOL, "The first messages must be HELLO and LOGON.")
         match message.tag, message.fields:
             case 0x10, (str(query), dict(parameters), *_):
                 return [self._run(query, parameters)]
@@ -93,8 +91,10 @@ class Session:
                 return [_success()]
             case (0x12 | 0x13) as tag, _:
                 return [self._end(commit=tag == COMMIT)]
-        text = f"This stand-in for Memgraph does not take Bolt message 0x{message.tag:02X}"
-        raise Refused(_PROTOCOL, text)
+        text = (
+            f"This stand-in for Memgraph does not take Bolt message 0x{message.tag:02X}"
+        )
+        raise RefusedError(_PROTOCOL, text)
 
     def _hello(self, extra: dict[str, Any]) -> Structure:
         if self.version < (5, 1):
@@ -106,7 +106,7 @@ class Session:
         user, password = auth.get("principal", ""), auth.get("credentials", "")
         if not self.users.accept(str(user), str(password)):
             code = "Memgraph.ClientError.Security.Unauthenticated"
-            raise Refused(code, "Authentication failure")
+            raise RefusedError(code, "Authentication failure")
         self.signed_in = True
 
     def _run(self, query: str, parameters: dict[str, Any]) -> Structure:
@@ -115,14 +115,14 @@ class Session:
             result = run_query(transaction, query, parameters)
         except QueryError as error:
             code = "Memgraph.ClientError.MemgraphError.MemgraphError"
-            raise Refused(code, str(error)) from error
+            raise RefusedError(code, str(error)) from error
         self.results.append((result, deque(result.rows)))
         more = {"qid": len(self.results) - 1} if self.transaction else {}
         return _success(fields=list(result.columns), t_first=0, **more)
 
     def _pull(self, number: int, *, discard: bool) -> list[Structure]:
         if not self.results:
-            raise Refused(_PROTOCOL, "PULL without a result")
+            raise RefusedError(_PROTOCOL, "PULL without a result")
         result, rows = self.results[-1]
         size = len(rows) if number < 0 else min(number, len(rows))
         taken = [rows.popleft() for _ in range(size)]
@@ -149,7 +149,7 @@ class Session:
 
     def _end(self, *, commit: bool) -> Structure:
         if self.transaction is None:
-            raise Refused(_PROTOCOL, "COMMIT or ROLLBACK outside a transaction")
+            raise RefusedError(_PROTOCOL, "COMMIT or ROLLBACK outside a transaction")
         if commit:
             self.transaction.commit()
         self._forget()
@@ -165,44 +165,6 @@ def _success(**metadata: Any) -> Structure:
 
 def _failure(code: str, text: str) -> Structure:
     return Structure(FAILURE, ({"code": code, "message": text},))
-
-
-def choose_version(proposals: bytes) -> tuple[int, int] | None:
-    """The newest version that one of the four *proposals* includes."""
-    for at in range(0, 16, 4):
-        _, reach, minor, major = proposals[at : at + 4]
-        for version in _VERSIONS:
-            if version[0] == major and minor - reach <= version[1] <= minor:
-                return version
-    return None
-
-
-def encode(message: Structure) -> bytes:
-    """The message in chunks, with the end mark."""
-    data = pack(message)
-    parts = []
-    for at in range(0, len(data), _CHUNK_MAX):
-        chunk = data[at : at + _CHUNK_MAX]
-        parts.append(struct.pack(">H", len(chunk)) + chunk)
-    return b"".join(parts) + b"\0\0"
-
-
-async def read_message(reader: asyncio.StreamReader) -> Structure:
-    """The next message, skipping keep-alive chunks.
-
-    Raises PackError where it is none, asyncio.IncompleteReadError at the end.
-    """
-    data = bytearray()
-    while True:
-        (size,) = struct.unpack(">H", await reader.readexactly(2))
-        if size == 0 and data:
-            message = unpack(bytes(data))
-            if isinstance(message, Structure):
-                return message
-            raise PackError
-        data += await reader.readexactly(size)
-        if len(data) > _MESSAGE_MAX:
-            raise PackError
 
 
 async def talk_bolt(

@@ -7,14 +7,15 @@ import socket
 import ssl
 import struct
 import sys
-from typing import Any, BinaryIO
+from io import BufferedRWPair
+from typing import Any
 
 from memgraph_standin.packstream import PackError, Structure, pack, unpack
 
 _MAGIC = b"\x60\x60\xb0\x17"
 _PROPOSALS = bytes([0, 0, 3, 4]) + bytes(12)
 _SUCCESS, _RECORD = 0x70, 0x71
-_TIMEOUT = 60  # seconds without a byte; a frozen server ends in exit 1
+TIMEOUT = 60  # seconds without a byte; a frozen server ends in exit 1
 
 
 class ConsoleError(Exception):
@@ -50,14 +51,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def split_queries(text: str) -> list[str]:
-    """The queries of *text*, which end at semicolons outside quotes."""
+    """Return the queries of *text*, which end at semicolons outside quotes."""
     pieces = re.findall(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^;"'])+""", text)
     return [piece.strip() for piece in pieces if piece.strip()]
 
 
 def _connect(options: argparse.Namespace) -> socket.socket:
     address = (options.host, options.port)
-    connection = socket.create_connection(address, timeout=_TIMEOUT)
+    connection = socket.create_connection(address, timeout=TIMEOUT)
     if options.use_ssl.lower() not in ("true", "1", "yes"):
         return connection
     context = ssl.create_default_context()
@@ -74,15 +75,14 @@ def _greeting(options: argparse.Namespace) -> dict[str, str]:
     return greeting
 
 
-def _handshake(stream: BinaryIO) -> None:
+def _handshake(stream: BufferedRWPair) -> None:
     stream.write(_MAGIC + _PROPOSALS)
     stream.flush()
     if _exactly(stream, 4) != bytes([0, 0, 3, 4]):
-        message = "the server speaks no Bolt 4.3"
-        raise ConsoleError(message)
+        raise ConsoleError("the server speaks no Bolt 4.3")
 
 
-def _run(stream: BinaryIO, query: str) -> tuple[list[str], list[list[Any]]]:
+def _run(stream: BufferedRWPair, query: str) -> tuple[list[str], list[list[Any]]]:
     head = _request(stream, 0x10, query, {}, {})
     _send(stream, 0x3F, {"n": -1})
     rows = []
@@ -92,7 +92,7 @@ def _run(stream: BinaryIO, query: str) -> tuple[list[str], list[list[Any]]]:
     return head["fields"], rows
 
 
-def _request(stream: BinaryIO, tag: int, *fields: Any) -> dict[str, Any]:
+def _request(stream: BufferedRWPair, tag: int, *fields: Any) -> dict[str, Any]:
     _send(stream, tag, *fields)
     answer = _receive(stream)
     _check(answer)
@@ -105,7 +105,7 @@ def _check(answer: Structure) -> None:
         raise ConsoleError(answer.fields[0]["message"] if answer.fields else answer)
 
 
-def _send(stream: BinaryIO, tag: int, *fields: Any) -> None:
+def _send(stream: BufferedRWPair, tag: int, *fields: Any) -> None:
     data = pack(Structure(tag, fields))
     for at in range(0, len(data), 0xFFFF):
         chunk = data[at : at + 0xFFFF]
@@ -114,7 +114,7 @@ def _send(stream: BinaryIO, tag: int, *fields: Any) -> None:
     stream.flush()
 
 
-def _receive(stream: BinaryIO) -> Structure:
+def _receive(stream: BufferedRWPair) -> Structure:
     data = b""
     while (size := struct.unpack(">H", _exactly(stream, 2))[0]) or not data:
         data += _exactly(stream, size)
@@ -124,11 +124,10 @@ def _receive(stream: BinaryIO) -> Structure:
     return message
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: BufferedRWPair, size: int) -> bytes:
     data = stream.read(size)
     if len(data) < size:
-        message = "the server closed the connection"
-        raise EOFError(message)
+        raise EOFError("the server closed the connection")
     return data
 
 

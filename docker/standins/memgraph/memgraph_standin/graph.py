@@ -15,13 +15,13 @@ class Node:
     properties: dict[str, Any]
 
     def encoded(self) -> bytes:
-        """The node as it stands in a file and in memory: JSON, one line."""
+        """Return the node as it stands in a file and in memory: JSON, one line."""
         pair = [self.labels, self.properties]
         return json.dumps(pair, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
     def decoded(cls, data: bytes) -> "Node":
-        """The node of `encoded`."""
+        """Return the node of `encoded`."""
         labels, properties = json.loads(data)
         return cls(tuple(labels), properties)
 

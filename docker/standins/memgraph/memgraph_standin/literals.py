@@ -18,15 +18,15 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
 def read_map(text: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """The map that *text* writes, or the parameter `$name` that holds one.
+    """
+    Return the map that *text* writes, or the parameter `$name` that holds one.
 
     Raises LiteralError.
     """
     tokens = _tokens(text)
     value = _read_value(tokens, parameters)
     if tokens or not isinstance(value, dict):
-        message = f"not a map of literals: {text}"
-        raise LiteralError(message)
+        raise LiteralError(f"not a map of literals: {text}")
     return value
 
 
@@ -36,8 +36,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     while at < len(text.rstrip()):
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
-            message = f"not a literal: {text[at:]}"
-            raise LiteralError(message)
+            raise LiteralError(f"not a literal: {text[at:]}")
         found.append((match.lastgroup, match[match.lastgroup]))
         at = match.end()
     return found[::-1]
@@ -57,12 +56,10 @@ def _read_value(tokens: list[tuple[str, str]], parameters: dict[str, Any]) -> An
         case "parameter", _ if text[1:] in parameters:
             return parameters[text[1:]]
         case "parameter", _:
-            message = f"Parameter {text} not provided."
-            raise LiteralError(message)
+            raise LiteralError(f"Parameter {text} not provided.")
         case "word", _ if text.lower() in _WORDS:
             return _WORDS[text.lower()]
-    message = f"not a literal: {text}"
-    raise LiteralError(message)
+    raise LiteralError(f"not a literal: {text}")
 
 
 def _read_pairs(
@@ -95,12 +92,10 @@ def _closes(tokens: list[tuple[str, str]], sign: str, *, first: bool) -> bool:
 def _expect(tokens: list[tuple[str, str]], sign: str) -> None:
     _, text = _next(tokens)
     if text != sign:
-        message = f"expected {sign} before {text}"
-        raise LiteralError(message)
+        raise LiteralError(f"expected {sign} before {text}")
 
 
 def _next(tokens: list[tuple[str, str]]) -> tuple[str, str]:
     if not tokens:
-        message = "the literal ends early"
-        raise LiteralError(message)
+        raise LiteralError("the literal ends early")
     return tokens.pop()

@@ -2,12 +2,14 @@
 
 import logging
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from memgraph_standin.flags import Flags
 
 log = logging.getLogger("memgraph")
+log.addHandler(logging.NullHandler())
+log.propagate = False
 _LEVELS = {"TRACE": logging.DEBUG}
 _FORMAT = "[%(asctime)s] [memgraph_log] [%(levelname)s] %(message)s"
 
@@ -16,7 +18,6 @@ def open_log(flags: Flags) -> None:
     """Send the log where the flags say. Raises OSError when the file cannot be made."""
     level = flags.strings["log_level"]
     log.setLevel(_LEVELS.get(level, level))
-    log.propagate = False
     if flags.strings["log_file"]:
         _add(logging.FileHandler(_file_of_today(Path(flags.strings["log_file"]))))
     if flags.booleans["also_log_to_stderr"]:
@@ -29,5 +30,5 @@ def _add(handler: logging.Handler) -> None:
 
 
 def _file_of_today(path: Path) -> Path:
-    day = datetime.now(tz=timezone.utc).strftime("%Y-%m-%d")
+    day = datetime.now(tz=UTC).strftime("%Y-%m-%d")
     return path.with_name(f"{path.stem}_{day}{path.suffix}")

@@ -18,7 +18,7 @@ class PackError(ValueError):
 
 
 _INTEGERS = ((0xC8, ">b"), (0xC9, ">h"), (0xCA, ">i"), (0xCB, ">q"))
-_SIZED = {
+_SIZED: dict[type, tuple[int, tuple[int, int, int]]] = {
     str: (0x80, (0xD0, 0xD1, 0xD2)),
     list: (0x90, (0xD4, 0xD5, 0xD6)),
     dict: (0xA0, (0xD8, 0xD9, 0xDA)),
@@ -30,14 +30,17 @@ _SMALL = 16
 def pack(value: Any) -> bytes:
     """Encode *value*; raises PackError for a type that Bolt does not carry."""
     match value:
-        case None:
-            return b"\xc0"
-        case bool():
-            return b"\xc3" if value else b"\xc2"
+        case None | bool():
+            return {None: b"\xc0", False: b"\xc2", True: b"\xc3"}[value]
         case int():
             return _pack_integer(value)
         case float():
             return b"\xc1" + struct.pack(">d", value)
+    return _pack_sized(value)
+
+
+def _pack_sized(value: Any) -> bytes:
+    match value:
         case str():
             data = value.encode()
             return _head(str, len(data)) + data
@@ -48,8 +51,7 @@ def pack(value: Any) -> bytes:
             return _head(dict, len(value)) + b"".join(pairs)
         case Structure(tag, fields):
             return bytes([0xB0 | len(fields), tag]) + b"".join(map(pack, fields))
-    message = f"Bolt has no form for {type(value).__name__}"
-    raise PackError(message)
+    raise PackError(f"Bolt has no form for {type(value).__name__}")
 
 
 def _pack_integer(value: int) -> bytes:
@@ -59,8 +61,7 @@ def _pack_integer(value: int) -> bytes:
         bits = 8 * struct.calcsize(layout) - 1
         if -(1 << bits) <= value < 1 << bits:
             return bytes([marker]) + struct.pack(layout, value)
-    message = "Bolt integers have 64 bits"
-    raise PackError(message)
+    raise PackError("Bolt integers have 64 bits")
 
 
 def _head(kind: type, size: int) -> bytes:
@@ -70,8 +71,7 @@ def _head(kind: type, size: int) -> bytes:
     for marker, layout in zip(markers, _SIZE_FORMATS, strict=True):
         if size < 1 << (8 * struct.calcsize(layout)):
             return bytes([marker]) + struct.pack(layout, size)
-    message = "value too large for Bolt"
-    raise PackError(message)
+    raise PackError("value too large for Bolt")
 
 
 def unpack(data: bytes) -> Any:
@@ -81,8 +81,7 @@ def unpack(data: bytes) -> Any:
     except (struct.error, IndexError, UnicodeDecodeError, RecursionError) as error:
         raise PackError(str(error)) from error
     if end != len(data):
-        message = f"{len(data) - end} bytes after the value"
-        raise PackError(message)
+        raise PackError(f"{len(data) - end} bytes after the value")
     return value
 
 
@@ -110,8 +109,7 @@ def _take_sized(data: bytes, at: int, marker: int) -> tuple[Any, int]:
     if kind is str:
         end = at + size
         if end > len(data):
-            message = "text ends early"
-            raise PackError(message)
+            raise PackError("text ends early")
         return data[at:end].decode(), end
     if kind is list:
         return _take_items(data, at, size)
@@ -127,8 +125,7 @@ def _size(data: bytes, at: int, marker: int) -> tuple[type, int, int]:
             layout = _SIZE_FORMATS[markers.index(marker)]
             size = struct.unpack_from(layout, data, at)[0]
             return kind, size, at + struct.calcsize(layout)
-    message = f"unknown marker 0x{marker:02X}"
-    raise PackError(message)
+    raise PackError(f"unknown marker 0x{marker:02X}")
 
 
 def _take_items(data: bytes, at: int, count: int) -> tuple[list[Any], int]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from memgraph_standin.graph import Node
 from memgraph_standin.literals import LiteralError, read_map
-from memgraph_standin.storage import Storage, StorageError
+from memgraph_standin.snapshots import StorageError
+from memgraph_standin.storage import Storage
 
 VERSION = "3.2.0"
 
@@ -62,16 +63,24 @@ _QUERIES: list[tuple[re.Pattern[str], _Query]] = []
 
 
 def run_query(transaction: Transaction, text: str, parameters: Arguments) -> Result:
-    """Run one query; outside BEGIN it is durable when this returns.
+    """
+    Run one query; outside BEGIN it is durable when this returns.
 
     Raises QueryError.
     """
-    query = " ".join(text.split()).rstrip("; ")
+    query = text.strip("; \n\t")
     for pattern, function in _QUERIES:
         if match := pattern.fullmatch(query):
-            break
-    else:
-        raise QueryError(NOT_UNDERSTOOD)
+            return _run(transaction, function, match, parameters)
+    raise QueryError(NOT_UNDERSTOOD)
+
+
+def _run(
+    transaction: Transaction,
+    function: _Query,
+    match: re.Match[str],
+    parameters: Arguments,
+) -> Result:
     try:
         result = function(transaction, match, parameters)
         if not transaction.explicit:
@@ -82,8 +91,11 @@ def run_query(transaction: Transaction, text: str, parameters: Arguments) -> Res
 
 
 def _query(pattern: str) -> Callable[[_Query], _Query]:
+    spaced = pattern.replace(" ?", r"\s*").replace(" ", r"\s+")
+
     def keep(function: _Query) -> _Query:
-        _QUERIES.append((re.compile(pattern, re.IGNORECASE), function))
+        compiled = re.compile(spaced, re.IGNORECASE | re.DOTALL)
+        _QUERIES.append((compiled, function))
         return function
 
     return keep
@@ -95,7 +107,7 @@ def _return_number(_: Transaction, match: re.Match[str], __: Arguments) -> Resul
     return Result((match["name"] or number,), [[int(number)]])
 
 
-@_query(r"CREATE \((?P<name>\w*) ?(?P<labels>(?::\w+)*) ?(?P<map>\{.*\}|\$\w+)?\)")
+@_query(r"CREATE ?\( ?(?P<name>\w*) ?(?P<labels>(?::\w+)*) ?(?P<map>\{.*\}|\$\w+)? ?\)")
 def _create_node(
     transaction: Transaction, match: re.Match[str], parameters: Arguments
 ) -> Result:
@@ -107,7 +119,10 @@ def _create_node(
     return Result(kind="w", stats=stats)
 
 
-@_query(r"MATCH \((?P<name>\w+)(?::(?P<label>\w+))?\) RETURN count\((?:\1|\*)\)(?: AS (?P<column>\w+))?")
+_NODE = r"MATCH ?\( ?(?P<name>\w+) ?(?:: ?(?P<label>\w+) ?)?\) RETURN"
+
+
+@_query(_NODE + r" count\((?:\1|\*)\)(?: AS (?P<column>\w+))?")
 def _count_nodes(
     transaction: Transaction, match: re.Match[str], _: Arguments
 ) -> Result:
@@ -117,7 +132,7 @@ def _count_nodes(
     return Result((match["column"] or f"count({match['name']})",), [[count]])
 
 
-@_query(r"MATCH \((?P<name>\w+)(?::(?P<label>\w+))?\) RETURN \1(?: LIMIT (?P<limit>\d+))?")
+@_query(_NODE + r" \1(?: LIMIT (?P<limit>\d+))?")
 def _match_nodes(
     transaction: Transaction, match: re.Match[str], _: Arguments
 ) -> Result:
@@ -128,7 +143,9 @@ def _match_nodes(
 
 
 @_query(r"CREATE SNAPSHOT")
-def _create_snapshot(transaction: Transaction, _: re.Match[str], __: Arguments) -> Result:
+def _create_snapshot(
+    transaction: Transaction, _: re.Match[str], __: Arguments
+) -> Result:
     _refuse_inside_transaction(transaction, "CREATE SNAPSHOT")
     path = transaction.engine.storage.create_snapshot()
     return Result(("path",), [[str(path)]], kind="s")
@@ -154,7 +171,9 @@ def _lock_status(transaction: Transaction, _: re.Match[str], __: Arguments) -> R
     return Result(("STATUS",), [[f"Data directory is {state}."]])
 
 
-@_query(r"""RECOVER SNAPSHOT (?P<quote>["'])(?P<path>[^"']+)(?P=quote)(?P<force> FORCE)?""")
+@_query(
+    r"""RECOVER SNAPSHOT (?P<quote>["'])(?P<path>[^"']+)(?P=quote)(?P<force> FORCE)?"""
+)
 def _recover_snapshot(
     transaction: Transaction, match: re.Match[str], _: Arguments
 ) -> Result:
@@ -167,7 +186,7 @@ def _recover_snapshot(
 @_query(r"SHOW STORAGE INFO")
 def _storage_info(transaction: Transaction, _: re.Match[str], __: Arguments) -> Result:
     storage = transaction.engine.storage
-    rows = [
+    rows: list[list[Any]] = [
         ["name", "memgraph"],
         ["vertex_count", storage.graph.count()],
         ["edge_count", 0],
@@ -194,5 +213,4 @@ def _show_version(_: Transaction, __: re.Match[str], ___: Arguments) -> Result:
 
 def _refuse_inside_transaction(transaction: Transaction, name: str) -> None:
     if transaction.explicit:
-        message = f"{name} is not allowed in multicommand transactions."
-        raise QueryError(message)
+        raise QueryError(f"{name} is not allowed in multicommand transactions.")

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from standin_wire.durable import DirectoryInUse, hold_directory
+from standin_wire.durable import DirectoryInUseError, hold_directory
 from standin_wire.serve import Endpoint, serve_until_stopped
 
 from memgraph_standin.bolt import talk_bolt
@@ -15,7 +15,8 @@ from memgraph_standin.flags import FlagError, Flags, read_flags
 from memgraph_standin.logs import log, open_log
 from memgraph_standin.monitoring import talk_monitoring
 from memgraph_standin.queries import VERSION, Engine
-from memgraph_standin.storage import Durability, Storage, StorageError
+from memgraph_standin.snapshots import StorageError
+from memgraph_standin.storage import Durability, Storage
 from memgraph_standin.users import Users, user_of_environment
 
 BANNER = f"You are running a small stand-in for Memgraph v{VERSION}, not Memgraph."
@@ -65,21 +66,22 @@ def _take_directory(root: Path) -> None:
         for folder in (root, *(root / name for name in _FOLDERS)):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
-        message = f"Could not create the directory '{root}': {error.strerror}"
-        raise StartError(message) from error
+        raise StartError(
+            f"Could not create the directory '{root}': {error.strerror}"
+        ) from error
     owner, user = root.stat().st_uid, os.geteuid()
     if owner != user:
-        message = (
+        raise StartError(
             f"The process is running as user {user}, but the data directory"
             f" '{root}' is owned by user {owner}. Please start the process as"
             f" user {owner}!"
         )
-        raise StartError(message)
     try:
         hold_directory(root)
-    except DirectoryInUse as error:
-        message = f"Couldn't acquire lock on the storage directory '{root}'!"
-        raise StartError(message) from error
+    except DirectoryInUseError as error:
+        raise StartError(
+            f"Couldn't acquire lock on the storage directory '{root}'!"
+        ) from error
 
 
 def _durability(flags: Flags) -> Durability:
@@ -148,6 +150,7 @@ def _tls(flags: Flags) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
-        message = f"Couldn't load the certificate {certificate} and key {key}: {error}"
-        raise StartError(message) from error
+        raise StartError(
+            f"Couldn't load the certificate {certificate} and key {key}: {error}"
+        ) from error
     return context

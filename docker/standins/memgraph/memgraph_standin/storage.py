@@ -1,4 +1,5 @@
-"""Snapshots and write-ahead log of one data directory.
+"""
+Snapshots and write-ahead log of one data directory.
 
 Layout as in Memgraph: `snapshots/<time>_timestamp_<n>` and `wal/<time>_current`,
 renamed to `wal/<time>_from_<n>_to_<m>` when it is full. The contents are this
@@ -6,13 +7,11 @@ stand-in's own records. A transaction is one record: its timestamp (the number o
 commits so far) and its nodes.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from standin_wire.durable import (
     frame,
@@ -23,10 +22,14 @@ from standin_wire.durable import (
 )
 
 from memgraph_standin.graph import Graph, Node
-
-
-class StorageError(Exception):
-    """A query or a start that the files do not allow; the text is for the user."""
+from memgraph_standin.snapshots import (
+    StorageError,
+    is_snapshot,
+    load_snapshot,
+    move_to_old,
+    timestamp_of,
+    write_snapshot,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,8 @@ class Storage:
         if durability.recover_on_start:
             storage._recover()
         else:
-            _move_to_old(storage.snapshots)
-            _move_to_old(storage.wals)
+            move_to_old(storage.snapshots)
+            move_to_old(storage.wals)
         return storage
 
     @property
@@ -88,42 +91,43 @@ class Storage:
         self._rotate_wal()
 
     def create_snapshot(self) -> Path:
-        """Write the whole graph to a new file, drop what it makes superfluous.
+        """
+        Write the whole graph to a new file, drop what it makes superfluous.
 
         Raises StorageError when nothing was written since the last one.
         """
         if self._snapshot_timestamp == self.timestamp and self._snapshot_files():
-            message = "Nothing has been written since the last snapshot."
-            raise StorageError(message)
+            raise StorageError("Nothing has been written since the last snapshot.")
         path = self.snapshots / f"{_moment()}_timestamp_{self.timestamp}"
-        head = json.dumps({"timestamp": self.timestamp, "nodes": self.graph.count()})
-        body = b"".join(frame(node) for node in self.graph.nodes)
-        replace_file(path, frame(head.encode()) + body)
+        write_snapshot(path, self.graph, self.timestamp)
         self._snapshot_timestamp = self.timestamp
         self.remove_superfluous()
         return path
 
     def recover_snapshot(self, source: Path, *, force: bool) -> None:
-        """Make the graph what the snapshot *source* holds.
+        """
+        Make the graph what the snapshot *source* holds.
 
         The present files move to `.old` in their folders (one generation).
         Raises StorageError when the file is unreadable or, without *force*, when
         the graph is not empty.
         """
         if self.graph.count() and not force:
-            message = "The database is not empty: add FORCE to replace its data."
-            raise StorageError(message)
-        graph, timestamp = _load_snapshot(source)
+            raise StorageError(
+                "The database is not empty: add FORCE to replace its data."
+            )
+        graph, timestamp = load_snapshot(source)
         data = source.read_bytes()
         self.close()
         for folder in (self.snapshots, self.wals):
-            _move_to_old(folder)
+            move_to_old(folder)
         replace_file(self.snapshots / source.name, data)
         self.graph, self.timestamp = graph, timestamp
         self._snapshot_timestamp = timestamp
 
     def remove_superfluous(self) -> None:
-        """Delete snapshots beyond the retention and logs that all kept ones cover.
+        """
+        Delete snapshots beyond the retention and logs that all kept ones cover.
 
         A locked directory keeps everything; unlocking calls this again.
         """
@@ -133,7 +137,7 @@ class Storage:
         kept = files[-self.durability.snapshots_kept :]
         for path in files[: -len(kept)] if kept else []:
             path.unlink()
-        oldest = _timestamp_of(kept[0]) if kept else 0
+        oldest = timestamp_of(kept[0]) if kept else 0
         for path in self._finished_wals():
             if int(path.name.rsplit("_", 1)[1]) <= oldest:
                 path.unlink()
@@ -170,8 +174,8 @@ class Storage:
             self.close()
 
     def _snapshot_files(self) -> list[Path]:
-        found = [path for path in self.snapshots.iterdir() if _is_snapshot(path)]
-        return sorted(found, key=lambda path: (_timestamp_of(path), path.name))
+        found = [path for path in self.snapshots.iterdir() if is_snapshot(path)]
+        return sorted(found, key=lambda path: (timestamp_of(path), path.name))
 
     def _finished_wals(self) -> list[Path]:
         return sorted(path for path in self.wals.iterdir() if "_to_" in path.name)
@@ -179,15 +183,14 @@ class Storage:
     def _recover(self) -> None:
         for path in reversed(self._snapshot_files()):
             try:
-                self.graph, self.timestamp = _load_snapshot(path)
+                self.graph, self.timestamp = load_snapshot(path)
             except StorageError:
                 continue
             self._snapshot_timestamp = self.timestamp
             break
         else:
             if self._snapshot_files():
-                message = "no snapshot in the data directory can be read"
-                raise StorageError(message)
+                raise StorageError("no snapshot in the data directory can be read")
         for path in self._all_wals():
             self._replay(path)
 
@@ -204,11 +207,10 @@ class Storage:
                 if last <= self.timestamp:
                     continue
                 if last != self.timestamp + 1:
-                    message = (
+                    raise StorageError(
                         f"{path.name}: transaction {last} follows {self.timestamp}:"
                         " a log file in between is missing"
                     )
-                    raise StorageError(message)
                 for data in nodes:
                     self.graph.add(data, Node.decoded(data).labels)
                 self.timestamp = last
@@ -217,40 +219,5 @@ class Storage:
             path.rename(path.with_name(f"{stem}_from_{first}_to_{last}"))
 
 
-def _load_snapshot(path: Path) -> tuple[Graph, int]:
-    graph = Graph()
-    try:
-        with path.open("rb") as stream:
-            found = (payload for _, payload in records(stream))
-            head: dict[str, Any] = json.loads(next(found, b"{}"))
-            for data in found:
-                graph.add(data, Node.decoded(data).labels)
-    except (OSError, ValueError) as error:
-        message = f"Could not read the snapshot {path}: {error}"
-        raise StorageError(message) from error
-    if head.get("nodes") != graph.count():
-        message = f"The snapshot {path} is damaged or cut short."
-        raise StorageError(message)
-    return graph, head["timestamp"]
-
-
-def _move_to_old(folder: Path) -> None:
-    old = folder / ".old"
-    old.mkdir(mode=0o750, exist_ok=True)
-    for path in [*old.iterdir()]:
-        path.unlink()
-    for path in [*folder.iterdir()]:
-        if path.is_file():
-            path.rename(old / path.name)
-
-
-def _is_snapshot(path: Path) -> bool:
-    return path.is_file() and path.name.rpartition("_timestamp_")[2].isdecimal()
-
-
-def _timestamp_of(path: Path) -> int:
-    return int(path.name.rpartition("_")[2])
-
-
 def _moment() -> str:
-    return datetime.now(tz=timezone.utc).strftime("%Y%m%d%H%M%S%f")
+    return datetime.now(tz=UTC).strftime("%Y%m%d%H%M%S%f")

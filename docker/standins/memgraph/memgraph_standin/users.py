@@ -43,9 +43,11 @@ class Users:
 
 
 def user_of_environment(environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """Name and password of MEMGRAPH_USER and MEMGRAPH_PASSWORD, else of the file
-    MEMGRAPH_PASSFILE (`name:password`, a colon in either written `\\:`).
+    r"""
+    Return name and password of the first user that a start creates.
 
+    They stand in MEMGRAPH_USER and MEMGRAPH_PASSWORD, else in the file of
+    MEMGRAPH_PASSFILE (`name:password`, a colon in either written `\:`).
     Raises OSError when the file cannot be read, ValueError when it has no pair.
     """
     name = environment.get("MEMGRAPH_USER")
@@ -57,8 +59,7 @@ def user_of_environment(environment: Mapping[str, str]) -> tuple[str, str] | Non
     line = Path(path).read_text().rstrip("\n")
     parts = re.split(r"(?<!\\):", line)
     if len(parts) != 2:  # noqa: PLR2004
-        message = f"{path} has no username:password"
-        raise ValueError(message)
+        raise ValueError(f"{path} has no username:password")
     name, password = (part.replace("\\:", ":") for part in parts)
     return name, password
 

@@ -1,4 +1,5 @@
-"""All tables of one root folder, and its snapshots.
+"""
+All tables of one root folder, and its snapshots.
 
 SNAPSHOT PREPARE copies each table's `_meta` and `_txn` to `snapshot/db/<table>/` and
 the instance id to `snapshot/db/_snapshot`. A start puts them back only when both ids
@@ -41,12 +42,11 @@ class Database:
         return database
 
     def table(self, name: str) -> Table:
-        """The table, whatever the case of its name. Raises TableError."""
+        """Return the table, whatever the case of its name. Raises TableError."""
         for known, table in self.tables.items():
             if known.lower() == name.lower():
                 return table
-        message = f"table does not exist [table={name}]"
-        raise TableError(message)
+        raise TableError(f"table does not exist [table={name}]")
 
     def has(self, name: str) -> bool:
         """Whether there is such a table."""
@@ -57,11 +57,9 @@ class Database:
     ) -> Table:
         """Make a table. Raises TableError when there is one or the name is no name."""
         if self.has(name):
-            message = "table already exists"
-            raise TableError(message)
+            raise TableError("table already exists")
         if not name or set(name) & set("/\\?,'\":()+*%~\0\n") or name[0] == ".":
-            message = f"invalid table name [table={name}]"
-            raise TableError(message)
+            raise TableError(f"invalid table name [table={name}]")
         table = Table.create(self.root / "db" / name, columns, designated)
         self.tables[name] = table
         return table
@@ -75,8 +73,7 @@ class Database:
     def prepare_snapshot(self) -> None:
         """SNAPSHOT PREPARE. Raises TableError when one is prepared already."""
         if self.snapshot_in_progress:
-            message = "Waiting for SNAPSHOT COMPLETE to be called"
-            raise TableError(message)
+            raise TableError("Waiting for SNAPSHOT COMPLETE to be called")
         target = self._snapshot
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(mode=0o750, parents=True)

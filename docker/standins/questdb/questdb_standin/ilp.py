@@ -1,4 +1,5 @@
-"""The InfluxDB line protocol over TCP: each line is a row, and nothing is answered.
+"""
+The InfluxDB line protocol over TCP: each line is a row, and nothing is answered.
 
 A table or a column that a line needs is made. A line that cannot be read is left out
 and logged; a type that does not fit closes the connection, as QuestDB does.
@@ -7,19 +8,19 @@ and logged; a type that does not fit closes the connection, as QuestDB does.
 import asyncio
 import logging
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from questdb_standin.database import Database
 from questdb_standin.tables import Column, Table, TableError
-from questdb_standin.values import ValueMismatch, convert
+from questdb_standin.values import ValueMismatchError, convert
 
 _log = logging.getLogger("questdb.ilp")
 _READ_SIZE = 64 * 1024
 _LINE_MAX = 1024 * 1024
 _UNQUOTED_SPACE = re.compile(r'(?<!\\) (?=(?:[^"]*"[^"]*")*[^"]*$)')
 _UNQUOTED_COMMA = re.compile(r'(?<!\\),(?=(?:[^"]*"[^"]*")*[^"]*$)')
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def talk_ilp(
@@ -33,15 +34,16 @@ async def talk_ilp(
             return
         try:
             store_lines(database, lines)
-        except (TableError, ValueMismatch) as error:
+        except (TableError, ValueMismatchError) as error:
             _log.error("connection closed: %s", error)
             return
 
 
 def store_lines(database: Database, lines: list[bytes]) -> int:
-    """Store whole lines durably; the number of rows.
+    """
+    Store whole lines durably; the number of rows.
 
-    Raises TableError or ValueMismatch; the lines before the bad one are stored.
+    Raises TableError or ValueMismatchError; the lines before the bad one are stored.
     """
     batches: dict[str, tuple[Table, list[list[Any]]]] = {}
     stored = 0
@@ -76,7 +78,7 @@ def _parse(line: bytes) -> tuple[str, dict[str, tuple[str, Any]], datetime] | No
         if not sign or (typed := _field(text)) is None:
             return None
         values[_plain(key)] = typed
-    moment = datetime.now(tz=timezone.utc)
+    moment = datetime.now(tz=UTC)
     if len(parts) == 3:  # noqa: PLR2004
         if not parts[2].isdecimal():
             return None

@@ -1,7 +1,7 @@
 """Parameters of the PostgreSQL wire: their types by number, as text or binary."""
 
 import struct
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 OIDS = {
@@ -21,25 +21,30 @@ _INTEGERS = {20: ">q", 21: ">h", 23: ">i"}
 _FLOATS = {700: ">f", 701: ">d"}
 _BOOLEAN = 16
 _TIMES = (1114, 1184)
-_PG_EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
+_PG_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def decode_parameter(data: bytes | None, *, oid: int, binary: bool) -> Any:
-    """The value of a bound parameter. Raises struct.error or ValueError."""
+    """Return the value of a bound parameter. Raises struct.error or ValueError."""
     if data is None:
         return None
-    if binary and oid in _INTEGERS | _FLOATS:
+    return _binary(data, oid) if binary else _text(data.decode(), oid)
+
+
+def _binary(data: bytes, oid: int) -> Any:
+    if oid in _INTEGERS | _FLOATS:
         return struct.unpack((_INTEGERS | _FLOATS)[oid], data)[0]
-    if binary and oid == _BOOLEAN:
+    if oid == _BOOLEAN:
         return data == b"\1"
-    if binary and oid in _TIMES:
+    if oid in _TIMES:
         (microseconds,) = struct.unpack(">q", data)
         return (_PG_EPOCH + timedelta(microseconds=microseconds)).isoformat()
-    text = data.decode()
+    return data.decode()
+
+
+def _text(text: str, oid: int) -> Any:
     if oid in _INTEGERS:
         return int(text)
     if oid in _FLOATS:
         return float(text)
-    if oid == _BOOLEAN:
-        return text in ("t", "true")
-    return text
+    return text in ("t", "true") if oid == _BOOLEAN else text

@@ -8,16 +8,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from questdb_standin.database import Database
+from questdb_standin.pgmessages import (
+    complete,
+    data_row,
+    failure,
+    message,
+    row_description,
+)
 from questdb_standin.pgvalues import OIDS, decode_parameter
 from questdb_standin.sql import (
     Answer,
-    SqlError,
     Work,
     returns_rows,
     run_sql,
     split_statements,
 )
-from questdb_standin.values import wire_text
+from questdb_standin.sql_rows import SqlError
 
 _SSL_REQUEST, _GSS_REQUEST, _CANCEL = 80877103, 80877104, 80877102
 _MESSAGE_MAX = 16 * 1024 * 1024
@@ -30,7 +36,7 @@ _GREETING = {
 }
 
 
-class NotSpoken(Exception):
+class NotSpokenError(Exception):
     """Bytes that are no message of this protocol."""
 
 
@@ -63,7 +69,7 @@ class Session:
     skipping: bool = False
 
     def replies(self, kind: bytes, body: bytes) -> Iterator[bytes]:
-        """The messages that answer one message. Raises NotSpoken."""
+        """Return the messages that answer one message. Raises NotSpokenError."""
         if kind == b"S":
             self.skipping = False
             yield self._ready()
@@ -85,8 +91,8 @@ class Session:
                 answer = self._execute(statement, ())
                 if answer.columns:
                     yield row_description(answer)
-                    yield from map(_row(answer), answer.rows)
-                yield _complete(answer, len(answer.rows))
+                    yield from map(data_row(answer), answer.rows)
+                yield complete(answer, len(answer.rows))
             if not text.strip("; \n\t"):
                 yield message(b"I")
         except SqlError as error:
@@ -108,10 +114,10 @@ class Session:
                 yield from self._execute_portal(body)
             case b"C":
                 kept = self.statements if body[:1] == b"S" else self.portals
-                kept.pop(_text(body, 1)[0], None)  # type: ignore[attr-defined]
+                kept.pop(_text(body, 1)[0], None)
                 yield message(b"3")
             case _:
-                raise NotSpoken
+                raise NotSpokenError
 
     def _parse(self, body: bytes) -> None:
         name, at = _text(body, 0)
@@ -163,9 +169,9 @@ class Session:
         rows = answer.rows[portal.sent :]
         chosen = rows[: limit or None]
         portal.sent += len(chosen)
-        yield from map(_row(answer), chosen)
+        yield from map(data_row(answer), chosen)
         more = len(chosen) < len(rows)
-        yield message(b"s") if more else _complete(answer, len(chosen))
+        yield message(b"s") if more else complete(answer, len(chosen))
 
     def _answer(self, portal: Portal) -> Answer:
         if portal.answer is None:
@@ -175,8 +181,9 @@ class Session:
     def _execute(self, statement: str, parameters: Sequence[Any]) -> Answer:
         ends = statement.strip().lower().startswith(("rollback", "commit"))
         if self.failed and not ends:
-            text = "current transaction is aborted, commands ignored until ROLLBACK"
-            raise SqlError(text)
+            raise SqlError(
+                "current transaction is aborted, commands ignored until ROLLBACK"
+            )
         if self.failed:
             statement = "ROLLBACK"
             self.failed = False
@@ -184,62 +191,17 @@ class Session:
 
     def _statement(self, name: str) -> tuple[str, list[int]]:
         if name not in self.statements:
-            text = f"prepared statement does not exist: {name}"
-            raise SqlError(text)
+            raise SqlError(f"prepared statement does not exist: {name}")
         return self.statements[name]
 
     def _portal(self, name: str) -> Portal:
         if name not in self.portals:
-            text = f"portal does not exist: {name}"
-            raise SqlError(text)
+            raise SqlError(f"portal does not exist: {name}")
         return self.portals[name]
 
     def _ready(self) -> bytes:
         status = b"E" if self.failed else b"T" if self.work.open else b"I"
         return message(b"Z", status)
-
-
-def message(kind: bytes, body: bytes = b"") -> bytes:
-    """One message with its length."""
-    return kind + struct.pack(">I", len(body) + 4) + body
-
-
-def failure(text: str, position: int = 0, *, severity: str = "ERROR") -> bytes:
-    """An ErrorResponse; QuestDB sends the code 00000."""
-    fields = {"S": severity, "C": "00000", "M": text, "P": str(position + 1)}
-    body = b"".join(f"{key}{value}\0".encode() for key, value in fields.items())
-    return message(b"E", body + b"\0")
-
-
-def row_description(answer: Answer) -> bytes:
-    """The columns of an answer; all are sent as text."""
-    parts = [struct.pack(">H", len(answer.columns))]
-    for number, column in enumerate(answer.columns):
-        kind = OIDS.get(column.kind, OIDS["STRING"])
-        parts.append(column.name.encode() + b"\0")
-        parts.append(struct.pack(">IHIhih", 0, number + 1, kind, -1, -1, 0))
-    return message(b"T", b"".join(parts))
-
-
-def _row(answer: Answer) -> Any:
-    def encode(row: Sequence[Any]) -> bytes:
-        parts = [struct.pack(">H", len(row))]
-        for value, column in zip(row, answer.columns, strict=True):
-            text = wire_text(value, column.kind)
-            size = -1 if text is None else len(text)
-            parts.append(struct.pack(">i", size) + (text or b""))
-        return message(b"D", b"".join(parts))
-
-    return encode
-
-
-def _complete(answer: Answer, rows: int) -> bytes:
-    tag = answer.done
-    if answer.columns:
-        tag = f"SELECT {rows}"
-    elif tag == "INSERT":
-        tag = f"INSERT 0 {answer.changed}"
-    return message(b"C", tag.encode() + b"\0")
 
 
 def _text(body: bytes, at: int) -> tuple[str, int]:
@@ -279,7 +241,7 @@ async def talk_pg(
             for reply in session.replies(*received):
                 writer.write(reply)
             await writer.drain()
-    except (NotSpoken, struct.error, ValueError, IndexError):
+    except (NotSpokenError, struct.error, ValueError, IndexError):
         writer.write(failure("protocol violation", severity="FATAL"))
         await writer.drain()
 

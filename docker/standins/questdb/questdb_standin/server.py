@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from signal import Signals
 
-from standin_wire.durable import DirectoryInUse, hold_directory
+from standin_wire.durable import DirectoryInUseError, hold_directory
 from standin_wire.http import talk_http
 from standin_wire.serve import ConnectionHandler, Endpoint, serve_until_stopped
 
@@ -26,8 +26,10 @@ _log = logging.getLogger("questdb")
 
 
 def main(arguments: list[str]) -> int:
-    """Run until a signal; 128 + its number then, as Java has it; 55 when it cannot
-    start.
+    """
+    Run until a signal.
+
+    Return 128 + its number then, as Java has it, and 55 when it cannot start.
     """
     _open_log()
     root = _root_of(arguments)
@@ -42,7 +44,7 @@ def main(arguments: list[str]) -> int:
             recover=settings.enabled("cairo.snapshot.recovery.enabled"),
         )
         number = asyncio.run(_serve(settings, database))
-    except DirectoryInUse as error:
+    except DirectoryInUseError as error:
         _log.critical("cannot lock table name registry file [path=%s]", error)
         return 55
     except (SettingError, OSError, ValueError) as error:
@@ -62,7 +64,7 @@ def _open_log() -> None:
 
 
 def _root_of(arguments: list[str]) -> Path:
-    """The folder after `-d`; the other arguments are Java's and QuestDB's own."""
+    """Return the folder after `-d`; the other arguments are Java's own."""
     if "-d" in arguments[:-1]:
         return Path(arguments[arguments.index("-d") + 1])
     return Path("/var/lib/questdb")

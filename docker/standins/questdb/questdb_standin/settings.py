@@ -37,17 +37,19 @@ class Settings:
         """Host and port of a `…bind.to` property. Raises SettingError."""
         host, _, port = self.values[name].rpartition(":")
         if not port.isdecimal():
-            message = f"configuration value for {name} is invalid: {self.values[name]}"
-            raise SettingError(message)
+            raise SettingError(
+                f"configuration value for {name} is invalid: {self.values[name]}"
+            )
         return host or "0.0.0.0", int(port)  # noqa: S104
 
     def enabled(self, name: str) -> bool:
-        """A yes-or-no property."""
+        """Return a yes-or-no property."""
         return self.values[name].lower() == "true"
 
 
 def read_settings(root: Path, environment: Mapping[str, str]) -> Settings:
-    """The properties in force; unknown ones are ignored, as QuestDB does.
+    """
+    Return the properties in force; unknown ones are ignored, as QuestDB does.
 
     Raises SettingError.
     """
@@ -58,11 +60,10 @@ def read_settings(root: Path, environment: Mapping[str, str]) -> Settings:
         name, sign, value = line.partition("=")
         if sign and name.strip() in values:
             values[name.strip()] = value.strip()
-    for name in values:
+    for name, value in values.items():
         variable = "QDB_" + name.upper().replace(".", "_")
-        values[name] = environment.get(variable, values[name])
+        values[name] = environment.get(variable, value)
     for name in _NUMBERS:
         if not values[name].isdecimal():
-            message = f"invalid integer value for {name}: {values[name]}"
-            raise SettingError(message)
+            raise SettingError(f"invalid integer value for {name}: {values[name]}")
     return Settings(values)

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from itertools import islice
 from typing import Any
 
 from questdb_standin.database import Database
+from questdb_standin.sql_rows import SqlError, read_rows
 from questdb_standin.tables import Column, Table, TableError
-from questdb_standin.values import KINDS, Default, ValueMismatch, convert
+from questdb_standin.values import KINDS, ValueMismatchError, convert
 
 VERSION = "7.3"
 NOT_UNDERSTOOD = (
@@ -17,14 +17,6 @@ NOT_UNDERSTOOD = (
     " number, of count() or of columns FROM one table, CREATE TABLE, INSERT INTO …"
     " VALUES, DROP TABLE, TABLES() and SNAPSHOT PREPARE/COMPLETE only."
 )
-
-
-class SqlError(Exception):
-    """A statement that fails, and where (characters from its start)."""
-
-    def __init__(self, text: str, position: int = 0) -> None:
-        super().__init__(text)
-        self.position = position
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +61,19 @@ _NAME = r"""(?:"[^"]+"|'[^']+'|[\w.]+)"""
 
 
 def run_sql(work: Work, text: str, parameters: Sequence[Any] = ()) -> Answer:
-    """Run one statement; outside BEGIN it is durable when this returns.
+    """
+    Run one statement; outside BEGIN it is durable when this returns.
 
     Raises SqlError.
     """
-    statement = " ".join(_without_comments(text).split()).rstrip("; ")
+    statement = _without_comments(text).strip("; \n\t")
+    if not statement:
+        raise SqlError("No query text")
     try:
         for pattern, function in _STATEMENTS:
             if match := pattern.fullmatch(statement):
                 return function(work, match, parameters)
-    except (TableError, ValueMismatch) as error:
+    except (TableError, ValueMismatchError) as error:
         raise SqlError(str(error)) from error
     raise SqlError(NOT_UNDERSTOOD)
 
@@ -90,7 +85,7 @@ def returns_rows(text: str) -> bool:
 
 
 def split_statements(text: str) -> list[str]:
-    """The statements of *text*, which end at semicolons outside quotes."""
+    """Return the statements of *text*, which end at semicolons outside quotes."""
     pieces = re.findall(r"""(?:"[^"]*"|'[^']*'|[^;"'])+""", text)
     return [piece.strip() for piece in pieces if piece.strip()]
 
@@ -101,9 +96,11 @@ def _without_comments(text: str) -> str:
 
 def _statement(pattern: str) -> Callable[[_Statement], _Statement]:
     filled = pattern.replace("NAME", _NAME)
+    spaced = filled.replace(" ?", r"\s*").replace(" ", r"\s+")
 
     def keep(function: _Statement) -> _Statement:
-        _STATEMENTS.append((re.compile(filled, re.IGNORECASE), function))
+        compiled = re.compile(spaced, re.IGNORECASE | re.DOTALL)
+        _STATEMENTS.append((compiled, function))
         return function
 
     return keep
@@ -172,7 +169,8 @@ def _create_table(work: Work, match: re.Match[str], _: Sequence[Any]) -> Answer:
 
 
 @_statement(
-    r"INSERT INTO (?P<table>NAME) ?(?:\((?P<columns>[^()]*)\))? ?VALUES ?(?P<rows>\(.*\))"
+    r"INSERT INTO (?P<table>NAME) ?(?:\((?P<columns>[^()]*)\))?"
+    r" ?VALUES ?(?P<rows>\(.*\))"
 )
 def _insert(work: Work, match: re.Match[str], parameters: Sequence[Any]) -> Answer:
     table = work.database.table(_name(match["table"]))
@@ -180,7 +178,9 @@ def _insert(work: Work, match: re.Match[str], parameters: Sequence[Any]) -> Answ
     if match["columns"]:
         names = [_name(part.strip()) for part in match["columns"].split(",")]
     places = [_place(table, name) for name in names]
-    rows = [_row(table, places, given) for given in _rows(match["rows"], parameters)]
+    rows = [
+        _row(table, places, given) for given in read_rows(match["rows"], parameters)
+    ]
     work.insert(table, rows)
     return Answer(done="INSERT", changed=len(rows))
 
@@ -232,65 +232,14 @@ def _place(table: Table, name: str) -> int:
     for place, column in enumerate(table.columns):
         if column.name.lower() == name.lower():
             return place
-    message = f"Invalid column: {name}"
-    raise SqlError(message)
+    raise SqlError(f"Invalid column: {name}")
 
 
 def _row(table: Table, places: Sequence[int], given: list[Any]) -> list[Any]:
     if len(given) != len(places):
-        message = f"row value count does not match column count [expected={len(places)}, actual={len(given)}]"
-        raise SqlError(message)
+        counts = f"[expected={len(places)}, actual={len(given)}]"
+        raise SqlError(f"row value count does not match column count {counts}")
     row: list[Any] = [None] * len(table.columns)
     for place, value in zip(places, given, strict=True):
         row[place] = convert(value, table.columns[place].kind)
     return row
-
-
-_LITERAL = re.compile(
-    r"""\s*(?:'(?P<text>(?:[^']|'')*)'|(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)L?"""
-    r"""|\$(?P<parameter>\d+)(?:::\w+)?|(?P<word>\w+)(?:\(\))?)\s*(?P<sign>[,)])""",
-    re.IGNORECASE,
-)
-_WORDS = {"true": True, "false": False, "null": None, "nan": None}
-
-
-def _rows(text: str, parameters: Sequence[Any]) -> list[list[Any]]:
-    rows = []
-    at = 0
-    while at < len(text):
-        row, at = _values(text, text.index("(", at) + 1, parameters)
-        rows.append(row)
-        if text[at:].strip() and not text[at:].lstrip().startswith(","):
-            raise SqlError("',' expected between rows", at)
-    return rows
-
-
-def _values(
-    text: str, at: int, parameters: Sequence[Any]
-) -> tuple[list[Any], int]:
-    row = []
-    while True:
-        match = _LITERAL.match(text, at)
-        if match is None:
-            raise SqlError(f"literal expected: {text[at:]}", at)
-        row.append(_value(match, parameters))
-        at = match.end()
-        if match["sign"] == ")":
-            return row, at
-
-
-def _value(match: re.Match[str], parameters: Sequence[Any]) -> Any:
-    if match["text"] is not None:
-        return match["text"].replace("''", "'")
-    if (number := match["number"]) is not None:
-        return int(number) if re.fullmatch(r"-?\d+", number) else float(number)
-    if (place := match["parameter"]) is not None:
-        if not 1 <= int(place) <= len(parameters):
-            raise SqlError(f"undefined bind variable: ${place}")
-        return parameters[int(place) - 1]
-    word = match["word"].lower()
-    if word in ("now", "systimestamp"):
-        return Default(datetime.now(tz=timezone.utc))
-    if word not in _WORDS:
-        raise SqlError(f"Invalid column: {match['word']}")
-    return _WORDS[word]

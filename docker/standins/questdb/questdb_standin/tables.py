@@ -1,4 +1,5 @@
-"""Tables on the disk: rows in a file that only grows, `_txn` that says how many count.
+"""
+Tables on the disk: rows in a file that only grows, `_txn` that says how many count.
 
 Layout as in QuestDB: `db/<table>/_meta`, `db/<table>/_txn`, and the partition folder
 `default/`. The contents are this stand-in's own: one record per row in `rows.d`.
@@ -99,7 +100,7 @@ class Table:
         self._write_meta()
 
     def read(self) -> Iterator[list[Any]]:
-        """The committed rows. Raises TableError when the file is damaged."""
+        """Return the committed rows. Raises TableError when the file is damaged."""
         self.check()
         found = 0
         with self.data.open("rb") as stream:
@@ -110,8 +111,9 @@ class Table:
                 yield row + [None] * (len(self.columns) - len(row))
                 found += 1
         if found < self.rows:
-            message = f"table '{self.folder.name}' is corrupt: row {found} is damaged"
-            raise TableError(message)
+            raise TableError(
+                f"table '{self.folder.name}' is corrupt: row {found} is damaged"
+            )
 
     def check(self) -> None:
         """Raise TableError when the files contradict each other."""

@@ -1,7 +1,7 @@
 """Values of columns: what is stored, and how JSON and the PostgreSQL wire show it."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 _INTEGERS = ("BYTE", "SHORT", "INT", "LONG")
@@ -9,10 +9,10 @@ _FLOATS = ("FLOAT", "DOUBLE")
 _TIMES = ("TIMESTAMP", "DATE")
 _TEXTS = ("STRING", "SYMBOL", "VARCHAR", "UUID", "CHAR", "IPV4", "LONG256")
 KINDS = (*_INTEGERS, *_FLOATS, *_TIMES, *_TEXTS, "BOOLEAN")
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class ValueMismatch(Exception):
+class ValueMismatchError(Exception):
     """A value that its column cannot hold; the text is for the user."""
 
 
@@ -24,9 +24,10 @@ class Default:
 
 
 def convert(value: Any, kind: str) -> Any:
-    """The stored form (JSON types; a time is `2024-01-31T12:00:00.000000Z`).
+    """
+    Return the stored form (JSON types; a time is `2024-01-31T12:00:00.000000Z`).
 
-    Raises ValueMismatch.
+    Raises ValueMismatchError.
     """
     if value is None:
         return None
@@ -42,8 +43,9 @@ def convert(value: Any, kind: str) -> Any:
         if kind == "BOOLEAN":
             return value if isinstance(value, bool) else str(value).lower() == "true"
     except (ValueError, TypeError, OverflowError) as error:
-        message = f"inconvertible value: `{value}` [-> {kind}]"
-        raise ValueMismatch(message) from error
+        raise ValueMismatchError(
+            f"inconvertible value: `{value}` [-> {kind}]"
+        ) from error
     return str(value)
 
 
@@ -53,15 +55,15 @@ def _time(value: Any) -> str:
     elif isinstance(value, int) or str(value).isdecimal():
         moment = _EPOCH + timedelta(microseconds=int(value))
     else:
-        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(str(value))
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    moment = moment.astimezone(timezone.utc)
+        moment = moment.replace(tzinfo=UTC)
+    moment = moment.astimezone(UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def wire_text(value: Any, kind: str) -> bytes | None:
-    """The value as text of the PostgreSQL wire."""
+    """Return the value as text of the PostgreSQL wire."""
     if value is None:
         return None
     if isinstance(value, bool):

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from standin_wire.http import Request, Response
 
 from questdb_standin.database import Database
-from questdb_standin.sql import NOT_UNDERSTOOD, Answer, SqlError, Work, run_sql
+from questdb_standin.sql import NOT_UNDERSTOOD, Answer, Work, run_sql
+from questdb_standin.sql_rows import SqlError
 
 _JSON = "application/json; charset=utf-8"
 
@@ -19,8 +20,6 @@ def answer_rest(database: Database, request: Request) -> Response:
         return Response(HTTPStatus.NOT_FOUND, NOT_UNDERSTOOD.encode())
     query = request.query.get("query", "")
     try:
-        if not query.strip():
-            raise SqlError("No query text")
         answer = run_sql(Work(database), query)
     except SqlError as error:
         failure = {"query": query, "error": str(error), "position": error.position}
