@@ -64,7 +64,8 @@ def _forbid_docker(monkeypatch: pytest.MonkeyPatch) -> None:
         words = [args] if isinstance(args, str | os.PathLike) else list(args)
         program = next((str(w) for w in words if "=" not in str(w) and w != "env"), "")
         found = shutil.which(program) or program
-        if Path(found).name == "docker" and "FAKE_DOCKER_LOG" not in os.environ:
+        nowhere = os.environ.get("DOCKER_HOST", "").startswith("unix:///nowhere")
+        if Path(found).name == "docker" and not nowhere:
             raise RuntimeError("a test that is not marked docker ran docker")
         start(self, args, *more, **named)
 

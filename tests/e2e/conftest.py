@@ -57,3 +57,14 @@ def _report_failure(request: pytest.FixtureRequest, scenario: Scenario) -> None:
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return True if collection_path.name == "e2e_scenario.py" else None
+
+
+@pytest.fixture(scope="session")
+def dev_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
+    """Return the whole development stack, started once; tests only look at it."""
+    scenario = created(tmp_path_factory.mktemp("checkout"))
+    try:
+        scenario.invoke("up", "--dev", "--offline", timeout=600)
+        yield scenario
+    finally:
+        scenario.remove()

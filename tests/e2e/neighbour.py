@@ -1,0 +1,96 @@
+"""Another machine on the link, played by a network namespace of the test's own."""
+
+import random
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 1.5).close()
+except OSError as refused:
+    sys.exit(str(refused))
+"""
+LISTEN = """
+import socket, sys
+server = socket.create_server(("0.0.0.0", 0))
+print(server.getsockname()[1], flush=True)
+while True:
+    server.accept()[0].close()
+"""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A machine next to the host: `host` is the host's address on their link."""
+
+    namespace: str
+    link: str
+    host: str
+    address: str
+
+    def route(self, destination: str) -> None:
+        """Send packets for *destination* to the host, as a malicious neighbour may."""
+        self.run("ip", "route", "replace", destination, "via", self.host)
+
+    def reaches(self, address: str, port: int) -> bool:
+        """Say whether a TCP connection from the neighbour is accepted."""
+        command = ["python3", "-c", CONNECT, address, str(port)]
+        return self.run(*command, check=False).returncode == 0
+
+    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["ip", "netns", "exec", self.namespace, *words],
+            capture_output=True,
+            text=True,
+            check=check,
+        )
+
+    @contextmanager
+    def listening(self) -> Iterator[int]:
+        """Listen on a port of the neighbour's, and yield its number."""
+        process = subprocess.Popen(
+            ["ip", "netns", "exec", self.namespace, sys.executable, "-c", LISTEN],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+            process.communicate()
+
+    def packets_from_host(self) -> int:
+        """Return how many packets the host has put on the link."""
+        counter = Path("/sys/class/net", self.link, "statistics", "tx_packets")
+        return int(counter.read_text())
+
+
+@contextmanager
+def neighbour() -> Iterator[Neighbour]:
+    """Add a namespace, a link to it and routes; take all of it away afterwards."""
+    name = f"nb{uuid.uuid4().hex[:8]}"
+    block = f"10.{random.randrange(240, 250)}.{random.randrange(250)}"
+    link, far = f"{name}h", f"{name}n"
+    _ip("netns", "add", name)
+    try:
+        _ip("link", "add", link, "type", "veth", "peer", "name", far, "netns", name)
+        _ip("addr", "add", f"{block}.1/30", "dev", link)
+        _ip("link", "set", link, "up")
+        made = Neighbour(name, link, f"{block}.1", f"{block}.2")
+        made.run("ip", "addr", "add", f"{block}.2/30", "dev", far)
+        made.run("ip", "link", "set", far, "up")
+        made.run("ip", "link", "set", "lo", "up")
+        yield made
+    finally:
+        _ip("netns", "delete", name)
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)

@@ -1,0 +1,58 @@
+"""A health check can fail: each store's process is frozen from outside."""
+
+import os
+import signal
+import time
+
+import pytest
+from e2e_scenario import Scenario, docker
+
+pytestmark = pytest.mark.docker
+
+# The guide's check with a shorter clock: 3 x (2 s + 3 s) + 2 s to the verdict.
+QUICK = """
+services:
+  {service}:
+    healthcheck:
+      interval: 2s
+      timeout: 3s
+      retries: 3
+      start_period: 0s
+"""
+SECONDS_TO_VERDICT = 3 * (2 + 3) + 2
+SLACK = 6
+
+
+def processes(container: str) -> list[int]:
+    """Return the host's process ids of a container."""
+    lines = docker("top", container, "-eo", "pid").splitlines()
+    return [int(line) for line in lines[1:]]
+
+
+@pytest.mark.parametrize("service", ["memgraph", "questdb", "eventstore"])
+def test_frozen_store_turns_unhealthy_and_back(
+    scenario: Scenario, service: str
+) -> None:
+    overlay = scenario.root / "docker/overlays/quick.yml"
+    overlay.write_text(QUICK.format(service=service))
+    scenario.invoke("up", "--offline", "--overlay", "quick", "--service", service)
+    container = scenario.container(service)["Id"]
+
+    frozen = processes(container)
+    for process in frozen:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        wait_for(scenario, service, "unhealthy", SECONDS_TO_VERDICT + SLACK)
+        assert time.monotonic() - begin <= SECONDS_TO_VERDICT + SLACK
+    finally:
+        for process in frozen:
+            os.kill(process, signal.SIGCONT)
+    wait_for(scenario, service, "healthy", SECONDS_TO_VERDICT)
+
+
+def wait_for(scenario: Scenario, service: str, health: str, limit: float) -> None:
+    deadline = time.monotonic() + limit
+    while scenario.container(service)["State"]["Health"]["Status"] != health:
+        assert time.monotonic() < deadline, f"{service} is not {health} after {limit} s"
+        time.sleep(0.2)
