@@ -1,5 +1,7 @@
 """Every task of the stack; what a task does lives in jimbot_stack."""
 
+from functools import partial
+
 from invoke.collection import Collection
 from invoke.context import Context
 
@@ -111,4 +113,43 @@ def init(c: Context) -> None:
     initialise.run(host_engine(), dry=bool(c.config.run.dry))
 
 
-ns = Collection(up, down, restart, rebuild, status, stats, logs, config, init)
+@task(
+    only="Only this check; repeatable.",
+    skip="Leave this check out; repeatable.",
+    accept="ID=reason: accept what that check finds now; repeatable.",
+    fix="Run the repairs that lose and stop nothing.",
+    strict="Exit 10 when a check warns.",
+    verbose="Also what is well.",
+)
+def doctor(
+    c: Context,
+    *,
+    only: Names = None,
+    skip: Names = None,
+    accept: Names = None,
+    fix: bool = False,
+    strict: bool = False,
+    verbose: bool = False,
+    dev: bool = False,
+    prod: bool = False,
+    offline: bool = False,
+    gpu: str = "auto",
+    overlay: Names = None,
+    json: bool = False,
+) -> None:
+    """Find what is wrong with machine, checkout and stack, and what mends it."""
+    from jimbot_stack import doctor as look
+
+    mode = {"dev": dev, "prod": prod, "offline": offline, "gpu": gpu}
+    opening = partial(stack, c, overlay=overlay or (), need_engine=False, **mode)
+    report = look.examine(
+        opening, only=only or (), skipped=skip or (), accept=accept or (), fix=fix
+    )
+    if json:
+        emit(report.as_json())
+    else:
+        look.print_report(report, everything=verbose)
+    look.refuse(report, strict=strict)
+
+
+ns = Collection(up, down, restart, rebuild, status, stats, logs, config, init, doctor)

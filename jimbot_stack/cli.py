@@ -32,6 +32,8 @@ HELP = {
     "yes": "Do not ask.",
 }
 
+REPEATABLE = list[str] | None
+
 
 def whole_number(text: str) -> int:
     """Return *text* as a number of 0 or more; Exit 2 when it is none."""
@@ -87,16 +89,17 @@ def task(
     """
     Make *function* a task; *help_texts* add to or replace `HELP`.
 
-    A parameter named service or overlay is repeatable on the command line.
+    A parameter of the type `list[str] | None` is repeatable on the command line.
     """
 
     def make(body: Body) -> StackTask:
-        parameters = list(inspect.signature(body).parameters)[1:]
+        signature = inspect.signature(body).parameters
+        parameters = list(signature)[1:]
         known = {name: HELP[name] for name in parameters if name in HELP}
         made: StackTask = invoke_task(
             klass=StackTask,
             auto_shortflags=False,
-            iterable=[name for name in parameters if name in {"service", "overlay"}],
+            iterable=[n for n in parameters if signature[n].annotation == REPEATABLE],
             help=known | help_texts,
         )(body)
         return made

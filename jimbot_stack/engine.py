@@ -30,6 +30,7 @@ class EngineInfo:
     What `docker info` says, reduced to what decisions need; `raw` has the rest.
 
     `plugins` are the client's: their versions by name, such as compose and buildx.
+    `seen` is when it was asked and when it answered, in seconds since the epoch.
     """
 
     id: str
@@ -39,6 +40,7 @@ class EngineInfo:
     memory: int
     runtimes: tuple[str, ...]
     raw: Mapping[str, Any] = field(default_factory=dict)
+    seen: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from jimbot_stack import builds, health, offline, preflight, transition
+from jimbot_stack import builds, checks, health, offline, transition
 from jimbot_stack.console import confirm, health_progress, say
 from jimbot_stack.engine import Container
 from jimbot_stack.errors import EngineError, StackError, UnhealthyError, UsageError
@@ -30,9 +30,9 @@ def up(
     Raises ConfigurationError before anything is changed, UnhealthyError with the
     failing service's evidence afterwards.
     """
+    checks.require(stack, checks.VERSIONS)
     names = stack.model.check_services(services)
     wanted = stack.model.dependencies(names or stack.model.services)
-    preflight.check_versions(stack)
     change = _look(stack, wanted)
     if stack.why_gpu:
         say(f"mode: {stack.mode} ({stack.why_gpu})")
@@ -119,7 +119,7 @@ def rebuild(
             [f"build {n}{layers}" for n in names] + [f"recreate {n}" for n in running]
         )
         return
-    preflight.check_versions(stack)
+    checks.require(stack, checks.VERSIONS)
     with locked(stack.info.id, stack.project, task="invoke rebuild"):
         if stack.mode.offline:
             offline.prepare(stack.engine, stack.root)
@@ -144,16 +144,8 @@ def logs(
 
 
 def _look(stack: Stack, wanted: Sequence[str]) -> transition.Transition:
+    checks.require(stack, checks.UP, services=wanted)
     networks = stack.engine.networks()
-    problems = [
-        *preflight.file_problems(stack),
-        *preflight.port_problems(
-            stack.model.ports(wanted), stack.everyone, stack.project
-        ),
-        *preflight.subnet_problems(stack.model, networks, stack.project),
-        *preflight.image_problems(stack, wanted),
-    ]
-    preflight.require(problems)
     label = "com.docker.compose.project"
     return transition.plan(
         stack.model,

@@ -1,5 +1,7 @@
 """The adapter: the only place that imports python-on-whales and runs docker."""
 
+import time
+from dataclasses import replace
 from json import loads
 
 from jimbot_stack.engine import EngineInfo
@@ -17,6 +19,7 @@ class WhalesEngine(ComposeVerbs, ContainerVerbs, ResourceVerbs):
     """An `Engine` that speaks to a real daemon through the docker client."""
 
     def info(self) -> EngineInfo:
+        begun = time.time()
         output = self.docker("info", "--format", "{{json .}}", timeout=20)
         if output.code == process.TIMED_OUT:
             raise EngineUnavailable(
@@ -24,4 +27,4 @@ class WhalesEngine(ComposeVerbs, ContainerVerbs, ResourceVerbs):
                 hint="look at the daemon's log, then start it: ./scripts/engine.sh",
             )
         process.check(output, self.docker_command("info"))
-        return parse.info(loads(output.stdout))
+        return replace(parse.info(loads(output.stdout)), seen=(begun, time.time()))

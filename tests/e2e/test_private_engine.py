@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from private_engine import PrivateEngine
+
+from tests.e2e.private_engine import PrivateEngine
 
 pytestmark = [
     pytest.mark.docker,

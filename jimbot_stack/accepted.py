@@ -1,0 +1,57 @@
+"""Findings that were accepted with a reason: remembered for that very finding."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from jimbot_stack.checks.verdict import Row
+from jimbot_stack.environment import write_private
+from jimbot_stack.errors import UsageError
+
+FILE = "accepted.json"
+
+
+def load(state: Path) -> dict[str, dict[str, str]]:
+    """Return what was accepted: {finding: {"id", "reason"}}; none when unreadable."""
+    try:
+        found = json.loads((state / FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def parse(words: Iterable[str]) -> dict[str, str]:
+    """Return {id: reason} of words like id=reason; UsageError for any other word."""
+    found = {}
+    for word in words:
+        name, equals, reason = word.partition("=")
+        if not equals or not reason.strip():
+            raise UsageError(
+                f"--accept {word} gives no reason",
+                hint=f"--accept '{name}=why it is so'",
+            )
+        found[name] = reason.strip()
+    return found
+
+
+def remember(state: Path, rows: Iterable[Row], reasons: Mapping[str, str]) -> None:
+    """Keep the reasons for what the rows of those ids found just now."""
+    kept = load(state)
+    for row in rows:
+        if row.id in reasons and row.problems:
+            kept[row.finding] = {"id": row.id, "reason": reasons[row.id]}
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_private(state / FILE, json.dumps(kept, indent=2) + "\n")
+
+
+def apply(
+    rows: Iterable[Row], known: Mapping[str, Mapping[str, str]]
+) -> tuple[Row, ...]:
+    """Mark the rows whose findings were accepted, each just as it was."""
+    return tuple(
+        replace(row, accepted=known[row.finding]["reason"])
+        if row.problems and row.finding in known
+        else row
+        for row in rows
+    )

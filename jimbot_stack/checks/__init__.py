@@ -1,0 +1,139 @@
+"""
+Checks of the machine and the checkout: what `doctor` lists and what tasks require.
+
+A check is a pure judgement of facts that are collected apart from it. What follows from
+the merged model alone is a rule (`jimbot_stack.rules`), which one check here asks.
+"""
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+
+from jimbot_stack.checks.examination import examine
+from jimbot_stack.checks.registry import CHECKS, Check
+from jimbot_stack.checks.verdict import Row
+from jimbot_stack.errors import ConfigurationError, EngineUnavailable
+from jimbot_stack.stack import Stack
+
+TOPICS = (
+    "engine",
+    "capacity",
+    "storage",
+    "network",
+    "shell",
+    "settings",
+    "secret_files",
+    "certificates",
+    "folders",
+    "images",
+    "containers",
+    "leftovers",
+    "model_rules",
+)
+FACTS = (
+    "engine",
+    "host",
+    "network",
+    "settings",
+    "secret_files",
+    "certificates",
+    "folders",
+    "project",
+    "leftovers",
+    "findings",
+)
+
+VERSIONS = ("engine-answers", "engine-version", "compose-version")
+"""What must hold before anything is asked of the engine."""
+
+UP = (
+    *VERSIONS,
+    "model-valid",
+    "env-file",
+    "env-missing",
+    "secret-present",
+    "secret-readable",
+    "certificate-present",
+    "certificate-valid",
+    "certificate-pair",
+    "cpu-limits",
+    "ports-free",
+    "bind-address",
+    "subnets-free",
+    "data-folders",
+    "volume-definitions",
+    "images-obtainable",
+)
+"""What must hold before containers are created."""
+
+ROLLOUT = (
+    *VERSIONS,
+    "model-valid",
+    "env-file",
+    "env-missing",
+    "secret-present",
+    "secret-readable",
+    "certificate-present",
+    "certificate-valid",
+    "certificate-pair",
+    "cpu-limits",
+    "images-obtainable",
+    "journals",
+)
+"""What must hold before an update replaces containers."""
+
+RESTORE = (
+    *VERSIONS,
+    "model-valid",
+    "secret-present",
+    "secret-readable",
+    "data-folders",
+    "disk-space",
+)
+"""What must hold before data is replaced."""
+
+
+def registered() -> dict[str, Check]:
+    """Return every check by id, in the order of `TOPICS`."""
+    for name in FACTS:
+        import_module(f"jimbot_stack.checks.facts.{name}")
+    for name in TOPICS:
+        import_module(f"jimbot_stack.checks.{name}")
+    return CHECKS
+
+
+def run(
+    stack: Stack,
+    ids: Sequence[str] = (),
+    *,
+    services: Iterable[str] = (),
+    skipped: Sequence[str] = (),
+) -> tuple[Row, ...]:
+    """Return the rows of *ids* (all when empty), for *services* (all when empty)."""
+    known = registered()
+    given = {"stack": stack, "scope": tuple(services)}
+    return examine(ids or tuple(known), given, skipped=skipped)
+
+
+def require(stack: Stack, ids: Sequence[str], *, services: Iterable[str] = ()) -> None:
+    """
+    Return when no check of *ids* fails for *services*.
+
+    Raises one ConfigurationError that lists every failure with its repair; the
+    EngineUnavailable behind it when the engine does not answer or is too old.
+    """
+    failed = [
+        verdict
+        for row in run(stack, ids, services=services)
+        for verdict in row.problems
+        if verdict.outcome != "warn"
+    ]
+    if not failed:
+        return
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    lines = [f"  - {v.detail}\n    {v.repair}" for v in failed]
+    kind = EngineUnavailable if failed[0].about == "engine" else ConfigurationError
+    raise kind(
+        f"{failed[0].detail}{more}",
+        hint=failed[0].repair,
+        detail="\n".join(lines) if more else "",
+    )

@@ -1,0 +1,124 @@
+"""Memory and CPU as the engine has them, against what the chosen mode asks for."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jimbot_stack.checks.facts.host import Kernel
+from jimbot_stack.checks.facts.settings import Settings
+from jimbot_stack.checks.registry import check
+from jimbot_stack.checks.verdict import Verdict, fail, ok, skip, warn
+from jimbot_stack.engine import EngineInfo
+from jimbot_stack.model import Model
+from jimbot_stack.rules import Finding
+from jimbot_stack.stack import Stack
+from jimbot_stack.units import readable_size
+
+MARGIN = 1.04
+"""A machine sold with 32 GB shows 31.2 GiB: the kernel keeps some of it."""
+
+OVERCOMMIT = 1.25
+"""Limits may add up to this much of the memory before somebody is killed for it."""
+
+MAP_COUNT = 262144
+MAP_COUNT_MEMGRAPH = 524288
+"""QuestDB's documentation, Capacity planning; Memgraph's, System configuration
+(8 to 64 GB of memory)."""
+
+FILES_SHARE = 0.8
+STORES = frozenset({"memgraph", "questdb"})
+
+
+def demand(model: Model, names: tuple[str, ...], kind: str) -> int:
+    """Return the bytes of memory that `limits` or `reservations` add up to."""
+    return sum(
+        int(_resources(model, name, kind).get("memory") or 0) * model.replicas(name)
+        for name in names
+    )
+
+
+def _resources(model: Model, name: str, kind: str) -> Mapping[str, Any]:
+    deploy = model.service(name).get("deploy") or {}
+    found: Mapping[str, Any] = (deploy.get("resources") or {}).get(kind) or {}
+    return found
+
+
+@check(
+    "memory",
+    "The engine's memory carries the mode's reservations and limits.",
+    why="Limits reserve nothing: on a machine that is too small the kernel kills a "
+    "database when it is busiest.",
+)
+def memory(
+    info: EngineInfo, model: Model, wanted: tuple[str, ...]
+) -> Iterator[Verdict]:
+    have = info.memory * MARGIN
+    limits, reserved = (demand(model, wanted, k) for k in ("limits", "reservations"))
+    told = (
+        f"{readable_size(info.memory)} of memory, reservations "
+        f"{readable_size(reserved)}, limits {readable_size(limits)}"
+    )
+    smaller = "invoke up --offline"
+    if reserved > have:
+        yield fail(f"the engine has too little memory: {told}", smaller, about="memory")
+    elif limits > have * OVERCOMMIT:
+        yield warn(f"memory may run out under load: {told}", smaller, about="memory")
+    else:
+        yield ok(told)
+
+
+@check(
+    "cpu-limits",
+    "No service may use more cores than the engine has.",
+    why="The engine refuses to create such a container.",
+)
+def cpu_limits(
+    settings: Settings, info: EngineInfo, cpu_findings: tuple[Finding, ...]
+) -> Iterator[Verdict]:
+    for one in cpu_findings:
+        repair = settings.assignment("RAY_CPUS", str(info.cpus))
+        yield fail(one.message, repair, about=one.path)
+    if not cpu_findings:
+        yield ok(f"{info.cpus} CPUs are enough for every limit")
+
+
+@check(
+    "map-count",
+    "The kernel allows a process enough memory mappings.",
+    why="QuestDB and Memgraph map many files: at the limit an allocation fails under "
+    "load, long after a start that looked right.",
+)
+def map_count(
+    stack: Stack, kernel: Kernel, wanted: tuple[str, ...]
+) -> Iterator[Verdict]:
+    stores = sorted(STORES & set(wanted))
+    least = MAP_COUNT_MEMGRAPH if "memgraph" in stores else MAP_COUNT
+    told = f"vm.max_map_count is {kernel.max_map_count}"
+    if not kernel.max_map_count:
+        yield skip("vm.max_map_count cannot be read")
+    elif stack.mode.offline or not stores:
+        yield ok(f"{told}; the stand-ins map few files")
+    elif kernel.max_map_count < least:
+        yield warn(
+            f"{told}, {' and '.join(stores)} want {least}",
+            f"sudo sysctl -w vm.max_map_count={least}",
+            about="map-count",
+        )
+    else:
+        yield ok(told)
+
+
+@check(
+    "file-descriptors",
+    "The machine has file descriptors to spare.",
+    why="At the limit every process of the machine fails to open files.",
+)
+def file_descriptors(kernel: Kernel) -> Iterator[Verdict]:
+    if not kernel.files_limit:
+        yield skip("fs.file-nr cannot be read")
+        return
+    told = f"{kernel.files_open} of {kernel.files_limit} file descriptors are in use"
+    if kernel.files_open > kernel.files_limit * FILES_SHARE:
+        larger = kernel.files_limit * 2
+        yield warn(told, f"sudo sysctl -w fs.file-max={larger}", about="files")
+    else:
+        yield ok(told)

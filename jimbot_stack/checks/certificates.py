@@ -1,0 +1,150 @@
+"""Certificates: there, in date, matching their keys, and closed to other users."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from jimbot_stack.checks.facts.certificates import CertificateFile
+from jimbot_stack.checks.facts.project import User
+from jimbot_stack.checks.registry import check
+from jimbot_stack.checks.secret_files import shown
+from jimbot_stack.checks.verdict import Verdict, command, fail, ok, skip, warn
+from jimbot_stack.stack import Stack
+
+SOON = timedelta(days=30)
+NONE_NAMED = "this mode names no certificate"
+
+
+@check(
+    "certificate-present",
+    "Every certificate and key that a service is told to use is there and readable.",
+    why="Without it the service exits, or speaks in clear.",
+)
+def certificate_present(
+    stack: Stack, certificate_files: tuple[CertificateFile, ...]
+) -> Iterator[Verdict]:
+    for one in certificate_files:
+        path = shown(stack, one.file.path)
+        about = f"{one.service} {one.setting}"
+        if one.file.state in {"absent", "folder"}:
+            yield fail(
+                f"{one.service}: {one.setting} names {path}, which is no file",
+                "invoke init --prod",
+                about=about,
+            )
+        elif one.fault:
+            yield fail(
+                f"{path} is no {one.role}: {one.fault}", renew(stack), about=about
+            )
+    yield ok("every certificate is there" if certificate_files else NONE_NAMED)
+
+
+def renew(stack: Stack) -> str:
+    """Return what makes a whole new set beside a kept copy of the old one."""
+    del stack
+    kept = command("mkdir", "-p", "certs.old")
+    return f"{kept} && mv certs/*/ certs.old/ && invoke init --prod"
+
+
+@check(
+    "certificate-valid",
+    "Every certificate is in date for a month to come.",
+    why="On the day it ends every client refuses the service.",
+)
+def certificate_valid(
+    stack: Stack, certificate_files: tuple[CertificateFile, ...]
+) -> Iterator[Verdict]:
+    judged = [one for one in certificate_files if one.certificate is not None]
+    yield from (v for one in judged if (v := date_fault(stack, one, datetime.now(UTC))))
+    if judged:
+        first = min(c.ends for one in judged for c in one.chain)
+        yield ok(f"certificates are valid until {first:%Y-%m-%d}")
+    elif not certificate_files:
+        yield ok(NONE_NAMED)
+    else:
+        yield skip("no certificate can be read")
+
+
+def date_fault(stack: Stack, one: CertificateFile, now: datetime) -> Verdict | None:
+    """Return the verdict on a certificate that is not in date, None for a good one."""
+    path, about = shown(stack, one.file.path), f"{one.service} {one.setting}"
+    ends = min(c.ends for c in one.chain)
+    begins = max(c.begins for c in one.chain)
+    if ends <= now:
+        said = f"the {one.role} {path} expired on {ends:%Y-%m-%d}"
+        return fail(said, renew(stack), about=f"{about} expired")
+    if begins > now:
+        said = f"the {one.role} {path} is valid only from {begins:%Y-%m-%d %H:%M}"
+        return fail(said, "sudo timedatectl set-ntp true", about=f"{about} early")
+    if ends < now + SOON:
+        said = f"the {one.role} {path} expires on {ends:%Y-%m-%d}"
+        return warn(said, renew(stack), about=f"{about} soon")
+    return None
+
+
+@check(
+    "certificate-pair",
+    "Each service's key belongs to its certificate, which names the service and is "
+    "signed by the authority that clients know.",
+    why="With a key of another certificate TLS does not start; with another name or "
+    "authority every client refuses.",
+)
+def certificate_pair(
+    stack: Stack, certificate_files: tuple[CertificateFile, ...]
+) -> Iterator[Verdict]:
+    own = {o.service: o for o in certificate_files if o.role == "certificate"}
+    keys = {o.service: o for o in certificate_files if o.role == "key"}
+    known = {
+        c.subject for o in certificate_files if o.role == "authority" for c in o.chain
+    }
+    for service, one in own.items():
+        if one.certificate is not None:
+            yield from pair_faults(stack, one, keys.get(service), known)
+    readable = [one for one in own.values() if one.certificate is not None]
+    yield ok(f"{len(readable)} certificates and keys match" if own else NONE_NAMED)
+
+
+def pair_faults(
+    stack: Stack, one: CertificateFile, key: CertificateFile | None, known: set[str]
+) -> Iterator[Verdict]:
+    certificate = one.certificate
+    if certificate is None:
+        return
+    path, repair = shown(stack, one.file.path), renew(stack)
+    if key is not None and key.key and key.key != certificate.key:
+        other = shown(stack, key.file.path)
+        said = f"the key {other} does not belong to the certificate {path}"
+        yield fail(said, repair, about=f"{one.service} key")
+    if certificate.names and one.service not in certificate.names:
+        said = f"the certificate {path} does not name {one.service}"
+        yield fail(said, repair, about=f"{one.service} name")
+    if known and not {c.issuer for c in one.chain} & known:
+        said = f"the certificate {path} is not signed by the authority of the clients"
+        yield fail(said, repair, about=f"{one.service} authority")
+
+
+@check(
+    "key-private",
+    "A private key can be read by its service and by no other user.",
+    why="Whoever reads the key can pretend to be the service.",
+)
+def key_private(
+    stack: Stack,
+    certificate_files: tuple[CertificateFile, ...],
+    users: Mapping[str, User],
+) -> Iterator[Verdict]:
+    keys = [o for o in certificate_files if o.role == "key" and o.file.is_there]
+    for one in keys:
+        path = shown(stack, one.file.path)
+        user = users.get(one.service, User(None))
+        about = f"{one.service} {one.setting}"
+        if one.file.exposed:
+            said = f"every user of this machine can read the key {path}"
+            yield warn(said, command("chmod", "400", path), about=about, safe=True)
+        elif user.may_read(one.file.mode, one.file.owner) is False:
+            yield fail(
+                f"{one.service} runs as uid {user.uid} and cannot read its key {path} "
+                f"({one.file.mode:04o} of uid {one.file.owner})",
+                command("sudo", "chown", user.uid, path),
+                about=about,
+            )
+    yield ok(f"{len(keys)} keys are private" if keys else "this mode names no key")

@@ -1,0 +1,1 @@
+"""Collectors: each looks at one side of the machine and changes nothing."""

@@ -1,0 +1,45 @@
+"""What the rules find in the model of this mode on this machine."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from jimbot_stack import composefile
+from jimbot_stack.checks.registry import fact
+from jimbot_stack.engine import EngineInfo
+from jimbot_stack.merging import Merged
+from jimbot_stack.model import Model
+from jimbot_stack.paths import STAGE_FILES
+from jimbot_stack.rules import Finding, Machine, Subject, check
+from jimbot_stack.stack import Stack
+from jimbot_stack.subjects import Combination, assemble
+
+
+@fact(limit=10)
+def subject(stack: Stack, model: Model) -> Subject:
+    """Return the mode's files with the model that Compose has merged already."""
+    files = tuple(stack.root / name for name in stack.mode.files())
+    one = Combination(str(stack.mode), files, stack.mode.environment())
+    merged = Merged(dict(model.raw))
+    made = assemble([one], [composefile.read_all(files)], [merged], root=stack.root)[0]
+    return replace(made, others=tuple(_other_stages(stack)))
+
+
+def _other_stages(stack: Stack) -> Iterator[dict[str, Any]]:
+    """Yield what the other stages' files add, as it is written."""
+    for name in STAGE_FILES.values():
+        path = stack.root / name
+        if name not in stack.mode.files() and path.exists():
+            yield composefile.read(path).root.plain()
+
+
+@fact(limit=10)
+def findings(subject: Subject) -> tuple[Finding, ...]:
+    return check(replace(subject, scopes=frozenset({"combination"})))
+
+
+@fact(limit=2)
+def cpu_findings(subject: Subject, info: EngineInfo) -> tuple[Finding, ...]:
+    """Return what asks for more cores than the engine has."""
+    machine = Machine(memory=info.memory, cpus=float(info.cpus))
+    return check(replace(subject, machine=machine), {"cpus-beyond-engine"})

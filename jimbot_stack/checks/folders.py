@@ -1,0 +1,113 @@
+"""Folders of this machine that containers mount: there, and their users'."""
+
+from collections.abc import Iterator, Mapping
+
+from jimbot_stack.checks.facts.folders import BindFacts, DataFolder
+from jimbot_stack.checks.facts.project import User
+from jimbot_stack.checks.registry import check
+from jimbot_stack.checks.secret_files import shown
+from jimbot_stack.checks.verdict import Verdict, command, fail, ok
+from jimbot_stack.stack import Stack
+
+CERTIFICATES = "certs"
+
+
+@check(
+    "bind-folders",
+    "Every file or folder that a container mounts is there.",
+    why="The engine makes an empty folder of root's in its place and starts.",
+)
+def bind_folders(stack: Stack, binds: tuple[BindFacts, ...]) -> Iterator[Verdict]:
+    absent = [bind for bind in binds if bind.state == "absent"]
+    for bind in absent:
+        path = shown(stack, bind.source)
+        tracked = bind.source.is_relative_to(stack.root)
+        repair = command("git", "checkout", "--", path) if tracked else ""
+        if path.startswith(CERTIFICATES):
+            repair = "invoke init --prod"
+        yield fail(
+            f"{bind.service} mounts {path}, which is not there",
+            repair or command("sudo", "mkdir", "-p", path),
+            about=f"{bind.service} {path}",
+        )
+    if not absent:
+        yield ok(f"{len(binds)} mounted paths are there")
+
+
+@check(
+    "bind-readable",
+    "The containers' users can read what they mount.",
+    why="A file that only its owner may read is a permission error in the service.",
+)
+def bind_readable(
+    stack: Stack, binds: tuple[BindFacts, ...], users: Mapping[str, User]
+) -> Iterator[Verdict]:
+    found = False
+    for bind in binds:
+        user = users.get(bind.service, User(None))
+        if user.uid is None or shown(stack, bind.source).startswith(CERTIFICATES):
+            continue
+        closed = [path for path, owner in bind.closed if not is_open(user, owner)]
+        if closed:
+            found = True
+            more = f" and {len(closed) - 1} more" if len(closed) > 1 else ""
+            yield fail(
+                f"{bind.service} runs as uid {user.uid} and cannot read "
+                f"{shown(stack, closed[0])}{more}",
+                command("chmod", "-R", "o+rX", shown(stack, bind.source)),
+                about=f"{bind.service} {bind.target}",
+                safe=True,
+            )
+    if not found:
+        yield ok("containers can read what they mount")
+
+
+def is_open(user: User, owner: int) -> bool:
+    """Say whether a file that others may not read is the user's own."""
+    return user.overrides or user.uid == owner
+
+
+@check(
+    "data-folders",
+    "The folders of production's data are there and belong to their stores.",
+    why="The engine cannot mount a folder that is not there; Memgraph refuses data of "
+    "another user.",
+)
+def data_folders_there(
+    stack: Stack, data_folders: tuple[DataFolder, ...]
+) -> Iterator[Verdict]:
+    for folder in data_folders:
+        path = shown(stack, folder.path)
+        if folder.state == "absent":
+            parent = next(p for p in folder.path.parents if p.exists())
+            prefix = () if parent.is_relative_to(stack.root) else ("sudo",)
+            yield fail(
+                f"the data folder {path} of {folder.services[0]} is not there",
+                command(*prefix, "mkdir", "-p", path),
+                about=folder.volume,
+            )
+        elif folder.state == "file":
+            yield fail(f"{path} is no folder", command("ls", "-l", path), about=path)
+    yield ok(f"{len(data_folders)} data folders" if data_folders else "no data folders")
+
+
+@check(
+    "data-owners",
+    "Data that is there belongs to the user of its store.",
+    why="Memgraph refuses to start on data of another user.",
+)
+def data_owners(
+    stack: Stack, data_folders: tuple[DataFolder, ...], users: Mapping[str, User]
+) -> Iterator[Verdict]:
+    for folder in data_folders:
+        user = users.get(folder.services[0], User(None))
+        foreign = folder.state == "folder" and user.uid not in {None, 0, folder.owner}
+        if foreign and not folder.is_empty:
+            path = shown(stack, folder.path)
+            yield fail(
+                f"{path} belongs to uid {folder.owner}, {folder.services[0]} runs as "
+                f"uid {user.uid}",
+                command("sudo", "chown", "-R", user.uid, path),
+                about=folder.volume,
+            )
+    yield ok("the data belongs to its stores")

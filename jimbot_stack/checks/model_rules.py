@@ -1,0 +1,27 @@
+"""What the merged model alone shows: the rules' findings in this mode."""
+
+from collections.abc import Iterator
+
+from jimbot_stack.checks.registry import check
+from jimbot_stack.checks.verdict import Verdict, fail, ok, warn
+from jimbot_stack.rules import Finding
+
+JUDGES = {"error": fail, "warning": warn}
+
+
+@check(
+    "model-rules",
+    "No rule finds a fault in the compose files of this mode.",
+    why="docs/rules.md says what each rule is about.",
+)
+def model_rules(findings: tuple[Finding, ...]) -> Iterator[Verdict]:
+    open_ones = [f for f in findings if not f.accepted and f.severity in JUDGES]
+    for one in open_ones:
+        yield JUDGES[one.severity](
+            f"{one.file}:{one.line}: {one.message} [{one.rule}]",
+            one.repair,
+            about=f"{one.rule} {one.path}",
+        )
+    if not open_ones:
+        kept = sum(bool(f.accepted) for f in findings)
+        yield ok(f"the rules find nothing, {kept} findings are accepted in place")

@@ -1,0 +1,141 @@
+"""`.env` against `.env.example`: complete, known, real, and private."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from jimbot_stack.checks.facts.settings import Settings
+from jimbot_stack.checks.registry import check
+from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, skip, warn
+from jimbot_stack.environment import PLACEHOLDER
+from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE
+from jimbot_stack.stack import Stack
+
+INIT = "invoke init"
+SECRET_WORDS = ("KEY", "PASSWORD", "SECRET", "TOKEN")
+PLACEHOLDERS = frozenset({PLACEHOLDER, "changeme", "todo", "xxx", "your-api-key"})
+
+
+def is_secret(name: str) -> bool:
+    return any(word in name for word in SECRET_WORDS)
+
+
+@check(
+    "env-file",
+    "There is a `.env`, and every line of it is an assignment.",
+    why="Compose takes the values from there; a torn line is passed over in silence.",
+)
+def env_file(settings: Settings) -> Iterator[Verdict]:
+    if settings.file is None:
+        yield fail(f"there is no {ENV_FILE}", INIT, about="absent", safe=True)
+        return
+    for number in settings.broken:
+        yield warn(
+            f"line {number} of {ENV_FILE} is no assignment",
+            command("sed", "-i", f"{number}s/^/# /", ENV_FILE),
+            about=f"line {number}",
+        )
+    for name in settings.repeated:
+        yield warn(
+            f"{name} stands more than once in {ENV_FILE}: the last one counts",
+            f"grep -n '^{name}=' {ENV_FILE}",
+            about=name,
+        )
+    yield ok(f"{len(settings.file)} variables in {ENV_FILE}")
+
+
+@check(
+    "env-missing",
+    "Every variable of `.env.example` has a value.",
+    why="A variable that is not set becomes an empty string, not an error.",
+)
+def env_missing(settings: Settings) -> Iterator[Verdict]:
+    if settings.file is None:
+        yield skip(f"there is no {ENV_FILE}")
+        return
+    there = settings.file.keys() | settings.shell.keys()
+    missing = [name for name in settings.example if name not in there]
+    if missing:
+        yield fail(
+            f"{ENV_FILE} lacks {listed(missing)}",
+            INIT,
+            about=" ".join(missing),
+            safe=True,
+        )
+    else:
+        yield ok(f"{ENV_FILE} has every variable of {ENV_EXAMPLE}")
+
+
+@check(
+    "env-unknown",
+    "Every variable of `.env` is one that the compose files read.",
+    why="A misspelt variable has no effect, and nothing says so.",
+)
+def env_unknown(settings: Settings) -> Iterator[Verdict]:
+    known = set(settings.example)
+    unknown = [
+        name
+        for name in settings.file or {}
+        if name not in known
+        and not name.startswith(("COMPOSE_", "DOCKER_", "BUILDKIT_"))
+    ]
+    for name in unknown:
+        near = get_close_matches(name, known, n=1, cutoff=0.75)
+        better = near[0] if near and near[0] not in (settings.file or {}) else ""
+        told = f"; {near[0]} is near" if near else ""
+        change = f"s/^{name}=/{better}=/" if better else f"s/^{name}=/# {name}=/"
+        yield warn(
+            f"nothing reads {name} of {ENV_FILE}{told}",
+            command("sed", "-i", change, ENV_FILE),
+            about=name,
+        )
+    if not unknown:
+        yield ok(f"{ENV_EXAMPLE} knows every variable of {ENV_FILE}")
+
+
+@check(
+    "env-placeholder",
+    "No secret of `.env` is still the example's placeholder, or empty.",
+    why="The stack starts and then fails at the first request that needs the value.",
+)
+def env_placeholder(stack: Stack, settings: Settings) -> Iterator[Verdict]:
+    left = [
+        name
+        for name in settings.example
+        if is_secret(name) and is_placeholder(settings.in_force.get(name, ""))
+    ]
+    if settings.file is None:
+        yield skip(f"there is no {ENV_FILE}")
+    elif left and stack.mode.offline:
+        yield ok(f"{listed(left)} is a placeholder; the offline stack calls nobody")
+    for name in left if settings.file is not None and not stack.mode.offline else ():
+        judge = fail if stack.mode.stage == "prod" else warn
+        yield judge(
+            f"{name} is a placeholder",
+            settings.assignment(name, "THE-REAL-VALUE"),
+            about=name,
+        )
+    if not left:
+        yield ok("no placeholder is left")
+
+
+def is_placeholder(value: str) -> bool:
+    return value.strip().lower() in PLACEHOLDERS | {""}
+
+
+@check(
+    "env-private",
+    "Only its owner may read `.env`.",
+    why="It holds the API key.",
+)
+def env_private(settings: Settings) -> Iterator[Verdict]:
+    if settings.file is None:
+        yield skip(f"there is no {ENV_FILE}")
+    elif settings.exposed:
+        yield warn(
+            f"every user of this machine can read {ENV_FILE}",
+            command("chmod", "600", ENV_FILE),
+            about="mode",
+            safe=True,
+        )
+    else:
+        yield ok(f"{ENV_FILE} is private")

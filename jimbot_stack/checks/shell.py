@@ -1,0 +1,71 @@
+"""Variables of the shell that change what Docker and Compose do."""
+
+from collections.abc import Iterator
+
+from jimbot_stack.checks.facts.settings import Settings
+from jimbot_stack.checks.registry import check
+from jimbot_stack.checks.verdict import Verdict, fail, ok, skip, warn
+from jimbot_stack.paths import ENV_FILE
+
+STRAY = {
+    "COMPOSE_FILE": "plain docker compose reads other files than invoke",
+    "COMPOSE_PROFILES": "it adds services to the model",
+    "COMPOSE_ENV_FILES": "plain docker compose reads other values than invoke",
+    "COMPOSE_PATH_SEPARATOR": "it changes how file lists are read",
+    "COMPOSE_IGNORE_ORPHANS": "containers of removed services stay",
+    "COMPOSE_REMOVE_ORPHANS": "containers of other modes are removed",
+    "COMPOSE_CONVERT_WINDOWS_PATHS": "it rewrites the paths of binds",
+    "DOCKER_DEFAULT_PLATFORM": "images are built and pulled for another machine",
+    "DOCKER_API_VERSION": "the client speaks an older API: start_interval is lost",
+    "DOCKER_CONTENT_TRUST": "images without a signature are refused",
+    "DOCKER_TLS_VERIFY": "the client wants TLS from the engine",
+    "DOCKER_CERT_PATH": "the client wants TLS from the engine",
+    "DOCKER_CONTEXT": "another engine than the default one is asked",
+}
+"""Variables and their effect; DOCKER_HOST is judged with the engine."""
+
+FATAL = {
+    ("DOCKER_BUILDKIT", "0"): "the old builder knows no named contexts: builds fail",
+    ("COMPOSE_DISABLE_ENV_FILE", "1"): f"Compose passes over {ENV_FILE}",
+    ("COMPOSE_DISABLE_ENV_FILE", "true"): f"Compose passes over {ENV_FILE}",
+}
+
+
+@check(
+    "shell-variables",
+    "No stray COMPOSE_* or DOCKER_* variable is set in this shell.",
+    why="They silently change which files, values and engine a command uses.",
+)
+def shell_variables(settings: Settings) -> Iterator[Verdict]:
+    found = False
+    for name, value in sorted(settings.shell.items()):
+        broken, effect = FATAL.get((name, value)), STRAY.get(name)
+        if broken or effect:
+            found = True
+            judge = fail if broken else warn
+            said = f"{name} is set in this shell: {broken or effect}"
+            yield judge(said, f"unset {name}", about=name)
+    if not found:
+        yield ok("no stray variable of Docker or Compose is set")
+
+
+@check(
+    "shell-overrides",
+    "The shell does not override values of `.env`.",
+    why="What is exported wins over the file, and the next shell behaves otherwise.",
+)
+def shell_overrides(settings: Settings) -> Iterator[Verdict]:
+    if settings.file is None:
+        yield skip(f"there is no {ENV_FILE}")
+        return
+    others = [
+        name
+        for name, value in settings.file.items()
+        if name in settings.shell and settings.shell[name] != value
+    ]
+    for name in others:
+        yield warn(
+            f"{name} of this shell overrides {ENV_FILE}", f"unset {name}", about=name
+        )
+    if not others:
+        yield ok(f"the shell overrides nothing of {ENV_FILE}")

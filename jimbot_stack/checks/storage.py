@@ -1,0 +1,67 @@
+"""Room on the filesystems that carry images, volumes and backups."""
+
+from collections.abc import Iterator
+
+from jimbot_stack.checks.facts.host import Disk
+from jimbot_stack.checks.registry import check
+from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, warn
+from jimbot_stack.model import Model
+from jimbot_stack.units import readable_size
+
+LEAST_FREE = 1024**3
+"""Below this an image layer, a log or a write-ahead file soon finds no room."""
+
+LEAST_INODES = 10_000
+INODE_SHARE = 0.02
+
+
+def snapshot_size(model: Model) -> int:
+    """Return the bytes that Memgraph may write at once: a snapshot of its memory."""
+    service = model.services.get("memgraph") or {}
+    resources = (service.get("deploy") or {}).get("resources") or {}
+    return int((resources.get("limits") or {}).get("memory") or 0)
+
+
+@check(
+    "disk-space",
+    "The disks of images, volumes and backups have room for what is written next.",
+    why="A store that meets a full disk stops in the middle of a write; Memgraph "
+    "writes a snapshot of its whole memory at once.",
+)
+def disk_space(disks: tuple[Disk, ...], model: Model) -> Iterator[Verdict]:
+    for disk in disks:
+        told = (
+            f"{readable_size(disk.free)} free at {disk.path}, for {listed(disk.holds)}"
+        )
+        repair = "docker image prune && docker builder prune"
+        snapshot = snapshot_size(model)
+        if disk.free < LEAST_FREE:
+            yield fail(f"the disk is full: {told}", repair, about=f"full {disk.path}")
+        elif disk.free < snapshot and "backups" not in disk.holds[:1]:
+            need = f"a Memgraph snapshot may need {readable_size(snapshot)}"
+            yield warn(f"{told}; {need}", repair, about=f"short {disk.path}")
+        else:
+            yield ok(told)
+
+
+@check(
+    "inodes",
+    "Those disks have inodes left.",
+    why="Without a free inode no file can be made, whatever room there is.",
+)
+def inodes(disks: tuple[Disk, ...]) -> Iterator[Verdict]:
+    counted = [disk for disk in disks if disk.inodes]
+    for disk in counted:
+        least = min(LEAST_INODES, disk.inodes * INODE_SHARE)
+        if disk.inodes_free < least:
+            find = command(
+                "du", "--inodes", "--one-file-system", "--summarize", disk.path
+            )
+            yield fail(
+                f"{disk.inodes_free} of {disk.inodes} inodes are free at {disk.path}",
+                find,
+                about=f"inodes {disk.path}",
+            )
+    if counted:
+        share = min(d.inodes_free / d.inodes for d in counted)
+        yield ok(f"{share:.0%} of the inodes are free")
