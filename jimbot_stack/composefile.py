@@ -112,13 +112,16 @@ def holds(node: Node, text: str) -> bool:
 
 def locate(documents: Sequence[Document], path: Sequence[Step]) -> tuple[Path, int]:
     """
-    Return file and line of the last document that writes the path most fully.
+    Return file and line of a setting: the last document that writes it counts.
 
-    Raises IndexError when there is no document.
+    Where none writes it, of those that write most of its path the first counts, which
+    is the one that introduces it. Raises IndexError when there is no document.
     """
-    found = [(document.depth(path), index) for index, document in enumerate(documents)]
-    (_, line), index = max(found, key=lambda one: (one[0][0], one[1]))
-    return documents[index].path, line
+    found = [document.depth(path) for document in documents]
+    deepest = max((depth for depth, _ in found), default=0)
+    holding = [i for i, (depth, _) in enumerate(found) if depth == deepest]
+    index = holding[-1 if deepest == len(path) else 0]
+    return documents[index].path, found[index][1]
 
 
 def read(path: Path) -> Document:

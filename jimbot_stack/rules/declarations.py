@@ -25,7 +25,8 @@ Uses = dict[tuple[str, str], tuple[Step, ...]]
 )
 def refused_by_compose(subject: Subject) -> Iterator[Hit]:
     for path, words in subject.refusals:
-        yield Hit(path, f"Compose refuses {subject.name}: {words}")
+        plain = words.replace(f"{subject.root}/", "")
+        yield Hit(path, f"Compose refuses {subject.name}: {plain}")
 
 
 def uses(subject: Subject) -> Uses:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jimbot_stack.rules import check_all, rules, unaccepted
-from tests.lint.cases import HERE, Case, folder_cases, recorded_subjects
+from lint_cases import HERE, Case, folder_cases, recorded_subjects
 
 CORPUS = folder_cases("corpus")
 

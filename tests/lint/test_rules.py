@@ -7,7 +7,7 @@ import pytest
 from jimbot_stack.paths import ROOT
 from jimbot_stack.rules import check_all, rules
 from jimbot_stack.rules.reference import EXAMPLES, PAGE, page
-from tests.lint.cases import Case, example_cases, recorded_subjects
+from lint_cases import Case, example_cases, recorded_subjects
 
 CASES = {name: (failing, passing) for name, failing, passing in example_cases()}
 ONLY_ACCEPTED = "accepted-nothing"

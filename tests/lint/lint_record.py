@@ -1,5 +1,5 @@
 """
-Record what Compose says of every case: `python -m tests.lint.record`.
+Record what Compose says of every case: `PYTHONPATH=. python tests/lint/lint_record.py`.
 
 The tests read the record, so that they need no docker client; an engine test compares
 it with what Compose says today.
@@ -15,7 +15,7 @@ from typing import Any
 from jimbot_stack import composefile
 from jimbot_stack.engine import Output
 from jimbot_stack.merging import merge
-from tests.lint.cases import FOLDER, RECORD, Case, example_cases, folder_cases
+from lint_cases import FOLDER, RECORD, Case, example_cases, folder_cases
 
 FOLDERS = ("corpus", "guide", "shapes")
 
