@@ -1,5 +1,9 @@
 """Start the stand-ins as processes on loopback ports of their own."""
 
+import http.client
+import importlib
+import io
+import logging
 import os
 import signal
 import socket
@@ -7,9 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 STANDINS = Path(__file__).parents[3] / "docker" / "standins"
 DEADLINE = 10.0  # seconds for anything that takes milliseconds
@@ -158,7 +163,7 @@ def spawn(
     """Start the process with nothing in its environment but this."""
     paths = (STANDINS / "common", STANDINS / product.package)
     return subprocess.Popen(
-        [sys.executable, "-m", product.module, *arguments],
+        [sys.executable, "-S", "-m", product.module, *arguments],
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
@@ -173,13 +178,34 @@ def spawn(
 def refusal(
     product: Product, arguments: Sequence[str], environment: Mapping[str, str]
 ) -> tuple[int, str]:
-    """Start what should refuse: its exit code and what it said."""
-    process = spawn(product, arguments, environment)
+    """Call what should refuse to start: its exit code and what it said."""
+    main = importlib.import_module(f"{product.module}.server").main
+    output = io.StringIO()
+    handlers = logging.getLogger().handlers
+    kept = handlers[:]
+    handlers.clear()
     try:
-        output, _ = process.communicate(timeout=DEADLINE)
+        with (
+            mock.patch.dict(os.environ, environment, clear=True),
+            redirect_stdout(output),
+            redirect_stderr(output),
+        ):
+            code = main(list(arguments))
     finally:
-        process.kill()
-    return process.returncode, output
+        handlers[:] = kept
+    return code, output.getvalue()
+
+
+def get(
+    server: Server, path: str, *, port: str = "http", timeout: float = DEADLINE
+) -> tuple[int, bytes]:
+    """Ask for *path*: status and body. Lighter than a client with its TLS."""
+    address = f"127.0.0.1:{server.ports[port]}"
+    connection = http.client.HTTPConnection(address, timeout=timeout)
+    with closing(connection):
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
 
 
 def eventually(condition: Callable[[], bool]) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ from standin_servers import (
     Server,
     Starter,
     eventually,
+    get,
 )
 
 Writer = Callable[[Server], Iterator[int]]
@@ -67,7 +69,7 @@ def connect_questdb(server: Server) -> psycopg.Connection:
 
 def write_eventstore(server: Server) -> Iterator[int]:
     url = f"http://127.0.0.1:{server.ports['http']}/streams/w"
-    with httpx.Client() as client:
+    with httpx.Client(verify=False) as client:
         number = len(read_eventstore(server))
         while True:
             headers = {"ES-EventType": "w", "Content-Type": "application/json"}
@@ -77,11 +79,10 @@ def write_eventstore(server: Server) -> Iterator[int]:
 
 
 def read_eventstore(server: Server) -> list[int]:
-    url = f"http://127.0.0.1:{server.ports['http']}/streams/w/0/forward/4096?embed=body"
-    answer = httpx.get(url)
-    if answer.status_code == httpx.codes.NOT_FOUND:
+    status, body = get(server, "/streams/w/0/forward/4096?embed=body")
+    if status == HTTPStatus.NOT_FOUND:
         return []
-    entries = answer.json()["entries"]
+    entries = json.loads(body)["entries"]
     return [json.loads(entry["data"])["id"] for entry in reversed(entries)]
 
 
@@ -99,8 +100,8 @@ def test_acknowledged_writes_survive_kills(
 ) -> None:
     """All that was acknowledged is there; at most the one in flight beside it."""
     acknowledged: list[int] = []
+    server = starter.start(product, tmp_path / "data")
     for _ in range(ROUNDS):
-        server = starter.start(product, tmp_path / "data")
         wanted = len(acknowledged) + ENOUGH
         writer = threading.Thread(target=collect, args=(write(server), acknowledged))
         writer.start()
@@ -108,11 +109,11 @@ def test_acknowledged_writes_survive_kills(
         server.kill()
         writer.join()
 
-        recovered = read(starter.start(product, tmp_path / "data"))
+        server = starter.start(product, tmp_path / "data")
+        recovered = read(server)
         assert set(acknowledged) <= set(recovered)
         assert list(range(len(recovered))) == recovered
         assert len(recovered) <= len(acknowledged) + 1
-        starter.end()
         acknowledged[:] = recovered
 
 

@@ -226,12 +226,9 @@ def test_a_stop_is_clean_and_writes_a_snapshot(
     assert console(server, "MATCH (n) RETURN count(n);")[1].split()[1] == "1"
 
 
-def test_a_second_process_may_not_use_the_directory(
-    starter: Starter, tmp_path: Path
-) -> None:
+def test_a_second_process_may_not_use_the_directory(server: Server) -> None:
     """Two writers on one volume are refused."""
-    server = starter.start(MEMGRAPH, tmp_path)
-    arguments = MEMGRAPH.arguments(tmp_path, server.ports)
+    arguments = MEMGRAPH.arguments(server.root, server.ports)
     code, output = refusal(MEMGRAPH, arguments, {})
 
     assert code == 1
