@@ -37,18 +37,9 @@ for argument in "$@"; do
 done
 trap 'error "interrupted"; hint "run it again: it goes on where it stopped"; exit 130' INT TERM
 
-run_task() { "$VENV/bin/invoke" "$@"; }
+task() { "$VENV/bin/invoke" "$@" || exit; }
 
-# task NAME...: run it; the task has said what went wrong when it fails.
-task() {
-    run_task "$@" || {
-        code=$?
-        hint "put that right, then run scripts/onboard.sh again: it goes on here"
-        exit "$code"
-    }
-}
-
-# base_models FLAGS: what Compose makes of the dev files.
+# dev_model: what Compose makes of the dev files.
 dev_model() {
     docker compose -f docker-compose.yml -f docker-compose.dev.yml config --format json \
         2>/dev/null

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.e2e.private_engine import PrivateEngine
+from private_engine import PrivateEngine
 
 pytestmark = [
     pytest.mark.docker,

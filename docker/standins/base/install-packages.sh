@@ -14,6 +14,10 @@ dpkg --force-depends --install /debs/base-files_*.deb
 dpkg --force-depends --unpack /debs/*.deb
 dpkg --configure --pending
 
+# Only what packages.txt names was asked for; the rest came along with it.
+apt-mark --quiet=2 auto '~i'
+xargs apt-mark --quiet=2 manual </packages.txt
+
 ln -sf python3 /usr/bin/python
 rm -rf /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/*.log \
     /var/log/apt /var/cache/ldconfig/aux-cache /root.tar
