@@ -13,6 +13,7 @@ from jimbot_stack.model import Model
 from jimbot_stack.stack import Stack
 
 REGISTRY_SECONDS = 1.0
+BUILT_HERE = "localhost/"
 ASK_SECONDS = 10.0
 
 
@@ -121,12 +122,17 @@ def _ask_image(stack: Stack, image: Image, user: str) -> int | None:
 def unreachable(
     stack: Stack, model: Model, wanted: tuple[str, ...], images: Mapping[str, Image]
 ) -> Mapping[str, str]:
-    """Return images that are not here and that no registry answers for, by service."""
+    """
+    Return images that are not here and that no registry answers for, by service.
+
+    The offline images count as here: `up` builds those that lack.
+    """
     absent = [
         name
         for name in wanted
         if not model.service(name).get("build")
         and image_name(stack, model, name) not in images
+        and not image_name(stack, model, name).startswith(BUILT_HERE)
     ]
     if not absent or stack.engine.registry_answers(
         image_name(stack, model, absent[0]), timeout=REGISTRY_SECONDS
