@@ -77,8 +77,8 @@ def _config(settings: Settings, app: ASGIApp | str) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=round(settings.seconds["grace"]),
-        reload=settings.reload,
-        reload_dirs=[str(PACKAGE)] if settings.reload else None,
+        reload=isinstance(app, str),
+        reload_dirs=[str(PACKAGE)] if isinstance(app, str) else None,
     )
 
 

@@ -51,7 +51,14 @@ async def _answer(question: Question) -> Answer:
 
 
 def reason(error: BaseException) -> str:
-    """Return *error*'s kind and the line of its text that says most."""
+    """Return in one line what *error* says, and what began it where that differs."""
+    root = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    return _line(error) if root is error else f"{_line(error)} ({_line(root)})"
+
+
+def _line(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or ["no details"]
     # A text that quotes a traceback tells at its end what happened.
     told = lines[-1] if "Traceback (most recent call last):" in lines else lines[0]
