@@ -115,7 +115,7 @@ main() {
     step "Status"
     task status
     next_steps
-    say ""
+    echo
     if [ "$CHANGES" -eq 0 ]; then
         step "Nothing changed: everything was there ($(($(date +%s) - started)) s)"
     else

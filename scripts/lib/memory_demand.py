@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, no package
 """
 Print the bytes that a Compose model's memory limits add up to.
 

@@ -39,8 +39,8 @@ def packages_before(fresh: Machine) -> set[str]:
 def interrupted(fresh: Machine, packages_before: set[str]) -> Machine:
     """Interrupt the first run while it installs packages, as Ctrl-C would."""
     assert packages_before
-    run = "setsid ./scripts/onboard.sh --yes >/tmp/first.log 2>&1 & echo $!"
-    group = fresh.run(run).stdout.strip()
+    run = "setsid env --default-signal=INT ./scripts/onboard.sh --yes"
+    group = fresh.run(f"{run} >/tmp/first.log 2>&1 & echo $!").stdout.strip()
     _wait_until(lambda: "installing" in fresh.run("cat /tmp/first.log").stdout)
     fresh.run(f"kill -INT -- -{group}")
     _wait_until(lambda: fresh.run(f"kill -0 -- -{group}", code=None).returncode != 0)
@@ -86,14 +86,14 @@ def test_stopped_daemon_is_started_again(onboarded: Machine) -> None:
 
 def test_user_of_the_docker_group_needs_no_root(onboarded: Machine) -> None:
     onboarded.run(".venv/bin/invoke down")
-    onboarded.run("useradd --create-home --uid 1234 --groups docker operator")
-    user = replace(onboarded, user="operator", clone="/home/operator/clone")
+    onboarded.run("useradd --create-home --uid 1234 --groups docker somebody")
+    user = replace(onboarded, user="somebody", clone="/home/somebody/clone")
     user.receive_clone(umask="077")
     packages = user.lines(PACKAGES)
     user.run("umask 077 && ./scripts/onboard.sh --yes")
     assert set(user.services().values()) == {("running", "healthy")}
     assert user.lines(PACKAGES) == packages
-    assert user.lines("find . -not -user operator") == set()
+    assert user.lines("find . -not -user somebody") == set()
     assert user.lines("stat --format '%n %a' secrets .env") == {
         "secrets 700",
         ".env 600",
