@@ -29,21 +29,21 @@ def plain_values(root: Path, file: str) -> set[tuple[str, str]]:
         return set()
     text = path.read_text(encoding="utf-8")
     if path.name == "Dockerfile":
-        return dockerfile_values(text)
+        return set(dockerfile_pairs(text))
     if path.suffix == ".json":
         return {(key, written(value)) for key, value in flatten(json.loads(text))}
     lines = {" ".join(line.split()) for line in text.splitlines()}
     return {(f"line[{line}]", line) for line in lines if line}
 
 
-def dockerfile_values(text: str) -> set[tuple[str, str]]:
+def dockerfile_pairs(text: str) -> list[tuple[str, str]]:
     """
-    Return (`stage/INSTRUCTION`, arguments), the defaults of its ARGs filled in.
+    Return (`stage/INSTRUCTION`, arguments) of a Dockerfile, in order.
 
-    The defaults are filled in where they choose a base image and nowhere else.
+    The defaults of ARGs are filled in where they choose a base image, only there.
     """
     defaults = dict[str, str]()
-    values = set[tuple[str, str]]()
+    pairs = list[tuple[str, str]]()
     for path, arguments in instructions(text):
         name = path.rpartition("/")[2].partition("[")[0]
         filled = arguments
@@ -54,8 +54,8 @@ def dockerfile_values(text: str) -> set[tuple[str, str]]:
             filled = DEFAULT.sub(
                 lambda match: defaults.get(match[1] or match[2], ""), arguments
             )
-        values.add((ORDINAL.sub("", path), " ".join(filled.split())))
-    return values
+        pairs.append((ORDINAL.sub("", path), " ".join(filled.split())))
+    return pairs
 
 
 def _listed(root: Path) -> list[Path]:
