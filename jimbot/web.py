@@ -20,13 +20,16 @@ from jimbot.settings import Settings
 
 Page = Callable[[Request], Awaitable[Response]]
 
+MOST_ECHOED = 64 * 1024
+
 
 def application(settings: Settings, draining: Draining) -> Starlette:
     """
     Return the web application.
 
     ``/`` tells name, version and environment; ``/health`` whether this process
-    should get requests; ``/ready`` whether everything that it depends on answers.
+    should get requests; ``/ready`` whether everything that it depends on answers;
+    a POST to ``/echo`` answers with its body, for whoever sends a trial request.
     """
     ray = RayConnection(settings.ray_address)
 
@@ -42,6 +45,7 @@ def application(settings: Settings, draining: Draining) -> Starlette:
             Route("/", _about(settings)),
             Route("/health", _health(draining)),
             Route("/ready", _ready(settings, ray, draining)),
+            Route("/echo", _echo, methods=["POST"]),
         ],
         middleware=[Middleware(ClosingConnections, draining=draining)],
         lifespan=lifespan,
@@ -99,6 +103,15 @@ def _health(draining: Draining) -> Page:
         return JSONResponse({"status": "ok"})
 
     return page
+
+
+async def _echo(request: Request) -> Response:
+    body = bytearray()
+    async for block in request.stream():
+        body += block
+        if len(body) > MOST_ECHOED:
+            return JSONResponse({"error": "too long"}, status_code=413)
+    return Response(bytes(body), media_type="application/octet-stream")
 
 
 def _ready(settings: Settings, ray: RayConnection, draining: Draining) -> Page:

@@ -3,7 +3,7 @@
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,14 +33,20 @@ class Step:
     act: Callable[[], object]
 
 
-def run(engine: Engine | None, *, dry: bool = False, root: Path = ROOT) -> None:
+def run(
+    engine: Engine | None,
+    *,
+    dry: bool = False,
+    root: Path = ROOT,
+    more: Iterable[Step] = (),
+) -> None:
     """
-    Do what is still to do; a second run changes nothing and says so.
+    Do what is still to do, then *more*; a second run changes nothing and says so.
 
     *engine* tells how many CPUs there are and whether a registry answers; without one
     this machine's CPUs count, and a registry is taken for granted.
     """
-    steps = plan(root, values=partial(_host_values, engine, root))
+    steps = [*plan(root, values=partial(_host_values, engine, root)), *more]
     for step in steps:
         say(f"{'would ' if dry else ''}{step.what}")
         if not dry:

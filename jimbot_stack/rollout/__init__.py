@@ -1,0 +1,1 @@
+"""Replace a service's containers one batch at a time, and prove that nothing failed."""

@@ -1,0 +1,64 @@
+"""What an update has done so far, on disk before each step, for whoever comes next."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jimbot_stack import environment
+
+FILE = "rollout.json"
+
+
+@dataclass(slots=True)
+class Place:
+    """
+    A slot being changed: container ids, and the old one's name and restart policy.
+
+    *proven* says that the batch's verdict was good: what is left to do is to retire the
+    old container. Otherwise the new one goes and the old one comes back.
+    """
+
+    old: str = ""
+    name: str = ""
+    restart: str = ""
+    new: str = ""
+    proven: bool = False
+
+
+@dataclass(slots=True)
+class Journal:
+    """
+    The running update of one service; `before` are the containers that it found.
+
+    *reference* names the image tag that a build moved, and *image_id* what it named.
+    """
+
+    path: Path
+    service: str
+    before: list[str]
+    places: list[Place] = field(default_factory=list)
+    reference: str = ""
+    image_id: str = ""
+    step: str = ""
+
+    def note(self, step: str) -> None:
+        """Write everything durably; *step* is what happens next."""
+        self.step = step
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        data = {k: v for k, v in asdict(self).items() if k != "path"}
+        environment.write_private(self.path, json.dumps(data, indent=1))
+
+    def close(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def read(state: Path) -> Journal | None:
+    """Return what a run that ended before its time left, None when none did."""
+    path = state / FILE
+    try:
+        data: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    places = [Place(**place) for place in data.pop("places")]
+    return Journal(path=path, places=places, **data)

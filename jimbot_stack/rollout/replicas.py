@@ -1,0 +1,145 @@
+"""The steps of an update, each of which can be done again without harm."""
+
+from collections.abc import Sequence
+
+from jimbot_stack.engine import Container
+from jimbot_stack.errors import EngineError, UnhealthyError
+
+from . import gateway
+from .journal import Place
+from .site import Site
+
+ADMISSION_SECONDS = 15.0
+# A replica that is thrown out gets this long to answer what it has already taken.
+EVICTION_SECONDS = 5.0
+
+
+def create(site: Site, count: int) -> tuple[str, ...]:
+    """Create *count* more containers, apart from the gateway, and start none."""
+    before = {c.id for c in site.containers()}
+    site.engine.up(
+        [site.service],
+        start=False,
+        dependencies=False,
+        recreate="never",
+        scale={site.service: len(before) + count},
+    )
+    made = tuple(c.id for c in site.containers() if c.id not in before)
+    if len(made) != count:
+        raise EngineError(f"{len(made)} containers were created, not {count}")
+    return made
+
+
+def detach(site: Site, ids: Sequence[str]) -> None:
+    """Take containers off the gateway's network: they get no request from it."""
+    for container in map(site.engine.container, ids):
+        if container and site.network and site.network in container.networks:
+            site.engine.disconnect(site.network, container.id)
+
+
+def attach(site: Site, ids: Sequence[str]) -> None:
+    """Put containers on the gateway's network, under the service's name."""
+    for reference in ids:
+        container = site.container(reference)
+        if site.network and site.network not in container.networks:
+            site.engine.connect(site.network, reference, aliases=[site.service])
+
+
+def admit(site: Site, ids: Sequence[str]) -> None:
+    """Let the gateway send requests to containers, and see that it does."""
+    attach(site, ids)
+    if site.traffic:
+        gateway.wait_admitted(
+            site.engine,
+            site.gateway,
+            site.addresses(ids),
+            site.clock,
+            ADMISSION_SECONDS,
+        )
+
+
+def retire(site: Site, ids: Sequence[str]) -> None:
+    """
+    Take good replicas out of service without losing a request.
+
+    Raises UnhealthyError when the gateway does not let go of one: it then still serves.
+    """
+    addresses = _drain(site, ids)
+    limit = ADMISSION_SECONDS + site.grace
+    if addresses and not gateway.wait_released(
+        site.engine, site.gateway, addresses, site.clock, limit
+    ):
+        raise UnhealthyError(
+            f"the gateway still sends requests to {addresses[0]} after {limit:.0f} s",
+            hint="its page for the gateway's check must answer 503 once it drains; "
+            "requests longer than stop_grace_period need a longer one",
+        )
+    park(site, ids)
+
+
+def evict(site: Site, ids: Sequence[str]) -> None:
+    """Take containers out of service that are not to be trusted, and remove them."""
+    there = [c.id for c in map(site.engine.container, ids) if c]
+    try:
+        addresses = _drain(site, there)
+        if addresses:
+            gateway.wait_released(
+                site.engine, site.gateway, addresses, site.clock, EVICTION_SECONDS
+            )
+    except EngineError:
+        pass  # a container that has ended cannot be told to drain
+    detach(site, there)
+    if there:
+        site.engine.stop(*there)
+        site.engine.remove(*there, force=True)
+
+
+def park(site: Site, ids: Sequence[str]) -> None:
+    """Stop containers so that nothing starts them again but `unpark`."""
+    for reference in ids:
+        set_restart(site, reference, "no")
+    site.engine.stop(*ids)
+    detach(site, ids)
+
+
+def unpark(site: Site, place: Place) -> None:
+    """Start a parked or draining container anew, apart from the gateway."""
+    old = site.container(place.old)
+    detach(site, [old.id])
+    if old.is_running:
+        site.engine.stop(old.id)
+    if place.name and old.name != place.name:
+        site.engine.rename(old.id, place.name)
+    set_restart(site, old.id, place.restart)
+    site.engine.start(old.id)
+
+
+def set_restart(site: Site, container: str, policy: str) -> None:
+    """Change a container's restart policy, which its configuration hash leaves out."""
+    output = site.engine.docker("update", "--restart", policy or "no", container)
+    if output.code != 0:
+        raise EngineError(
+            f"the restart policy of {container[:12]} could not be changed",
+            hint="invoke status shows what runs",
+            detail=output.stderr.strip(),
+        )
+
+
+def restart_policy(container: Container) -> str:
+    """Return a container's restart policy as `docker update` takes it."""
+    host = container.raw.get("HostConfig") or {}
+    policy = host.get("RestartPolicy") or {}
+    name, most = policy.get("Name") or "no", policy.get("MaximumRetryCount") or 0
+    return f"{name}:{most}" if name == "on-failure" and most else str(name)
+
+
+def _drain(site: Site, ids: Sequence[str]) -> list[str]:
+    """Tell running containers to drain; return where the gateway finds them."""
+    if site.traffic is None or not site.network:
+        return []
+    running = [c.id for c in map(site.engine.container, ids) if c and c.is_running]
+    addresses = site.addresses(running)
+    if site.traffic.drain:
+        for reference in running:
+            site.engine.kill(reference, site.traffic.drain)
+    return addresses

@@ -1,0 +1,107 @@
+"""What production's merged model promises, on real images and on stand-ins."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+from compose_models import rendered
+from guide_coverage import load_table
+
+from jimbot_stack.certificates import CLIENT_FILE, SERVERS
+from jimbot_stack.mode import Mode
+from jimbot_stack.paths import ROOT
+from jimbot_stack.rollout.policy import policy, traffic
+from jimbot_stack.units import seconds
+
+MODES = (Mode("prod"), Mode("prod", offline=True, gpu=False))
+
+each_mode = pytest.mark.parametrize("mode", MODES, ids=str)
+pytestmark = pytest.mark.compose
+
+
+@cache
+def model(mode: Mode) -> dict[str, Any]:
+    return rendered(list(mode.files()), root=ROOT)
+
+
+@each_mode
+def test_only_the_gateway_publishes(mode: Mode) -> None:
+    """No service but the gateway asks for a port of the host, and it for one."""
+    services = model(mode)["services"]
+    publishing = {n: s["ports"] for n, s in services.items() if s.get("ports")}
+
+    assert list(publishing) == ["gateway"]
+    assert [p["target"] for p in publishing["gateway"]] == [8000]
+
+
+@each_mode
+def test_the_gateway_is_alone_on_the_network_that_it_publishes_on(mode: Mode) -> None:
+    """It shares one internal network with the app and one with nobody."""
+    found = model(mode)
+    members = {
+        key: {n for n, s in found["services"].items() if key in (s["networks"] or {})}
+        for key in found["services"]["gateway"]["networks"]
+    }
+
+    assert members == {
+        "gateway_network": {"app", "gateway"},
+        "edge_gateway": {"gateway"},
+    }
+    assert found["networks"]["gateway_network"]["internal"] is True
+
+
+@each_mode
+def test_each_service_sees_its_own_certificates(mode: Mode) -> None:
+    """No service mounts the folder of another, and only servers see a key."""
+    mounted = {
+        (name, volume["source"].removeprefix("/project/"), volume.get("read_only"))
+        for name, service in model(mode)["services"].items()
+        for volume in service.get("volumes") or ()
+        if volume["target"] == "/certs"
+    }
+
+    servers = {(s.name, f"certs/{s.name}", True) for s in SERVERS}
+    assert mounted == servers | {("app", "certs/app", True)}
+    assert CLIENT_FILE == "app/ca.pem"
+
+
+@each_mode
+def test_production_sets_eventstore_secure_itself(mode: Mode) -> None:
+    """The example's EVENTSTORE_INSECURE=true does not reach production."""
+    found = rendered(list(mode.files()), root=ROOT, env_file=".env.example")
+
+    assert found["services"]["eventstore"]["environment"]["EVENTSTORE_INSECURE"] == (
+        "false"
+    )
+
+
+@each_mode
+def test_every_log_rotates(mode: Mode) -> None:
+    """No service writes a log without end."""
+    for name, service in model(mode)["services"].items():
+        options = service.get("logging", {}).get("options", {})
+        assert {"max-size", "max-file"} <= options.keys(), name
+
+
+@each_mode
+def test_the_monitor_window_can_prove_a_failure(mode: Mode) -> None:
+    """It lasts as long as the health check may need to call a version unhealthy."""
+    app = model(mode)["services"]["app"]
+    check = app["healthcheck"]
+    needed = seconds(check["start_period"]) + check["retries"] * seconds(
+        check["interval"]
+    )
+    found = policy(app, 2)
+
+    assert found.monitor >= needed
+    assert (found.parallelism, found.delay, found.order) == (1, 10.0, "start-first")
+    assert (found.failure_action, found.max_failure_ratio) == ("rollback", 0.0)
+    assert traffic(app) is not None
+
+
+def test_the_guide_gives_no_database_a_password() -> None:
+    """Its secrets are the app's alone."""
+    secrets = {row.path for row in load_table() if ".secrets[" in row.path}
+
+    assert secrets
+    assert all(path.startswith("services.app.") for path in secrets)

@@ -1,0 +1,205 @@
+"""Production as it runs: one way in, TLS, passwords, verified servers."""
+
+import json
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e_scenario import Scenario, created, docker, inspected
+
+from jimbot_stack import certificates
+
+pytestmark = pytest.mark.docker
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
+    """Return a checkout that runs in production on stand-ins."""
+    scenario = created(tmp_path_factory.mktemp("production"))
+    scenario.set(EVENTSTORE_INSECURE="true")
+    try:
+        scenario.invoke("init", "--prod")
+        scenario.invoke("up", "--prod", "--offline", timeout=590)
+        yield scenario
+    except AssertionError:
+        print(scenario.evidence())  # noqa: T201 - pytest shows it with the failure
+        raise
+    finally:
+        scenario.remove()
+
+
+def answer(scenario: Scenario, path: str) -> tuple[int, Any]:
+    """Return status and JSON of a page, through the gateway's published port."""
+    host, port = scenario.published("gateway", 8000)
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=10) as page:
+            return page.status, json.load(page)
+    except urllib.error.HTTPError as refused:
+        return refused.code, json.load(refused)
+
+
+def dependencies(scenario: Scenario, *, ready: bool) -> dict[str, Any]:
+    """Return what /ready says of each dependency, once it is *ready* or is not."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        _status, page = answer(scenario, "/ready")
+        if page["ready"] == ready:
+            found: dict[str, Any] = page["dependencies"]
+            return found
+        assert time.monotonic() < deadline, page
+        time.sleep(0.5)
+
+
+def replicas(scenario: Scenario) -> list[dict[str, Any]]:
+    label = "com.docker.compose.service"
+    return [c for c in scenario.containers() if c["Config"]["Labels"][label] == "app"]
+
+
+def test_the_gateway_is_the_way_in(production: Scenario) -> None:
+    """Two replicas answer through one port, and nothing else is published."""
+    status, page = answer(production, "/")
+    published = {
+        container["Name"].removeprefix(f"/{production.project}-")
+        for container in production.containers()
+        if any((container["NetworkSettings"]["Ports"] or {}).values())
+    }
+
+    assert (status, page["environment"]) == (200, "production")
+    assert len(replicas(production)) == 2
+    assert published == {"gateway"}
+
+
+def test_the_app_leaves_by_its_own_network(production: Scenario) -> None:
+    """Neither of the gateway's networks takes the replicas' default route."""
+    project = production.project
+    network = inspected("network", [f"{project}_frontend_network"])[0]
+    gateway = network["IPAM"]["Config"][0]["Subnet"].rsplit(".", 1)[0] + ".1"
+
+    for replica in replicas(production):
+        routes = docker("exec", replica["Id"], "cat", "/proc/net/route")
+        default = [
+            r.split() for r in routes.splitlines() if "00000000" in r.split()[1:2]
+        ]
+        assert [_address(fields[2]) for fields in default] == [gateway]
+
+
+def test_every_dependency_is_reached(production: Scenario) -> None:
+    """The app speaks verified TLS and knows the passwords."""
+    found = dependencies(production, ready=True)
+
+    assert sorted(found) == ["eventstore", "memgraph", "questdb", "ray"]
+
+
+def test_databases_ask_for_tls_and_password(production: Scenario) -> None:
+    """Memgraph and QuestDB refuse the clear, the default and the wrong password."""
+    app = replicas(production)[0]["Id"]
+    python = ("exec", "-i", app, "python", "-c")
+    bolt = (
+        "import neo4j, sys; user, word, scheme = sys.argv[1:]\n"
+        "d = neo4j.GraphDatabase.driver(scheme + '://memgraph:7687',"
+        " auth=(user, word), connection_timeout=5, max_transaction_retry_time=1)\n"
+        "d.verify_connectivity()"
+    )
+    postgres = (
+        "import psycopg, sys\n"
+        "psycopg.connect(host='questdb', port=8812, user='admin', dbname='qdb',"
+        " password=sys.argv[1], connect_timeout=5)"
+    )
+    right = (production.root / "secrets/db_password.txt").read_text()
+
+    assert _fails(*python, bolt, "jimbot", right, "bolt")
+    assert _fails(*python, bolt, "jimbot", "wrong", "bolt+ssc")
+    assert _fails(*python, bolt, "", "", "bolt+ssc")
+    assert not _fails(*python, bolt, "jimbot", right, "bolt+ssc")
+    assert _fails(*python, postgres, "quest")
+    assert not _fails(*python, postgres, right)
+
+
+def test_eventstore_serves_https_alone(production: Scenario) -> None:
+    """EVENTSTORE_INSECURE=true in .env does not open it."""
+    health = "localhost:2113/health/live"
+    store = production.container("eventstore")["Id"]
+
+    assert _fails("exec", store, "curl", "-fs", "-m", "5", f"http://{health}")
+    assert not _fails("exec", store, "curl", "-fsk", "-m", "5", f"https://{health}")
+
+
+def test_each_key_is_readable_to_its_service_alone(production: Scenario) -> None:
+    """Owner and mode name the service's user; a container of another is refused."""
+    for server in certificates.SERVERS:
+        key = production.root / "certs" / server.name / "key.pem"
+        seen = production.execute(server.name, "cat", "/certs/key.pem")
+
+        assert (key.stat().st_uid, key.stat().st_mode & 0o777) == (server.uid, 0o400)
+        assert "PRIVATE KEY" in seen
+        assert _fails(
+            *("run", "--rm", "--network", "none", "--user", "4321:4321"),
+            *("--mount", f"type=bind,source={key},target=/key.pem,readonly"),
+            *("localhost/jimbot-base:bookworm", "cat", "/key.pem"),
+        )
+
+
+def test_no_password_shows_in_inspect(production: Scenario) -> None:
+    """The secret is in no container's configuration."""
+    word = (production.root / "secrets/db_password.txt").read_text().strip()
+
+    assert word
+    assert word not in json.dumps(production.containers())
+
+
+def test_initialising_again_writes_over_nothing(production: Scenario) -> None:
+    """A complete set is kept, a part of one is refused."""
+    root = production.root
+    before = {path: path.read_bytes() for path in certificates.files(root)}
+
+    production.invoke("init", "--prod")
+    assert {path: path.read_bytes() for path in certificates.files(root)} == before
+
+    lost = root / "certs/app/ca.pem"
+    kept = lost.rename(root / "ca.pem")
+    production.invoke("init", "--prod", code=3)
+    kept.rename(lost)
+
+
+def test_a_foreign_authority_makes_the_app_unready(production: Scenario) -> None:
+    """With another CA the app trusts neither server, and says so."""
+    file = production.root / "certs/app/ca.pem"
+    original = file.read_bytes()
+    elsewhere = production.root / "foreign"
+    certificates.make(elsewhere, lambda _keys: None)
+    try:
+        _rewrite(file, (elsewhere / "certs/app/ca.pem").read_bytes())
+        docker("restart", *(c["Id"] for c in replicas(production)))
+        found = dependencies(production, ready=False)
+    finally:
+        _rewrite(file, original)
+        docker("restart", *(c["Id"] for c in replicas(production)))
+        shutil.rmtree(elsewhere)
+
+    down = {name for name, answer in found.items() if not answer["up"]}
+    assert {"memgraph", "eventstore"} <= down
+    assert dependencies(production, ready=True)
+
+
+def _rewrite(file: Path, content: bytes) -> None:
+    """Change a file in place, so that a bind mount of its folder shows it."""
+    file.write_bytes(content)
+
+
+def _fails(*words: str) -> bool:
+    try:
+        docker(*words)
+    except AssertionError:
+        return True
+    return False
+
+
+def _address(little_endian: str) -> str:
+    """Return an address as /proc/net/route writes it in dotted form."""
+    return ".".join(str(byte) for byte in reversed(bytes.fromhex(little_endian)))
