@@ -79,10 +79,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of what the comparison reads."""
     copy = tmp_path_factory.mktemp("checkout") / "project"
     shutil.copytree(ROOT / "docker", copy / "docker")
-    for path in [LEDGER, ".env.example", *ROOT.glob("docker-compose*.yml")]:
-        target = copy / Path(path).name if isinstance(path, Path) else copy / path
-        target.parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / path, target)
+    composed = [path.name for path in ROOT.glob("docker-compose*.yml")]
+    for name in [LEDGER, ".env.example", *composed]:
+        (copy / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, copy / name)
     return copy
 
 
