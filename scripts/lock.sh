@@ -1,5 +1,5 @@
 #!/bin/sh
-# Rewrite requirements.lock from pyproject.toml.
+# Rewrite every file of locked requirements from what asks for them.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/scripts/lib/console.sh"
@@ -9,8 +9,9 @@ usage() {
 usage: scripts/lock.sh [--upgrade] [--help]
 
 Writes requirements.lock: the exact versions and hashes, for every platform, of
-what pyproject.toml asks for. Versions that still fit stay, unless --upgrade is
-given. Needs uv (pip install uv).
+what pyproject.toml asks for; and the same for the images of the application and
+of Ray, from their requirements.in. Versions that still fit stay, unless --upgrade
+is given. Needs uv (pip install uv).
 TEXT
 }
 
@@ -24,8 +25,22 @@ for argument in "$@"; do
 done
 have uv || die 5 "uv is not installed" "pip install uv"
 cd "$root"
-# shellcheck disable=SC2086  # empty or one flag
-uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
-    --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet \
-    --output-file requirements.lock $upgrade
-say "requirements.lock: $(grep -c == requirements.lock) packages"
+
+# lock PYTHON OUTPUT WANTED...
+lock() {
+    python=$1 output=$2
+    shift 2
+    # shellcheck disable=SC2086  # empty or one flag
+    uv pip compile "$@" --universal --python-version "$python" \
+        --no-emit-index-url --no-annotate --no-header --quiet \
+        --output-file "$output" $upgrade
+    say "$output: $(grep -c == "$output") packages"
+}
+
+lock 3.11 requirements.lock pyproject.toml --group dev --generate-hashes
+for name in requirements requirements-dev; do
+    lock 3.9 "docker/services/app/$name.txt" "docker/services/app/$name.in" \
+        --generate-hashes
+done
+# The Dockerfile names its packages itself, so these are constraints, without hashes.
+lock 3.9 docker/services/ray/constraints.txt docker/services/ray/requirements.in

@@ -1,7 +1,7 @@
 """Each dependency is asked the real question, over TLS where an authority is given."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,13 @@ from jimbot.readiness import reason
 from jimbot.settings import Server
 
 Ask = Callable[[Server], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def standins() -> Iterator[Starter]:
+    starter = Starter()
+    yield starter
+    starter.end()
 
 
 @pytest.fixture(scope="module")

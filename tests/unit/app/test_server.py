@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from app_process import Applications, eventually, got
@@ -12,6 +13,13 @@ from app_process import Applications, eventually, got
 from jimbot.main import main
 
 QUICK = {"drain": 0.3, "grace": 5, "ray": 0.5}
+
+
+@pytest.fixture
+def applications(tmp_path: Path) -> Iterator[Applications]:
+    started = Applications(tmp_path)
+    yield started
+    started.end()
 
 
 class Silent:
