@@ -152,4 +152,26 @@ def doctor(
     look.refuse(report, strict=strict)
 
 
-ns = Collection(up, down, restart, rebuild, status, stats, logs, config, init, doctor)
+@task(
+    rule="Only this rule; repeatable. docs/rules.md lists them.",
+    file="Judge these compose files together instead of the project's; repeatable.",
+)
+def lint(
+    c: Context, *, rule: Names = None, file: Names = None, json: bool = False
+) -> None:
+    """Find what breaks stacks in every combination of compose files."""
+    from jimbot_stack import lint as look
+    from jimbot_stack.stack import docker_client
+
+    client = docker_client(echo=bool(c.config.run.echo))
+    found = look.judge(client, files=file or (), only=rule or ())
+    if json:
+        emit(look.as_json(found))
+    else:
+        look.print_findings(found)
+    look.refuse(found)
+
+
+ns = Collection(
+    up, down, restart, rebuild, status, stats, logs, config, init, doctor, lint
+)

@@ -31,7 +31,7 @@ def ask_images(subjects: Sequence[Subject], engine: Engine) -> tuple[Subject, ..
     for service in (one for subject in subjects for one in subject.services):
         wanted[reference(service)].update(wanted_binaries(service))
     with ThreadPoolExecutor(2) as pool:
-        answers = pool.map(lambda pair: ask(*pair, engine), wanted.items())
+        answers = pool.map(lambda name: ask(name, wanted[name], engine), wanted)
         known = dict(zip(wanted, answers, strict=True))
     return tuple(replace(one, images=answers_for(one, known)) for one in subjects)
 

@@ -6,7 +6,7 @@ keeps file and line, understands Compose's `!reset` and `!override` tags and YAM
 keys, and follows `include:`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import yaml
 from jimbot_stack.errors import ConfigurationError
 
 Step = str | int
-"""One step of a path: a mapping's key, a list's index, or text that a list item holds."""
+"""One step of a path: a mapping's key, a list's index, or text that an item holds."""
 
 _KINDS = {"tag:yaml.org,2002:float": "float", "tag:yaml.org,2002:int": "int"}
 
@@ -154,24 +154,28 @@ def parse(text: str, path: Path) -> Document:
     return Document(path, convert(root, 1))
 
 
-def read_all(paths: Sequence[Path]) -> tuple[Document, ...]:
+def read_all(
+    paths: Sequence[Path], reader: Callable[[Path], Document] = read
+) -> tuple[Document, ...]:
     """Read compose files and what they include, an included file before its reader."""
     found: dict[Path, Document] = {}
     for path in paths:
-        collect(path, found)
+        collect(path, found, reader)
     return tuple(found.values())
 
 
-def collect(path: Path, found: dict[Path, Document]) -> None:
+def collect(
+    path: Path, found: dict[Path, Document], reader: Callable[[Path], Document]
+) -> None:
     if path in found:
         return
-    document = read(path)
+    document = reader(path)
     for item in (document.root.at("include") or Node(1, ())).items():
         named = item.at("path") or item
         for name in [node.text() for node in named.items()] or [named.text()]:
             target = path.parent / name
             if name and "$" not in name and target.is_file():
-                collect(target, found)
+                collect(target, found, reader)
     found[path] = document
 
 

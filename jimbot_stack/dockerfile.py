@@ -1,4 +1,4 @@
-"""Read Dockerfiles: instructions with their lines, stages, and what a stage rests on."""
+"""Read Dockerfiles: instructions with their lines, stages, what a stage rests on."""
 
 import json
 import re

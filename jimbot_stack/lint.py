@@ -110,6 +110,6 @@ def refuse(findings: Sequence[Finding]) -> None:
     failing = [one for one in unaccepted(findings) if one.severity in FAILING]
     if failing:
         raise FindingsFound(
-            f"{len(failing)} findings",
+            f"{len(failing)} findings that nobody accepted",
             hint="docs/rules.md says why and how to accept one in place",
         )

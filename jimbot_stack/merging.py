@@ -47,25 +47,34 @@ class Repairs:
     declared: list[tuple[str, str]] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
 
-    def override(self) -> str:
-        """Return a compose file that takes the faults out."""
-        lines = ["services:"]
-        for name in dict.fromkeys((*self.names, *self.devices, *self.env_files)):
-            lines.append(f"  {name}:")
-            if name in self.names:
-                lines.append("    container_name: !reset null")
-            if name in self.env_files:
-                lines.append("    env_file: !reset []")
-            if name in self.devices:
-                lines.append(
-                    "    deploy: {resources: {reservations: {devices: !reset []}}}"
-                )
-        lines = lines if len(lines) > 1 else []
-        for kind in dict.fromkeys(kind for kind, _ in self.declared):
-            lines.append(f"{kind}:")
-            value = "{file: ./none}" if kind in {"secrets", "configs"} else "{}"
-            lines += [f"  {n}: {value}" for k, n in self.declared if k == kind]
-        return "\n".join(lines) + "\n"
+    def write(self, folder: Path) -> tuple[list[Path], list[Path]]:
+        """Write what is needed; return compose files and environment files to add."""
+        extra, variables = folder / "repair.yml", folder / "variables.env"
+        lines = [f"{key}={value}\n" for key, value in self.variables.items()]
+        variables.write_text("".join(lines), encoding="utf-8")
+        text = json.dumps(self.sections())
+        extra.write_text(RESET.sub(r"!reset \1", text), encoding="utf-8")
+        return [extra] if self.sections() else [], [variables] if lines else []
+
+    def sections(self) -> dict[str, Any]:
+        """Return a compose file that takes the faults out, resets still as text."""
+        services: dict[str, Any] = {}
+        for name in self.names:
+            services.setdefault(name, {})["container_name"] = "!reset null"
+        for name in self.env_files:
+            services.setdefault(name, {})["env_file"] = "!reset []"
+        for name in self.devices:
+            reservations = {"reservations": {"devices": "!reset []"}}
+            services.setdefault(name, {})["deploy"] = {"resources": reservations}
+        found: dict[str, Any] = {"services": services} if services else {}
+        for kind, name in self.declared:
+            from_file = kind in {"secrets", "configs"}
+            found.setdefault(kind, {})[name] = {"file": "./none"} if from_file else {}
+        return found
+
+
+RESET = re.compile(r'"!reset (null|\[\])"')
+"""A reset in JSON, which is YAML but for the tag."""
 
 
 def merge(
@@ -80,25 +89,16 @@ def merge(
     """
     Return the merged model of *files*, all profiles on.
 
-    *documents* are the same files as read; *environment* goes over *env_files*. Raises EngineUnavailable when there is no
-    docker client with Compose.
+    *documents* are the same files as read; *environment* goes over *env_files*.
+    Raises EngineUnavailable when there is no docker client with Compose.
     """
     repairs = Repairs(variables=dict(environment or {}))
     refusals: list[tuple[tuple[str, ...], str]] = []
     with TemporaryDirectory() as scratch:
-        extra = Path(scratch) / "repair.yml"
-        variables = Path(scratch) / "variables.env"
         for _ in range(ATTEMPTS):
-            used = [*files]
-            if repairs.override().strip():
-                extra.write_text(repairs.override(), encoding="utf-8")
-                used.append(extra)
-            environments = [*env_files]
-            if repairs.variables:
-                lines = [f"{key}={value}\n" for key, value in repairs.variables.items()]
-                variables.write_text("".join(lines), encoding="utf-8")
-                environments.append(variables)
-            output = ask(docker, used, directory, environments)
+            more_files, more_variables = repairs.write(Path(scratch))
+            used = [*files, *more_files]
+            output = ask(docker, used, directory, [*env_files, *more_variables])
             if output.code == 0:
                 model = json.loads(output.stdout)
                 return Merged(put_back(model, repairs, documents), tuple(refusals))

@@ -110,6 +110,13 @@ def open_stack(
     )
 
 
+def docker_client(*, echo: bool = False) -> Engine:
+    """Return docker's client without any project; whether an engine answers is open."""
+    from jimbot_stack.whales import WhalesEngine
+
+    return WhalesEngine(echo=_echo if echo else lambda _argv: None)
+
+
 def host_engine() -> Engine | None:
     """Return the engine without any project, None where none answers."""
     from jimbot_stack.whales import WhalesEngine

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def subjects(
     Compose is asked for two models at a time. Raises ConfigurationError for a file
     that cannot be read, EngineUnavailable without a docker client with Compose.
     """
-    read = [composefile.read_all(one.files) for one in combinations]
+    reader = cache(composefile.read)
+    read = [composefile.read_all(one.files, reader) for one in combinations]
 
     def merged(index: int) -> Merged:
         return merge(

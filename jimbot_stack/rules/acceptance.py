@@ -2,15 +2,16 @@
 Findings accepted in place, each with its reason.
 
 In a compose file a mapping takes `x-lint-accept: {RULE: reason}` and so accepts that
-rule's findings at or below itself. An `x-` key is used because a comment is lost when
+rule's findings at or below itself; `RULE NAME …` accepts only those whose path ends in
+one of the names. An `x-` key is used because a comment is lost when
 files are merged, extended or rewritten; a key goes wherever its service goes. In a
 Dockerfile or an environment file, which keep their comments, the line above says
 `# lint-accept RULE: reason`.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jimbot_stack.composefile import Document, Node, Step
@@ -19,6 +20,8 @@ from .finding import Hit
 from .subject import Subject
 
 KEY = "x-lint-accept"
+Place = tuple[Path, int, str]
+"""File, line and rule of what is accepted."""
 NOTE = re.compile(r"#\s*lint-accept\s+([\w-]+)\s*:?\s*(.*)")
 
 
@@ -28,7 +31,8 @@ class Acceptance:
     An accepted rule: where that is written, and what it covers.
 
     `paths` are the mappings that it stands in; a line of a Dockerfile or environment
-    file is covered by `covers`, 0 in a compose file.
+    file is covered by `covers`, 0 in a compose file. `names` narrow it to findings
+    whose path ends in one of them.
     """
 
     rule: str
@@ -37,6 +41,12 @@ class Acceptance:
     line: int
     paths: tuple[tuple[Step, ...], ...] = ()
     covers: int = 0
+    names: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> "Place":
+        """Return what tells it from the others."""
+        return self.file, self.line, self.rule
 
     def accepts(self, rule: str, hit: Hit, file: Path, line: int) -> bool:
         """Say whether a rule's hit at a place is accepted here."""
@@ -44,32 +54,34 @@ class Acceptance:
             return False
         if self.covers:
             return file == self.file and line == self.covers
+        if self.names and not (hit.path and str(hit.path[-1]) in self.names):
+            return False
         return any(tuple(hit.path[: len(path)]) == path for path in self.paths)
 
 
 def acceptances(subject: Subject) -> tuple[Acceptance, ...]:
-    """Return everything that a subject's files accept."""
-    found: dict[tuple[Path, int, str], Acceptance] = {}
+    """Return everything that a subject's files accept, once per place."""
+    found: dict[Place, Acceptance] = {}
     for one in (*in_documents(subject.documents), *in_comments(subject)):
-        key = (one.file, one.line, one.rule)
-        before = found[key].paths if key in found else ()
-        found[key] = Acceptance(
-            one.rule, one.reason, one.file, one.line, (*before, *one.paths), one.covers
-        )
+        before = found[one.place].paths if one.place in found else ()
+        found[one.place] = replace(one, paths=(*before, *one.paths))
     return tuple(found.values())
 
 
-def in_documents(documents: Iterable[Document]) -> Iterator[Acceptance]:
-    listed = tuple(documents)
-    for document in listed:
+def in_documents(documents: tuple[Document, ...]) -> Iterator[Acceptance]:
+    for document in documents:
         for path, node in document.root.walk():
-            for rule, reason in node.members().get(KEY, Node(0, {})).members().items():
+            stated = node.members().get(KEY, Node(0, {})).members()
+            paths = (path, *inherited(documents, path)) if stated else ()
+            for words, reason in stated.items():
+                rule, *names = words.split() or [""]
                 yield Acceptance(
                     rule,
                     reason.text().strip(),
                     document.path,
                     reason.line,
-                    (path, *inherited(listed, path)),
+                    paths,
+                    names=tuple(names),
                 )
 
 

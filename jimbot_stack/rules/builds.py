@@ -1,4 +1,4 @@
-"""Builds: stages, sources and arguments that are there, and layers in a useful order."""
+"""Builds: stages, sources and arguments that are there, layers in a useful order."""
 
 import re
 from collections.abc import Iterator
@@ -54,7 +54,8 @@ def target_missing(subject: Subject) -> Iterator[Hit]:
             )
             yield Hit(
                 service.path("build", "target"),
-                f"{service.name} is built to stage {target}; the Dockerfile has {names}",
+                f"{service.name} is built to stage {target}; "
+                f"the Dockerfile has {names}",
             )
 
 

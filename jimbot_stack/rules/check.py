@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jimbot_stack.composefile import locate
 
-from .acceptance import Acceptance, acceptances
+from .acceptance import Acceptance, Place, acceptances
 from .finding import SEVERITIES, Finding, Hit
 from .registry import Rule, registered
 from .subject import Subject
@@ -47,7 +47,8 @@ def check(subject: Subject, only: Collection[str] | None = None) -> tuple[Findin
     Accepted findings are there with the reason in `accepted`. Raises KeyError for a
     rule that does not exist.
     """
-    return ordered(finding for finding, _ in judge(subject, chosen(only)))
+    stated = acceptances(subject)
+    return ordered(finding for finding, _ in judge(subject, chosen(only), stated))
 
 
 def check_all(
@@ -61,16 +62,17 @@ def check_all(
     """
     asked = chosen(only)
     found: dict[tuple[str, str, int, str], Finding] = {}
-    used: set[tuple[Path, int, str]] = set()
-    stated: dict[tuple[Path, int, str], tuple[Acceptance, Subject]] = {}
+    used: set[Place] = set()
+    stated: dict[Place, tuple[Acceptance, Subject]] = {}
     for subject in subjects:
-        for finding, acceptance in judge(subject, asked):
+        accepted = acceptances(subject)
+        for finding, acceptance in judge(subject, asked, accepted):
             key = (finding.rule, finding.file, finding.line, finding.message)
             found[key] = joined(found.get(key), finding)
             if acceptance:
-                used.add((acceptance.file, acceptance.line, acceptance.rule))
-        for one in acceptances(subject):
-            stated.setdefault((one.file, one.line, one.rule), (one, subject))
+                used.add(acceptance.place)
+        for one in accepted:
+            stated.setdefault(one.place, (one, subject))
     idle = [
         idle_finding(one, subject)
         for key, (one, subject) in stated.items()
@@ -90,10 +92,9 @@ def chosen(only: Collection[str] | None) -> dict[str, Rule]:
 
 
 def judge(
-    subject: Subject, asked: Mapping[str, Rule]
+    subject: Subject, asked: Mapping[str, Rule], stated: Sequence[Acceptance]
 ) -> Iterator[tuple[Finding, Acceptance | None]]:
     """Yield each finding of a subject with what accepts it."""
-    stated = acceptances(subject)
     for rule in (one for one in asked.values() if one.scope in subject.scopes):
         for hit in rule.look(subject):
             file, line = place(subject, hit)

@@ -91,7 +91,7 @@ def passed_through(subject: Subject) -> set[str]:
     "A variable is set that the program does not read.",
     why="The setting looks made and is not: Memgraph serves plain Bolt with a "
     "certificate in its environment, Ray sizes its object store by itself.",
-    source="the products' own sources, named in `rules/products.py`; run with Ray 2.9.0",
+    source="the products' sources, named in `rules/products.py`; run with Ray 2.9.0",
     repair="Set what the program reads, or translate it in the command.",
 )
 def environment_ignored(subject: Subject) -> Iterator[Hit]:
@@ -112,9 +112,9 @@ def environment_ignored(subject: Subject) -> Iterator[Hit]:
     "fatal-setting",
     "error",
     "A setting makes the program exit, or never connect.",
-    why="With a restart policy the container starts and ends for ever; without a health "
-    "check nobody sees it.",
-    source="the products' own sources, named in `rules/products.py`; run with Ray 2.9.0",
+    why="With a restart policy the container starts and ends for ever; without a "
+    "health check nobody sees it.",
+    source="the products' sources, named in `rules/products.py`; run with Ray 2.9.0",
     repair="Do what the message says.",
 )
 def fatal_setting(subject: Subject) -> Iterator[Hit]:

@@ -29,7 +29,7 @@ def requests(service: Service) -> list[Mapping[str, Any]]:
     "A GPU request has both `count` and `device_ids`.",
     why="The two exclude each other: Compose refuses the file, also when an override "
     "adds the second to the first.",
-    source="compose-go validation/validation.go:106; run on Compose 2.26.1: exit code 15",
+    source="compose-go validation/validation.go:106; run on Compose 2.26.1: code 15",
     repair="Keep `device_ids`, with `devices: !override` where the base has a count.",
 )
 def gpu_count_and_ids(subject: Subject) -> Iterator[Hit]:

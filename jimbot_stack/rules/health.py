@@ -126,7 +126,7 @@ def health_waited_for_missing(subject: Subject) -> Iterator[Hit]:
     "health-too-slow",
     "warning",
     "A health check needs longer for its verdict than those who wait for it have.",
-    why="A hung service is called unhealthy after start_period + retries × (interval + "
+    why="A hung service is called unhealthy after start_period + retries * (interval + "
     "timeout). Whoever waits gives up before, and nobody learns why.",
     source="run on Engine 26.1.5; docker/compose#12416, #12424",
     repair="Lower interval, timeout or retries, or raise the start's time limit.",
@@ -140,8 +140,8 @@ def health_too_slow(subject: Subject) -> Iterator[Hit]:
             yield hit(
                 service,
                 check,
-                f"{service.name}'s health check needs {check.last_verdict:.0f} s to say "
-                f"unhealthy, a start waits {subject.patience:.0f} s",
+                f"{service.name}'s health check needs {check.last_verdict:.0f} s to "
+                f"say unhealthy, a start waits {subject.patience:.0f} s",
             )
 
 
@@ -151,7 +151,7 @@ def health_too_slow(subject: Subject) -> Iterator[Hit]:
     "A service that others wait for is first probed after a whole interval.",
     why="The engine probes first after `interval`, also within `start_period`, unless "
     "`start_interval` is set: a service that is ready in 1 s holds up the rest.",
-    source="run on Engine 26.1.5: 30.8 s with interval 30s, 1.8 s with start_interval 1s",
+    source="run on Engine 26.1.5: 30.8 s at interval 30s, 1.8 s at start_interval 1s",
     repair="Set `start_interval: 1s` with a `start_period` (Engine 25 and later).",
 )
 def health_first_verdict(subject: Subject) -> Iterator[Hit]:

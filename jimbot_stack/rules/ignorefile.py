@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 
 def is_ignored(name: str, lines: Sequence[str]) -> bool:
-    """Say whether a file is kept out: the last line that matches it or a folder above."""
+    """Say whether a file is kept out: the last line on it or a folder above counts."""
     ignored = False
     parents = [str(p) for p in PurePosixPath(name).parents if str(p) != "."]
     for line in lines:

@@ -24,18 +24,17 @@ def facts_of(service: "Service") -> ImageFacts:
     asked = service.subject.images.get(service.name)
     if asked is None:
         return facts
-    programs = {
-        "lacks": (facts.lacks - asked.has) | asked.lacks,
-        "has": (facts.has - asked.lacks) | asked.has,
-    }
+    lacks = (facts.lacks - asked.has) | asked.lacks
+    has = (facts.has - asked.lacks) | asked.has
     if not asked.asked:
-        return replace(facts, **programs)
+        return replace(facts, lacks=lacks, has=has)
     return replace(
         asked,
         steps_down=facts.steps_down,
         packages=facts.packages,
         entrypoint=asked.entrypoint if facts.entrypoint else (),
-        **programs,
+        lacks=lacks,
+        has=has,
     )
 
 

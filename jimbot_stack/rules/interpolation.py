@@ -1,4 +1,4 @@
-"""Variables in compose files: `$NAME`, `${NAME}`, `${NAME:-default}`, `$$` for a dollar."""
+"""Variables in compose files: `$NAME`, `${NAME:-default}`; `$$` is a dollar."""
 
 import re
 from collections.abc import Iterator

@@ -64,7 +64,7 @@ def subnet_overlap(subject: Subject) -> Iterator[Hit]:
             (a, b)
             for a in subnets(left)
             for b in subnets(right)
-            if a.version == b.version and a.overlaps(b)  # type: ignore[arg-type]
+            if a.version == b.version and a.overlaps(b)
         ]
         for a, b in meeting:
             yield Hit(("networks", other), f"{other} ({b}) overlaps {one} ({a})")

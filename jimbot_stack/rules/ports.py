@@ -149,8 +149,8 @@ def doubled(service: Service) -> str:
     "fixed-name-doubled",
     "error",
     "A service with a fixed container name is to run more than once.",
-    why="A container name is unique. Compose refuses the file, or the scale, so neither "
-    "replicas nor an update that starts first can work.",
+    why="A container name is unique. Compose refuses the file, or the scale, so "
+    "neither replicas nor an update that starts first can work.",
     source="compose-go loader/validate.go:177; run on Compose 2.26.1: exit code 15",
     repair="`container_name: !reset null` where it is doubled.",
 )
@@ -181,7 +181,8 @@ def fixed_port_doubled(subject: Subject) -> Iterator[Hit]:
             if 0 < len(host_ports(port)) < needed:
                 yield Hit(
                     port_path(service, port),
-                    f"{service.name} has the fixed port {port['published']} and {reason}",
+                    f"{service.name} has the fixed port {port['published']} "
+                    f"and {reason}",
                 )
 
 

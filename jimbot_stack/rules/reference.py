@@ -42,7 +42,8 @@ services:
       secret-in-environment: the client library reads nothing else
 ```
 
-It covers what stands at or below that mapping, also in a service that extends this one.
+It covers what stands at or below that mapping, also in a service that extends this one;
+`environment-ignored LOG_LEVEL: …` only what is about that name.
 In a Dockerfile or `.env.example`, on the line above:
 `# lint-accept image-unpinned: the base is built every night`. What is accepted and no
 longer found is a finding (`accepted-nothing`).

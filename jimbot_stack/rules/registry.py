@@ -1,4 +1,4 @@
-"""The registry: a rule is a small function with what a reader needs to know beside it."""
+"""The registry: a rule is a small function, with what a reader needs beside it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

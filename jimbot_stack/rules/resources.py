@@ -100,5 +100,6 @@ def reservation_above_limit(subject: Subject) -> Iterator[Hit]:
         if limit and reserved > limit:
             yield Hit(
                 service.path("deploy", "resources", "reservations", "memory"),
-                f"{service.name} reserves {shown(reserved)} of a limit of {shown(limit)}",
+                f"{service.name} reserves {shown(reserved)} "
+                f"of a limit of {shown(limit)}",
             )

@@ -4,14 +4,12 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from jimbot_stack.composefile import Node
-
 from .builds import at, built, sources
 from .finding import Hit
 from .ignorefile import is_ignored
 from .interpolation import is_literal
 from .registry import rule
-from .subject import Build, Service, Subject
+from .subject import Build, Subject
 
 SECRET = re.compile(
     r"(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS|ACCESS_?KEY)"
@@ -63,7 +61,7 @@ def secret_in_build(subject: Subject) -> Iterator[Hit]:
             if is_secret(name):
                 yield Hit(
                     service.path("build", "args", name),
-                    f"{service.name}: build argument {name} stays in the image's history",
+                    f"{service.name}: build argument {name} stays in the image",
                 )
     for service, build in built(subject):
         for instruction in build.dockerfile.instructions():
@@ -132,9 +130,3 @@ def takes(source: str, name: str) -> bool:
     """Say whether copying a source of the context copies a file of it."""
     plain = str(PurePosixPath(source.lstrip("/") or "."))
     return plain in {".", name} or PurePosixPath(name).is_relative_to(plain)
-
-
-def service_nodes(service: Service, key: str) -> list[Node]:
-    """Return what each document writes under a service's key."""
-    found = (d.find(service.path(key)) for d in service.subject.documents)
-    return [node for node in found if node is not None]

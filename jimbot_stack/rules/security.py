@@ -98,7 +98,7 @@ def privileged(subject: Subject) -> Iterator[Hit]:
     "The engine's socket is mounted into a container.",
     why="Whoever can write to the socket is root of the host; a read-only mount does "
     "not change that. No reason excuses it.",
-    source="CIS Docker Benchmark 5.31; docs.docker.com, Protect the Docker daemon socket",
+    source="CIS Docker Benchmark 5.31; docs.docker.com, Protect the daemon socket",
     repair="Let something outside the stack talk to the engine.",
     acceptable=False,
 )

@@ -111,18 +111,15 @@ def volume_unwritable(subject: Subject) -> Iterator[Hit]:
             continue
         text = "\n".join(i.text for stage in service.stages for i in stage.instructions)
         for mount in service.volumes("volume"):
-            made = mount["target"].rstrip("/") in text
-            below = mount["target"].startswith(
-                ("/tmp", "/var/lib", "/home", "/var/log")
-            )
-            if (
-                mount.get("source")
-                and not mount.get("read_only")
-                and not made
-                and not below
-            ):
+            target = mount["target"].rstrip("/")
+            known = target in text or target.startswith(OWNED_BY_BASE)
+            if mount.get("source") and not mount.get("read_only") and not known:
                 yield Hit(
                     service.path("volumes", mount["source"]),
                     f"{service.name} runs as {user} and cannot write to "
                     f"{mount['target']}, which its image does not make",
                 )
+
+
+OWNED_BY_BASE = ("/tmp", "/var/lib", "/home", "/var/log")  # noqa: S108 - only compared
+"""Folders that a base image may have made with the right owner."""

@@ -1,6 +1,6 @@
 """Updates and overrides: judged for long enough, and replacing what they mean to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from jimbot_stack.composefile import Document, Node
 
@@ -18,8 +18,8 @@ DEFAULT_MONITOR = 5.0
     "warning",
     "An update is watched for less time than its health check needs to fail.",
     why="A new version that never becomes healthy is called a success before the check "
-    "can say otherwise: start_period + retries × interval.",
-    source="moby swarmkit updater.go (monitor is 5 s by default); Eldara-Tech/swarmcli#475",
+    "can say otherwise: start_period + retries * interval.",
+    source="swarmkit updater.go (monitor is 5 s by default); Eldara-Tech/swarmcli#475",
     repair="Set `update_config.monitor` to at least that sum.",
 )
 def update_monitor_short(subject: Subject) -> Iterator[Hit]:
@@ -32,8 +32,8 @@ def update_monitor_short(subject: Subject) -> Iterator[Hit]:
         if monitor < check.provable:
             yield Hit(
                 service.path("deploy", "update_config", "monitor"),
-                f"{service.name}'s update is watched for {monitor:g} s, its health check "
-                f"can fail after {check.provable:g} s",
+                f"{service.name}'s update is watched for {monitor:g} s, its health "
+                f"check can fail after {check.provable:g} s",
             )
 
 
@@ -58,7 +58,7 @@ def override_appends(subject: Subject) -> Iterator[Hit]:
                     yield Hit(
                         service.path("ports", text),
                         f"{service.name} publishes {target} a second time: "
-                        f"{targets[target].path.name} does already, and lists are appended",
+                        f"{targets[target].path.name} does already, and lists grow",
                     )
                 targets[target] = document
         yield from repeated_options(service)
@@ -87,7 +87,3 @@ def repeated_options(service: Service) -> Iterator[Hit]:
                     f"{service.name} has {name} twice in {key}: lists are appended",
                 )
             seen[name] = value
-
-
-def is_mapping(value: object) -> bool:
-    return isinstance(value, Mapping)

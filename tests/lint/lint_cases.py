@@ -110,7 +110,9 @@ def recorded_subjects(case: Case, folder: Path) -> tuple[Subject, ...]:
     combinations = case.write(folder)
     answers = _record().get(case.key)
     if answers is None:
-        raise LookupError(f"{case.name} changed: run PYTHONPATH=. python tests/lint/lint_record.py")
+        raise LookupError(
+            f"{case.name} changed: run PYTHONPATH=. python tests/lint/lint_record.py"
+        )
     text = json.dumps(answers).replace(FOLDER, str(folder))
     models = [
         Merged(one["model"], tuple((tuple(p), words) for p, words in one["refusals"]))

@@ -12,10 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from lint_cases import FOLDER, RECORD, Case, example_cases, folder_cases
+
 from jimbot_stack import composefile
 from jimbot_stack.engine import Output
 from jimbot_stack.merging import merge
-from lint_cases import FOLDER, RECORD, Case, example_cases, folder_cases
 
 FOLDERS = ("corpus", "guide", "shapes")
 

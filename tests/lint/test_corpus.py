@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from lint_cases import HERE, Case, folder_cases, recorded_subjects
 
 from jimbot_stack.rules import check_all, rules, unaccepted
-from lint_cases import HERE, Case, folder_cases, recorded_subjects
 
 CORPUS = folder_cases("corpus")
 

@@ -1,13 +1,13 @@
-"""Each rule's own example: the failing half is found where it says, the other is not."""
+"""Each rule's own example: the failing half is found where it says, the other not."""
 
 from pathlib import Path
 
 import pytest
+from lint_cases import Case, example_cases, recorded_subjects
 
 from jimbot_stack.paths import ROOT
 from jimbot_stack.rules import check_all, rules
 from jimbot_stack.rules.reference import EXAMPLES, PAGE, page
-from lint_cases import Case, example_cases, recorded_subjects
 
 CASES = {name: (failing, passing) for name, failing, passing in example_cases()}
 ONLY_ACCEPTED = "accepted-nothing"
