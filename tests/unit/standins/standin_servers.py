@@ -179,7 +179,7 @@ def refusal(
     product: Product, arguments: Sequence[str], environment: Mapping[str, str]
 ) -> tuple[int, str]:
     """Call what should refuse to start: its exit code and what it said."""
-    main = importlib.import_module(f"{product.module}.server").main
+    module = importlib.import_module(f"{product.module}.server")
     output = io.StringIO()
     handlers = logging.getLogger().handlers
     kept = handlers[:]
@@ -187,13 +187,18 @@ def refusal(
     try:
         with (
             mock.patch.dict(os.environ, environment, clear=True),
+            mock.patch.object(module, "serve_until_stopped", _must_not_serve),
             redirect_stdout(output),
             redirect_stderr(output),
         ):
-            code = main(list(arguments))
+            code = module.main(list(arguments))
     finally:
         handlers[:] = kept
     return code, output.getvalue()
+
+
+async def _must_not_serve(*_: object, **__: object) -> None:
+    raise AssertionError("it started instead of refusing")
 
 
 def get(
