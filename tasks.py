@@ -172,6 +172,32 @@ def lint(
     look.refuse(found)
 
 
+@task(
+    service="Whose image and container. Default: ray-head.",
+    require="No GPU is a failure.",
+)
+def gpu_check(
+    c: Context,
+    *,
+    service: str = "ray-head",
+    require: bool = False,
+    gpu: str = "auto",
+    overlay: Names = None,
+    json: bool = False,
+) -> None:
+    """Check the GPU rung by rung, from the driver to the running container."""
+    from jimbot_stack.gpu import report
+
+    opened = stack(c, gpu=gpu, overlay=overlay or ())
+    rows = report.check(opened, service, require=require)
+    if json:
+        emit(report.as_json(rows, service))
+    else:
+        report.print_rows(rows)
+    report.refuse(rows)
+
+
 ns = Collection(
-    up, down, restart, rebuild, status, stats, logs, config, init, doctor, lint
+    *(up, down, restart, rebuild, status, stats, logs, config, init),
+    *(doctor, gpu_check, lint),
 )

@@ -42,8 +42,13 @@ def judge_number(number: int) -> Iterator[Verdict]:
 
 
 def test_fact_is_collected_once_for_many_checks() -> None:
-    asked = []
-    given_fact("number", lambda: asked.append(1) or len(asked))
+    asked: list[int] = []
+
+    def collect() -> int:
+        asked.append(1)
+        return len(asked)
+
+    given_fact("number", collect)
     given_check("one", judge_number, "number")
     given_check("two", judge_number, "number")
 

@@ -1,0 +1,238 @@
+"""
+The rungs of the stack: requests, probe, CUDA, architecture, torch, Ray, the container.
+
+Sources: minimum drivers in NVIDIA's CUDA compatibility guide, Minor Version
+Compatibility; architectures of PyPI's torch 2.0.1 in pytorch/pytorch#90761 and #110153.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, skip, warn
+from jimbot_stack.gpu.facts import ALL, Attempt, Device, Facts, Request, Wheel
+
+MINIMUM_DRIVER = {11: 450, 12: 525, 13: 580}
+"""The oldest driver branch that runs a CUDA major version, on Linux."""
+
+_NAMED = re.compile(r"^\s*(?:GPU|MIG) ", re.MULTILINE)
+_ARCHITECTURE = re.compile(r"(sm|compute)_(\d+)(\d)a?")
+
+
+def request(facts: Facts) -> Iterator[Verdict]:
+    """Judge whether what the services ask for is there, and promised once."""
+    asked = facts.requests
+    if not asked:
+        yield ok("no service of this mode asks for a GPU")
+        return
+    if facts.host is None:
+        yield skip("which GPUs there are is not known from here")
+        return
+    there = facts.host.devices
+    faults = [*_absent(asked, there), *_too_many(asked, there), *_twice(asked)]
+    yield from faults[:1]
+    if not faults:
+        named = [f"{r.service}: {wish(r)}" for r in asked]
+        yield ok(f"{listed(named)} of {len(there)} GPUs")
+        yield from _shared(asked, there)
+
+
+def wish(one: Request) -> str:
+    if one.ids:
+        return f"GPU {', '.join(one.ids)}"
+    return "all" if one.count == ALL else str(one.count)
+
+
+def _names(device: Device) -> set[str]:
+    return {str(device.index), device.uuid}
+
+
+def _absent(asked: Sequence[Request], there: Sequence[Device]) -> Iterator[Verdict]:
+    known = {name for device in there for name in _names(device)}
+    for one in asked:
+        for name in one.ids:
+            if name not in known and not name.startswith("MIG-"):
+                said = f"{one.service} asks for GPU {name}; there are {len(there)}"
+                yield fail(said, "nvidia-smi -L", about=f"{one.service} {name}")
+
+
+def _too_many(asked: Sequence[Request], there: Sequence[Device]) -> Iterator[Verdict]:
+    for one in asked:
+        if one.count > len(there):
+            said = f"{one.service} asks for {one.count} GPUs; there are {len(there)}"
+            yield fail(said, "invoke up --gpu off", about=one.service)
+
+
+def _twice(asked: Sequence[Request]) -> Iterator[Verdict]:
+    owners: dict[str, str] = {}
+    for one in asked:
+        for name in one.ids:
+            if name in owners:
+                said = f"GPU {name} is promised to {owners[name]} and to {one.service}"
+                yield fail(said, "invoke config", about=f"twice {name}")
+            owners[name] = one.service
+
+
+def _shared(asked: Sequence[Request], there: Sequence[Device]) -> Iterator[Verdict]:
+    """Warn where a count takes the first GPUs, and an id names one of these."""
+    named = {name: one.service for one in asked for name in one.ids}
+    for one in asked:
+        taken = there if one.count == ALL else there[: one.count]
+        for device in taken:
+            other = next((named[n] for n in _names(device) if n in named), "")
+            if other:
+                yield warn(
+                    f"{one.service} asks for a number of GPUs and gets GPU "
+                    f"{device.index}, which {other} names: they share its memory",
+                    "invoke config",
+                    about=f"shared {device.index}",
+                )
+
+
+def probe(facts: Facts) -> Iterator[Verdict]:
+    """Judge whether a fresh container sees the GPU."""
+    found = facts.probe
+    if found.skipped:
+        yield skip(found.skipped)
+    elif found.code == 0 and _NAMED.search(found.output):
+        yield ok(f"a container sees {len(_NAMED.findall(found.output))} GPUs")
+    elif "load library failed" in found.output:
+        said = "the container toolkit finds no driver library to hand in"
+        yield fail(
+            said, "sudo ldconfig && sudo systemctl restart docker", about="library"
+        )
+    else:
+        said = f"a container gets no GPU: {last_line(found.output)}"
+        repair = "sudo nvidia-ctk runtime configure --runtime=docker"
+        yield fail(said, f"{repair} && sudo systemctl restart docker", about="probe")
+
+
+def last_line(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[-1].strip()[:200] if lines else "no output"
+
+
+def driver_for_cuda(facts: Facts) -> Iterator[Verdict]:
+    """Judge whether the driver is new enough for the image's CUDA and the wheel's."""
+    version = "" if facts.host is None else facts.host.library or facts.host.module
+    wheel = facts.wheel
+    wanted = {"the image": facts.image_cuda, f"torch {wheel.version}": wheel.cuda}
+    known = {what: cuda for what, cuda in wanted.items() if cuda}
+    if not version or not known:
+        yield skip("the driver's or the image's version is not known")
+        return
+    branch = int(version.partition(".")[0])
+    for what, cuda in known.items():
+        least = MINIMUM_DRIVER.get(int(cuda.partition(".")[0]), 0)
+        if branch < least:
+            said = f"driver {version} is too old for CUDA {cuda} of {what}"
+            said += f": {least} is the oldest that runs it"
+            yield fail(said, "sudo apt-get install -y nvidia-driver", about=what)
+            return
+    yield ok(f"driver {version} runs CUDA {' and '.join(sorted(set(known.values())))}")
+
+
+def capability(facts: Facts) -> Iterator[Verdict]:
+    """Judge whether the wheel in use was built for these GPUs."""
+    wheel, host = facts.wheel, facts.host
+    if host is None or not wheel.architectures:
+        yield skip("what torch was built for is not known")
+        return
+    for device in host.devices:
+        if device.capability and not supports(wheel, device.capability):
+            architecture = device.capability.replace(".", "")
+            yield fail(
+                f"torch {wheel.version} ({wheel.source}) has no sm_{architecture} of "
+                f"the {device.name}; it has {' '.join(wheel.architectures)}",
+                newer_torch(facts.service),
+                about=f"sm_{architecture}",
+            )
+            return
+    yield ok(f"torch {wheel.version} was built for these GPUs")
+
+
+def newer_torch(service: str) -> str:
+    """Return what moves to torch 2.1, the first on PyPI with sm_90 (CUDA 12.1)."""
+    change = "s/torch==2.0.1/torch==2.1.2/; s/torchvision==0.15.2/torchvision==0.16.2/"
+    files = [
+        f"docker/services/ray/{name}" for name in ("Dockerfile", "requirements.in")
+    ]
+    edit = command("sed", "-i", change, *files)
+    return f"{edit} && ./scripts/lock.sh && invoke rebuild --service {service}"
+
+
+def supports(wheel: Wheel, capability: str) -> bool:
+    """
+    Say whether code in the wheel runs on a GPU of that capability.
+
+    Machine code (sm) runs on the same major version from its minor version on;
+    intermediate code (compute) on everything newer.
+    """
+    major, minor = (int(part) for part in capability.split("."))
+    for name in wheel.architectures:
+        found = _ARCHITECTURE.fullmatch(name)
+        if found is None:
+            continue
+        built = (int(found[2]), int(found[3]))
+        if found[1] == "compute" and built <= (major, minor):
+            return True
+        if built[0] == major and built[1] <= minor:
+            return True
+    return False
+
+
+def computes(facts: Facts) -> Iterator[Verdict]:
+    """Judge whether torch, in the service's image, gets the right numbers."""
+    done = facts.computation
+    if done.skipped:
+        yield skip(done.skipped)
+    elif not done.is_available:
+        said = (
+            f"torch sees no GPU in the image: {done.error or 'CUDA is not available'}"
+        )
+        yield fail(
+            said, f"invoke rebuild --service {facts.service}", about="unavailable"
+        )
+    elif done.error:
+        said = f"torch fails on {done.device}: {last_line(done.error)}"
+        yield fail(said, f"invoke rebuild --service {facts.service}", about="error")
+    elif not done.is_right:
+        said = f"torch computes wrong numbers on {done.device}"
+        yield fail(said, "sudo nvidia-smi --gpu-reset", about="wrong")
+    else:
+        yield ok(f"torch computes on {done.device}, and the numbers are right")
+
+
+def ray_counts(facts: Facts) -> Iterator[Verdict]:
+    """Judge whether Ray counts the GPUs that its head was promised."""
+    found = facts.ray_gpus
+    if found.skipped:
+        yield skip(found.skipped)
+        return
+    counted = float(found.output) if found.code == 0 else 0.0
+    if counted > 0:
+        yield ok(f"Ray counts {counted:g} GPUs")
+        return
+    said = "Ray counts no GPU"
+    said += f": {last_line(found.output)}" if found.code else ""
+    yield fail(said, recreate(facts.service), about="ray")
+
+
+def running(facts: Facts) -> Iterator[Verdict]:
+    """Judge whether the running container still has its GPU."""
+    found: Attempt = facts.running
+    if found.skipped:
+        yield skip(found.skipped)
+    elif found.code == 0 and _NAMED.search(found.output):
+        yield ok(f"the running {facts.service} sees its GPU")
+    else:
+        said = f"the running {facts.service} lost its GPU: {last_line(found.output)}"
+        yield fail(said, recreate(facts.service), about="lost")
+
+
+def recreate(service: str) -> str:
+    """Return what makes a service's container anew: a restart keeps the lost device."""
+    return (
+        f'docker rm --force "$(docker ps -q --filter '
+        f'label=com.docker.compose.service={service})" && '
+        f"invoke up --service {service}"
+    )

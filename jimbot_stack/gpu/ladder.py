@@ -1,0 +1,70 @@
+"""Climb the rungs in order, and stop at the first that fails."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from jimbot_stack.checks.verdict import Row, Verdict, fail, skip
+from jimbot_stack.gpu import container_rungs, host_rungs
+from jimbot_stack.gpu.facts import Facts
+
+TOPIC = "gpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One question, answered only when all before it are."""
+
+    id: str
+    question: str
+    judge: Callable[[Facts], Iterator[Verdict]]
+
+
+RUNGS = (
+    Rung("gpu", "Is there a GPU?", host_rungs.gpu_there),
+    Rung("driver", "Is its driver loaded and in step?", host_rungs.driver),
+    Rung("devices", "Do the devices work?", host_rungs.devices),
+    Rung("toolkit", "Can the engine hand one out?", host_rungs.toolkit),
+    Rung("cdi", "Is CDI's file of this driver?", host_rungs.cdi),
+    Rung("request", "Can what is asked for be had?", container_rungs.request),
+    Rung("probe", "Does a container see it?", container_rungs.probe),
+    Rung("cuda", "Is the driver new enough?", container_rungs.driver_for_cuda),
+    Rung("capability", "Was torch built for it?", container_rungs.capability),
+    Rung("compute", "Does torch compute on it?", container_rungs.computes),
+    Rung("ray", "Does Ray count it?", container_rungs.ray_counts),
+    Rung("running", "Does the running container have it?", container_rungs.running),
+)
+
+
+def climb(facts: Facts, *, require: bool = False) -> tuple[Row, ...]:
+    """
+    Return a row per rung; those after a failing one are skipped.
+
+    Without a GPU the first rung is the last, and no failure unless *require*.
+    """
+    rows: list[Row] = []
+    stopped = ""
+    for rung in RUNGS:
+        if stopped:
+            rows.append(Row(rung.id, TOPIC, (skip(stopped),)))
+            continue
+        rows.append(Row(rung.id, TOPIC, _verdicts(rung, facts)))
+        if rows[-1].outcome in {"fail", "crashed"}:
+            stopped = f"not reached: {rung.id} comes first"
+        elif rung.id == "gpu" and not _is_there(facts):
+            stopped = "there is no GPU"
+    if require and stopped == "there is no GPU":
+        missing = fail("no NVIDIA GPU here, and one is required", "lspci -d 10de:")
+        rows[0] = Row("gpu", TOPIC, (missing,))
+    return tuple(rows)
+
+
+def _is_there(facts: Facts) -> bool:
+    return facts.host is None or host_rungs.has_gpu(facts.host)
+
+
+def _verdicts(rung: Rung, facts: Facts) -> tuple[Verdict, ...]:
+    try:
+        return tuple(rung.judge(facts))
+    except Exception as fault:  # noqa: BLE001 - a crash of one rung is a finding
+        told = f"the check broke: {type(fault).__name__}: {fault}"
+        return (Verdict("crashed", told),)

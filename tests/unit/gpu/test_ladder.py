@@ -1,0 +1,81 @@
+"""Each machine's facts stop the ladder at the rung that is at fault, and only there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jimbot_stack.gpu.facts import Host, StatedFacts, from_json
+from jimbot_stack.gpu.ladder import RUNGS, climb
+
+MACHINES = sorted((Path(__file__).parent / "machines").glob("*.json"))
+SHAPES = {
+    "none",
+    "one",
+    "eight",
+    "version-mismatch",
+    "missing-toolkit",
+    "wsl2",
+    "lost-gpu",
+    "mig",
+}
+
+
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda p: p.stem)
+def test_ladder_stops_where_the_fault_is(path: Path) -> None:
+    machine = read(path)
+    wanted = machine["expect"]
+
+    rows = climb(from_json(machine["facts"]))
+
+    bad = [row for row in rows if row.outcome in {"fail", "crashed"}]
+    assert [row.id for row in bad] == ([wanted["stops_at"]] if bad else [])
+    assert bool(bad) == bool(wanted["stops_at"])
+    told = " ".join(v.detail for row in rows for v in row.verdicts)
+    assert wanted["says"] in told
+    assert all(row.repair and wanted["repair"] in row.repair for row in bad)
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda p: p.stem)
+def test_nothing_above_a_failing_rung_is_judged(path: Path) -> None:
+    rows = climb(from_json(read(path)["facts"]))
+
+    outcomes = [row.outcome for row in rows]
+    first = next((i for i, o in enumerate(outcomes) if o == "fail"), len(outcomes))
+    assert set(outcomes[first + 1 :]) <= {"skipped"}
+    assert [row.id for row in rows] == [rung.id for rung in RUNGS]
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda p: p.stem)
+def test_machine_says_where_its_facts_come_from(path: Path) -> None:
+    machine = read(path)
+
+    assert machine["made"] in {"recorded", "constructed from vendor documents"}
+    assert machine["source"]
+
+
+def test_every_shape_and_every_rung_has_a_machine() -> None:
+    stops = {read(path)["expect"]["stops_at"] for path in MACHINES}
+
+    assert {path.stem for path in MACHINES} >= SHAPES
+    assert {rung.id for rung in RUNGS} - stops == {"gpu"}
+
+
+def test_no_gpu_is_a_failure_only_when_one_is_required() -> None:
+    nothing = StatedFacts(host=Host(trouble="absent"))
+
+    assert climb(nothing)[0].outcome == "ok"
+    assert climb(nothing, require=True)[0].outcome == "fail"
+
+
+def test_rungs_of_another_machine_are_skipped() -> None:
+    rows = {row.id: row.outcome for row in climb(StatedFacts(host=None))}
+
+    assert {rows[name] for name in ("gpu", "driver", "devices")} == {"skipped"}
+    assert rows["toolkit"] == "fail"
