@@ -40,6 +40,19 @@ def locked(engine_id: str, project: str, *, task: str) -> Iterator[None]:
         file.truncate(0)
 
 
+def holder(engine_id: str, project: str) -> str:
+    """Return who holds the lock right now, nothing when nobody does."""
+    path = _path(engine_id, project)
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(path)
+    except OSError:
+        return ""
+    return ""
+
+
 def _path(engine_id: str, project: str) -> Path:
     folder = Path("/run/lock")
     if not os.access(folder, os.W_OK):

@@ -77,7 +77,6 @@ ROLLOUT = (
     "certificate-pair",
     "cpu-limits",
     "images-obtainable",
-    "journals",
 )
 """What must hold before an update replaces containers."""
 

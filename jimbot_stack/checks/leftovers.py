@@ -1,8 +1,8 @@
-"""What interrupted tasks left: journals and partial files."""
+"""What interrupted tasks left, and how old the newest backup is."""
 
 from collections.abc import Iterator
 
-from jimbot_stack.checks.facts.leftovers import Leftover
+from jimbot_stack.checks.facts.leftovers import BackupAge, Journals, Leftover
 from jimbot_stack.checks.registry import check
 from jimbot_stack.checks.secret_files import shown
 from jimbot_stack.checks.verdict import Verdict, command, fail, ok, warn
@@ -10,6 +10,7 @@ from jimbot_stack.stack import Stack
 from jimbot_stack.units import readable_duration
 
 AT_WORK_SECONDS = 3600
+BACKUP_SECONDS = 7 * 24 * 3600.0
 
 
 @check(
@@ -18,16 +19,21 @@ AT_WORK_SECONDS = 3600
     why="A killed backup leaves services stopped, a killed update two versions: the "
     "journal says what is still to be undone.",
 )
-def journals_ended(stack: Stack, journals: tuple[Leftover, ...]) -> Iterator[Verdict]:
-    for journal in journals:
-        task = journal.path.name.partition("-")[0].partition(".")[0]
+def journals_ended(stack: Stack, journals: Journals) -> Iterator[Verdict]:
+    if journals.left and journals.holder:
+        yield ok(f"at work: {journals.holder}")
+        return
+    for one in journals.left:
+        repair = "invoke up"
+        if one.kind == "rollout" and one.service:
+            repair = command("invoke", "rolling-update", "--service", one.service)
         yield fail(
-            f"a {task} was interrupted {readable_duration(journal.age)} ago "
-            f"({shown(stack, journal.path)})",
-            "invoke recover",
-            about=journal.path.name,
+            f"a {one.kind} was interrupted {readable_duration(one.age)} ago "
+            f"({shown(stack, one.path)})",
+            repair,
+            about=one.path.name,
         )
-    if not journals:
+    if not journals.left:
         yield ok("no task was interrupted")
 
 
@@ -50,3 +56,25 @@ def partial_files_gone(
         )
     if not old:
         yield ok("no half-written file is left")
+
+
+@check(
+    "backup-age",
+    "Data that has been in use for a week has a verified backup of this week.",
+    why="The newest verified backup is what a lost disk costs.",
+)
+def backup_recent(backup_age: BackupAge) -> Iterator[Verdict]:
+    if backup_age.data is None:
+        yield ok("no data is in use")
+    elif backup_age.verified is None and backup_age.data > BACKUP_SECONDS:
+        span = readable_duration(backup_age.data)
+        said = f"the data is in use for {span} and has no verified backup"
+        yield warn(said, "invoke backup --all", about="none")
+    elif backup_age.verified is None:
+        yield ok("no verified backup yet")
+    elif backup_age.verified > BACKUP_SECONDS:
+        span = readable_duration(backup_age.verified)
+        said = f"the last verified backup is {span} old"
+        yield warn(said, "invoke backup --all", about="old")
+    else:
+        yield ok(f"verified backup {readable_duration(backup_age.verified)} ago")

@@ -1,39 +1,92 @@
 """Facts of what interrupted or finished tasks left behind."""
 
+import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from jimbot_stack import locking
 from jimbot_stack.checks.registry import fact
-from jimbot_stack.engine import EngineInfo
+from jimbot_stack.engine import Container, EngineInfo
 from jimbot_stack.paths import BACKUPS
 from jimbot_stack.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A file that a task left; `age` in seconds."""
+    """A file that a task left; `kind` is the task's, `age` in seconds."""
 
     path: Path
     age: float
+    kind: str = ""
+    service: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Journals:
+    """Journals of tasks, and who holds the project's lock: then one is at work."""
+
+    left: tuple[Leftover, ...]
+    holder: str = ""
 
 
 @fact(limit=3)
-def journals(stack: Stack, info: EngineInfo) -> tuple[Leftover, ...]:
+def journals(stack: Stack, info: EngineInfo) -> Journals:
     """Return the journals of tasks that did not end."""
-    del info
-    found = stack.state.glob("*journal*") if stack.state.is_dir() else ()
-    return tuple(map(_leftover, sorted(found)))
+    holder = locking.holder(info.id, stack.project)
+    return Journals(tuple(_journals(stack.state)), holder)
+
+
+def _journals(state: Path) -> Iterator[Leftover]:
+    for path in sorted([*state.glob("rollout.json"), *state.glob("journal/*.json")]):
+        kind = path.stem if path.parent == state else path.stem.partition("-")[0]
+        try:
+            service = json.loads(path.read_text()).get("service", "")
+        except (OSError, ValueError, AttributeError):
+            service = ""
+        yield Leftover(path, _age(path), kind, str(service))
 
 
 @fact(limit=5)
 def partial_files(stack: Stack) -> tuple[Leftover, ...]:
     """Return files and folders that were being written when a task ended."""
-    folders = (stack.root, stack.root / BACKUPS)
-    found = {p for folder in folders for p in folder.glob("*.partial")}
-    found |= set((stack.root / BACKUPS).glob("*/*.partial"))
-    return tuple(map(_leftover, sorted(found)))
+    backups = stack.root / BACKUPS
+    found = {p for f in (stack.root, backups) for p in f.glob("*.partial")}
+    found |= set(backups.glob("*/.partial-*")) | set(backups.glob("*/*.partial"))
+    found |= set(stack.root.glob(".*.partial"))
+    return tuple(Leftover(path, _age(path)) for path in sorted(found))
 
 
-def _leftover(path: Path) -> Leftover:
-    return Leftover(path, time.time() - path.stat().st_mtime)
+@dataclass(frozen=True, slots=True)
+class BackupAge:
+    """Seconds since the newest verified set; since the oldest data was first used."""
+
+    verified: float | None
+    data: float | None
+
+
+@fact(limit=5)
+def backup_age(stack: Stack, ours: tuple[Container, ...]) -> BackupAge:
+    """Return how old the newest verified set is, by what its record says."""
+    records = (stack.root / BACKUPS / stack.project).glob("*/record.json")
+    moments = [m for m in map(_verified, records) if m is not None]
+    now = datetime.now(UTC)
+    begun = [c.created for c in ours if any(m.kind == "volume" for m in c.mounts)]
+    return BackupAge(
+        (now - max(moments)).total_seconds() if moments else None,
+        (now - min(begun)).total_seconds() if begun else None,
+    )
+
+
+def _verified(record: Path) -> datetime | None:
+    try:
+        text = json.loads(record.read_text()).get("verified")
+        return datetime.fromisoformat(text) if text else None
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.lstat().st_mtime
