@@ -125,7 +125,7 @@ def test_a_gcs_address_needs_a_local_raylet(literals: Literals, ray_image: str) 
 
     def connects(address: str) -> bool:
         script = f"import ray; ray.init(address={address!r}); print(ray.nodes())"
-        command = ("timeout", "20", "python", "-c", script)
+        command = ("timeout", "30", "python", "-c", script)
         options = (*join, *SMALL, "--env", "RAY_raylet_start_wait_time_s=5")
         return bool(
             literals.once(*options, command=command, image=ray_image).returncode == 0
