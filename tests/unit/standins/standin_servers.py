@@ -157,6 +157,16 @@ class Starter:
                     stream.close()
 
 
+@contextmanager
+def starting() -> Iterator[Starter]:
+    """Give a starter whose stand-ins end with the block."""
+    starter = Starter()
+    try:
+        yield starter
+    finally:
+        starter.end()
+
+
 def spawn(
     product: Product, arguments: Sequence[str], environment: Mapping[str, str]
 ) -> subprocess.Popen[str]:

@@ -21,6 +21,7 @@ from standin_servers import (
     Starter,
     eventually,
     get,
+    starting,
 )
 
 Writer = Callable[[Server], Iterator[int]]
@@ -84,6 +85,12 @@ def read_eventstore(server: Server) -> list[int]:
         return []
     entries = json.loads(body)["entries"]
     return [json.loads(entry["data"])["id"] for entry in reversed(entries)]
+
+
+@pytest.fixture
+def starter() -> Iterator[Starter]:
+    with starting() as starter:
+        yield starter
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,22 @@ from standin_servers import (
     Starter,
     free_ports,
     refusal,
+    starting,
 )
 
 EVENTS = {"Content-Type": "application/vnd.eventstore.events+json"}
 
 
 @pytest.fixture(scope="module")
-def server(module_starter: Starter, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    root = tmp_path_factory.mktemp("eventstore") / "data"
-    return module_starter.start(EVENTSTORE, root)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with starting() as starter:
+        yield starter.start(EVENTSTORE, tmp_path_factory.mktemp("eventstore") / "data")
+
+
+@pytest.fixture
+def starter() -> Iterator[Starter]:
+    with starting() as starter:
+        yield starter
 
 
 @pytest.fixture

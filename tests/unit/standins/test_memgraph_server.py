@@ -13,12 +13,19 @@ import pytest
 import trustme
 from memgraph_standin.console import main
 from neo4j.exceptions import ClientError, ServiceUnavailable
-from standin_servers import DEADLINE, MEMGRAPH, Server, Starter, refusal
+from standin_servers import DEADLINE, MEMGRAPH, Server, Starter, refusal, starting
 
 
 @pytest.fixture(scope="module")
-def server(module_starter: Starter, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    return module_starter.start(MEMGRAPH, tmp_path_factory.mktemp("memgraph") / "data")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with starting() as starter:
+        yield starter.start(MEMGRAPH, tmp_path_factory.mktemp("memgraph") / "data")
+
+
+@pytest.fixture
+def starter() -> Iterator[Starter]:
+    with starting() as starter:
+        yield starter
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -19,12 +20,20 @@ from standin_servers import (
     free_ports,
     get,
     refusal,
+    starting,
 )
 
 
 @pytest.fixture(scope="module")
-def server(module_starter: Starter, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    return module_starter.start(QUESTDB, tmp_path_factory.mktemp("questdb") / "data")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with starting() as starter:
+        yield starter.start(QUESTDB, tmp_path_factory.mktemp("questdb") / "data")
+
+
+@pytest.fixture
+def starter() -> Iterator[Starter]:
+    with starting() as starter:
+        yield starter
 
 
 def execute(server: Server, query: str) -> Any:
