@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
-pytest_plugins = ["time_per_file"]
+pytest_plugins = ["time_per_file", "e2e_fixtures"]
 
 ENGINE_MARKERS = ("docker", "compose", "real_images")
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-
-from tests.functional.shell import Shell, bare_shell
+from shell import Shell, bare_shell
 
 LIVE = """
 case "$*" in

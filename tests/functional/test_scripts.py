@@ -8,8 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-
-from tests.functional.shell import ROOT, SCRIPTS, Shell, bare_shell
+from shell import ROOT, SCRIPTS, Shell, bare_shell
 
 COMMANDS = ("onboard.sh", "engine.sh", "base-image.sh", "lock.sh")
 

@@ -1,11 +1,12 @@
 """From one mode to another: what must go, what is refused."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fakes import FakeEngine, container, network, volume
 
 from jimbot_stack import transition
+from jimbot_stack.engine import Engine
 from jimbot_stack.errors import ConfigurationError
 from jimbot_stack.model import Model
 
@@ -41,7 +42,8 @@ def test_changed_network_goes_with_its_containers() -> None:
     app = container("app", networks={"trial_backend": ""})
     old = network("trial_backend", "10.9.2.0/24", project=PROJECT)
 
-    transition.execute(transition.plan(model(), [app], [old], []), engine)
+    change = transition.plan(model(), [app], [old], [])
+    transition.execute(change, cast("Engine", engine))
 
     assert engine.done == [
         ("stop", (app.id,), None),
@@ -74,4 +76,6 @@ def test_volume_that_moves_is_refused_with_the_way_over() -> None:
 
 def test_volume_of_somebody_else_is_left_alone() -> None:
     """Only volumes of the model are compared."""
-    assert transition.plan(model(), [], [], [volume("other", device="/x")]).steps() == []
+    assert (
+        transition.plan(model(), [], [], [volume("other", device="/x")]).steps() == []
+    )

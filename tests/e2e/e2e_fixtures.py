@@ -1,7 +1,6 @@
 """A project of its own for each scenario on the real engine, and its clean-up."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from e2e_scenario import Scenario, created
@@ -53,10 +52,6 @@ FAILED = pytest.StashKey[bool]()
 def _report_failure(request: pytest.FixtureRequest, scenario: Scenario) -> None:
     if request.node.stash.get(FAILED, False):
         print(scenario.evidence())  # noqa: T201 - pytest shows it with the failure
-
-
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    return True if collection_path.name == "e2e_scenario.py" else None
 
 
 @pytest.fixture(scope="session")
