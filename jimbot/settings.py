@@ -11,7 +11,7 @@ from typing import Any
 QUESTDB_PASSWORD = "quest"  # noqa: S105  # what QuestDB has where none was set
 SECONDS = {
     "drain": 2.0,
-    "grace": 30.0,
+    "grace": 25.0,
     "memgraph": 2.0,
     "questdb": 2.0,
     "eventstore": 2.0,
