@@ -211,7 +211,15 @@ def _wait(
 def _observer(
     stack: Stack, thread: threading.Thread | None, failures: Sequence[StackError]
 ) -> Callable[[], Sequence[Container]]:
-    """Return a look at the project that counts nothing while Compose still works."""
+    """
+    Return a look at the project while Compose still works.
+
+    What had failed before and has not run since is not judged, and nothing counts as
+    healthy before Compose has ended: it may be about to replace it.
+    """
+    failed_before = {
+        c.id: c.finished for c in stack.containers if health.verdict(c) == "failed"
+    }
 
     def observe() -> Sequence[Container]:
         if failures and not _is_about_health(failures[0]):
@@ -220,7 +228,12 @@ def _observer(
         containers = stack.refresh()
         if ended:
             return containers
-        return [c for c in containers if health.verdict(c) != "healthy"]
+        return [
+            c
+            for c in containers
+            if health.verdict(c) != "healthy"
+            and not (c.id in failed_before and c.finished == failed_before[c.id])
+        ]
 
     return observe
 

@@ -1,5 +1,6 @@
 """Another machine on the link, played by a network namespace of the test's own."""
 
+import json
 import random
 import subprocess
 import sys
@@ -9,12 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-CONNECT = """
-import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), 1.5).close()
-except OSError as refused:
-    sys.exit(str(refused))
+CONNECT_ALL = """
+import json, socket, sys
+from concurrent.futures import ThreadPoolExecutor
+
+def reaches(target):
+    try:
+        socket.create_connection(tuple(target), 1.5).close()
+        return True
+    except OSError:
+        return False
+
+targets = json.loads(sys.argv[1])
+with ThreadPoolExecutor(max(len(targets), 1)) as pool:
+    print(json.dumps(list(pool.map(reaches, targets))))
 """
 LISTEN = """
 import socket, sys
@@ -38,17 +47,18 @@ class Neighbour:
         """Send packets for *destination* to the host, as a malicious neighbour may."""
         self.run("ip", "route", "replace", destination, "via", self.host)
 
-    def reaches(self, address: str, port: int) -> bool:
-        """Say whether a TCP connection from the neighbour is accepted."""
-        command = ["python3", "-c", CONNECT, address, str(port)]
-        return self.run(*command, check=False).returncode == 0
+    def reaches(self, targets: list[tuple[str, int]]) -> list[bool]:
+        """Say for each target whether it accepts a connection from the neighbour."""
+        done = self.run("python3", "-c", CONNECT_ALL, json.dumps(targets))
+        found: list[bool] = json.loads(done.stdout)
+        return found
 
-    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["ip", "netns", "exec", self.namespace, *words],
             capture_output=True,
             text=True,
-            check=check,
+            check=True,
         )
 
     @contextmanager

@@ -111,6 +111,16 @@ def test_stores_start_again_on_their_data(scenario: Scenario) -> None:
     assert len(health) == 3
 
 
+def test_stopped_services_are_started_again(scenario: Scenario) -> None:
+    """A container that had ended before is no failure of this `up`."""
+    scenario.invoke("up", "--offline", "--service", "questdb")
+    docker("kill", scenario.container("questdb")["Id"])
+
+    scenario.invoke("up")
+
+    assert scenario.container("questdb")["State"]["Health"]["Status"] == "healthy"
+
+
 def test_failing_service_is_shown_with_its_evidence(scenario: Scenario) -> None:
     """EventStore refuses to start without a certificate; `up` says so."""
     scenario.set(EVENTSTORE_INSECURE="false")
