@@ -186,7 +186,12 @@ KNOWN = (
         has="curl",
         command=("nginx", "-g", "daemon off;"),
     ),
-    _known(r"^haproxy([:@]|$)", user="haproxy", has_health=False, lacks="curl wget nc"),
+    _known(
+        r"(^|/|-)haproxy([:@]|$)",
+        user="haproxy",
+        has_health=False,
+        lacks="curl wget nc",
+    ),
     _known(
         r"^prom/prometheus([:@]|$)",
         user="nobody",

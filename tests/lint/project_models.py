@@ -1,0 +1,30 @@
+"""The project's own subjects, merged by Compose once for all tests that ask."""
+
+from functools import cache
+
+from lint_record import docker
+
+from jimbot_stack.lint import combinations
+from jimbot_stack.paths import ENV_EXAMPLE, ROOT
+from jimbot_stack.rules import Subject
+from jimbot_stack.subjects import Combination, subjects
+
+FEW = ("base", "dev", "prod", "base+multi-gpu", "prod+offline")
+
+
+@cache
+def own_subjects() -> dict[str, Subject]:
+    """Return the subjects of every combination that a task can select, by name."""
+    return {one.name: one for one in merged(combinations())}
+
+
+@cache
+def few_subjects() -> dict[str, Subject]:
+    """Return the subjects of some combinations, for faults put into one of them."""
+    chosen = tuple(one for one in combinations() if one.name in FEW)
+    return {one.name: one for one in merged(chosen)}
+
+
+def merged(chosen: tuple[Combination, ...]) -> tuple[Subject, ...]:
+    env_files = [ROOT / ENV_EXAMPLE]
+    return subjects(chosen, root=ROOT, docker=docker, env_files=env_files)
