@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 CONNECT_ALL = """
 import json, socket, sys
@@ -39,7 +38,6 @@ class Neighbour:
     """A machine next to the host: `host` is the host's address on their link."""
 
     namespace: str
-    link: str
     host: str
     address: str
 
@@ -76,10 +74,11 @@ class Neighbour:
             process.kill()
             process.communicate()
 
-    def packets_from_host(self) -> int:
-        """Return how many packets the host has put on the link."""
-        counter = Path("/sys/class/net", self.link, "statistics", "tx_packets")
-        return int(counter.read_text())
+    def packets_received(self) -> int:
+        """Return how many IPv4 packets have reached the neighbour, from anywhere."""
+        lines = self.run("cat", "/proc/net/snmp").stdout.splitlines()
+        names, values = (line.split() for line in lines if line.startswith("Ip:"))
+        return int(dict(zip(names, values, strict=True))["InReceives"])
 
 
 @contextmanager
@@ -93,7 +92,7 @@ def neighbour() -> Iterator[Neighbour]:
         _ip("link", "add", link, "type", "veth", "peer", "name", far, "netns", name)
         _ip("addr", "add", f"{block}.1/30", "dev", link)
         _ip("link", "set", link, "up")
-        made = Neighbour(name, link, f"{block}.1", f"{block}.2")
+        made = Neighbour(name, f"{block}.1", f"{block}.2")
         made.run("ip", "addr", "add", f"{block}.2/30", "dev", far)
         made.run("ip", "link", "set", far, "up")
         made.run("ip", "link", "set", "lo", "up")

@@ -139,10 +139,10 @@ def test_data_services_packets_never_leave_the_host(
 ) -> None:
     """Not even the first packet of a connection gets out."""
     with next_machine.listening() as port:
-        before = next_machine.packets_from_host()
+        before = next_machine.packets_received()
 
         assert connects(dev_stack, service, [(next_machine.address, port)]) == [False]
-        assert next_machine.packets_from_host() == before
+        assert next_machine.packets_received() == before
 
 
 def test_app_reaches_out(dev_stack: Scenario, next_machine: Neighbour) -> None:

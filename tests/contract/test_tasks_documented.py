@@ -1,0 +1,60 @@
+"""Each task explains itself, and the README knows it."""
+
+import ast
+import re
+
+import pytest
+
+from jimbot_stack.paths import ROOT
+from tasks import ns
+
+README = (ROOT / "README.md").read_text()
+TASKS = dict(ns.tasks.items())
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_flag_of_a_task_has_help(name: str) -> None:
+    """A flag without a word of help is found out by trying, which is too late."""
+    arguments = TASKS[name].get_arguments()
+
+    assert [a.name for a in arguments if not a.help] == []
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_readme_shows_an_example_of_every_task(name: str) -> None:
+    assert re.search(
+        rf"^\| `{re.escape(name)}` \| `invoke {name}\b", README, re.MULTILINE
+    )
+
+
+def test_readme_names_every_exit_code() -> None:
+    """The table of exit codes is the one that errors.py defines."""
+    tree = ast.parse((ROOT / "jimbot_stack" / "errors.py").read_text())
+    codes = {
+        node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id == "exit_code"
+        and isinstance(node.value, ast.Constant)
+    }
+    table = README.split("### Exit codes")[1].split("##")[0]
+
+    documented = {
+        int(n)
+        for row in re.findall(r"^\| ([0-9, ]+) \|", table, re.MULTILINE)
+        for n in row.split(",")
+    }
+    assert codes | {0} == documented
+
+
+def test_tasks_file_stays_a_phone_book() -> None:
+    """No task does work of its own: it opens the stack, calls once, prints."""
+    tree = ast.parse((ROOT / "tasks.py").read_text())
+    tasks = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    longest = max(len(task.body) for task in tasks)
+
+    assert longest <= 7
+    assert not [
+        n for n in ast.walk(tree) if isinstance(n, ast.For | ast.While | ast.Try)
+    ]
