@@ -15,6 +15,7 @@ nox.options.default_venv_backend = "none"
 ROOT = Path(__file__).parent
 GATEWAY = "docker/services/gateway/*.cfg"
 SHELL_SCRIPTS = ("scripts", "docker", ".ci", "tests/e2e")
+SHELLS = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash", b"# shellcheck")
 UNIT_TESTS = ("tests/unit", "tests/functional", "tests/contract", "tests/lint")
 
 
@@ -78,4 +79,4 @@ def _shell() -> list[str]:
 def _is_shell(path: Path) -> bool:
     with path.open("rb") as file:
         first = file.readline()
-    return first.startswith((b"#!/bin/sh", b"#!/usr/bin/env bash", b"# shellcheck"))
+    return first.startswith(SHELLS)

@@ -1,0 +1,83 @@
+"""The linters on a copy of the checkout, and the record against Compose itself."""
+
+import json
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from lint_cases import RECORD
+from lint_record import all_cases, ask
+
+from jimbot_stack.paths import ROOT
+
+pytestmark = pytest.mark.compose
+
+# (rule, file, text there, text instead)
+FAULTS = (
+    ("daemonises", "docker/services/ray/Dockerfile", ', "--block"]', "]"),
+    (
+        "health-shell-operators",
+        "docker-compose.yml",
+        '["CMD-SHELL", "echo \'MATCH (n) RETURN n LIMIT 1;\' | mgconsole || exit 1"]',
+        '["CMD", "echo", "MATCH (n) RETURN n LIMIT 1;", "|", "mgconsole"]',
+    ),
+    (
+        "no-common-network",
+        "docker-compose.yml",
+        "      - frontend_network\n      - backend_network\n      - data_network\n",
+        "      - frontend_network\n      - backend_network\n",
+    ),
+)
+
+
+def test_record_is_what_compose_says() -> None:
+    """Every recorded model is what Compose prints for the case today."""
+    recorded = json.loads(RECORD.read_text(encoding="utf-8"))
+    cases = all_cases()
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(ask, cases))
+
+    assert {c.key: a for c, a in zip(cases, answers, strict=True)} == recorded
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Return a copy of the checkout, with the type checker's cache."""
+    words = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tmp_path / name)
+    if (ROOT / ".mypy_cache").is_dir():
+        shutil.copytree(ROOT / ".mypy_cache", tmp_path / ".mypy_cache")
+    return tmp_path
+
+
+def test_nox_lint_fails_on_faults_by_rule(copy: Path) -> None:
+    """Three faults put into the files end `nox -s lint`, each named at its file."""
+    for _, file, old, new in FAULTS:
+        text = (copy / file).read_text(encoding="utf-8")
+        assert old in text
+        (copy / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "nox", "--no-color", "--session", "lint"],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+    assert done.returncode == 1, done.stderr
+    named = {
+        (rule, line.split(":")[0])
+        for line in done.stdout.splitlines()
+        for rule, *_ in FAULTS
+        if line.endswith(f"[{rule}]")
+    }
+    assert named == {(rule, file) for rule, file, *_ in FAULTS}, done.stdout
