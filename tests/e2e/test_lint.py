@@ -1,11 +1,13 @@
 """The linters on a copy of the checkout, and the record against Compose itself."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lint_cases import RECORD
@@ -40,7 +42,15 @@ def test_record_is_what_compose_says() -> None:
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(ask, cases))
 
-    assert {c.key: a for c, a in zip(cases, answers, strict=True)} == recorded
+    now = {case.key: answer for case, answer in zip(cases, answers, strict=True)}
+    assert comparable(now) == comparable(recorded)
+
+
+def comparable(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without numbers in refusals: of like services one is named."""
+    text = json.dumps(record)
+    found: dict[str, Any] = json.loads(re.sub(r"(cannot extend .*?-)\d", r"\1N", text))
+    return found
 
 
 @pytest.fixture
