@@ -1,4 +1,4 @@
-"""Check the project: `nox -s lint`, `nox -s tests`, `nox -s e2e`."""
+"""Check the project: `nox -s lint`, `tests`, `contract` and `e2e`."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "tests"]
+nox.options.sessions = ["lint", "tests", "contract"]
 nox.options.error_on_external_run = False
 # The sessions run in the environment that requirements.lock made, nothing else.
 nox.options.default_venv_backend = "none"
@@ -16,7 +16,8 @@ ROOT = Path(__file__).parent
 GATEWAY = "docker/services/gateway/*.cfg"
 SHELL_SCRIPTS = ("scripts", "docker", ".ci", "tests/e2e")
 SHELLS = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash", b"# shellcheck")
-UNIT_TESTS = ("tests/unit", "tests/functional", "tests/contract", "tests/lint")
+UNIT_TESTS = ("tests/unit", "tests/functional")
+CONTRACT_TESTS = ("tests/contract", "tests/lint")
 
 
 @nox.session
@@ -38,8 +39,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests that need no engine: unit, functional, contract, rules."""
+    """Run the unit and functional tests; they need no engine."""
     _python(session, "pytest", *UNIT_TESTS, *session.posargs)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """Hold files to the guide, docs to the code and rules to their examples."""
+    _python(session, "pytest", *CONTRACT_TESTS, *session.posargs)
 
 
 @nox.session
