@@ -104,13 +104,59 @@ def config(
     (emit if json else look.print_model)(look.redacted_model(opened))
 
 
-@task
-def init(c: Context) -> None:
+@task(prod="Certificates of a trial authority and the databases' folders too.")
+def init(c: Context, *, prod: bool = False) -> None:
     """Make .env, secrets and what mounts need; never touch a value that is there."""
-    from jimbot_stack import initialise
+    from jimbot_stack import initialise, production
     from jimbot_stack.stack import host_engine
 
-    initialise.run(host_engine(), dry=bool(c.config.run.dry))
+    engine = host_engine()
+    more = production.steps(engine) if prod else ()
+    initialise.run(engine, dry=bool(c.config.run.dry), more=more)
+
+
+@task(
+    service="The service to update.",
+    image="Deploy this image; later tasks keep it.",
+    build="Build the image first, and deploy what the compose files name.",
+    timeout="Seconds for a new replica to become healthy. Default: as its check says.",
+)
+def rolling_update(
+    c: Context,
+    *,
+    service: Names = None,
+    image: str = "",
+    build: bool = False,
+    timeout: int = 0,
+    json: bool = False,
+) -> None:
+    """Replace a service's containers without losing a request, or put them back."""
+    from jimbot_stack.rollout import command
+    from jimbot_stack.rollout.update import Wish, update
+
+    name, wish = command.one(service), Wish(image=image, build=build)
+    opened = stack(c)
+    command.run(
+        lambda: update(opened, name, wish, timeout=timeout or None),
+        name,
+        emit if json else None,
+    )
+
+
+@task(service="The service to take back.")
+def rollback(
+    c: Context, *, service: Names = None, timeout: int = 0, json: bool = False
+) -> None:
+    """Go back to the image that served before the last update."""
+    from jimbot_stack.rollout import command
+    from jimbot_stack.rollout.rollback import rollback as go_back
+
+    name, opened = command.one(service), stack(c)
+    command.run(
+        lambda: go_back(opened, name, timeout=timeout or None),
+        name,
+        emit if json else None,
+    )
 
 
 @task(
@@ -199,5 +245,5 @@ def gpu_check(
 
 ns = Collection(
     *(up, down, restart, rebuild, status, stats, logs, config, init),
-    *(doctor, gpu_check, lint),
+    *(rolling_update, rollback, doctor, gpu_check, lint),
 )

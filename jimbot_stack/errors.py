@@ -28,6 +28,7 @@ class StackError(Exception):
         self.message = message
         self.hint = hint
         self.detail = detail
+        self.proof: object = None
 
     def __str__(self) -> str:
         parts = [f"error: {self.message}"]

@@ -10,6 +10,7 @@ from jimbot_stack.engine import Container
 from jimbot_stack.errors import EngineError, StackError, UnhealthyError, UsageError
 from jimbot_stack.health import Clock
 from jimbot_stack.locking import locked
+from jimbot_stack.rollout import handover
 from jimbot_stack.stack import Stack
 
 QUICK_SECONDS = 2.0  # in which Compose ends when nothing is to do
@@ -36,6 +37,7 @@ def up(
     change = _look(stack, wanted)
     if stack.why_gpu:
         say(f"mode: {stack.mode} ({stack.why_gpu})")
+    _say_what_stays(stack)
     unbuilt = builds.stale(stack, wanted)
     if build:
         unbuilt = [n for n in wanted if stack.model.service(n).get("build")]
@@ -50,6 +52,7 @@ def up(
     with locked(stack.info.id, stack.project, task="invoke up"):
         transition.execute(change, stack.engine)
         _prepare_images(stack, unbuilt, build=build)
+        handover.update(stack, handover.rolled(stack, wanted), timeout=timeout)
         _start(stack, names, wanted, timeout)
 
 
@@ -75,6 +78,7 @@ def down(stack: Stack, *, volumes: bool = False, yes: bool = False) -> None:
             )
     with locked(stack.info.id, stack.project, task="invoke down"):
         stack.engine.down(volumes=volumes)
+        handover.all_removed(stack)
 
 
 def restart(
@@ -90,8 +94,12 @@ def restart(
     if stack.dry:
         _print_plan([f"restart container {c.name}" for c in running])
         return
+    _say_what_stays(stack)
     with locked(stack.info.id, stack.project, task="invoke restart"):
-        stack.engine.restart(*(c.id for c in running))
+        rolled = handover.rolled(stack, {c.service for c in running})
+        handover.update(stack, rolled, because="to be restarted", timeout=timeout)
+        if others := [c for c in running if c.service not in rolled]:
+            stack.engine.restart(*(c.id for c in others))
         _wait(stack, {c.service for c in running}, timeout)
 
 
@@ -107,6 +115,12 @@ def rebuild(
         name for name, service in stack.model.services.items() if service.get("build")
     )
     for name in names:
+        if image := handover.pinned(stack, name):
+            raise UsageError(
+                f"{name} stays on {image}, deployed by an update",
+                hint=f"invoke rolling-update --service {name} --build builds and "
+                "deploys what the files say",
+            )
         if not stack.model.service(name).get("build"):
             raise UsageError(
                 f"{name} has no Dockerfile here, it runs a ready-made image",
@@ -125,8 +139,11 @@ def rebuild(
             offline.prepare(stack.engine, stack.root)
         say("building " + ", ".join(names))
         builds.build(stack, names, cache=cache)
+        rolled = handover.rolled(stack, running)
+        handover.update(stack, rolled, because="rebuilt", timeout=timeout)
+        if others := [n for n in running if n not in rolled]:
+            stack.engine.up(others, dependencies=False, recreate="always")
         if running:
-            stack.engine.up(running, dependencies=False, recreate="always")
             _wait(stack, set(running), timeout)
 
 
@@ -141,6 +158,11 @@ def logs(
             f"docker compose logs ended with exit code {code}",
             hint="invoke status shows what there is",
         )
+
+
+def _say_what_stays(stack: Stack) -> None:
+    for line in handover.notes(stack):
+        say(line)
 
 
 def _look(stack: Stack, wanted: Sequence[str]) -> transition.Transition:

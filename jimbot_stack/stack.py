@@ -3,9 +3,9 @@
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from jimbot_stack import environment
@@ -13,7 +13,7 @@ from jimbot_stack.engine import Container, Echo, Engine, EngineInfo
 from jimbot_stack.errors import ConfigurationError, EngineUnavailable, UsageError
 from jimbot_stack.mode import Mode, check_overlays, from_labels
 from jimbot_stack.model import Model
-from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE, ROOT, STATE
+from jimbot_stack.paths import DEPLOYED_FILE, ENV_EXAMPLE, ENV_FILE, ROOT, STATE
 
 GPU_CHOICES = ("auto", "on", "off")
 _SECRET = re.compile(r"(?i)((?:key|password|token|secret)[a-z_]*=)\S+")
@@ -36,6 +36,11 @@ class Stack:
     why_gpu: str = ""
     dry: bool = False
     known: EngineInfo | None = None
+    reopen: Callable[[Sequence[Path]], Engine] | None = None
+
+    def with_files(self, files: Sequence[Path]) -> Engine:
+        """Return the engine with *files* after the mode's own compose files."""
+        return self.engine if self.reopen is None else self.reopen(files)
 
     @property
     def containers(self) -> tuple[Container, ...]:
@@ -54,7 +59,7 @@ class Stack:
     @property
     def state(self) -> Path:
         """The folder of this project's state on this engine; it may not exist yet."""
-        return self.root / STATE / self.info.id.replace(":", "")[:12] / self.project
+        return state_folder(self.root, self.info.id, self.project)
 
     def refresh(self) -> tuple[Container, ...]:
         """Return the project's containers as they are now."""
@@ -97,17 +102,32 @@ def open_stack(
         mode, why = _choose_gpu(mode, gpu, info)
     else:
         why = ""
+    reopen = partial(_engine, root, mode, values, echo_to)
     return Stack(
         root=root,
         project=project,
         mode=mode,
-        engine=_engine(root, mode, values, echo_to),
+        engine=reopen(_deployed(root, project, info)),
         everyone=everyone,
         started_as=started,
         why_gpu=why,
         dry=dry,
         known=info,
+        reopen=reopen,
     )
+
+
+def state_folder(root: Path, engine_id: str, project: str) -> Path:
+    """Return the folder of a project's state on an engine; it may not exist yet."""
+    return root / STATE / engine_id.replace(":", "")[:12] / project
+
+
+def _deployed(root: Path, project: str, info: EngineInfo | None) -> tuple[Path, ...]:
+    """Return the compose file of what updates deployed, which later tasks keep."""
+    if info is None:
+        return ()
+    file = state_folder(root, info.id, project) / DEPLOYED_FILE
+    return (file,) if file.exists() else ()
 
 
 def docker_client(*, echo: bool = False) -> Engine:
@@ -180,12 +200,18 @@ def _with_gpu(mode: Mode, *, gpu: bool) -> Mode:
     return Mode(mode.stage, mode.offline, gpu, mode.overlays)
 
 
-def _engine(root: Path, mode: Mode, values: Mapping[str, str], echo: Echo) -> Engine:
+def _engine(
+    root: Path,
+    mode: Mode,
+    values: Mapping[str, str],
+    echo: Echo,
+    further: Sequence[Path] = (),
+) -> Engine:
     from jimbot_stack.whales import WhalesEngine
 
     env_file = root / ENV_FILE
     return WhalesEngine(
-        files=[root / file for file in mode.files()],
+        files=[*(root / file for file in mode.files()), *further],
         project=environment.project_name(values),
         directory=root,
         env_files=[env_file] if env_file.exists() else [],

@@ -87,9 +87,9 @@ def watch(
     while askers or site.clock.now() - begin < window:
         for container, ask in askers:
             if wrong := ask():
-                raise failed(
-                    site, site.container(container.id), f"is not right: {wrong}"
-                )
+                found = site.container(container.id)
+                require_alive(site, found)
+                raise failed(site, found, f"is not right: {wrong}")
         asked += 1
         if wrong := outside():
             raise UnhealthyError(wrong, hint="mend the new version and update again")

@@ -15,14 +15,15 @@ class Place:
     """
     A slot being changed: container ids, and the old one's name and restart policy.
 
-    *proven* says that the batch's verdict was good: what is left to do is to retire the
-    old container. Otherwise the new one goes and the old one comes back.
+    *touched* says that the old container was told to drain, or stopped since; *proven*
+    that the batch's verdict was good, so that the old one is what goes.
     """
 
     old: str = ""
     name: str = ""
     restart: str = ""
     new: str = ""
+    touched: bool = False
     proven: bool = False
 
 

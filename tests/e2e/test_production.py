@@ -23,6 +23,10 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
     """Return a checkout that runs in production on stand-ins."""
     scenario = created(tmp_path_factory.mktemp("production"))
     scenario.set(EVENTSTORE_INSECURE="true")
+    file = scenario.root / "docker-compose.prod.yml"
+    text = file.read_text()
+    assert "monitor: 130s" in text
+    file.write_text(text.replace("monitor: 130s", "monitor: 6s"))
     try:
         scenario.invoke("init", "--prod")
         scenario.invoke("up", "--prod", "--offline", timeout=590)
@@ -165,6 +169,26 @@ def test_initialising_again_writes_over_nothing(production: Scenario) -> None:
     kept = lost.rename(root / "ca.pem")
     production.invoke("init", "--prod", code=3)
     kept.rename(lost)
+
+
+def test_the_application_is_updated_without_losing_a_request(
+    production: Scenario,
+) -> None:
+    """A changed key replaces both replicas, and the proof counts no failure."""
+    before = {c["Id"] for c in replicas(production)}
+    production.set(ANTHROPIC_API_KEY="another")
+
+    outcome = production.json("rolling-update", "--service", "app")
+    after = replicas(production)
+
+    assert outcome["result"] == "updated"
+    assert outcome["proof"]["failed"] == 0
+    assert outcome["proof"]["requests"] > 1000
+    assert len(after) == 2
+    assert not before & {c["Id"] for c in after}
+    assert production.json("rolling-update", "--service", "app")["result"] == (
+        "nothing-to-do"
+    )
 
 
 def test_a_foreign_authority_makes_the_app_unready(production: Scenario) -> None:

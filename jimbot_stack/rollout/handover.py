@@ -1,0 +1,49 @@
+"""What other tasks hand to the rolling update, so that no replica set goes at once."""
+
+from collections.abc import Iterable
+
+from jimbot_stack.stack import Stack
+
+from . import deployed, journal, policy
+from .update import Wish, perform
+
+
+def rolled(stack: Stack, services: Iterable[str]) -> tuple[str, ...]:
+    """Return those of *services* that run now and ask for an update one by one."""
+    running = {c.service for c in stack.refresh() if c.is_running}
+    found = []
+    for name in services:
+        service = stack.model.service(name)
+        traffic = policy.traffic(service)
+        served = traffic is None or traffic.gateway in running
+        if policy.is_rolled(service) and name in running and served:
+            found.append(name)
+    return tuple(found)
+
+
+def update(
+    stack: Stack, services: Iterable[str], *, because: str = "", timeout: int | None
+) -> None:
+    """
+    Make *services* as the model says, or with *because* replace all their replicas.
+
+    For a caller that holds the lock; raises what `rollout.update.update` raises.
+    """
+    for name in services:
+        perform(stack, name, Wish(forced=because), timeout=timeout)
+
+
+def notes(stack: Stack) -> list[str]:
+    """Return one line for each image that an update deployed and that stays."""
+    return deployed.read(stack.state).notes()
+
+
+def pinned(stack: Stack, service: str) -> str:
+    """Return the image that an update deployed of *service*, "" for none."""
+    return deployed.read(stack.state).of(service).name
+
+
+def all_removed(stack: Stack) -> None:
+    """Note that no container of the project is left."""
+    (stack.state / journal.FILE).unlink(missing_ok=True)
+    deployed.forget_names(stack.state)

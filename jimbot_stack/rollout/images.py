@@ -1,0 +1,86 @@
+"""Which image an update deploys, and how it is made or fetched."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jimbot_stack import environment, offline
+from jimbot_stack.engine import Engine
+from jimbot_stack.errors import EngineError, UsageError
+from jimbot_stack.model import Model
+from jimbot_stack.stack import Stack
+
+from . import deployed
+
+CANDIDATE = "candidate.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An image to deploy: its tag in place of the compose file's, and its name."""
+
+    image: str = ""
+    name: str = ""
+
+
+def given(stack: Stack, service: str, reference: str) -> Choice:
+    """
+    Return *reference* as a choice, pulled where it is not here.
+
+    It is deployed under a tag of its own, so that moving *reference* changes nothing.
+    """
+    if stack.engine.image(reference) is None:
+        output = stack.engine.docker("pull", "--quiet", reference)
+        if output.code != 0:
+            raise EngineError(
+                f"the image {reference} is not here and cannot be pulled",
+                hint="docker images lists what is here; --build builds from the files",
+                detail=output.stderr.strip(),
+            )
+    found = stack.engine.image(reference)
+    if found is None:
+        raise EngineError(f"the image {reference} is gone again")
+    kept = deployed.keep(stack.engine, stack.project, service, found.id, reference)
+    return Choice(kept.tag, reference)
+
+
+def built(stack: Stack, engine: Engine, service: str) -> None:
+    """Build the service's image from its Dockerfile; UsageError where it has none."""
+    if not Model(engine.model()).service(service).get("build"):
+        raise UsageError(
+            f"{service} has no Dockerfile here, it runs a ready-made image",
+            hint="--image names another one",
+        )
+    if stack.mode.offline:
+        offline.prepare(engine, stack.root)
+    engine.build([service])
+
+
+def reference_of(model: Model, service: str) -> str:
+    """Return the image that the model gives a service."""
+    return str(model.service(service).get("image", f"{model.project}-{service}"))
+
+
+def candidate(
+    stack: Stack, service: str, choice: Choice | None, *, nameless: bool = False
+) -> Engine:
+    """
+    Return the engine with the compose files as they are after the update.
+
+    With *choice* None what is deployed stays.
+    """
+    now = deployed.read(stack.state)
+    mine = now.of(service)
+    if choice is not None:
+        mine = replace(mine, image=choice.image, name=choice.name)
+    if nameless:
+        mine = replace(mine, nameless=True)
+    text = deployed.override(now.with_(service, mine))
+    if not text:
+        return stack.with_files(())
+    return stack.with_files((_written(stack.state / CANDIDATE, text),))
+
+
+def _written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    environment.write_private(path, text)
+    return path

@@ -1,0 +1,174 @@
+"""Carry a plan out batch by batch; whatever goes wrong, put everything back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from jimbot_stack.engine import Container, EventStream
+from jimbot_stack.errors import StackError, UnhealthyError
+
+from . import gate, replicas
+from .journal import Journal, Place
+from .plan import Plan, Slot
+from .policy import START_FIRST
+from .probe import TrafficProbe
+from .site import Site
+from .undo import put_back
+
+Say = Callable[[str], None]
+DELAY_STEP = 0.2
+# The last step shows in the requests after it.
+TAIL_SECONDS = 0.4
+
+
+@dataclass(slots=True)
+class Roll:
+    """A running update; `name` is the container name that the model fixes, or ""."""
+
+    site: Site
+    plan: Plan
+    journal: Journal
+    events: EventStream
+    probe: TrafficProbe | None
+    say: Say
+    name: str = ""
+    healthy_after: dict[str, float] = field(default_factory=dict)
+    failed: int = 0
+    failure: StackError | None = None
+
+    def run(self) -> None:
+        """
+        Replace what the plan names.
+
+        Raises the StackError that ended it when failures exceed the policy's ratio.
+        """
+        for number, batch in enumerate(self.plan.batches()):
+            if number:
+                self._pause(self.plan.policy.delay)
+            self._guarded(batch)
+        self._leave([c.id for c in self.plan.surplus])
+        self._pause(TAIL_SECONDS)
+
+    def finish(self) -> None:
+        """Remove the old containers; nothing goes back after this."""
+        self.journal.note("remove the old containers")
+        done = [p.old for p in self.journal.places if p.proven and p.old]
+        gone = [c.id for c in map(self.site.engine.container, done) if c]
+        if gone:
+            self.site.engine.remove(*gone, force=True)
+
+    def require_traffic(self) -> None:
+        """Raise UnhealthyError when a request through the gateway failed."""
+        if wrong := self._traffic():
+            raise UnhealthyError(wrong, hint="mend the new version and update again")
+
+    def _guarded(self, batch: Sequence[Slot]) -> None:
+        begun = len(self.journal.places)
+        try:
+            self._replace(batch)
+        except StackError as error:
+            self.failed += len(batch)
+            self.failure = error
+            policy = self.plan.policy
+            ratio = self.failed / len(self.plan.changing)
+            tolerated = ratio <= policy.max_failure_ratio
+            if self._traffic() or not (
+                tolerated or policy.failure_action == "continue"
+            ):
+                raise
+            self.say(f"{error.message}: going on, as the policy says")
+            put_back(self.site, self.journal, self.journal.places[begun:], self.events)
+            del self.journal.places[begun:]
+
+    def _replace(self, batch: Sequence[Slot]) -> None:
+        places = [_place(slot.old) for slot in batch]
+        self.journal.places += places
+        start_first = self.plan.policy.order == START_FIRST
+        if not start_first:
+            self._retire(places)
+        self._create(places)
+        self._prove(places)
+        for place in places:
+            place.proven = True
+        self.journal.note("the batch is proven")
+        if start_first:
+            self._retire(places)
+
+    def _create(self, places: Sequence[Place]) -> None:
+        self.journal.note("create")
+        made = replicas.create(self.site, len(places))
+        for place, new in zip(places, made, strict=True):
+            place.new = new
+        self.journal.note("detach")
+        replicas.detach(self.site, made)
+        if self.name:
+            self.journal.note("name")
+            self.site.engine.rename(made[0], self.name)
+
+    def _prove(self, places: Sequence[Place]) -> None:
+        ids = [place.new for place in places]
+        window = self.plan.policy.monitor / 2
+        names = ", ".join(self.site.container(i).name for i in ids)
+        self.journal.note("start")
+        self.site.engine.start(*ids)
+        self.say(f"{names}: started, waiting for health")
+        passed = gate.wait_healthy(self.site, ids, self.events)
+        self.healthy_after |= dict.fromkeys(ids, passed)
+        self.journal.note("watch before admission")
+        self.say(f"{names}: healthy after {passed:.1f} s, asked directly")
+        gate.watch(
+            self.site,
+            ids,
+            self.events,
+            window=window,
+            probes=gate.PROBES,
+            outside=self._traffic,
+        )
+        self.journal.note("admit")
+        replicas.admit(self.site, ids)
+        self.journal.note("watch after admission")
+        self.say(f"{names}: admitted, watched for {window:.0f} s")
+        gate.watch(
+            self.site,
+            ids,
+            self.events,
+            window=window,
+            probes=0,
+            outside=self._traffic,
+        )
+
+    def _retire(self, places: Sequence[Place]) -> None:
+        olds = [place for place in places if place.old]
+        if not olds:
+            return
+        for place in olds:
+            place.touched = True
+        self.journal.note("retire")
+        self.say(", ".join(p.name for p in olds) + ": draining")
+        replicas.retire(self.site, [p.old for p in olds])
+        if self.name:
+            self.site.engine.rename(olds[0].old, f"{self.name}-before")
+        self.journal.note("retired")
+
+    def _leave(self, ids: Sequence[str]) -> None:
+        if ids:
+            self.journal.note("retire what is one too many")
+            replicas.retire(self.site, ids)
+            self.site.engine.remove(*ids, force=True)
+
+    def _pause(self, seconds: float) -> None:
+        end = self.site.clock.now() + seconds
+        self.journal.note("delay")
+        while (left := end - self.site.clock.now()) > 0:
+            self.require_traffic()
+            self.site.clock.sleep(min(left, DELAY_STEP))
+        self.require_traffic()
+
+    def _traffic(self) -> str:
+        wrong = self.probe.failure() if self.probe else ""
+        return f"a request through the gateway failed: {wrong}" if wrong else ""
+
+
+def _place(old: Container | None) -> Place:
+    if old is None:
+        return Place()
+    return Place(old=old.id, name=old.name, restart=replicas.restart_policy(old))

@@ -1,0 +1,279 @@
+"""The rolling update of one service, from the plan to the proof."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from jimbot_stack.console import say
+from jimbot_stack.engine import Engine, EventStream
+from jimbot_stack.errors import (
+    ConfigurationError,
+    RolledBack,
+    StackError,
+    UnhealthyError,
+)
+from jimbot_stack.health import Clock
+from jimbot_stack.locking import locked
+from jimbot_stack.model import Model
+from jimbot_stack.stack import Stack
+
+from . import deployed, gate, images, journal, recovery, site
+from .failure import undone
+from .figures import Proof
+from .images import Choice
+from .plan import Plan, Wanted, plan
+from .policy import policy
+from .probe import TrafficProbe
+from .readiness import check, probe_of
+from .roll import Roll
+from .settle import settle
+from .site import Site
+
+CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an update ended; `result` is updated, nothing-to-do or planned."""
+
+    service: str
+    result: str
+    plan: Plan
+    proof: Proof | None
+    healthy_after: tuple[float, ...]
+    seconds: float
+
+    def as_json(self) -> dict[str, object]:
+        """Return the documented form of `invoke rolling-update --json`."""
+        return {
+            "service": self.service,
+            "result": self.result,
+            "order": self.plan.policy.order,
+            "plan": [
+                {"slot": slot.name, "causes": list(slot.causes)}
+                for slot in self.plan.changing
+            ],
+            "proof": self.proof.as_json() if self.proof else None,
+            "healthy_after": list(self.healthy_after),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the caller wants: an image, a build, or every replica replaced and why."""
+
+    image: str = ""
+    build: bool = False
+    choice: Choice | None = None
+    forced: str = ""
+    is_rollback: bool = False
+
+
+def update(
+    stack: Stack, service: str, wish: Wish, *, timeout: int | None = None
+) -> Outcome:
+    """
+    Replace the containers of *service* as its `update_config` says.
+
+    Raises UsageError, ConfigurationError or UnhealthyError before anything changed;
+    RolledBack, with the new container's evidence, when the old version serves again.
+    """
+    stack.model.service(service)
+    if stack.dry:
+        return _prepared(stack, service, wish, timeout)
+    with locked(stack.info.id, stack.project, task="invoke rolling-update"):
+        return perform(stack, service, wish, timeout=timeout)
+
+
+def perform(
+    stack: Stack, service: str, wish: Wish, *, timeout: int | None = None
+) -> Outcome:
+    """Do what `update` does, for a caller that holds the lock."""
+    clean_up(stack)
+    return _prepared(stack, service, wish, timeout)
+
+
+def clean_up(stack: Stack) -> None:
+    """Put right what a killed update left; does nothing where none did."""
+    left = journal.read(stack.state)
+    if left is None:
+        return
+    say(f"an update of {left.service} was killed at: {left.step}; cleaning up")
+    engine = images.candidate(stack, left.service, None)
+    model = Model(engine.model())
+    place = site.site(stack, model, engine, left.service, limit=None, clock=CLOCK)
+    with _events(place) as events:
+        recovery.recover(place, left, events)
+
+
+def _prepared(stack: Stack, service: str, wish: Wish, timeout: int | None) -> Outcome:
+    begin = CLOCK.now()
+    book = journal.Journal(stack.state / journal.FILE, service, before=[])
+    with _tag_returns(stack.engine, book):
+        choice = _choice(stack, service, wish, book)
+        engine = images.candidate(stack, service, choice)
+        model = Model(engine.model())
+        place = site.site(stack, model, engine, service, limit=timeout, clock=CLOCK)
+        planned = _plan(place, engine, model, service, wish)
+        if stack.dry or planned.is_empty:
+            return _unchanged(stack, planned, choice, book, wish)
+        probe = probe_of(place)
+        try:
+            check(place, engine, model, planned, probe)
+        except BaseException:
+            if probe:
+                probe.stop()
+            raise
+    name = _name(stack, model, planned)
+    if name:
+        engine = images.candidate(stack, service, choice, nameless=True)
+        place = replace(place, engine=engine)
+    roll, proof = _carry_out(place, planned, book, probe, name)
+    settle(
+        stack,
+        service,
+        choice,
+        planned,
+        is_rollback=wish.is_rollback,
+        nameless=bool(name),
+    )
+    book.close()
+    _require_success(roll, proof)
+    healthy = tuple(round(s, 2) for s in roll.healthy_after.values())
+    spent = CLOCK.now() - begin
+    return Outcome(service, "updated", planned, proof, healthy, spent)
+
+
+def _unchanged(
+    stack: Stack,
+    planned: Plan,
+    choice: Choice | None,
+    book: journal.Journal,
+    wish: Wish,
+) -> Outcome:
+    """Record what was asked for where nothing has to move for it."""
+    service = planned.service
+    if stack.dry:
+        result = "nothing-to-do" if planned.is_empty else "planned"
+        return Outcome(service, result, planned, None, (), 0.0)
+    settle(stack, service, choice, planned, is_rollback=wish.is_rollback)
+    if book.step:
+        book.close()
+    return Outcome(service, "nothing-to-do", planned, None, (), 0.0)
+
+
+def _choice(
+    stack: Stack, service: str, wish: Wish, book: journal.Journal
+) -> Choice | None:
+    if wish.build:
+        _build(stack, service, book)
+        return Choice()
+    if not wish.image:
+        return wish.choice
+    if stack.dry:
+        return Choice(wish.image, wish.image)
+    return images.given(stack, service, wish.image)
+
+
+def _name(stack: Stack, model: Model, planned: Plan) -> str:
+    """Return the container name that the compose files fix, "" for none."""
+    fixed = model.service(planned.service).get("container_name")
+    if fixed or not deployed.read(stack.state).of(planned.service).nameless:
+        return str(fixed or "")
+    return next((slot.old.name for slot in planned.changing if slot.old), "")
+
+
+@contextmanager
+def _tag_returns(engine: Engine, book: journal.Journal) -> Iterator[None]:
+    """Give the tag that a build moved back to its image when the update is refused."""
+    try:
+        yield
+    except (StackError, KeyboardInterrupt):
+        if book.step:
+            engine.tag(book.image_id, book.reference)
+            book.close()
+        raise
+
+
+def _plan(place: Site, engine: Engine, model: Model, service: str, wish: Wish) -> Plan:
+    reference = images.reference_of(model, service)
+    found = engine.image(wish.image or reference)
+    if found is None:
+        raise ConfigurationError(
+            f"{service} has no image: {wish.image or reference} is not here",
+            hint=f"invoke rolling-update --service {service} --build makes it",
+        )
+    replicas = model.replicas(service)
+    wanted = Wanted(replicas, reference, found.id, engine.config_hashes()[service])
+    return plan(
+        service,
+        wanted,
+        policy(model.service(service), replicas),
+        place.containers(),
+        admitted_by=place.network,
+        forced=wish.forced,
+    )
+
+
+def _build(stack: Stack, service: str, book: journal.Journal) -> None:
+    engine = images.candidate(stack, service, Choice())
+    reference = images.reference_of(Model(engine.model()), service)
+    before = engine.image(reference)
+    if stack.dry:
+        say(f"would build {service} first; the plan is without its result")
+        return
+    if before:
+        book.reference, book.image_id = reference, before.id
+        book.note("build")
+    say(f"building {service}")
+    images.built(stack, engine, service)
+
+
+def _carry_out(
+    place: Site,
+    planned: Plan,
+    book: journal.Journal,
+    probe: TrafficProbe | None,
+    name: str,
+) -> tuple[Roll, Proof | None]:
+    book.before = [c.id for c in place.containers()]
+    judged = probe if probe and not probe.failure() else None
+    with _events(place) as events:
+        roll = Roll(place, planned, book, events, judged, say, name)
+        if probe:
+            probe.mark_change()
+        try:
+            roll.run()
+            roll.finish()
+        except (StackError, KeyboardInterrupt) as error:
+            raise undone(roll, probe, error) from error
+    return roll, probe.stop() if probe else None
+
+
+def _require_success(roll: Roll, proof: Proof | None) -> None:
+    service = roll.plan.service
+    if roll.failure:
+        raise RolledBack(
+            f"{roll.failed} of {len(roll.plan.changing)} replicas of {service} kept "
+            "the old version",
+            hint=roll.failure.hint,
+            detail=roll.failure.detail,
+        )
+    if proof and roll.probe and proof.failed:
+        raise UnhealthyError(
+            f"{service} was updated, but not without loss: {proof.line()}",
+            hint=f"invoke rollback --service {service} goes back",
+            detail="\n".join(proof.failures),
+        )
+
+
+@contextmanager
+def _events(place: Site) -> Iterator[EventStream]:
+    labels = (
+        f"label=com.docker.compose.project={place.project}",
+        f"label=com.docker.compose.service={place.service}",
+    )
+    with place.engine.events("type=container", *labels, *gate.EVENTS) as stream:
+        yield stream

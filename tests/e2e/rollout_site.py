@@ -1,0 +1,99 @@
+"""A small stack of its own to update: two replicas behind the project's gateway."""
+
+import shutil
+import socket
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from e2e_scenario import ROOT, Scenario, created, docker, service_of
+
+FILES = Path(__file__).parent / "rollout"
+# tag: mode of the application, version that it answers
+IMAGES = {
+    "v1": ("good", "1"),
+    "v2": ("good", "2"),
+    "sick": ("never-healthy", "3"),
+    "dies": ("dies", "4"),
+    "flaky": ("flaky", "5"),
+    "turns": ("turns-bad", "6"),
+}
+
+
+def image(tag: str) -> str:
+    return f"localhost/jimbot-test-roll:{tag}"
+
+
+def build_images() -> None:
+    """Build the application in each of its modes."""
+    for tag, (mode, version) in IMAGES.items():
+        arguments = ("--build-arg", f"MODE={mode}", "--build-arg", f"VERSION={version}")
+        docker("build", "--quiet", *arguments, "--tag", image(tag), str(FILES))
+
+
+@dataclass
+class RolloutSite:
+    """The stack, and what tests ask of it."""
+
+    scenario: Scenario
+    port: int
+
+    @classmethod
+    def started(cls, root: Path, *, monitor: str = "8s") -> "RolloutSite":
+        """Start two replicas of v1, their gateway and a store."""
+        scenario = created(root)
+        for name in ("docker-compose.yml", "docker-compose.prod.yml"):
+            shutil.copy(FILES / name, root / name)
+        shutil.copy(FILES / "offline.yml", root / "docker/overlays/offline.yml")
+        site = cls(scenario, free_port())
+        scenario.set(APP_PORT=str(site.port), MONITOR=monitor)
+        scenario.invoke("up", "--prod", "--offline")
+        return site
+
+    def update(self, *words: str, code: int | None = 0, service: str = "app") -> Any:
+        """Run a rolling update with --json and return its object."""
+        words = ("rolling-update", "--service", service, *words)
+        return self.scenario.json(*words, code=code)  # type: ignore[arg-type]
+
+    def replicas(self, service: str = "app") -> list[dict[str, Any]]:
+        """Return the service's containers, stopped ones too."""
+        found = [c for c in self.scenario.containers() if service_of(c) == service]
+        return sorted(found, key=lambda c: str(c["Name"]))
+
+    def images(self) -> set[str]:
+        return {str(c["Image"]) for c in self.replicas()}
+
+    def page(self, path: str = "/") -> str:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def page_post(self, path: str) -> str:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        with urllib.request.urlopen(url, data=b"once", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def assert_whole(self) -> None:
+        """Two replicas run, both attached to the gateway, and nothing is left over."""
+        replicas = self.replicas()
+        network = f"{self.scenario.project}_gateway_network"
+        assert len(replicas) == 2
+        for replica in replicas:
+            assert replica["State"]["Health"]["Status"] == "healthy"
+            assert network in replica["NetworkSettings"]["Networks"]
+            assert replica["HostConfig"]["RestartPolicy"]["Name"] == "always"
+        assert not list(self.scenario.root.glob(".state/*/*/rollout.json"))
+
+
+def image_id(tag: str) -> str:
+    return docker("image", "inspect", "--format", "{{.Id}}", image(tag)).strip()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+__all__ = ["IMAGES", "ROOT", "RolloutSite", "build_images", "free_port", "image_id"]

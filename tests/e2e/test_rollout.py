@@ -1,0 +1,253 @@
+"""A rolling update on a real engine, under a load that must not lose a request."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from e2e_scenario import docker, end
+from open_load import Load
+from rollout_site import RolloutSite, build_images, image, image_id
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
+    build_images()
+    site = RolloutSite.started(tmp_path_factory.mktemp("rollout"))
+    try:
+        yield site
+    finally:
+        site.scenario.remove()
+
+
+@pytest.fixture
+def load(site: RolloutSite) -> Iterator[Load]:
+    with Load("127.0.0.1", site.port) as load:
+        load.wait_until(100)
+        yield load
+
+
+def eventually(check: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_nothing_to_do_changes_nothing(site: RolloutSite) -> None:
+    """What is as it should be keeps its containers."""
+    before = [c["Id"] for c in site.replicas()]
+
+    assert site.update()["result"] == "nothing-to-do"
+    assert [c["Id"] for c in site.replicas()] == before
+
+
+def test_both_replicas_are_updated_and_no_request_is_lost(
+    site: RolloutSite, load: Load
+) -> None:
+    """There and back under 10,000 requests, some of which take seconds."""
+    there = site.update("--image", image("v2"))
+    assert site.images() == {image_id("v2")}
+    back = site.update("--image", image("v1"))
+    load.wait_until(10_000)
+    load.stop()
+
+    assert load.failures == []
+    assert load.versions == {"1", "2"}
+    assert load.slow > 50
+    for outcome in (there, back):
+        assert outcome["result"] == "updated"
+        assert [slot["causes"][0][:5] for slot in outcome["plan"]] == ["image"] * 2
+        assert outcome["proof"]["failed"] == 0
+        assert outcome["proof"]["requests"] / outcome["seconds"] > 50
+    assert site.images() == {image_id("v1")}
+    site.assert_whole()
+
+
+@pytest.mark.parametrize(
+    ("bad", "sign"),
+    [("sick", "not healthy"), ("dies", "this version dies"), ("flaky", "500")],
+)
+def test_a_bad_version_is_stopped_before_admission(
+    site: RolloutSite, load: Load, bad: str, sign: str
+) -> None:
+    """It gets no request, the old containers serve on, and the exit code is 8."""
+    before = [c["Id"] for c in site.replicas()]
+
+    failed = site.update("--image", image(bad), "--timeout", "6", code=8)
+    load.stop()
+
+    assert load.failures == []
+    assert sign in failed["error"] + failed["detail"]
+    assert failed["proof"]["failed"] == 0
+    assert [c["Id"] for c in site.replicas()] == before
+    site.assert_whole()
+
+
+def test_a_version_that_turns_bad_after_admission_goes(
+    site: RolloutSite, load: Load
+) -> None:
+    """Its failures are counted and reported, and the old version is back."""
+    failed = site.update("--image", image("turns"), code=8)
+    eventually(lambda: json.loads(site.page())["version"] == "1")
+    lost = len(load.failures)
+    load.wait_until(load.sent + 500)
+    load.stop()
+
+    assert failed["proof"]["failed"] > 0
+    assert lost > 0
+    assert len(load.failures) - lost <= 5
+    assert site.images() == {image_id("v1")}
+    site.assert_whole()
+
+
+def test_a_changed_setting_is_enough(site: RolloutSite, load: Load) -> None:
+    """Replicas are replaced for their configuration, with the image as it was."""
+    site.scenario.set(SETTING="two")
+
+    outcome = site.update()
+    load.stop()
+
+    assert load.failures == []
+    assert all(
+        slot["causes"][0].startswith("configuration") for slot in outcome["plan"]
+    )
+    assert {"SETTING=two" in c["Config"]["Env"] for c in site.replicas()} == {True}
+    site.assert_whole()
+
+
+def test_two_updates_at_once_are_refused(site: RolloutSite) -> None:
+    """The second names the first, and exits 9."""
+    words = ("rolling-update", "--service", "app", "--image", image("v2"))
+    first = site.scenario.begin(*words)
+    eventually(lambda: len(site.replicas()) > 2)
+    second = site.scenario.invoke(*words, code=9)
+    first.communicate(timeout=120)
+
+    assert "invoke rolling-update" in second.stderr
+    assert first.returncode == 0
+    site.assert_whole()
+
+
+def test_a_rollback_returns_to_the_version_before(
+    site: RolloutSite, load: Load
+) -> None:
+    """Under its kept tag; later tasks keep it and say so."""
+    assert json.loads(site.page())["version"] == "2"
+
+    site.scenario.invoke("rollback", "--service", "app")
+    assert site.images() == {image_id("v1")}
+    said = site.scenario.invoke("up").stderr
+    load.stop()
+
+    assert load.failures == []
+    assert site.images() == {image_id("v1")}
+    assert "app stays on" in said
+    site.assert_whole()
+
+
+def test_ctrl_c_puts_the_old_version_back(site: RolloutSite, load: Load) -> None:
+    """Exit code 130, and nothing is left over."""
+    before = [c["Id"] for c in site.replicas()]
+    task = site.scenario.begin(
+        "rolling-update", "--service", "app", "--image", image("v2")
+    )
+    eventually(lambda: len(site.replicas()) > 2)
+    end(task, signal.SIGINT)
+    load.stop()
+
+    assert task.returncode == 130
+    assert load.failures == []
+    assert [c["Id"] for c in site.replicas()] == before
+    site.assert_whole()
+
+
+def test_tasks_never_replace_all_replicas_at_once(
+    site: RolloutSite, load: Load
+) -> None:
+    """`restart` hands the app to the rolling update, and so does `up`."""
+    before = {c["Id"] for c in site.replicas()}
+
+    site.scenario.invoke("restart", "--service", "app")
+    between = {c["Id"] for c in site.replicas()}
+    site.scenario.set(SETTING="three")
+    site.scenario.invoke("up")
+    load.stop()
+
+    assert load.failures == []
+    assert not before & between
+    assert {"SETTING=three" in c["Config"]["Env"] for c in site.replicas()} == {True}
+    site.assert_whole()
+
+
+def test_a_store_keeps_its_data_and_returns_on_failure(site: RolloutSite) -> None:
+    """Stop-first: the old container waits until the new one is proven."""
+    old = site.replicas("store")[0]
+    docker("exec", old["Id"], "sh", "-c", "echo executed >/data/executed")
+
+    failed = site.update(
+        "--image", image("sick"), "--timeout", "5", code=8, service="store"
+    )
+    assert [c["Id"] for c in site.replicas("store")] == [old["Id"]]
+    assert site.replicas("store")[0]["Name"] == old["Name"]
+    assert "not healthy" in failed["error"]
+
+    site.update("--image", image("v2"), service="store")
+    new = site.replicas("store")
+    kept = docker("exec", new[0]["Id"], "cat", "/data/executed")
+
+    assert [c["Name"] for c in new] == [old["Name"]]
+    assert new[0]["Id"] != old["Id"]
+    assert kept == "executed\n"
+    assert site.update(service="store")["result"] == "nothing-to-do"
+
+
+def test_state_files_are_private_and_hold_no_secret(site: RolloutSite) -> None:
+    """0600, and none of the checkout's secrets in them."""
+    root = site.scenario.root
+    secrets = [p.read_text().strip() for p in (root / "secrets").glob("*.txt")]
+    files = [p for p in root.glob(".state/*/*/*") if p.is_file()]
+
+    assert secrets
+    assert files
+    for file in files:
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert not [s for s in secrets if s in file.read_text()]
+
+
+def test_a_post_whose_replica_dies_is_executed_once(site: RolloutSite) -> None:
+    """The gateway does not send it to another replica; a GET it does."""
+    before = int(site.page("/kept"))
+
+    with pytest.raises(OSError, match=r"502|503"):
+        site.page_post("/die")
+    eventually(lambda: site.page("/kept") == str(before + 1))
+    eventually(lambda: all(_is_healthy(c) for c in site.replicas()))
+
+    assert int(site.page("/kept")) == before + 1
+
+
+def test_the_gateway_restarts_with_healthy_replicas_alone(site: RolloutSite) -> None:
+    """No task runs, and requests are answered again."""
+    gateway = site.replicas("gateway")[0]["Id"]
+    docker("restart", gateway)
+    docker("restart", site.replicas()[0]["Id"])
+
+    eventually(lambda: _answers(site))
+    eventually(lambda: all(_is_healthy(c) for c in site.replicas()))
+    site.assert_whole()
+
+
+def _is_healthy(container: dict[str, Any]) -> bool:
+    return bool(container["State"]["Health"]["Status"] == "healthy")
+
+
+def _answers(site: RolloutSite) -> bool:
+    try:
+        return bool(json.loads(site.page())["version"])
+    except OSError:
+        return False
