@@ -4,6 +4,7 @@
 ENGINE_MINIMUM=25.0.0
 COMPOSE_MINIMUM=2.24.4
 ENGINE_LOG=${ENGINE_LOG:-/var/log/dockerd.log}
+DAEMON_PIDFILE=${DAEMON_PIDFILE:-/var/run/docker.pid}
 ENGINE_START_SECONDS=${ENGINE_START_SECONDS:-60}
 
 # Probes ask the daemon and the plugins: a client alone proves nothing.
@@ -86,17 +87,27 @@ install_engine() {
             "see the lines above; nothing that was installed has changed"
 }
 
+# daemon_runs: there is one, which may be on its way up or down.
+daemon_runs() {
+    pid=$(cat "$DAEMON_PIDFILE" 2>/dev/null) || return 1
+    awk '/^Name:/ {name = $2} /^State:/ {state = $2}
+        END {exit !(name == "dockerd" && state != "Z")}' "/proc/$pid/status" 2>/dev/null
+}
+
 # start_daemon: the service manager where there is one, otherwise a daemon in a
-# session of its own that outlives this shell.
+# session of its own that outlives this shell. A daemon that is still stopping its
+# containers would refuse a second one, so its end is awaited.
 start_daemon() {
     if has_systemd; then
         quietly as_root systemctl start docker
         return
     fi
-    # shellcheck disable=SC2016  # expanded by the inner shell
-    [ ! -e /var/run/docker.pid ] ||
-        as_root sh -c 'kill -0 "$(cat /var/run/docker.pid)"' 2>/dev/null ||
-        as_root rm -f /var/run/docker.pid
+    deadline=$(($(date +%s) + ENGINE_START_SECONDS))
+    while daemon_runs && ! engine_answers && [ "$(date +%s)" -lt "$deadline" ]; do
+        sleep 0.2
+    done
+    ! engine_answers || return 0
+    daemon_runs || as_root rm -f "$DAEMON_PIDFILE"
     # shellcheck disable=SC2016  # expanded by the inner shell
     as_root sh -c 'umask 022
         setsid dockerd </dev/null >>"$1" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &' \

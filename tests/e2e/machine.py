@@ -99,7 +99,7 @@ def bare_machine() -> Iterator[Machine]:
     context = Path(__file__).with_name("bare_machine")
     docker("build", "--quiet", "--tag", IMAGE, str(context))
     machine = Machine(f"bare-{uuid.uuid4().hex[:8]}")
-    flags = ("--detach", "--privileged", "--volume", "/var/lib/docker")
+    flags = ("--detach", "--init", "--privileged", "--volume", "/var/lib/docker")
     docker("run", *flags, "--name", machine.name, IMAGE)
     try:
         machine.receive_clone()

@@ -84,6 +84,7 @@ class Shell:
                 "PATH": str(self.programs),
                 "HOME": str(self.directory),
                 "ENGINE_LOG": str(self.directory / "dockerd.out"),
+                "DAEMON_PIDFILE": str(self.directory / "dockerd.pid"),
                 **(environment or {}),
             },
             cwd=self.directory,

@@ -1,5 +1,6 @@
 """Finding, installing and starting an engine, on machines that tests make up."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,28 @@ def test_daemon_that_never_answers_ends_within_its_time(shell: Shell) -> None:
     assert result.returncode == 5
     assert "did not answer within 1 s" in result.stderr
     assert (shell.directory / "dockerd.out").read_text() == "no good reason\n"
+
+
+def test_daemon_that_is_still_stopping_is_waited_for(shell: Shell) -> None:
+    shell.add("docker", FORBIDDEN.replace("permission denied", "cannot connect"))
+    shell.add("dockerd", f"date +%s.%N >{shell.directory}/started")
+    shell.add("sudo", '[ "$1" = -- ] && shift; exec "$@"')
+    old = shell.directory / "dockerd-old"
+    old.mkdir()
+    (old / "dockerd").write_text(
+        "#!/bin/sh\nprintf dockerd >/proc/$$/comm\nsleep 1\n"
+        f"date +%s.%N >{shell.directory}/ended\n"
+    )
+    stopping = subprocess.Popen(["sh", old / "dockerd"])
+    (shell.directory / "dockerd.pid").write_text(f"{stopping.pid}\n")
+    shell.source(
+        "has_systemd() { false; }; start_daemon; sleep 0.2", ENGINE_START_SECONDS="9"
+    )
+    stopping.wait()
+    ended, started = (
+        float((shell.directory / name).read_text()) for name in ("ended", "started")
+    )
+    assert ended < started
 
 
 @pytest.mark.parametrize(
