@@ -32,6 +32,9 @@ HELP = {
     "yes": "Do not ask.",
 }
 
+# invoke turns it off; every task would then compile all modules again (1 s).
+sys.dont_write_bytecode = False
+
 REPEATABLE = list[str] | None
 
 

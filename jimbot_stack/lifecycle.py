@@ -255,9 +255,20 @@ def _observer(
             for c in containers
             if health.verdict(c) != "healthy"
             and not (c.id in failed_before and c.finished == failed_before[c.id])
+            and not _is_being_replaced(c, containers)
         ]
 
     return observe
+
+
+def _is_being_replaced(old: Container, containers: Sequence[Container]) -> bool:
+    """Say whether Compose made a container anew: it then stops the one before."""
+    return any(
+        other.service == old.service
+        and other.state == "created"
+        and other.created > old.created
+        for other in containers
+    )
 
 
 def _is_about_health(error: StackError) -> bool:

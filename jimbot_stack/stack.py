@@ -4,6 +4,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -156,7 +157,9 @@ def _observe(
 
     bare = WhalesEngine(echo=echo)
     try:
-        return bare.containers(), bare.info()
+        with ThreadPoolExecutor(1) as aside:
+            asked = aside.submit(bare.info)
+            return bare.containers(), asked.result()
     except EngineUnavailable:
         if need_engine:
             raise

@@ -11,6 +11,8 @@ from jimbot_stack.checks.verdict import Verdict, command, fail, ok, skip, warn
 from jimbot_stack.stack import Stack
 
 SOON = timedelta(days=30)
+CERTIFICATES = "certs"
+INIT = "invoke init --prod"
 NONE_NAMED = "this mode names no certificate"
 
 
@@ -28,21 +30,28 @@ def certificate_present(
         if one.file.state in {"absent", "folder"}:
             yield fail(
                 f"{one.service}: {one.setting} names {path}, which is no file",
-                "invoke init --prod",
+                renew(stack, certificate_files),
                 about=about,
             )
         elif one.fault:
             yield fail(
-                f"{path} is no {one.role}: {one.fault}", renew(stack), about=about
+                f"{path} is no {one.role}: {one.fault}",
+                renew(stack, certificate_files),
+                about=about,
             )
     yield ok("every certificate is there" if certificate_files else NONE_NAMED)
 
 
-def renew(stack: Stack) -> str:
-    """Return what makes a whole new set beside a kept copy of the old one."""
-    del stack
-    kept = command("mkdir", "-p", "certs.old")
-    return f"{kept} && mv certs/*/ certs.old/ && invoke init --prod"
+def renew(stack: Stack, files: tuple[CertificateFile, ...]) -> str:
+    """Return what makes a whole new set, and keeps the old one beside it."""
+    folder = stack.root / CERTIFICATES
+    inside = [one.file.path for one in files if one.file.path.is_relative_to(folder)]
+    tops = {folder / path.relative_to(folder).parts[0] for path in inside}
+    old = [shown(stack, top) for top in sorted(tops) if top.exists()]
+    if not old:
+        return INIT
+    moving = f'mkdir "$old" && {command("mv", *old)} "$old"/'
+    return f'old="{CERTIFICATES}/old-$(date +%s)" && {moving} && {INIT}'
 
 
 @check(
@@ -54,7 +63,11 @@ def certificate_valid(
     stack: Stack, certificate_files: tuple[CertificateFile, ...]
 ) -> Iterator[Verdict]:
     judged = [one for one in certificate_files if one.certificate is not None]
-    yield from (v for one in judged if (v := date_fault(stack, one, datetime.now(UTC))))
+    repair, now = renew(stack, certificate_files), datetime.now(UTC)
+    for one in judged:
+        found = date_fault(one, shown(stack, one.file.path), repair, now)
+        if found:
+            yield found
     if judged:
         first = min(c.ends for one in judged for c in one.chain)
         yield ok(f"certificates are valid until {first:%Y-%m-%d}")
@@ -64,20 +77,22 @@ def certificate_valid(
         yield skip("no certificate can be read")
 
 
-def date_fault(stack: Stack, one: CertificateFile, now: datetime) -> Verdict | None:
+def date_fault(
+    one: CertificateFile, path: str, repair: str, now: datetime
+) -> Verdict | None:
     """Return the verdict on a certificate that is not in date, None for a good one."""
-    path, about = shown(stack, one.file.path), f"{one.service} {one.setting}"
+    about = f"{one.service} {one.setting}"
     ends = min(c.ends for c in one.chain)
     begins = max(c.begins for c in one.chain)
     if ends <= now:
         said = f"the {one.role} {path} expired on {ends:%Y-%m-%d}"
-        return fail(said, renew(stack), about=f"{about} expired")
+        return fail(said, repair, about=f"{about} expired")
     if begins > now:
         said = f"the {one.role} {path} is valid only from {begins:%Y-%m-%d %H:%M}"
         return fail(said, "sudo timedatectl set-ntp true", about=f"{about} early")
     if ends < now + SOON:
         said = f"the {one.role} {path} expires on {ends:%Y-%m-%d}"
-        return warn(said, renew(stack), about=f"{about} soon")
+        return warn(said, repair, about=f"{about} soon")
     return None
 
 
@@ -98,18 +113,23 @@ def certificate_pair(
     }
     for service, one in own.items():
         if one.certificate is not None:
-            yield from pair_faults(stack, one, keys.get(service), known)
+            repair = renew(stack, certificate_files)
+            yield from pair_faults(stack, one, keys.get(service), known, repair)
     readable = [one for one in own.values() if one.certificate is not None]
     yield ok(f"{len(readable)} certificates and keys match" if own else NONE_NAMED)
 
 
 def pair_faults(
-    stack: Stack, one: CertificateFile, key: CertificateFile | None, known: set[str]
+    stack: Stack,
+    one: CertificateFile,
+    key: CertificateFile | None,
+    known: set[str],
+    repair: str,
 ) -> Iterator[Verdict]:
     certificate = one.certificate
     if certificate is None:
         return
-    path, repair = shown(stack, one.file.path), renew(stack)
+    path = shown(stack, one.file.path)
     if key is not None and key.key and key.key != certificate.key:
         other = shown(stack, key.file.path)
         said = f"the key {other} does not belong to the certificate {path}"

@@ -52,7 +52,9 @@ def services_stay(ours: tuple[Container, ...]) -> Iterator[Verdict]:
         c
         for c in ours
         if c.state == "restarting"
-        or (c.restart_count >= health.RESTARTS_THAT_ARE_A_LOOP and not c.is_healthy)
+        or (
+            c.restart_count >= health.RESTARTS_THAT_ARE_A_LOOP and c.health != "healthy"
+        )
     ]
     for container in looping:
         why = "it was killed for its memory limit" if container.oom_killed else ""

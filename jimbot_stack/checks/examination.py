@@ -1,11 +1,13 @@
 """Run checks: collect what they need, judge, and keep a crash as a finding."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jimbot_stack.checks.collecting import Collected, Missing, collect
 from jimbot_stack.checks.registry import CHECKS, Check
-from jimbot_stack.checks.verdict import Row, Verdict, skip
+from jimbot_stack.checks.verdict import Row, Verdict, skip, unprefixed
 
 
 def examine(
@@ -43,11 +45,13 @@ def judged(
 ) -> tuple[Verdict, ...]:
     """Return the verdicts of a judgement, a crashed one where it raises."""
     try:
-        return tuple(judge(**values))
+        found = tuple(judge(**values))
     except Exception as fault:  # noqa: BLE001 - a crash of one check is a finding
-        return (
-            Verdict("crashed", f"the check broke: {type(fault).__name__}: {fault}"),
-        )
+        told = f"the check broke: {type(fault).__name__}: {fault}"
+        return (Verdict("crashed", told),)
+    if os.geteuid() != 0:
+        return found
+    return tuple(replace(one, repair=unprefixed(one.repair)) for one in found)
 
 
 def _absence(gap: Missing) -> str:

@@ -1,5 +1,6 @@
 """What a check says: verdicts on what it found, and the row that sums them up."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,6 +92,11 @@ class Row:
                 for v in self.problems
             ],
         }
+
+
+def unprefixed(repair: str) -> str:
+    """Return a repair as root types it; a machine of root's alone may lack sudo."""
+    return re.sub(r"(^|&& )sudo ", r"\1", repair)
 
 
 def ok(detail: str) -> Verdict:

@@ -17,6 +17,8 @@ from jimbot_stack.errors import EngineError
 from . import parse, process
 from .client import Client
 
+LIST_SECONDS = 20.0
+
 
 class ContainerVerbs(Client):
     def containers(
@@ -29,7 +31,8 @@ class ContainerVerbs(Client):
                 f"label={ONEOFF_LABEL}=False",
             ]
         flags = [word for value in wanted for word in ("--filter", value)]
-        listed = self.checked("ps", "--all", "--no-trunc", "--quiet", *flags)
+        words = ("ps", "--all", "--no-trunc", "--quiet", *flags)
+        listed = self.checked(*words, timeout=LIST_SECONDS)
         found = self.inspect("container", listed.stdout.split())
         return tuple(parse.container(data) for data in found)
 

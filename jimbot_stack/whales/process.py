@@ -62,6 +62,11 @@ def failure(
     """Name the error behind Docker's *words*."""
     lines = [line for line in words.strip().splitlines() if not _NOISE.search(line)]
     said = lines[-1] if lines else f"exit code {code}"
+    if code == TIMED_OUT:
+        return EngineUnavailable(
+            "the Docker Engine does not answer in time",
+            hint="look at the daemon's log, then start it: ./scripts/engine.sh",
+        )
     if _NO_PERMISSION.search(words):
         return EngineUnavailable(
             "Docker's socket may not be used by this user",

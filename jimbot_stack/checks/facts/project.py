@@ -1,7 +1,9 @@
 """Facts of the project on the engine: images, the users that containers run as."""
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +136,13 @@ def unreachable(
         and image_name(stack, model, name) not in images
         and not image_name(stack, model, name).startswith(BUILT_HERE)
     ]
-    if not absent or stack.engine.registry_answers(
-        image_name(stack, model, absent[0]), timeout=REGISTRY_SECONDS
-    ):
-        return {}
-    return {name: image_name(stack, model, name) for name in absent}
+    names = {name: image_name(stack, model, name) for name in absent}
+    with ThreadPoolExecutor(max(1, len(names))) as pool:
+        answers = pool.map(partial(_answers, stack), names.values())
+        return {
+            n: names[n] for n, there in zip(names, answers, strict=True) if not there
+        }
+
+
+def _answers(stack: Stack, image: str) -> bool:
+    return stack.engine.registry_answers(image, timeout=REGISTRY_SECONDS)

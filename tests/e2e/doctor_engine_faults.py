@@ -1,0 +1,134 @@
+"""Faults of containers, volumes, networks and images of the running project."""
+
+import json
+import time
+from collections.abc import Iterator
+
+from doctor_faults import BASE
+from doctor_world import Fault, World, fault
+from e2e_scenario import docker
+
+PATIENCE = 60.0
+SERVICE = "com.docker.compose.service"
+PROJECT = "com.docker.compose.project"
+
+FAULTS: list[Fault] = []
+
+
+def wait_until(world: World, service: str, wanted: str) -> None:
+    """Wait until a service's state or health is *wanted*."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        state = world.scenario.container(service)["State"]
+        if wanted in {state["Status"], (state.get("Health") or {}).get("Status")}:
+            return
+        assert time.monotonic() < deadline, state
+        time.sleep(0.2)
+
+
+def name_of(world: World, service: str) -> str:
+    return str(world.scenario.container(service)["Name"]).lstrip("/")
+
+
+@fault(FAULTS, "services-healthy", "app is unhealthy", mended=True)
+def service_unhealthy(world: World) -> Iterator[None]:
+    """Let the application drain: its health check answers 503 from then on."""
+    docker("kill", "--signal", "USR1", name_of(world, "app"))
+    wait_until(world, "app", "unhealthy")
+    yield
+    wait_until(world, "app", "healthy")
+
+
+@fault(FAULTS, "services-run", "eventstore is exited", mended=True)
+def service_stopped(world: World) -> Iterator[None]:
+    docker("stop", name_of(world, "eventstore"))
+    yield
+    wait_until(world, "eventstore", "healthy")
+
+
+@fault(FAULTS, "services-run", "questdb is paused", mended=True)
+def service_paused(world: World) -> Iterator[None]:
+    docker("pause", name_of(world, "questdb"))
+    yield
+    wait_until(world, "questdb", "healthy")
+
+
+@fault(FAULTS, "services-stay", "restarted")
+def service_restarts_for_ever(world: World) -> Iterator[None]:
+    labels = label(world, "app")
+    command = ("run", "--detach", "--restart", "always", *labels, BASE, "false")
+    container = docker(*command).strip()
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while json.loads(docker("inspect", container))[0]["RestartCount"] < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        yield
+    finally:
+        docker("rm", "--force", container)
+
+
+def label(world: World, service: str) -> tuple[str, ...]:
+    pairs = {
+        PROJECT: world.scenario.project,
+        SERVICE: service,
+        "com.docker.compose.oneoff": "False",
+    }
+    flags = [w for k, v in pairs.items() for w in ("--label", f"{k}={v}")]
+    # Compose's own labels of where a project was started from, as its others have.
+    like = world.scenario.container("memgraph")["Config"]["Labels"]
+    for name in ("working_dir", "config_files"):
+        key = f"com.docker.compose.project.{name}"
+        flags += ["--label", f"{key}={like[key]}"]
+    return tuple(flags)
+
+
+@fault(FAULTS, "containers-known", "belongs to no service", mended=True)
+def container_of_no_service(world: World) -> Iterator[None]:
+    command = ("run", "--detach", *label(world, "removed"), BASE, "sleep", "300")
+    container = docker(*command).strip()
+    yield
+    docker("rm", "--force", container, check=False)
+
+
+@fault(FAULTS, "containers-current", "app was made from older files", mended=True)
+def settings_changed_since(world: World) -> Iterator[None]:
+    world.scenario.set(ANTHROPIC_API_KEY="another")
+    yield
+
+
+@fault(FAULTS, "network-definitions", "is not as the files say")
+def network_changed_since(world: World) -> Iterator[None]:
+    world.scenario.set(COMPUTE_SUBNET="10.99.99.0/24")
+    yield
+
+
+@fault(FAULTS, "volumes-known", "no service uses the volume", mended=True)
+def volume_of_no_service(world: World) -> Iterator[None]:
+    name = f"{world.scenario.project}_removed"
+    docker("volume", "create", "--label", f"{PROJECT}={world.scenario.project}", name)
+    yield
+    docker("volume", "rm", "--force", name, check=False)
+
+
+@fault(FAULTS, "images-current", "runs an older image")
+def image_built_since(world: World) -> Iterator[None]:
+    name = f"{world.scenario.project}-app:latest"
+    before = json.loads(docker("image", "inspect", name))[0]["Id"]
+    docker("tag", BASE, name)
+    yield
+    docker("tag", before, name)
+
+
+@fault(FAULTS, "subnets-free", "overlaps the network", mended=True)
+def subnet_taken(world: World) -> Iterator[None]:
+    """Let the project want a subnet that a network of somebody else has."""
+    name = f"{world.scenario.project}-other"
+    docker("network", "create", name)
+    try:
+        found = json.loads(docker("network", "inspect", name))[0]
+        subnet = found["IPAM"]["Config"][0]["Subnet"]
+        world.scenario.set(GATEWAY_SUBNET=subnet, COMPUTE_SUBNET=subnet)
+        yield
+    finally:
+        docker("network", "rm", name, check=False)

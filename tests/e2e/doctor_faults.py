@@ -1,0 +1,337 @@
+"""Faults of files, settings, ports and kernel objects, each really made."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from doctor_world import Fault, World, fault
+from e2e_scenario import docker
+
+BASE = "localhost/jimbot-base:bookworm"
+BAD_OVERLAY = "services:\n  app:\n    nonsense: true\n"
+GREEDY = (
+    "services:\n  memgraph:\n    deploy:\n      resources:\n"
+    "        limits: {memory: 900G}\n        reservations: {memory: 800G}\n"
+)
+OPEN_PORT = 'services:\n  app:\n    ports: ["0.0.0.0:0:8000"]\n'
+
+FAULTS: list[Fault] = []
+
+
+def write(world: World, name: str, text: str) -> Path:
+    path = world.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as plug:
+        plug.bind(("127.0.0.1", 0))
+        return int(plug.getsockname()[1])
+
+
+@fault(FAULTS, "env-file", "there is no .env", mended=True)
+def settings_gone(world: World) -> Iterator[str]:
+    (world.root / ".env").unlink()
+    yield f"export COMPOSE_PROJECT_NAME={world.scenario.project}"
+
+
+@fault(FAULTS, "env-missing", "lacks LOG_LEVEL", mended=True)
+def variable_missing(world: World) -> Iterator[None]:
+    file = world.root / ".env"
+    lines = [n for n in file.read_text().splitlines() if not n.startswith("LOG_LEVEL")]
+    file.write_text("\n".join(lines) + "\n")
+    yield
+
+
+@fault(FAULTS, "env-unknown", "nothing reads QUESTDB_HTTP_PRT", mended=True)
+def variable_misspelt(world: World) -> Iterator[None]:
+    file = world.root / ".env"
+    file.write_text(file.read_text() + "QUESTDB_HTTP_PRT=0\n")
+    yield
+
+
+@fault(FAULTS, "env-placeholder", "ANTHROPIC_API_KEY is a placeholder", "--dev")
+def key_is_a_placeholder(world: World) -> Iterator[None]:
+    world.scenario.set(ANTHROPIC_API_KEY="change-me")
+    yield
+
+
+@fault(FAULTS, "env-private", "can read .env", mended=True)
+def settings_world_readable(world: World) -> Iterator[None]:
+    (world.root / ".env").chmod(0o644)
+    yield
+
+
+@fault(FAULTS, "env-file", "is no assignment", mended=True)
+def settings_torn(world: World) -> Iterator[None]:
+    file = world.root / ".env"
+    file.write_text(file.read_text() + "half a line\n")
+    yield
+
+
+@fault(FAULTS, "env-file", "LOG_LEVEL stands more than once")
+def variable_twice(world: World) -> Iterator[None]:
+    file = world.root / ".env"
+    file.write_text(file.read_text() + "LOG_LEVEL=debug\n")
+    yield
+
+
+@fault(FAULTS, "secret-present", "db_password has no file", mended=True)
+def secret_removed(world: World) -> Iterator[None]:
+    (world.root / "secrets/db_password.txt").unlink()
+    yield
+
+
+@fault(FAULTS, "secret-present", "is a folder", mended=True)
+def secret_is_a_folder(world: World) -> Iterator[None]:
+    path = world.root / "secrets/db_password.txt"
+    path.unlink()
+    path.mkdir()
+    yield
+
+
+@fault(FAULTS, "secret-readable", "app runs as uid 1000 and cannot read", mended=True)
+def secret_owned_wrongly(world: World) -> Iterator[None]:
+    path = world.root / "secrets/db_password.txt"
+    os.chown(path, 4711, 4711)
+    path.chmod(0o400)
+    yield
+
+
+@fault(FAULTS, "secret-private", "can read the secret", mended=True)
+def secret_world_readable(world: World) -> Iterator[None]:
+    (world.root / "secrets").chmod(0o755)
+    yield
+
+
+@fault(FAULTS, "secret-strength", "easy to guess", mended=True)
+def secret_weak(world: World) -> Iterator[None]:
+    write(world, "secrets/db_password.txt", "jimbot123")
+    yield
+
+
+@fault(FAULTS, "secret-strength", "is a placeholder", mended=True)
+def secret_placeholder(world: World) -> Iterator[None]:
+    write(world, "secrets/db_password.txt", "change-me\n")
+    yield
+
+
+@fault(FAULTS, "secret-strength", "is no JSON", mended=True)
+def secret_torn(world: World) -> Iterator[None]:
+    write(world, "secrets/api_keys.json", '{"anthropic": ')
+    yield
+
+
+@fault(FAULTS, "shell-variables", "COMPOSE_PROFILES is set")
+def stray_compose_variable(_world: World) -> Iterator[str]:
+    yield "export COMPOSE_PROFILES=extra"
+
+
+@fault(FAULTS, "shell-variables", "DOCKER_BUILDKIT is set")
+def stray_docker_variable(_world: World) -> Iterator[str]:
+    yield "export DOCKER_BUILDKIT=0"
+
+
+@fault(FAULTS, "shell-overrides", "LOG_LEVEL of this shell overrides")
+def shell_overrides_settings(_world: World) -> Iterator[str]:
+    yield "export LOG_LEVEL=trace"
+
+
+@fault(FAULTS, "engine-answers", "no Docker Engine answers")
+def host_that_is_no_engine(_world: World) -> Iterator[str]:
+    yield "export DOCKER_HOST=unix:///nonexistent.sock"
+
+
+@fault(FAULTS, "engine-answers", "no docker client is on PATH")
+def client_missing(_world: World) -> Iterator[str]:
+    yield "export PATH=/nonexistent"
+
+
+@fault(FAULTS, "engine-place", "its containers do not see this checkout")
+def engine_of_another_machine(world: World) -> Iterator[str]:
+    """Let a relay carry the engine's socket over TCP, as from another machine."""
+    port = free_port()
+    relay = Path(__file__).with_name("doctor_relay.py")
+    with subprocess.Popen(["python3", str(relay), str(port)]) as process:
+        try:
+            _wait_for_port(port)
+            yield f"export DOCKER_HOST=tcp://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+    assert world.root.exists()
+
+
+def _wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        with socket.socket() as plug:
+            if plug.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@fault(FAULTS, "ports-free", "(pid ", "--dev", "--offline", mended=True)
+def port_taken_by_a_process(world: World) -> Iterator[None]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        world.scenario.set(APP_DEBUG_PORT=str(server.getsockname()[1]))
+        yield
+
+
+@fault(
+    FAULTS, "ports-free", "is held by the container", "--dev", "--offline", mended=True
+)
+def port_taken_by_a_container(world: World) -> Iterator[None]:
+    port = free_port()
+    world.scenario.set(APP_DEBUG_PORT=str(port))
+    publish = ("--publish", f"127.0.0.1:{port}:8000")
+    other = docker("run", "--detach", *publish, BASE, "sleep", "300").strip()
+    try:
+        yield
+    finally:
+        docker("rm", "--force", other)
+
+
+@fault(
+    FAULTS, "bind-address", "no address 203.0.113.7", "--dev", "--offline", mended=True
+)
+def address_of_another_machine(world: World) -> Iterator[None]:
+    port = str(free_port())
+    world.scenario.set(BIND_ADDRESS="203.0.113.7", APP_DEBUG_PORT=port)
+    yield
+
+
+@fault(FAULTS, "cpu-limits", "may use 4000 cores", mended=True)
+def more_cores_than_there_are(world: World) -> Iterator[None]:
+    world.scenario.set(RAY_CPUS="4000")
+    yield
+
+
+@fault(FAULTS, "memory", "too little memory", "--offline", "--overlay", "greedy")
+def more_memory_than_there_is(world: World) -> Iterator[None]:
+    write(world, "docker/overlays/greedy.yml", GREEDY)
+    yield
+
+
+@fault(FAULTS, "model-valid", "not valid", "--offline", "--overlay", "bad")
+def compose_refuses_the_files(world: World) -> Iterator[None]:
+    write(world, "docker/overlays/bad.yml", BAD_OVERLAY)
+    yield
+
+
+@fault(
+    FAULTS, "model-rules", "port-on-all-interfaces", "--offline", "--overlay", "open"
+)
+def port_on_every_address(world: World) -> Iterator[None]:
+    write(world, "docker/overlays/open.yml", OPEN_PORT)
+    yield
+
+
+@fault(FAULTS, "images-obtainable", "no registry has it", "--dev")
+def image_that_cannot_be_had(world: World) -> Iterator[None]:
+    world.scenario.set(QUESTDB_TAG="no-such-version")
+    yield
+
+
+@fault(FAULTS, "bind-folders", "mounts config, which is not there")
+def mounted_folder_gone(world: World) -> Iterator[None]:
+    subprocess.run(["rm", "-r", str(world.root / "config")], check=True)
+    yield
+
+
+@fault(FAULTS, "bind-readable", "cannot read config/app.json", mended=True)
+def mounted_file_closed(world: World) -> Iterator[None]:
+    (world.root / "config/app.json").chmod(0o600)
+    yield
+
+
+@fault(FAULTS, "data-folders", "is not there", "--prod", "--offline", mended=True)
+def data_folder_missing(world: World) -> Iterator[None]:
+    world.scenario.set(DATA_ROOT=str(world.root / "data-of-nobody"))
+    yield
+    subprocess.run(["rm", "-rf", str(world.root / "data-of-nobody")], check=True)
+
+
+@fault(FAULTS, "data-owners", "belongs to uid 4711", "--prod", "--offline", mended=True)
+def data_owned_wrongly(world: World) -> Iterator[None]:
+    folder = world.root / "data-of-another/memgraph"
+    folder.mkdir(parents=True)
+    (folder / "snapshots").mkdir()
+    os.chown(folder, 4711, 4711)
+    world.scenario.set(DATA_ROOT=str(folder.parent))
+    yield
+    subprocess.run(["rm", "-r", str(folder.parent)], check=True)
+
+
+@fault(FAULTS, "volume-definitions", "this mode wants", "--prod", "--offline")
+def volume_of_another_mode(_world: World) -> Iterator[None]:
+    yield
+
+
+@fault(FAULTS, "disk-space", "the disk is full")
+def disk_full(world: World) -> Iterator[None]:
+    with mounted(world, "size=64m"):
+        (world.root / "backups/full").write_bytes(bytes(60 * 1024**2))
+        yield
+
+
+@fault(FAULTS, "inodes", "inodes are free")
+def inodes_used_up(world: World) -> Iterator[None]:
+    with mounted(world, "size=4g,nr_inodes=40"):
+        with suppress(OSError):
+            for number in range(100):
+                (world.root / f"backups/{number}").touch()
+        yield
+
+
+class mounted:  # noqa: N801 - reads as what it does
+    """A small filesystem where backups lie."""
+
+    def __init__(self, world: World, options: str) -> None:
+        self.folder = world.root / "backups"
+        self.options = options
+
+    def __enter__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        mount = ["mount", "-t", "tmpfs", "-o", self.options, "tmpfs"]
+        subprocess.run([*mount, str(self.folder)], check=True)
+
+    def __exit__(self, *_error: object) -> None:
+        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+
+
+@fault(FAULTS, "partial-files", "was never finished", mended=True)
+def half_written_backup(world: World) -> Iterator[None]:
+    name = f"backups/{world.scenario.project}/.partial-20200101T000000Z-0001"
+    path = write(world, f"{name}/memgraph.tar.zst", "half").parent
+    long_ago = time.time() - 86400
+    os.utime(path, (long_ago, long_ago))
+    yield
+    subprocess.run(["rm", "-rf", str(world.root / "backups")], check=True)
+
+
+@fault(FAULTS, "backup-age", "the last verified backup is 30d")
+def backup_too_old(world: World) -> Iterator[None]:
+    made = time.strftime(
+        "%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() - 30 * 86400)
+    )
+    name = f"backups/{world.scenario.project}/20200101T000000Z-0001/record.json"
+    write(world, name, json.dumps({"verified": made}))
+    yield
+    subprocess.run(["rm", "-rf", str(world.root / "backups")], check=True)
+
+
+@fault(FAULTS, "journals", "a backup was interrupted")
+def backup_killed(world: World) -> Iterator[None]:
+    [state] = (world.root / ".state").glob(f"*/{world.scenario.project}")
+    facts = {"kind": "backup", "facts": {"step": "stopped", "run": "1"}}
+    path = write(world, str(state / "journal/backup-1.json"), json.dumps(facts))
+    yield
+    path.unlink(missing_ok=True)

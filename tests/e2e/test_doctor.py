@@ -1,0 +1,171 @@
+"""Doctor finds and names each fault that is really made, and only these."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import doctor_engine_faults
+import doctor_faults
+import pytest
+from doctor_world import (
+    NOBODY,
+    QUICK,
+    Fault,
+    World,
+    as_nobody,
+    docker_group,
+    examine,
+    problems,
+    started,
+)
+from e2e_scenario import Scenario, docker
+from private_engine import PrivateEngine
+
+FAULTS = [*doctor_faults.FAULTS, *doctor_engine_faults.FAULTS]
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(os.geteuid() != 0, reason="makes faults that only root can"),
+]
+
+LEAST_FAULTS = 40
+LEAST_MENDED = 15
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with started("--overlay", "quick", overlay=QUICK) as world:
+        yield world
+
+
+def test_healthy_stack_raises_no_alarm(world: World) -> None:
+    assert problems(world.doctor()) == []
+
+
+def test_healthy_stack_raises_no_alarm_for_another_user(world: World) -> None:
+    assert problems(as_nobody(world, docker_group())) == []
+
+
+def test_healthy_development_raises_no_alarm(dev_stack: Scenario) -> None:
+    assert problems(World(dev_stack).doctor()) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)
+def test_fault_is_found_named_and_mended(world: World, fault: Fault) -> None:
+    examine(world, fault)
+
+
+def test_table_is_long_enough() -> None:
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= LEAST_FAULTS
+    assert sum(fault.is_mended for fault in FAULTS) >= LEAST_MENDED
+
+
+def test_user_without_permission_is_told_how_to_get_it(world: World) -> None:
+    row = as_nobody(world, NOBODY, "--only", "engine-answers")["engine-answers"]
+
+    assert row["outcome"] == "fail"
+    assert "may not be used by this user" in row["detail"]
+    assert "usermod -aG docker" in row["repair"]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[PrivateEngine]:
+    with PrivateEngine() as engine:
+        yield engine
+
+
+Other = Callable[..., dict[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def elsewhere(world: World, engine: PrivateEngine) -> Other:
+    """Return how doctor sees an engine of the test's own."""
+    return World(world.scenario, {"DOCKER_HOST": engine.host}).doctor
+
+
+def test_dead_engine_is_one_failure(engine: PrivateEngine, elsewhere: Other) -> None:
+    """What needs an engine is skipped, not failed twenty times."""
+    engine.kill()
+    try:
+        rows = elsewhere("--offline")
+    finally:
+        engine.start()
+
+    failed = [row["id"] for row in rows.values() if row["outcome"] == "fail"]
+    assert failed == ["engine-answers"]
+    assert rows["memory"]["outcome"] == "skipped"
+    assert rows["env-file"]["outcome"] == "ok"
+
+
+def test_route_into_a_subnet_is_named(engine: PrivateEngine, world: World) -> None:
+    """A company network in the range of one of ours becomes unreachable."""
+    subnet = next(
+        line.partition("=")[2]
+        for line in (world.root / ".env").read_text().splitlines()
+        if line.startswith("DATA_SUBNET=")
+    )
+    for words in (
+        ("link", "add", "office0", "type", "bridge"),
+        ("link", "set", "office0", "up"),
+        ("route", "add", subnet, "dev", "office0"),
+    ):
+        done = engine.reach(["ip", *words])
+        assert done.returncode == 0, done.stderr
+    line = f'cd {world.root} && DOCKER_HOST={engine.host} "$@"'
+    call = [sys.executable, "-m", "invoke", "doctor", "--offline"]
+    done = engine.reach(["sh", "-c", line, "sh", *call, "--only", "routes-free"])
+
+    assert f"overlaps the route {subnet} of office0" in done.stdout, done.stderr
+
+
+def test_accepted_finding_stays_accepted_and_another_does_not(world: World) -> None:
+    only = ("--only", "env-unknown")
+    with world.kept():
+        file = world.root / ".env"
+        file.write_text(file.read_text() + "MINE=1\n")
+        world.doctor(*only, "--accept", "env-unknown=ours, read by a script")
+        assert world.doctor(*only)["env-unknown"]["outcome"] == "skipped"
+
+        file.write_text(file.read_text() + "YOURS=1\n")
+        assert world.doctor(*only)["env-unknown"]["outcome"] == "warn"
+
+
+def test_fix_runs_only_what_is_safe(world: World) -> None:
+    """--fix closes .env again; it starts nothing and changes no value."""
+    with world.kept():
+        (world.root / ".env").chmod(0o644)
+        world.scenario.set(RAY_CPUS="4000")
+        only = ("--only", "env-private", "--only", "cpu-limits")
+
+        rows = world.doctor(*only, "--fix")
+
+    assert rows["env-private"]["outcome"] == "ok"
+    assert rows["cpu-limits"]["outcome"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [((), 0), (("--strict",), 10), (("--only", "nonsense"), 2)],
+)
+def test_exit_codes(world: World, words: tuple[str, ...], code: int) -> None:
+    with world.kept():
+        (world.root / ".env").chmod(0o644)
+        done = world.run(["invoke", "doctor", "--only", "env-private", *words])
+
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_is_changed_by_looking(world: World) -> None:
+    def seen() -> tuple[list[str], str]:
+        files = [f"{p} {p.lstat().st_mtime_ns}" for p in sorted(world.root.rglob("*"))]
+        kept = [f for f in files if "__pycache__" not in f]
+        return kept, docker("ps", "--all", "--no-trunc", "--format", "{{.ID}}")
+
+    world.doctor()
+    before = seen()
+    world.doctor()
+
+    project = world.scenario.containers()
+    assert before[0] == seen()[0]
+    assert all(one["Id"] in before[1] for one in project)

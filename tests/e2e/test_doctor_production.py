@@ -1,0 +1,37 @@
+"""Doctor on production: no false alarm, and each certificate fault found."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from doctor_certificate_faults import FAULTS
+from doctor_world import (
+    Fault,
+    World,
+    as_nobody,
+    docker_group,
+    examine,
+    problems,
+    started,
+)
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(os.geteuid() != 0, reason="makes faults that only root can"),
+]
+
+
+@pytest.fixture(scope="module")
+def production() -> Iterator[World]:
+    with started("--prod") as world:
+        yield world
+
+
+def test_healthy_production_raises_no_alarm(production: World) -> None:
+    assert problems(production.doctor()) == []
+    assert problems(as_nobody(production, docker_group())) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)
+def test_fault_of_production_is_found(production: World, fault: Fault) -> None:
+    examine(production, fault)
