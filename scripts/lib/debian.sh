@@ -44,10 +44,11 @@ add_trixie() {
     as_root chmod 0644 "$target" "$preferences"
 }
 
-# quietly COMMAND...: its output appears only when it fails.
+# quietly COMMAND...: its output appears only when it fails. In a subshell, or what
+# the trap of an interrupted script says would go the same way.
 quietly() {
     log=$(mktemp)
-    if "$@" >"$log" 2>&1 </dev/null; then
+    if ("$@") >"$log" 2>&1 </dev/null; then
         rm -f "$log"
         return 0
     fi

@@ -39,8 +39,9 @@ def packages_before(fresh: Machine) -> set[str]:
 def interrupted(fresh: Machine, packages_before: set[str]) -> Machine:
     """Interrupt the first run while it installs packages, as Ctrl-C would."""
     assert packages_before
-    run = "setsid env --default-signal=INT ./scripts/onboard.sh --yes"
-    group = fresh.run(f"{run} >/tmp/first.log 2>&1 & echo $!").stdout.strip()
+    script = "env --default-signal=INT ./scripts/onboard.sh --yes"
+    begin = f"setsid {script} >/tmp/first.log 2>&1 & echo $!"
+    group = fresh.run(begin).stdout.strip()
     _wait_until(lambda: "installing" in fresh.run("cat /tmp/first.log").stdout)
     fresh.run(f"kill -INT -- -{group}")
     _wait_until(lambda: fresh.run(f"kill -0 -- -{group}", code=None).returncode != 0)

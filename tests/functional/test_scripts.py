@@ -119,3 +119,14 @@ def test_lock_names_no_host() -> None:
 )
 def test_script_can_be_run(path: Path) -> None:
     assert path.stat().st_mode & 0o111 == 0o111
+
+
+def test_interruption_is_said_where_a_person_sees_it(shell: Shell) -> None:
+    text = (
+        "trap 'error interrupted; exit 130' INT\n"
+        "as_root() { sleep 0.3; }\n"
+        "(sleep 0.1; kill -INT $$) &\n"
+        "quietly as_root\n"
+    )
+    result = shell.source(text)
+    assert (result.returncode, result.stderr) == (130, "error: interrupted\n")
