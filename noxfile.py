@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +14,8 @@ nox.options.error_on_external_run = False
 nox.options.default_venv_backend = "none"
 
 ROOT = Path(__file__).parent
-GATEWAY = "docker/services/gateway/*.cfg"
+GATEWAY = "docker/services/gateway/haproxy.cfg"
+HAPROXY_IMAGE = "localhost/jimbot-standin-haproxy:latest"
 SHELL_SCRIPTS = ("scripts", "docker", ".ci", "tests/e2e")
 SHELLS = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash", b"# shellcheck")
 UNIT_TESTS = ("tests/unit", "tests/functional")
@@ -60,16 +62,27 @@ def _python(session: nox.Session, module: str, *words: str) -> None:
 
 
 def _gateway(session: nox.Session) -> None:
-    """Let HAProxy read the gateway's configuration, where there is one."""
-    configurations = sorted(str(path) for path in ROOT.glob(GATEWAY))
+    """Let HAProxy read the gateway's configuration: the host's, else a container's."""
     haproxy = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
-    if haproxy is None:
-        if configurations:
-            missing = "haproxy is not installed: apt-get install haproxy"
-            (session.error if "CI" in os.environ else session.warn)(missing)
-        return
-    for path in configurations:
-        session.run(haproxy, "-c", "-f", path)
+    if haproxy is not None:
+        session.run(haproxy, "-c", "-f", str(ROOT / GATEWAY))
+    elif _engine_answers():
+        stand_ins = str(ROOT / "docker/standins/compose.yml")
+        build = ("compose", "--file", stand_ins, "build", "--quiet", "haproxy")
+        session.run("docker", *build)
+        mount = f"type=bind,source={ROOT / GATEWAY},target=/gateway.cfg,readonly"
+        words = ("--rm", "--network=none", "--entrypoint=haproxy", "--mount", mount)
+        session.run("docker", "run", *words, HAPROXY_IMAGE, "-c", "-f", "/gateway.cfg")
+    else:
+        missing = "no haproxy: apt-get install haproxy, or start an engine"
+        (session.error if "CI" in os.environ else session.warn)(missing)
+
+
+def _engine_answers() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    done = subprocess.run(["docker", "info"], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def _named(pattern: str, *folders: str) -> list[str]:

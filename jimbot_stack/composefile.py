@@ -151,7 +151,17 @@ def parse(text: str, path: Path) -> Document:
         ) from error
     if root is None:
         return Document(path, Node(1, {}))
-    return Document(path, convert(root, 1))
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigurationError(
+            f"{path} is no compose file: it holds no settings",
+            hint="name a file with `services:`",
+        )
+    try:
+        return Document(path, convert(root, 1))
+    except RecursionError as error:
+        raise ConfigurationError(
+            f"{path} has an anchor that contains itself", hint="take the alias out"
+        ) from error
 
 
 def read_all(

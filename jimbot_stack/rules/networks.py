@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import combinations
 from typing import Any
@@ -19,9 +20,11 @@ POINTS = re.compile(
 def subnets(spec: Mapping[str, Any]) -> list[IPv4Network | IPv6Network]:
     """Return a network's fixed subnets."""
     configured = (spec.get("ipam") or {}).get("config") or ()
-    return [
-        ip_network(c["subnet"], strict=False) for c in configured if c.get("subnet")
-    ]
+    found = []
+    for text in (str(one.get("subnet")) for one in configured):
+        with suppress(ValueError):
+            found.append(ip_network(text, strict=False))
+    return found
 
 
 def is_made(spec: Mapping[str, Any]) -> bool:

@@ -195,9 +195,9 @@ class Service:
 
     @cached_property
     def ports(self) -> tuple[Mapping[str, Any], ...]:
-        """The ports in long form; only those published on the host."""
+        """The published ports in long form."""
         found = self.get("ports", default=[])
-        return tuple(port for port in found if isinstance(port, Mapping))
+        return tuple(port for port in found if port.get("target"))
 
     @cached_property
     def starts_first(self) -> bool:
@@ -207,7 +207,7 @@ class Service:
     def volumes(self, *kinds: str) -> Iterator[Mapping[str, Any]]:
         """Yield the mounts of these kinds (`volume`, `bind`, `tmpfs`)."""
         for mount in self.get("volumes", default=[]):
-            if isinstance(mount, Mapping) and mount.get("type") in kinds:
+            if mount.get("type") in kinds and mount.get("target"):
                 yield mount
 
 
