@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from e2e_scenario import docker
+from e2e_scenario import docker, inspected
 from literal_engine import Literals, container, health, until
 from own_images import app_image, ray_image
 
@@ -49,14 +49,26 @@ def literals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Literals]:
 
 
 @pytest.fixture(scope="module")
-def network(literals: Literals) -> str:
-    return literals.network("--internal")
+def networks(literals: Literals) -> list[str]:
+    """Return two networks; Ray takes the address on the first by itself."""
+    return sorted(literals.network("--internal") for _ in range(2))
 
 
 @pytest.fixture(scope="module")
-def head(literals: Literals, network: str, image: str) -> str:
-    """Return a healthy head node, started as the image itself says."""
-    where = ("--network", network, "--network-alias", "ray-head")
+def network(networks: list[str]) -> str:
+    """Return the network that the head shares with everything else."""
+    return networks[1]
+
+
+@pytest.fixture(scope="module")
+def head(literals: Literals, networks: list[str], network: str, image: str) -> str:
+    """Return a healthy head node, on a network more than the others are on."""
+    subnet = inspected("network", [network])[0]["IPAM"]["Config"][0]["Subnet"]
+    where = (
+        *("--network", f"name={network},alias=ray-head"),
+        *("--network", networks[0]),
+        *("--env", f"RAY_SUBNET={subnet}"),
+    )
     volume = ("--volume", f"{literals.volume()}:/tmp/ray")
     options = (*where, *volume, *SMALL, *LIMITS, *CHECK)
     head = literals.start(*options, command=(), image=image)
@@ -129,21 +141,46 @@ def test_limits_of_the_environment_are_rays(head: str) -> None:
     assert resources["object_store_memory"] == 157286400.0
 
 
-def test_worker_answers_for_its_raylet_alone(
-    literals: Literals, network: str, head: str, image: str
-) -> None:
-    """A worker joins the head; frozen, its check fails and the head's does not."""
+@pytest.fixture(scope="module")
+def worker(literals: Literals, network: str, head: str, image: str) -> str:
+    """Return a healthy worker that has joined the head."""
+    assert health(head) == "healthy"
     command = ("ray", "start", "--address=ray-head:6379", "--block")
     options = ("--network", network, *SMALL, *LIMITS, *CHECK)
     worker = literals.start(*options, command=command, image=image)
     assert until(lambda: health(worker) == "healthy", seconds=90), last_check(worker)
+    return worker
 
+
+FETCH = """
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+ray.init(address="auto")
+here = ray.get_runtime_context().get_node_id()
+(head,) = [node["NodeID"] for node in ray.nodes() if node["NodeID"] != here]
+make = ray.remote(lambda: bytes(5_000_000)).options(
+    scheduling_strategy=On(head, soft=False)
+)
+print(len(ray.get(make.remote(), timeout=60)))
+"""
+
+
+def test_worker_gets_what_the_head_made(literals: Literals, worker: str) -> None:
+    """The head tells others its address on the network that they share."""
+    done = literals.run("exec", worker, "timeout", "90", "python", "-c", FETCH)
+
+    assert done.stdout.split() == ["5000000"], done.stderr[-2000:]
+
+
+def test_worker_answers_for_its_raylet_alone(
+    literals: Literals, worker: str, head: str
+) -> None:
+    """Frozen, its check fails and the head's does not."""
     with frozen(worker, PROCESSES["raylet"]):
         done = literals.run("exec", worker, "ray-health")
         assert done.returncode == 1
         assert done.stderr.startswith("raylet: ")
         assert literals.run("exec", head, "ray-health").returncode == 0
-    docker("rm", "--force", worker)
 
 
 def test_client_connects_after_another_one_died(

@@ -3,6 +3,13 @@
 # else as it is.
 set -eu
 
+# address_in SUBNET ADDRESS...: the first address that is in the subnet
+address_in() {
+    python -I -c 'import sys, ipaddress
+subnet = ipaddress.ip_network(sys.argv[1])
+print(next(a for a in sys.argv[2:] if ipaddress.ip_address(a) in subnet))' "$@"
+}
+
 # The health check asks the raylet on this port; Ray would take any free one.
 if [ "${1:-}" = ray ] && [ "${2:-}" = start ]; then
     set -- "$@" --node-manager-port=6380 --disable-usage-stats
@@ -12,6 +19,11 @@ if [ "${1:-}" = ray ] && [ "${2:-}" = start ]; then
     if [ -n "${RAY_CPUS:-}" ]; then
         cpus=${RAY_CPUS%%.*}
         set -- "$@" --num-cpus="$((cpus > 0 ? cpus : 1))"
+    fi
+    # On several networks Ray would tell the other nodes any of this one's addresses.
+    if [ -n "${RAY_SUBNET:-}" ]; then
+        # shellcheck disable=SC2046  # one word for each address
+        set -- "$@" --node-ip-address="$(address_in "$RAY_SUBNET" $(hostname -I))"
     fi
 fi
 exec "$@"
