@@ -57,6 +57,25 @@ def health_progress() -> Iterator[Callable[[Sequence[Container]], None]]:
         yield report
 
 
+@contextmanager
+def live_table(
+    columns: Sequence[str], rows: Callable[[], Sequence[Sequence[str]]]
+) -> Iterator[None]:
+    """Show on stderr, a terminal, what *rows* returns, again and again."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+    def render() -> Table:
+        made = Table(*columns)
+        for row in rows():
+            made.add_row(*row)
+        return made
+
+    with Live(get_renderable=render, console=Console(stderr=True)):
+        yield
+
+
 def _elapsed(begin: float) -> str:
     return f"{time.monotonic() - begin:.0f} s"
 

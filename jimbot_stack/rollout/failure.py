@@ -4,7 +4,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jimbot_stack.console import say
 from jimbot_stack.errors import Interrupted, RolledBack, StackError, UnhealthyError
 
 from . import undo
@@ -20,7 +19,7 @@ def undone(roll: Roll, probe: TrafficProbe | None, error: BaseException) -> Stac
     kept = [p for p in book.places if p.proven] if paused else []
     back = [p for p in book.places if p not in kept]
     with _uninterrupted():
-        say("putting the old version back")
+        roll.say("putting the old version back")
         undo.put_back(place, book, back, roll.events)
         for done in kept:
             undo.finish_proven(place, done)

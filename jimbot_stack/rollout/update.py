@@ -19,6 +19,7 @@ from jimbot_stack.model import Model
 from jimbot_stack.stack import Stack
 
 from . import deployed, gate, images, journal, recovery, site
+from .display import shown
 from .failure import undone
 from .figures import Proof
 from .images import Choice
@@ -240,8 +241,8 @@ def _carry_out(
 ) -> tuple[Roll, Proof | None]:
     book.before = [c.id for c in place.containers()]
     judged = probe if probe and not probe.failure() else None
-    with _events(place) as events:
-        roll = Roll(place, planned, book, events, judged, say, name)
+    with _events(place) as events, shown(planned.service, probe) as note:
+        roll = Roll(place, planned, book, events, judged, note, name)
         if probe:
             probe.mark_change()
         try:
