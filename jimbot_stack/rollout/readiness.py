@@ -1,7 +1,12 @@
 """What an update needs before its first step."""
 
-from jimbot_stack.engine import Engine
-from jimbot_stack.errors import ConfigurationError, UnhealthyError
+from jimbot_stack.engine import Container, Engine, Usage
+from jimbot_stack.errors import (
+    ConfigurationError,
+    EngineError,
+    EngineUnavailable,
+    UnhealthyError,
+)
 from jimbot_stack.model import Model
 
 from . import obstacles
@@ -11,6 +16,7 @@ from .probe import TrafficProbe
 from .site import Site
 
 BASELINE_SECONDS = 1.5
+SAMPLES = 3
 
 
 def probe_of(place: Site) -> TrafficProbe | None:
@@ -41,11 +47,11 @@ def check(
     until = place.clock.now() + BASELINE_SECONDS
     if planned.policy.order == START_FIRST:
         reasons = list(obstacles.to_start_first(model.service(planned.service)))
-        running = [c for c in engine.containers() if c.is_running]
+        running, usage = _use(engine)
         short = obstacles.memory(
             total=engine.info().memory,
             running=running,
-            usage=engine.usage(*(c.id for c in running)),
+            usage=usage,
             service=planned.service,
             surge=planned.policy.parallelism,
         )
@@ -58,6 +64,24 @@ def check(
     if probe:
         place.clock.sleep(max(until - place.clock.now(), 0))
         _require_service(place, probe, planned)
+
+
+def _use(engine: Engine) -> tuple[list[Container], tuple[Usage, ...]]:
+    """
+    Return what runs and the memory that it uses.
+
+    A container that ends while Docker samples makes the whole sample fail ("EOF"):
+    after a few of those the reservations must do.
+    """
+    for _ in range(SAMPLES):
+        running = [c for c in engine.containers() if c.is_running]
+        try:
+            return running, engine.usage(*(c.id for c in running))
+        except EngineUnavailable:
+            raise
+        except EngineError:
+            continue
+    return running, ()
 
 
 def _require_service(place: Site, probe: TrafficProbe, planned: Plan) -> None:
