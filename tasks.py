@@ -8,6 +8,7 @@ from invoke.context import Context
 from jimbot_stack.cli import emit, stack, task
 
 Names = list[str] | None
+DEST = "Where the sets lie. Default: backups."
 
 
 @task
@@ -108,10 +109,11 @@ def config(
 def init(c: Context, *, prod: bool = False) -> None:
     """Make .env, secrets and what mounts need; never touch a value that is there."""
     from jimbot_stack import initialise, production
+    from jimbot_stack.backup import helper
     from jimbot_stack.stack import host_engine
 
     engine = host_engine()
-    more = production.steps(engine) if prod else ()
+    more = [*helper.missing(engine), *(production.steps(engine) if prod else ())]
     initialise.run(engine, dry=bool(c.config.run.dry), more=more)
 
 
@@ -243,7 +245,165 @@ def gpu_check(
     report.refuse(rows)
 
 
+@task(
+    all="Every service with data, as one coherent set.",
+    dest=DEST,
+    consistency="native, stop or crash. Default: the best that the service supports.",
+    gzip="Write .tar.gz instead of .tar.zst.",
+    encrypt="An age or ssh recipient, or a file of them; repeatable.",
+)
+def backup(
+    c: Context,
+    *,
+    service: Names = None,
+    all: bool = False,  # noqa: A002 - the flag is named so
+    dest: str = "backups",
+    consistency: str = "",
+    gzip: bool = False,
+    encrypt: Names = None,
+    json: bool = False,
+) -> None:
+    """Keep the data of services as a verified set."""
+    from jimbot_stack.backup import command
+
+    how = {"consistency": consistency, "gzip": gzip, "encrypt": encrypt or ()}
+    made = command.backup(stack(c), dest, services=service or (), everything=all, **how)
+    (emit if json else command.print_backup)(made)
+
+
+@task(dest=DEST, project="Another project's sets.")
+def backups(
+    c: Context, *, dest: str = "backups", project: str = "", json: bool = False
+) -> None:
+    """List the sets: what they hold, how proven they are."""
+    from jimbot_stack.backup import command
+
+    found = command.backups(stack(c), dest, project=project)
+    (emit if json else command.print_backups)(found)
+
+
+@task(
+    dest=DEST,
+    set="Only this set. Default: all.",
+    project="Another project's sets.",
+    identity="A file with the age or ssh key that opens encrypted sets.",
+)
+def verify(
+    c: Context,
+    *,
+    set: str = "",  # noqa: A002 - the flag is named so
+    dest: str = "backups",
+    project: str = "",
+    identity: str = "",
+    json: bool = False,
+) -> None:
+    """Read sets to their end and compare every hash."""
+    from jimbot_stack.backup import command
+
+    found = command.verify(
+        stack(c), dest, set_id=set, project=project, identity=identity
+    )
+    (emit if json else command.print_verified)(found)
+
+
+@task(
+    all="Every service of the set, as one.",
+    set="This set. Default: the newest verified one.",
+    at="The newest that is not younger than this time, such as 2026-11-23 15:00.",
+    dest=DEST,
+    from_project="A set of another project.",
+    identity="A file with the age or ssh key that opens an encrypted set.",
+    undo="Bring back the data from before the last restore.",
+    discard="Remove for good the data from before restores.",
+)
+def restore(
+    c: Context,
+    *,
+    service: Names = None,
+    all: bool = False,  # noqa: A002 - the flag is named so
+    set: str = "",  # noqa: A002 - the flag is named so
+    at: str = "",
+    dest: str = "backups",
+    from_project: str = "",
+    identity: str = "",
+    undo: bool = False,
+    discard: bool = False,
+    yes: bool = False,
+    dev: bool = False,
+    prod: bool = False,
+    offline: bool = False,
+    gpu: str = "auto",
+    overlay: Names = None,
+    json: bool = False,
+) -> None:
+    """Bring a set's data back; what is there now can be brought back again."""
+    from jimbot_stack.backup import command
+
+    mode = {"dev": dev, "prod": prod, "offline": offline, "gpu": gpu}
+    which = {"set_id": set, "from_project": from_project, "identity": identity}
+    found = command.restore(
+        stack(c, overlay=overlay or (), **mode),
+        dest,
+        at=at,
+        undo=undo,
+        discard=discard,
+        services=service or (),
+        everything=all,
+        yes=yes,
+        **which,
+    )
+    (emit if json else command.print_restored)(found)
+
+
+@task(
+    dest=DEST,
+    keep_last="The newest so many.",
+    keep_daily="The last of each day, for so many days.",
+    keep_weekly="The last of each week, for so many weeks.",
+    keep_monthly="The last of each month, for so many months.",
+)
+def prune(
+    c: Context,
+    *,
+    keep_last: int = 0,
+    keep_daily: int = 0,
+    keep_weekly: int = 0,
+    keep_monthly: int = 0,
+    dest: str = "backups",
+    yes: bool = False,
+    json: bool = False,
+) -> None:
+    """Remove the sets that no rule keeps; the newest verified one always stays."""
+    from jimbot_stack.backup import command
+    from jimbot_stack.backup.retention import Rules
+
+    rules = Rules(keep_last, keep_daily, keep_weekly, keep_monthly)
+    found = command.prune(stack(c), dest, rules=rules, yes=yes)
+    (emit if json else command.print_pruned)(found)
+
+
+@task(
+    dest=DEST,
+    set="This set. Default: the newest verified one.",
+    identity="A file with the age or ssh key that opens an encrypted set.",
+)
+def drill(
+    c: Context,
+    *,
+    set: str = "",  # noqa: A002 - the flag is named so
+    dest: str = "backups",
+    identity: str = "",
+    json: bool = False,
+) -> None:
+    """Restore a set into scratch volumes, boot its stores on it, compare counts."""
+    from jimbot_stack.backup import command
+
+    found = command.drill(stack(c), dest, set_id=set, identity=identity)
+    (emit if json else command.print_drill)(found)
+
+
 ns = Collection(
     *(up, down, restart, rebuild, status, stats, logs, config, init),
     *(rolling_update, rollback, doctor, gpu_check, lint),
+    *(backup, backups, verify, restore, drill, prune),
 )

@@ -201,6 +201,16 @@ class RunSpec:
     extra: Sequence[str] = ()
 
 
+class Conversation(Protocol):
+    """A running one-off container that answers lines with lines."""
+
+    def say(self, line: str) -> None:
+        """Send one line; EngineError when the container is gone."""
+
+    def hear(self) -> str:
+        """Return the next line; EngineError when the container is gone."""
+
+
 class Engine(Protocol):
     """What operations ask of Docker. Every method may raise EngineError."""
 
@@ -298,6 +308,15 @@ class Engine(Protocol):
 
     def run(self, spec: RunSpec, *, timeout: float | None = None) -> Output:
         """Run a one-off container to its end and remove it."""
+
+    def converse(self, spec: RunSpec) -> AbstractContextManager[Conversation]:
+        """Run a one-off container and speak to it; it ends and goes with the block."""
+
+    def started(self) -> str:
+        """Return a mark that changes when the engine is started anew, or ""."""
+
+    def other(self, file: Path, project: str) -> "Engine":
+        """Return the same engine for another project, described by one file."""
 
     def volume(self, name: str) -> Volume | None: ...
 

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from jimbot_stack import builds, checks, health, offline, transition
+from jimbot_stack.change import changing
 from jimbot_stack.console import confirm, health_progress, say
 from jimbot_stack.engine import Container
 from jimbot_stack.errors import EngineError, StackError, UnhealthyError, UsageError
 from jimbot_stack.health import Clock
-from jimbot_stack.locking import locked
 from jimbot_stack.rollout import handover
 from jimbot_stack.stack import Stack
 
@@ -49,7 +49,7 @@ def up(
     if stack.dry:
         _print_plan(plan)
         return
-    with locked(stack.info.id, stack.project, task="invoke up"):
+    with changing(stack, "invoke up"):
         transition.execute(change, stack.engine)
         _prepare_images(stack, unbuilt, build=build)
         handover.update(stack, handover.rolled(stack, wanted), timeout=timeout)
@@ -76,7 +76,7 @@ def down(stack: Stack, *, volumes: bool = False, yes: bool = False) -> None:
                 "nothing was removed: the project's name was not typed",
                 hint="invoke backup --all keeps the data; --yes answers for a script",
             )
-    with locked(stack.info.id, stack.project, task="invoke down"):
+    with changing(stack, "invoke down"):
         stack.engine.down(volumes=volumes)
         handover.all_removed(stack)
 
@@ -95,7 +95,7 @@ def restart(
         _print_plan([f"restart container {c.name}" for c in running])
         return
     _say_what_stays(stack)
-    with locked(stack.info.id, stack.project, task="invoke restart"):
+    with changing(stack, "invoke restart"):
         rolled = handover.rolled(stack, {c.service for c in running})
         handover.update(stack, rolled, because="to be restarted", timeout=timeout)
         if others := [c for c in running if c.service not in rolled]:
@@ -134,7 +134,7 @@ def rebuild(
         )
         return
     checks.require(stack, checks.VERSIONS)
-    with locked(stack.info.id, stack.project, task="invoke rebuild"):
+    with changing(stack, "invoke rebuild"):
         if stack.mode.offline:
             offline.prepare(stack.engine, stack.root)
         say("building " + ", ".join(names))

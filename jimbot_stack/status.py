@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from jimbot_stack.backup import previous
 from jimbot_stack.console import show, table
 from jimbot_stack.engine import Container, Usage
 from jimbot_stack.errors import UsageError
@@ -15,7 +16,9 @@ WEB_PORTS = frozenset({3000, 8000, 8265, 9000, 2113})
 
 def services(stack: Stack) -> dict[str, Any]:
     """
-    Return {"project", "mode", "services": [...]}, one entry per container.
+    Return {"project", "mode", "services": [...], "previous": [...]}.
+
+    Services has one entry per container; previous, the data that restores moved aside.
 
     An entry has service, container, state, health, since (RFC 3339), published (list
     of host:port), urls, memory and memory_limit (bytes, null when not running).
@@ -27,7 +30,12 @@ def services(stack: Stack) -> dict[str, Any]:
     entries = [_entry(c, used.get(c.id)) for c in containers]
     there = {c.service for c in containers}
     entries += [_absent(name) for name in stack.model.services if name not in there]
-    return {"project": stack.project, "mode": str(stack.mode), "services": entries}
+    return {
+        "project": stack.project,
+        "mode": str(stack.mode),
+        "services": entries,
+        "previous": previous.described(stack),
+    }
 
 
 def print_services(found: dict[str, Any]) -> None:
@@ -44,6 +52,11 @@ def print_services(found: dict[str, Any]) -> None:
     ]
     columns = ["service", "state", "health", "since", "published", "memory"]
     table(f"{found['project']} ({found['mode']})", columns, rows)
+    for kept in found["previous"]:
+        show(
+            f"kept from before the restore of {kept['moved']}: "
+            f"{', '.join(kept['services'])} (invoke restore --undo, or --discard)"
+        )
 
 
 def usage(stack: Stack, names: Sequence[str] = ()) -> dict[str, Any]:

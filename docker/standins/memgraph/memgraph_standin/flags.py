@@ -58,7 +58,8 @@ def read_flags(arguments: list[str], environment: Mapping[str, str]) -> Flags:
     for path in _files(environment):
         _read_file(flags, path)
     _read_arguments(flags, iter(arguments))
-    _check(flags)
+    if not (flags.booleans["help"] or flags.booleans["version"]):
+        _check(flags)
     return flags
 
 

@@ -1,0 +1,207 @@
+"""What the backup tasks print."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jimbot_stack.backup import drill as drilling
+from jimbot_stack.backup import helper, proof, pruning, sets, take
+from jimbot_stack.backup import restore as operation
+from jimbot_stack.backup.manifest import Manifest
+from jimbot_stack.backup.retention import Rules
+from jimbot_stack.backup.sets import Kept
+from jimbot_stack.console import say, show, table
+from jimbot_stack.errors import DataError, UsageError
+from jimbot_stack.stack import Stack
+from jimbot_stack.units import readable_size
+
+
+def backup(stack: Stack, dest: str, **wanted: Any) -> dict[str, Any] | None:
+    """Take a set; return what --json says of it, None with --dry."""
+    request = take.Request(dest=destination(stack, dest), **wanted)
+    made = take.take(stack, request)
+    return summary(made, request.dest) if made else None
+
+
+def print_backup(made: dict[str, Any] | None) -> None:
+    for store in made["stores"] if made else ():
+        size = readable_size(sum(archive["size"] for archive in store["archives"]))
+        say(f"{store['service']}: {size}, {store['consistency']}, verified")
+    if made:
+        show(made["id"])
+
+
+def destination(stack: Stack, dest: str) -> Path:
+    """Return the destination as an absolute path; a relative one is the checkout's."""
+    return (stack.root / Path(dest).expanduser()).resolve()
+
+
+def summary(found: Manifest, dest: Path) -> dict[str, Any]:
+    """Return what --json says of a set."""
+    return {
+        "id": found.id,
+        "project": found.project,
+        "path": str(dest / found.project / found.id),
+        "created": found.created,
+        "coherent": found.coherent,
+        "encrypted": found.encrypted,
+        "size": found.size,
+        "stores": [
+            {
+                "service": store.service,
+                "consistency": store.consistency,
+                "version": store.version,
+                "count": list(store.count),
+                "exit_code": store.exit_code,
+                "archives": [
+                    {
+                        "volume": archive.volume,
+                        "files": archive.files,
+                        "bytes": archive.bytes,
+                        "size": archive.size,
+                        "sha256": archive.sha256,
+                    }
+                    for archive in store.archives
+                ],
+            }
+            for store in found.stores
+        ],
+    }
+
+
+def verify(
+    stack: Stack, dest: str, *, set_id: str, project: str, identity: str
+) -> dict[str, Any]:
+    """Prove one set, or every set of the project that can be believed."""
+    place, owner = destination(stack, dest), project or stack.project
+    helper.require(stack)
+    chosen = (
+        [sets.choose(place, owner, set_id=set_id)]
+        if set_id
+        else sets.listed(place, owner)
+    )
+    results = [_verified(stack, kept, identity) for kept in chosen]
+    bad = [result for result in results if result["fault"]]
+    if bad:
+        raise DataError(
+            bad[0]["fault"],
+            hint="take another set; invoke backup makes a new one",
+            detail="\n".join(result["fault"] for result in bad[1:]),
+        )
+    return {"sets": results}
+
+
+def _verified(stack: Stack, kept: Kept, identity: str) -> dict[str, Any]:
+    try:
+        manifest = sets.believed(kept)
+        keys = proof.identities(manifest, identity, needed=False)
+        proof.check(stack, kept, keys)
+    except DataError as damaged:
+        return {"id": kept.id, "fault": damaged.message, "opened": False}
+    return {"id": kept.id, "fault": "", "opened": bool(keys) or not manifest.encrypted}
+
+
+def print_verified(found: dict[str, Any]) -> None:
+    for result in found["sets"]:
+        how = "" if result["opened"] else " (sealed: only its hash was compared)"
+        show(f"{result['id']} is whole{how}")
+
+
+def backups(stack: Stack, dest: str, *, project: str) -> dict[str, Any]:
+    """Return {"sets": [...]}, newest first; also sets that cannot be believed."""
+    place = destination(stack, dest)
+    found = sets.listed(place, project or stack.project)
+    return {"dest": str(place), "sets": [_listed(kept) for kept in found]}
+
+
+def _listed(kept: Kept) -> dict[str, Any]:
+    manifest = kept.manifest
+    return {
+        "id": kept.id,
+        "created": manifest.created if manifest else None,
+        "size": manifest.size if manifest else None,
+        "stores": {s.service: s.consistency for s in manifest.stores}
+        if manifest
+        else {},
+        "coherent": manifest.coherent if manifest else None,
+        "encrypted": manifest.encrypted if manifest else None,
+        "verified": kept.verified.isoformat() if kept.verified else None,
+        "drilled": kept.drilled.isoformat() if kept.drilled else None,
+        "fault": kept.fault,
+    }
+
+
+def print_backups(found: dict[str, Any]) -> None:
+    rows = [
+        [
+            entry["id"],
+            entry["fault"]
+            or ", ".join(f"{name} ({how})" for name, how in entry["stores"].items()),
+            readable_size(entry["size"] or 0),
+            entry["verified"] or "never",
+            entry["drilled"] or "never",
+        ]
+        for entry in found["sets"]
+    ]
+    table(found["dest"], ["set", "holds", "size", "verified", "drilled"], rows)
+
+
+def restore(
+    stack: Stack, dest: str, *, at: str, undo: bool, discard: bool, **wanted: Any
+) -> dict[str, Any]:
+    """Restore, undo a restore, or discard what one moved aside."""
+    if undo and discard:
+        raise UsageError("--undo and --discard exclude each other", hint="give one")
+    if undo:
+        done = operation.undo(stack, wanted["services"], yes=wanted["yes"])
+        return {"undone": done}
+    if discard:
+        gone = operation.discard(stack, wanted["services"], yes=wanted["yes"])
+        return {"discarded": gone}
+    wish = operation.Wish(dest=destination(stack, dest), at=moment(at), **wanted)
+    found = operation.restore(stack, wish)
+    return {"restored": summary(found, wish.dest) if found else None}
+
+
+def moment(text: str) -> datetime | None:
+    """Read a time such as 2026-11-23 15:00; local where it names no zone."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise UsageError(
+            f"--at {text!r:.40} is no time", hint='such as "2026-11-23 15:00"'
+        ) from None
+
+
+def print_restored(found: dict[str, Any]) -> None:
+    if found.get("restored"):
+        show(
+            f"{found['restored']['id']} is restored; --undo brings back what was before"
+        )
+    elif found.get("undone"):
+        show(f"undone: {found['undone']}")
+    elif "discarded" in found:
+        show("discarded: " + (", ".join(found["discarded"]) or "nothing was kept"))
+
+
+def prune(stack: Stack, dest: str, *, rules: Rules, yes: bool) -> dict[str, Any]:
+    """Remove the sets that no rule keeps, once that was confirmed."""
+    return pruning.prune(stack, destination(stack, dest), rules, yes=yes)
+
+
+def print_pruned(found: dict[str, Any]) -> None:
+    for gone in found["removed"]:
+        show(f"removed {gone}")
+
+
+def drill(stack: Stack, dest: str, *, set_id: str, identity: str) -> dict[str, Any]:
+    """Restore a set into scratch volumes, boot it, remove everything."""
+    place = destination(stack, dest)
+    return drilling.drill(stack, place, set_id=set_id, identity=identity)
+
+
+def print_drill(found: dict[str, Any]) -> None:
+    counts = ", ".join(f"{name} {count}" for name, count in found["counts"].items())
+    show(f"{found['set']} restores and boots: {counts}")

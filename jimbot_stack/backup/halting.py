@@ -1,0 +1,130 @@
+"""Stop, pause and start services for as long as their data is taken or replaced."""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from jimbot_stack import health
+from jimbot_stack.console import health_progress, say
+from jimbot_stack.engine import Container
+from jimbot_stack.errors import EngineError, StackError, UnhealthyError
+from jimbot_stack.health import Clock
+from jimbot_stack.stack import Stack
+
+CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
+
+LIVING = frozenset({"running", "restarting"})
+
+Halted = dict[str, Any]  # {"id", "name", "service"}: as a journal keeps it
+
+
+def as_halted(containers: Iterable[Container]) -> list[Halted]:
+    return [{"id": c.id, "name": c.name, "service": c.service} for c in containers]
+
+
+def running_of(
+    containers: Sequence[Container], services: Iterable[str]
+) -> list[Container]:
+    """
+    Return the containers of *services* that live, in the order of *services*.
+
+    One that restarts again and again lives, too: it writes each time.
+    """
+    return [
+        c
+        for name in services
+        for c in containers
+        if c.service == name and c.state in LIVING
+    ]
+
+
+def dependents_of(stack: Stack, services: Iterable[str]) -> tuple[str, ...]:
+    """Return what depends on *services*, the furthest away first."""
+    chosen = tuple(services)
+    found = {d for name in chosen for d in stack.model.dependents(name)} - set(chosen)
+    return tuple(sorted(found, key=lambda name: -len(stack.model.dependencies([name]))))
+
+
+def stop(stack: Stack, halted: Sequence[Halted]) -> None:
+    """Stop each in turn with its own grace period."""
+    for container in halted:
+        say(f"stopping {container['name']}")
+        stack.engine.stop(container["id"])
+
+
+def start(stack: Stack, halted: Sequence[Halted]) -> None:
+    """Start what was stopped; what is gone by now is made anew by Compose."""
+    for container in halted:
+        there = stack.engine.container(container["id"])
+        if there is None:
+            stack.engine.up(
+                [container["service"]], dependencies=False, recreate="never"
+            )
+        elif there.state == "paused":
+            stack.engine.unpause(there.id)
+        elif not there.is_running:
+            say(f"starting {container['name']}")
+            stack.engine.start(there.id)
+
+
+def wait(
+    stack: Stack, halted: Sequence[Halted], *, timeout: float | None = None
+) -> None:
+    """Return when each is healthy again; UnhealthyError with its evidence."""
+    if not halted:
+        return
+    expected: dict[str, int] = {}
+    for container in halted:
+        expected[container["service"]] = expected.get(container["service"], 0) + 1
+    limit = stack.model.patience(expected) if timeout is None else timeout
+    try:
+        with health_progress() as report:
+            health.wait_until_healthy(
+                stack.refresh,
+                expected=expected,
+                timeout=limit,
+                clock=CLOCK,
+                report=report,
+            )
+    except UnhealthyError as failed:
+        failed.detail = failed.detail or _evidence(stack, expected)
+        raise
+
+
+def _evidence(stack: Stack, services: Iterable[str]) -> str:
+    failed = [
+        c
+        for c in stack.refresh()
+        if c.service in set(services) and health.verdict(c) != "healthy"
+    ]
+    return "\n".join(health.evidence(stack.engine, c) for c in failed[:2])
+
+
+def resume(stack: Stack, facts: dict[str, Any]) -> None:
+    """
+    Put back what a journal's *facts* say was locked, stopped or paused.
+
+    Stores first, then, once they are healthy, what depends on them. Doing it twice
+    does no harm. Raises what hinders it, after everything was tried.
+    """
+    faults: list[StackError] = []
+    for lock in facts.get("locked", ()):
+        unlock(stack, lock)
+    for group in (facts.get("stores", ()), facts.get("dependents", ())):
+        try:
+            start(stack, group)
+            wait(stack, group)
+        except StackError as refused:
+            faults.append(refused)
+    if faults:
+        raise faults[0]
+
+
+def unlock(stack: Stack, lock: dict[str, str]) -> None:
+    """Run a store's release command, unless a restart has cleared its lock."""
+    container = stack.engine.container(lock["id"])
+    if container is None or not container.is_running or not lock["release"]:
+        return
+    with suppress(EngineError):
+        stack.engine.execute(container.id, [lock["shell"], "-c", lock["release"]])

@@ -1,0 +1,100 @@
+"""The data that restores have moved aside: kept until it is discarded or outlived."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jimbot_stack.backup import helper
+from jimbot_stack.backup.helper import Work
+from jimbot_stack.backup.manifest import Manifest
+from jimbot_stack.console import say
+from jimbot_stack.environment import write_private
+from jimbot_stack.errors import DataError
+from jimbot_stack.stack import Stack
+
+FILE = "previous.json"
+KEPT_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """What one restore moved aside: its id, services, their volumes, and counts."""
+
+    restore: str
+    services: tuple[str, ...]
+    volumes: tuple[str, ...]
+    moved: str
+    counts: dict[str, int]
+
+    @property
+    def moment(self) -> datetime:
+        return datetime.fromisoformat(self.moved)
+
+
+def listed(stack: Stack) -> tuple[Previous, ...]:
+    """Return what is kept, oldest first."""
+    path = stack.state / FILE
+    if not path.exists():
+        return ()
+    return tuple(
+        Previous(
+            restore=entry["restore"],
+            services=tuple(entry["services"]),
+            volumes=tuple(entry["volumes"]),
+            moved=entry["moved"],
+            counts=dict(entry["counts"]),
+        )
+        for entry in json.loads(path.read_text())
+    )
+
+
+def add(stack: Stack, entry: Previous) -> None:
+    """Remember what a restore moved aside; once, however often this is done."""
+    others = [e for e in listed(stack) if e.restore != entry.restore]
+    _write(stack, [*others, entry])
+
+
+def forget(stack: Stack, restore: str) -> None:
+    _write(stack, [e for e in listed(stack) if e.restore != restore])
+
+
+def newest(stack: Stack, services: tuple[str, ...]) -> Previous:
+    """Return the newest that concerns *services* (any when empty); DataError."""
+    for entry in reversed(listed(stack)):
+        if not services or set(services) & set(entry.services):
+            return entry
+    raise DataError(
+        "no data that a restore moved aside is kept",
+        hint="invoke backups lists the sets that can be restored",
+    )
+
+
+def discard(stack: Stack, entry: Previous) -> None:
+    """Remove what a restore moved aside, for good."""
+    for volume in entry.volumes:
+        if stack.engine.volume(volume) is not None:
+            work = Work(run=entry.restore, label=volume, volume=volume, changes=True)
+            with helper.helper(stack, work) as talk:
+                talk.ask("discard", restore=entry.restore)
+    forget(stack, entry.restore)
+
+
+def expire(stack: Stack, made: Manifest) -> None:
+    """Discard what is older than a week, now that *made* has its services since."""
+    there = {store.service for store in made.stores}
+    for entry in listed(stack):
+        old = datetime.now(UTC) - entry.moment > KEPT_FOR
+        if old and there.issuperset(entry.services):
+            say(f"discarding the data from before the restore {entry.restore}")
+            discard(stack, entry)
+
+
+def described(stack: Stack) -> list[dict[str, Any]]:
+    """Return what `status` says of the data that is kept."""
+    return [asdict(entry) for entry in listed(stack)]
+
+
+def _write(stack: Stack, entries: list[Previous]) -> None:
+    stack.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(stack.state / FILE, json.dumps([asdict(e) for e in entries]))

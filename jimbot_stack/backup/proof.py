@@ -1,0 +1,126 @@
+"""Prove that a set is what its manifest says: every archive, member and hash."""
+
+import stat
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+from jimbot_stack.backup import helper, sealing, sets
+from jimbot_stack.backup.helper import Helper, Work
+from jimbot_stack.backup.manifest import Archive, Manifest
+from jimbot_stack.backup.progress import meter
+from jimbot_stack.backup.sets import Kept
+from jimbot_stack.errors import DataError, UsageError
+from jimbot_stack.stack import Stack
+
+
+def identities(manifest: Manifest, identity: str, *, needed: bool) -> list[Any]:
+    """Return the keys that open an encrypted set; UsageError when one is missing."""
+    if not manifest.encrypted:
+        return []
+    if identity:
+        return sealing.identities(Path(identity).expanduser())
+    if needed:
+        raise UsageError(f"{manifest.id} is encrypted", hint="--identity FILE opens it")
+    return []
+
+
+def stored(kept: Kept, manifest: Manifest, archive: Archive) -> Path:
+    """Return an archive's file when it is one and as large as it must be."""
+    path = kept.path / manifest.archive_name(archive.key)
+    try:
+        state = path.lstat()
+    except OSError:
+        raise _damaged(kept, f"{path.name} is missing") from None
+    if not stat.S_ISREG(state.st_mode) or kept.path.is_symlink():
+        raise _damaged(kept, f"{path.name} is no plain file")
+    if state.st_size != archive.size:
+        raise _damaged(
+            kept, f"{path.name} has {state.st_size} bytes instead of {archive.size}"
+        )
+    return path
+
+
+@contextmanager
+def source(path: Path, keys: Sequence[Any]) -> Iterator[tuple[Path, Any]]:
+    """
+    Yield what a helper is given for an archive, and what opens one reading of it.
+
+    A plain archive is given as it is; an encrypted one through a pipe.
+    """
+    if not keys:
+        yield path, _as_it_is
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        pipe = sealing.make_pipe(Path(folder) / "archive.pipe")
+        yield pipe, lambda: sealing.opened(pipe, path, keys)
+
+
+@contextmanager
+def _as_it_is() -> Iterator[None]:
+    yield
+
+
+def check(stack: Stack, kept: Kept, keys: Sequence[Any]) -> None:
+    """
+    Read every archive of a set to its end. Raises DataError for the first difference.
+
+    Without *keys* of an encrypted set only the sealed files' hashes are compared.
+    """
+    manifest = sets.believed(kept)
+    for store in manifest.stores:
+        for archive in store.archives:
+            check_archive(stack, kept, archive, keys)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    sets.note(kept.path, verified=now)
+
+
+def check_archive(
+    stack: Stack, kept: Kept, archive: Archive, keys: Sequence[Any]
+) -> None:
+    """Read one archive to its end and compare all that its manifest says of it."""
+    manifest = sets.believed(kept)
+    path = stored(kept, manifest, archive)
+    if manifest.encrypted:
+        with path.open("rb") as file:
+            if file_digest(file, "sha256").hexdigest() != archive.sha256:
+                raise _damaged(kept, f"{path.name} is not what was written")
+        if not keys:
+            return
+    with source(path, keys) as (end, reading):
+        work = Work(run=manifest.id, label=manifest.id, archive=end)
+        with helper.helper(stack, work) as talk, reading():
+            compare(kept, archive, _read(talk, manifest, archive))
+
+
+def _read(talk: Helper, manifest: Manifest, archive: Archive) -> dict[str, Any]:
+    with meter(f"verifying {archive.key}", archive.bytes) as report:
+        found: dict[str, Any] = talk.ask(
+            "check",
+            report,
+            compression=manifest.compression,
+            listing=False,
+            most_files=archive.files,
+            most_bytes=archive.bytes,
+        )
+    return found
+
+
+def compare(kept: Kept, archive: Archive, found: dict[str, Any]) -> None:
+    """Raise DataError when what was read is not what the manifest says."""
+    said = (archive.plain_sha256, archive.files, archive.bytes)
+    if (found["sha256"], found["files"], found["bytes"]) != said or (
+        found["listing"]["sha256"] != archive.listing_sha256
+    ):
+        raise _damaged(kept, f"the archive of {archive.key} is not what was written")
+
+
+def _damaged(kept: Kept, what: str) -> DataError:
+    return DataError(
+        f"{kept.id} is damaged: {what}",
+        hint="take another set: invoke backups lists them",
+    )

@@ -1,0 +1,158 @@
+"""Bring stores to rest for a copy, and know afterwards whether they stayed there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jimbot_stack.backup import asking, halting
+from jimbot_stack.backup.policy import Policy
+from jimbot_stack.console import say
+from jimbot_stack.engine import Container
+from jimbot_stack.errors import DataError
+from jimbot_stack.journal import Journal
+from jimbot_stack.stack import Stack
+
+CHANGES = {"native": "growth", "stop": "none", "crash": "any"}
+
+
+@dataclass(slots=True)
+class Item:
+    """A store that is to be taken; `level` becomes what was reached."""
+
+    policy: Policy
+    level: str
+    forced: bool
+    containers: tuple[Container, ...]
+    exit_code: int | None = None
+    count: list[int] = field(default_factory=list)
+    resting: dict[str, Container] = field(default_factory=dict)
+
+    @property
+    def running(self) -> list[Container]:
+        return [c for c in self.containers if c.state in halting.LIVING]
+
+
+def quiesce(
+    stack: Stack, journal: Journal, items: Sequence[Item], *, coherent: bool
+) -> None:
+    """
+    Halt what depends on the stores, then stop, lock or snapshot them.
+
+    Every step is in the journal before it is taken. Raises DataError when a native
+    consistency that was asked for is not possible.
+    """
+    for item in items:
+        if not item.running:
+            _judge_absent(item)
+    stopping = [i for i in items if i.level == "stop" and i.running]
+    _halt_dependents(stack, journal, items if coherent else stopping, stopping)
+    count(stack, items)
+    native = [i for i in items if i.level == "native" and i.running]
+    _stop(stack, journal, stopping)
+    failed = [i for i in native if not _prepared(stack, journal, i)]
+    if failed:
+        _halt_dependents(stack, journal, [*stopping, *failed], failed)
+        _stop(stack, journal, failed)
+    for item in items:
+        _note_rest(stack, item)
+
+
+def _judge_absent(item: Item) -> None:
+    """Take a store that does not run as it ended: cleanly, or nobody knows how."""
+    ends = [c for c in item.containers if c.state == "exited"]
+    clean = ends and all(_is_clean(item.policy, c) for c in ends)
+    item.exit_code = ends[0].exit_code if ends else None
+    item.level = "stop" if clean else "crash"
+
+
+def _is_clean(policy: Policy, container: Container) -> bool:
+    return container.exit_code in policy.clean_exits and not container.oom_killed
+
+
+def _halt_dependents(
+    stack: Stack, journal: Journal, items: Sequence[Item], stopping: Sequence[Item]
+) -> None:
+    services = [item.policy.service for item in items]
+    taken = halting.dependents_of(stack, services)
+    known = list(journal.facts.get("dependents", []))
+    found = halting.running_of(stack.refresh(), taken)
+    halted = halting.as_halted(found)
+    journal.reach("halting dependents", dependents=[*halted, *known])
+    if stopping:
+        halting.stop(stack, halted)
+    elif halted:
+        say("pausing " + ", ".join(h["name"] for h in halted))
+        stack.engine.pause(*(h["id"] for h in halted))
+
+
+def count(stack: Stack, items: Sequence[Item]) -> None:
+    """Ask each store that runs, or ran, how much it holds."""
+    for item in items:
+        for container in item.running[:1]:
+            found = asking.count(stack.engine, item.policy, container)
+            item.count += [] if found is None else [found]
+
+
+def _stop(stack: Stack, journal: Journal, items: Sequence[Item]) -> None:
+    halted = [h for item in items for h in halting.as_halted(item.running)]
+    known = list(journal.facts.get("stores", []))
+    journal.reach("stopping stores", stores=[*known, *halted])
+    halting.stop(stack, halted)
+    for item in items:
+        ended = [stack.engine.container(c.id) for c in item.running]
+        item.exit_code = next((c.exit_code for c in ended if c), None)
+        clean = all(c is not None and _is_clean(item.policy, c) for c in ended)
+        item.level = "stop" if clean else "crash"
+        if not clean:
+            say(
+                f"{item.policy.service} did not end by itself (exit code "
+                f"{item.exit_code}): the set is marked crash"
+            )
+
+
+def _prepared(stack: Stack, journal: Journal, item: Item) -> bool:
+    container = item.running[0]
+    lock = {
+        "service": item.policy.service,
+        "id": container.id,
+        "shell": item.policy.shell,
+        "release": item.policy.release,
+    }
+    known = list(journal.facts.get("locked", []))
+    journal.reach("preparing stores", locked=[*known, lock])
+    why = asking.prepared(stack.engine, item.policy, container)
+    if not why:
+        return True
+    if item.forced or "stop" not in item.policy.levels:
+        raise DataError(
+            f"{item.policy.service} cannot be copied while it runs: {why}",
+            hint="--consistency stop stops it for the copy",
+        )
+    say(f"{item.policy.service} cannot be copied while it runs ({why}): stopping it")
+    item.level = "stop"
+    return False
+
+
+def _note_rest(stack: Stack, item: Item) -> None:
+    for container in item.containers:
+        now = stack.engine.container(container.id)
+        if now is not None:
+            item.resting[container.id] = now
+
+
+def check_rest(stack: Stack, items: Sequence[Item], *, engine_mark: str) -> None:
+    """Raise DataError when a store, or the engine, was started under the copy."""
+    if stack.engine.started() != engine_mark:
+        raise _disturbed("the engine")
+    for item in items:
+        for before in item.resting.values():
+            now = stack.engine.container(before.id)
+            state = (now.state, now.started) if now else None
+            if state != (before.state, before.started):
+                raise _disturbed(before.name)
+
+
+def _disturbed(what: str) -> DataError:
+    return DataError(
+        f"{what} was started or ended while the data was copied: the copy is discarded",
+        hint="run the backup again",
+    )

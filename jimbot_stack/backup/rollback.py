@@ -1,0 +1,95 @@
+"""End a restore: bring the previous data back, or finish what was committed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from jimbot_stack.backup import halting, helper, previous
+from jimbot_stack.backup.helper import Helper, Work
+from jimbot_stack.backup.previous import Previous
+from jimbot_stack.journal import Journal
+from jimbot_stack.stack import Stack
+
+
+def undo(stack: Stack, journal: Journal) -> None:
+    """
+    End a restore that died or failed. Can be repeated.
+
+    Once it was committed the restored data stays; before that every volume gets its
+    previous data back. Then what ran before runs again, and nothing else.
+    """
+    helper.remove_strays(stack)
+    if journal.facts.get("committed"):
+        finish(stack, journal)
+        return
+    if journal.facts.get("touched"):
+        _halt_stores(stack, journal)
+        for volume in journal.facts["volumes"]:
+            if stack.engine.volume(volume) is not None:
+                _give_back(stack, journal, volume)
+    _resume(stack, journal)
+    journal.close()
+
+
+def finish(stack: Stack, journal: Journal) -> None:
+    """Tidy up after a committed restore, and let run what ran before."""
+    facts = journal.facts
+    kept = []
+    for volume in facts["volumes"]:
+        with at_volume(stack, journal, volume) as talk:
+            if talk.ask("commit", restore=facts["run"])["kept"]:
+                kept.append(volume)
+            if facts.get("earlier"):
+                talk.ask("discard", restore=facts["earlier"])
+    if kept:
+        previous.add(stack, _entry(facts, kept))
+    if facts.get("earlier"):
+        previous.forget(stack, facts["earlier"])
+    _resume(stack, journal)
+    journal.close()
+
+
+def _entry(facts: dict[str, Any], kept: list[str]) -> Previous:
+    return Previous(
+        restore=facts["run"],
+        services=tuple(facts["services"]),
+        volumes=tuple(kept),
+        moved=facts.get("moved") or datetime.now(UTC).isoformat(timespec="seconds"),
+        counts=facts.get("counts") or {},
+    )
+
+
+@contextmanager
+def at_volume(stack: Stack, journal: Journal, volume: str) -> Iterator[Helper]:
+    """Start a helper that may change one volume of the restore."""
+    work = Work(run=journal.facts["run"], label=volume, volume=volume, changes=True)
+    with helper.helper(stack, work) as talk:
+        yield talk
+
+
+def _halt_stores(stack: Stack, journal: Journal) -> None:
+    services = journal.facts["services"]
+    running = halting.running_of(stack.refresh(), services)
+    halting.stop(stack, halting.as_halted(running))
+
+
+def _give_back(stack: Stack, journal: Journal, volume: str) -> None:
+    facts = journal.facts
+    with at_volume(stack, journal, volume) as talk:
+        talk.ask("swap out", restore=facts["run"])
+        if facts.get("earlier"):
+            talk.ask("release", restore=facts["run"], earlier=facts["earlier"])
+        else:
+            talk.ask("discard", restore=facts["run"])
+
+
+def _resume(stack: Stack, journal: Journal) -> None:
+    """Start what ran before the restore; stop a store that did not."""
+    facts = journal.facts
+    before = {halted["service"] for halted in facts.get("stores", ())}
+    idle = [s for s in facts["services"] if s not in before]
+    if facts.get("touched"):
+        running = halting.running_of(stack.refresh(), idle)
+        halting.stop(stack, halting.as_halted(running))
+    halting.resume(stack, facts)

@@ -1,0 +1,234 @@
+"""The sets in a destination: made under a partial name, listed, chosen, removed."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jimbot_stack.backup import manifest as manifests
+from jimbot_stack.backup.manifest import SET_ID, Manifest
+from jimbot_stack.environment import write_private
+from jimbot_stack.errors import DataError, UsageError
+
+MANIFEST = "manifest.json"
+RECORD = "record.json"
+PARTIAL = re.compile(r"\.partial-" + SET_ID.pattern)
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A set in a destination; `manifest` is None when it cannot be believed."""
+
+    path: Path
+    manifest: Manifest | None
+    fault: str
+    verified: datetime | None
+    drilled: datetime | None
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+
+def folder(dest: Path, project: str) -> Path:
+    """Return where a project's sets lie; UsageError for what is no project's name."""
+    if not _PROJECT.fullmatch(project):
+        raise UsageError(f"{project!r} is no name of a project", hint="see .env")
+    return dest / project
+
+
+def listed(dest: Path, project: str) -> list[Kept]:
+    """Return the sets of a project, newest first; unreadable ones too."""
+    place = folder(dest, project)
+    if not place.is_dir():
+        return []
+    names = [path for path in place.iterdir() if SET_ID.fullmatch(path.name)]
+    return sorted((load(path) for path in names), key=_age, reverse=True)
+
+
+def load(path: Path) -> Kept:
+    """Read one set; what is wrong with it is in its `fault`."""
+    try:
+        found: Manifest | None = manifests.read(path / MANIFEST)
+        fault = "" if found and found.id == path.name else "its id is another set's"
+    except DataError as wrong:
+        found, fault = None, wrong.message
+    record = _record(path)
+    return Kept(
+        path=path,
+        manifest=found if not fault else None,
+        fault=fault,
+        verified=_moment(record.get("verified")),
+        drilled=_moment(record.get("drilled")),
+    )
+
+
+def _age(kept: Kept) -> tuple[int, str]:
+    return int(kept.id.rpartition("-")[2]), kept.id
+
+
+def next_path(dest: Path, project: str, now: datetime) -> Path:
+    """
+    Return the partial name of the next set; nothing is made yet.
+
+    The number in it grows even when the clock is set back.
+    """
+    place = folder(dest, project)
+    try:
+        names = [path.name for path in place.iterdir()] if place.exists() else []
+    except OSError as refused:
+        raise unwritable(dest, refused) from refused
+    number = max(map(_number, names), default=0) + 1
+    return place / f".partial-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{number:04d}"
+
+
+def make(partial: Path) -> None:
+    """Make a set's folder, 0700. Raises DataError when it cannot be written."""
+    try:
+        partial.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial.parent.chmod(0o700)
+        partial.mkdir(mode=0o700)
+    except OSError as refused:
+        raise unwritable(partial.parent.parent, refused) from refused
+
+
+def unwritable(dest: Path, refused: OSError) -> DataError:
+    return DataError(
+        f"{dest} cannot be written: {refused.strerror}",
+        hint="--dest DIR names another destination",
+    )
+
+
+def _number(name: str) -> int:
+    found = re.search(SET_ID.pattern + "$", name)
+    return int(name.rpartition("-")[2]) if found else 0
+
+
+def finish(partial: Path, manifest: Manifest) -> Path:
+    """Write the manifest, close every file to others, and give the set its name."""
+    write_private(partial / MANIFEST, manifests.written(manifest))
+    for path in partial.iterdir():
+        path.chmod(0o600)
+        sync(path)
+    sync(partial)
+    final = partial.with_name(manifest.id)
+    partial.rename(final)
+    sync(final.parent)
+    return final
+
+
+def remove_partial(path: Path) -> None:
+    """Remove what an unfinished backup wrote; any other folder is left alone."""
+    if PARTIAL.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def remove(kept: Kept) -> None:
+    """Remove a set: first its name, so that a half removed one is no set."""
+    doomed = kept.path.with_name(f".partial-{kept.path.name}")
+    kept.path.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def note(path: Path, **values: Any) -> None:
+    """Add to the set's own record: when it was verified, drilled, and how it went."""
+    write_private(path / RECORD, json.dumps(_record(path) | values, indent=1) + "\n")
+
+
+def sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def choose(
+    dest: Path,
+    project: str,
+    *,
+    services: tuple[str, ...] = (),
+    set_id: str = "",
+    at: datetime | None = None,
+) -> Kept:
+    """
+    Return the set that is meant: by id, or the newest verified with all *services*.
+
+    With *at* none that is newer. Raises DataError when there is none.
+    """
+    if set_id:
+        return _by_id(dest, project, set_id)
+    for kept in listed(dest, project):
+        if kept.manifest and kept.verified and _fits(kept.manifest, services, at):
+            return kept
+    about = f" of {', '.join(services)}" if services else ""
+    until = f" from {at:%Y-%m-%d %H:%M} or before" if at else ""
+    raise DataError(
+        f"no verified set{about}{until} in {folder(dest, project)}",
+        hint="invoke backups lists the sets; invoke backup --all makes one",
+    )
+
+
+def _by_id(dest: Path, project: str, set_id: str) -> Kept:
+    path = folder(dest, project) / set_id
+    if not SET_ID.fullmatch(set_id) or not path.is_dir():
+        raise DataError(
+            f"there is no set {set_id!r:.60} in {folder(dest, project)}",
+            hint="invoke backups lists the sets",
+        )
+    return load(path)
+
+
+def _fits(found: Manifest, services: tuple[str, ...], at: datetime | None) -> bool:
+    there = {store.service for store in found.stores}
+    return there.issuperset(services) and (at is None or found.moment <= at)
+
+
+def believed(kept: Kept) -> Manifest:
+    """Return the set's manifest; DataError when it cannot be believed."""
+    if kept.manifest is None:
+        raise DataError(
+            f"{kept.id} cannot be used: {kept.fault}",
+            hint="invoke backups lists the sets",
+        )
+    return kept.manifest
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads((path / RECORD).read_text())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else None
+
+
+def every_project(dest: Path) -> Iterator[str]:
+    """Yield the projects that have sets in *dest*."""
+    if dest.is_dir():
+        for path in sorted(dest.iterdir()):
+            if path.is_dir() and _PROJECT.fullmatch(path.name):
+                yield path.name
+
+
+def ratios(dest: Path, project: str) -> dict[str, float]:
+    """Return how far each volume shrank in the newest set that has it."""
+    known: dict[str, float] = {}
+    for kept in reversed(listed(dest, project)):
+        for store in kept.manifest.stores if kept.manifest else ():
+            for archive in store.archives:
+                known[archive.key] = archive.size / max(archive.bytes, 1)
+    return known

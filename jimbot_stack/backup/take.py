@@ -1,0 +1,155 @@
+"""Take a backup: quiesce, copy, let go, prove, and only then call it a set."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jimbot_stack import journal as journals
+from jimbot_stack.backup import (
+    copies,
+    halting,
+    helper,
+    preconditions,
+    previous,
+    quiet,
+    record,
+    sealing,
+    sets,
+    settle,
+)
+from jimbot_stack.backup.copies import Copying
+from jimbot_stack.backup.manifest import Manifest
+from jimbot_stack.backup.policy import Policy, choose
+from jimbot_stack.backup.quiet import Item
+from jimbot_stack.change import changing
+from jimbot_stack.console import say
+from jimbot_stack.journal import Journal
+from jimbot_stack.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `invoke backup` was asked for; `dest` is absolute."""
+
+    services: Sequence[str] = ()
+    everything: bool = False
+    dest: Path = Path("backups")
+    consistency: str = ""
+    gzip: bool = False
+    encrypt: Sequence[str] = ()
+
+    @property
+    def compression(self) -> str:
+        return "gzip" if self.gzip else "zstd"
+
+
+def take(stack: Stack, request: Request) -> Manifest | None:
+    """
+    Take a set and return its manifest; None with `--dry`.
+
+    All checks come before the first change. Raises DataError, ConfigurationError,
+    Locked; whatever happens, what ran before runs again.
+    """
+    chosen = choose(stack.model, request.services, everything=request.everything)
+    keys = sealing.recipients(request.encrypt)
+    if stack.dry:
+        for item in preconditions.items(stack, chosen, request.consistency):
+            say(f"would back up {item.policy.service} ({item.level})")
+        return None
+    with changing(stack, "invoke backup"):
+        made = take_locked(stack, request, chosen, keys)
+        previous.expire(stack, made)
+        return made
+
+
+def take_locked(
+    stack: Stack, request: Request, chosen: Sequence[Policy], keys: Sequence[Any] = ()
+) -> Manifest:
+    """Take a set while the project's lock is held."""
+    helper.require(stack)
+    items = preconditions.items(stack, chosen, request.consistency)
+    volumes = preconditions.volumes(stack, chosen)
+    partial = sets.next_path(request.dest, stack.project, datetime.now(UTC))
+    with _settled(stack, partial) as journal, ExitStack() as helpers:
+        sets.make(partial)
+        shape = copies.Shape(partial, request.compression, tuple(keys))
+        found = [
+            copies.opened(
+                stack, helpers, item, volume=volumes[key], key=key, shape=shape
+            )
+            for item in items
+            for key in item.policy.volumes
+        ]
+        preconditions.check_space(
+            request.dest,
+            {c.key: c.occupied for c in found},
+            sets.ratios(request.dest, stack.project),
+        )
+        _copy(stack, journal, items, found, coherent=request.everything)
+        manifest = record.manifest(
+            stack, found, shape, run=partial.name, coherent=request.everything
+        )
+        journal.reach("naming")
+        final = sets.finish(partial, manifest)
+        sets.note(final, verified=manifest.created)
+        return manifest
+
+
+@contextmanager
+def _settled(stack: Stack, partial: Path) -> Iterator[Journal]:
+    """Whatever happens in the block, what it stopped runs again afterwards."""
+    run = partial.name.removeprefix(".partial-")
+    journal = journals.begin(stack, "backup", run, partial=str(partial))
+    try:
+        yield journal
+    finally:
+        settle.undo(stack, journal)
+
+
+def _copy(
+    stack: Stack,
+    journal: Journal,
+    items: Sequence[Item],
+    found: Sequence[Copying],
+    *,
+    coherent: bool,
+) -> None:
+    """Copy while the stores rest; read the copies back once they run again."""
+    mark = stack.engine.started()
+    quiet.quiesce(stack, journal, items, coherent=coherent)
+    journal.reach("copying")
+    for copying in found:
+        copies.copy(copying)
+    quiet.check_rest(stack, items, engine_mark=mark)
+    with ExitStack() as readers:
+
+        def begin_checks() -> None:
+            for copying in found:
+                readers.enter_context(copies.being_checked(copying))
+
+        _let_go(stack, journal, items, begin_checks)
+        for copying in found:
+            copies.finish_check(copying)
+
+
+def _let_go(
+    stack: Stack,
+    journal: Journal,
+    items: Sequence[Item],
+    meanwhile: Callable[[], None],
+) -> None:
+    """Start what was stopped, do *meanwhile*, and wait until all is as before."""
+    for lock in journal.facts.get("locked", ()):
+        halting.unlock(stack, lock)
+    stores, dependents = journal.facts["stores"], journal.facts["dependents"]
+    halting.start(stack, stores)
+    journal.reach("stores started", locked=[])
+    meanwhile()
+    halting.wait(stack, stores)
+    quiet.count(stack, items)
+    halting.start(stack, dependents)
+    halting.wait(stack, dependents)
+    journal.reach("resumed", stores=[], dependents=[])

@@ -1,0 +1,40 @@
+"""One task at a time changes a project, after it put right what a dead one left."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+
+from jimbot_stack import journal
+from jimbot_stack.console import say
+from jimbot_stack.journal import Journal
+from jimbot_stack.locking import locked
+from jimbot_stack.stack import Stack
+
+# What undoes each kind of journal: `undo(stack, journal)` of a module.
+UNDOING = {
+    "backup": "jimbot_stack.backup.settle",
+    "restore": "jimbot_stack.backup.rollback",
+    "drill": "jimbot_stack.backup.scratch",
+}
+
+
+@contextmanager
+def changing(stack: Stack, task: str) -> Iterator[None]:
+    """Hold the project's lock for *task*, once what a dead task left was undone."""
+    with locked(stack.info.id, stack.project, task=task):
+        recover(stack)
+        yield
+
+
+def recover(stack: Stack) -> None:
+    """Undo what tasks that died have left; the lock must be held. May raise."""
+    left = journal.pending(stack)
+    for found in left:
+        say(f"a {found.kind} died at the step '{found.step}': putting things back")
+        _undo(stack, found)
+    if left:
+        stack.everyone = stack.engine.containers()
+
+
+def _undo(stack: Stack, found: Journal) -> None:
+    import_module(UNDOING[found.kind]).undo(stack, found)

@@ -1,0 +1,263 @@
+"""What the helper writes, reads back, refuses and unpacks."""
+
+import io
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jimbot_helper import checking, copying, staging, swapping
+from jimbot_helper.failure import Failed, Refused
+from jimbot_helper.screen import Screen
+
+Change = Callable[[bytes], bytes]
+
+
+def screen(*, files: int = 1000, size: int = 1 << 30) -> Screen:
+    return Screen(files, size)
+
+
+def packed(volume: Path, archive: Path, **options: object) -> None:
+    copying.copy(
+        volume,
+        archive,
+        **{  # type: ignore[arg-type]
+            "compression": "zstd",
+            "exclude": (),
+            "order": (),
+            "changes": "none",
+            "progress": lambda _size: None,
+        }
+        | options,
+    )
+
+
+def checked(archive: Path, *, compression: str = "zstd") -> dict[str, object]:
+    return checking.check(
+        archive,
+        None,
+        compression=compression,
+        screen=screen(),
+        progress=lambda _size: None,
+    )
+
+
+def staged(volume: Path, archive: Path, sha256: str) -> Path:
+    staging.stage(
+        volume,
+        archive,
+        restore="r-1",
+        compression="zstd",
+        screen=screen(),
+        sha256=sha256,
+        progress=lambda _size: None,
+    )
+    return volume / swapping.HOLDER / "r-1" / "staged"
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """Return a folder with a file of every kind that a volume may hold."""
+    top = tmp_path / "volume"
+    (top / "deep" / "er").mkdir(parents=True)
+    (top / "deep" / "er" / "file").write_bytes(os.urandom(70_000))
+    (top / "empty").touch(mode=0o640)
+    (top / "odd\nname \\ \"ü'").write_text("odd")
+    (top / os.fsdecode(b"\xff\xfe bytes")).write_text("no text")
+    (top / "-rf").write_text("looks like a flag")
+    (top / ("long" * 40)).mkdir()
+    (top / ("long" * 40) / ("name" * 50)).write_text("long")
+    (top / "link").symlink_to("deep/er/file")
+    (top / "dangling").symlink_to("/nowhere")
+    (top / "twin").hardlink_to(top / "empty")
+    os.mkfifo(top / "fifo")
+    with (top / "sparse").open("wb") as file:
+        file.write(b"head")
+        file.seek(5 << 20)
+        file.write(b"tail")
+    os.utime(top / "empty", ns=(1_500_000_000_123_456_789, 1_500_000_000_123_456_789))
+    return top
+
+
+def state(top: Path) -> dict[str, tuple[object, ...]]:
+    """Return kind, mode, owner, time and content of everything below *top*."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in [top, *sorted(top.rglob("*"))]:
+        now = path.lstat()
+        content: object = None
+        if path.is_symlink():
+            content = path.readlink()
+        elif path.is_file():
+            content = path.read_bytes()
+        key = str(path.relative_to(top))
+        links = 0 if path.is_dir() and not path.is_symlink() else now.st_nlink
+        found[key] = (now.st_mode, now.st_uid, now.st_gid, links, content)
+        if not path.is_symlink() and path != top:
+            found[key] += (now.st_mtime_ns,)
+    return found
+
+
+def test_every_kind_of_file_comes_back(volume: Path, tmp_path: Path) -> None:
+    """Modes, times to the nanosecond, links, holes and names of any bytes survive."""
+    archive, other = tmp_path / "a", tmp_path / "other"
+    other.mkdir()
+    packed(volume, archive)
+
+    came = staged(other, archive, str(checked(archive)["sha256"]))
+
+    assert state(volume) == state(came)
+    assert (came / "sparse").stat().st_blocks * 512 < 1 << 20
+
+
+def test_plain_tools_open_an_archive(volume: Path, tmp_path: Path) -> None:
+    """An archive is a tar file that Python's own module, or tar, can read."""
+    archive = tmp_path / "a"
+    packed(volume, archive, compression="gzip")
+
+    with tarfile.open(archive) as found:
+        names = found.getnames()
+
+    assert "./deep/er/file" in names
+    assert checked(archive, compression="gzip")["files"] == len(names)
+
+
+def test_copy_follows_the_order(volume: Path) -> None:
+    """Files are listed as the patterns say, folders before all of them."""
+    names = copying.ordered_names(volume, ("**/file", "e*", "**"))
+    files = [n for n in names if not (volume / os.fsdecode(n)).is_dir()]
+
+    assert files[:2] == [b"deep/er/file", b"empty"]
+    assert names[0] == b"."
+
+
+def test_excluded_and_reserved_paths_stay_out(volume: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "a"
+    (volume / swapping.HOLDER).mkdir()
+    packed(volume, archive, exclude=["./deep/*"], compression="gzip")
+
+    with tarfile.open(archive) as found:
+        names = found.getnames()
+
+    assert "./deep" in names
+    assert not [n for n in names if "er" in n.split("/") or swapping.HOLDER in n]
+
+
+@pytest.mark.parametrize("tenth", range(10))
+def test_archive_cut_at_any_tenth_is_refused(
+    volume: Path, tmp_path: Path, tenth: int
+) -> None:
+    archive = tmp_path / "a"
+    packed(volume, archive)
+    data = archive.read_bytes()
+    archive.write_bytes(data[: len(data) * tenth // 10])
+
+    with pytest.raises(Refused):
+        checked(archive)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.99])
+def test_one_flipped_bit_is_noticed(volume: Path, tmp_path: Path, place: float) -> None:
+    """The decompressor refuses it, or the hash is another."""
+    archive = tmp_path / "a"
+    packed(volume, archive)
+    before = checked(archive)["sha256"]
+    data = bytearray(archive.read_bytes())
+    data[int(len(data) * place)] ^= 1
+    archive.write_bytes(data)
+
+    try:
+        after = checked(archive)["sha256"]
+    except Refused:
+        return
+    assert before != after
+
+
+def member(
+    name: str, kind: bytes = tarfile.REGTYPE, **values: object
+) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type = kind
+    for key, value in values.items():
+        setattr(made, key, value)
+    return made
+
+
+def archive_of(path: Path, *members: tarfile.TarInfo, tail: bytes = b"") -> Path:
+    """Write a tar of *members* (a file holds its size in zeros), zstd compressed."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as made:
+        made.addfile(member("./", tarfile.DIRTYPE))
+        for one in members:
+            made.addfile(one, io.BytesIO(bytes(one.size)))
+    plain = path.with_suffix(".tar")
+    plain.write_bytes(raw.getvalue() + tail)
+    os.system(f"zstd -q -f {plain} -o {path}")
+    return path
+
+
+HOSTILE: dict[str, tuple[tarfile.TarInfo, ...]] = {
+    "absolute": (member("/etc/evil"),),
+    "dot dot": (member("./../evil"),),
+    "dot dot inside": (member("./a", tarfile.DIRTYPE), member("./a/../../evil")),
+    "through a symlink": (
+        member("./out", tarfile.SYMTYPE, linkname="/"),
+        member("./out/evil"),
+    ),
+    "symlink replaced": (
+        member("./out", tarfile.SYMTYPE, linkname="/etc/evil"),
+        member("./out"),
+    ),
+    "hard link out": (member("./evil", tarfile.LNKTYPE, linkname="/etc/passwd"),),
+    "hard link up": (member("./evil", tarfile.LNKTYPE, linkname="../../etc/passwd"),),
+    "character device": (member("./evil", tarfile.CHRTYPE, devmajor=1, devminor=3),),
+    "block device": (member("./evil", tarfile.BLKTYPE, devmajor=8),),
+    "reserved": (member(f"./{swapping.HOLDER}", tarfile.DIRTYPE),),
+    "pax name out": (member("./fine", pax_headers={"path": "/etc/evil"}),),
+    "sparse name out": (member("./fine", pax_headers={"GNU.sparse.name": "../evil"}),),
+    "unknown type": (member("./evil", b"V"),),
+    "too many files": tuple(member(f"./{n}") for n in range(1001)),
+    "too many bytes": (member("./bomb", size=2 << 20),),
+    "a folder with contents": (member("./a", tarfile.DIRTYPE, size=512),),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_archive_leaves_nothing(tmp_path: Path, name: str) -> None:
+    """It is refused before tar sees the member, and what was unpacked is gone."""
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    archive = archive_of(tmp_path / "a.zst", *HOSTILE[name])
+
+    with pytest.raises(Failed):
+        staging.stage(
+            volume,
+            archive,
+            restore="r-1",
+            compression="zstd",
+            screen=screen(size=1 << 20),
+            sha256="",
+            progress=lambda _size: None,
+        )
+
+    assert list(volume.iterdir()) == []
+
+
+def test_second_archive_behind_the_first_is_refused(tmp_path: Path) -> None:
+    other = archive_of(tmp_path / "b.zst", member("./evil")).with_suffix(".tar")
+    archive = archive_of(tmp_path / "a.zst", tail=other.read_bytes())
+
+    with pytest.raises(Refused, match="behind the end"):
+        checked(archive)
+
+
+def test_archive_that_changed_since_it_was_verified_is_not_unpacked(
+    volume: Path, tmp_path: Path
+) -> None:
+    archive, other = tmp_path / "a", tmp_path / "other"
+    other.mkdir()
+    packed(volume, archive)
+
+    with pytest.raises(Refused, match="changed"):
+        staged(other, archive, "0" * 64)
+    assert list(other.iterdir()) == []

@@ -1,0 +1,220 @@
+"""Manifests that cannot be true, sets that are chosen, kept and removed."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jimbot_stack.backup import manifest as manifests
+from jimbot_stack.backup import sets
+from jimbot_stack.backup.manifest import Archive, Manifest, Store
+from jimbot_stack.backup.retention import Candidate, Rules, reasons
+from jimbot_stack.errors import DataError, UsageError
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ARCHIVE = Archive(
+    key="memgraph_data",
+    volume="p_memgraph_data",
+    driver="local",
+    options={},
+    labels={},
+    sha256="a" * 64,
+    size=10,
+    plain_sha256="a" * 64,
+    files=3,
+    bytes=20,
+    listing_sha256="b" * 64,
+)
+STORE = Store(
+    service="memgraph",
+    consistency="native",
+    image="memgraph",
+    image_id="sha256:1",
+    version="3.2.0",
+    exit_code=None,
+    count=(3, 3),
+    grows=False,
+    archives=(ARCHIVE,),
+)
+
+
+def made(number: int, created: datetime = NOW) -> Manifest:
+    return Manifest(
+        id=f"{created:%Y%m%dT%H%M%SZ}-{number:04d}",
+        project="p",
+        created=created.isoformat(),
+        coherent=False,
+        compression="zstd",
+        encrypted=False,
+        engine="26.1.5",
+        tool="test",
+        stores=(STORE,),
+    )
+
+
+def kept(dest: Path, manifest: Manifest, *, verified: bool = True) -> Path:
+    folder = dest / "p" / manifest.id
+    folder.mkdir(parents=True)
+    (folder / sets.MANIFEST).write_text(manifests.written(manifest))
+    if verified:
+        sets.note(folder, verified=manifest.created)
+    return folder
+
+
+def test_manifest_comes_back_as_it_was(tmp_path: Path) -> None:
+    folder = kept(tmp_path, made(1))
+
+    assert made(1) == manifests.read(folder / sets.MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("id",), "../../etc"),
+        (("project",), "a/b"),
+        (("schema",), 2),
+        (("compression",), "rar"),
+        (("created",), "yesterday"),
+        (("stores", 0, "service"), "../x"),
+        (("stores", 0, "consistency"), "perfect"),
+        (("stores", 0, "archives", 0, "key"), "/etc/passwd"),
+        (("stores", 0, "archives", 0, "volume"), "--privileged"),
+        (("stores", 0, "archives", 0, "sha256"), "abc"),
+        (("stores", 0, "archives", 0, "size"), -1),
+        (("stores", 0, "archives", 0, "files"), 1.5),
+        (("stores", 0, "count"), ["many"]),
+        (("stores",), None),
+    ],
+)
+def test_manifest_that_cannot_be_true_is_refused(
+    tmp_path: Path, where: tuple[Any, ...], value: Any
+) -> None:
+    """Even when whoever forged it made its own hash fit."""
+    folder = kept(tmp_path, made(1))
+    data = json.loads((folder / sets.MANIFEST).read_text())
+    del data["digest"]
+    inner: Any = data
+    for step in where[:-1]:
+        inner = inner[step]
+    inner[where[-1]] = value
+    data["digest"] = manifests._digest(data)  # noqa: SLF001 - a forger would
+    (folder / sets.MANIFEST).write_text(json.dumps(data))
+
+    with pytest.raises(DataError, match="cannot be believed"):
+        manifests.read(folder / sets.MANIFEST)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"digest": 1}', "\0" * 99])
+def test_manifest_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    folder = kept(tmp_path, made(1))
+    (folder / sets.MANIFEST).write_text(text)
+
+    with pytest.raises(DataError):
+        manifests.read(folder / sets.MANIFEST)
+
+
+def test_manifest_with_one_flipped_bit_is_refused(tmp_path: Path) -> None:
+    folder = kept(tmp_path, made(1))
+    file = folder / sets.MANIFEST
+    text = file.read_text().replace("memgraph", "memgrapi", 1)
+    file.write_text(text)
+
+    with pytest.raises(DataError, match="not what was written"):
+        manifests.read(file)
+
+
+def test_set_under_another_name_is_not_believed(tmp_path: Path) -> None:
+    folder = kept(tmp_path, made(1))
+    folder.rename(folder.with_name(made(2).id))
+
+    (found,) = sets.listed(tmp_path, "p")
+
+    assert found.manifest is None
+
+
+def test_partial_sets_are_no_sets(tmp_path: Path) -> None:
+    sets.make(sets.next_path(tmp_path, "p", NOW))
+
+    assert sets.listed(tmp_path, "p") == []
+
+
+def test_numbers_grow_when_the_clock_is_set_back(tmp_path: Path) -> None:
+    kept(tmp_path, made(7))
+
+    later = sets.next_path(tmp_path, "p", NOW - timedelta(days=400))
+
+    assert later.name.endswith("-0008")
+
+
+def test_newest_verified_set_is_chosen(tmp_path: Path) -> None:
+    kept(tmp_path, made(1, NOW - timedelta(days=2)))
+    kept(tmp_path, made(2, NOW - timedelta(days=1)))
+    kept(tmp_path, made(3, NOW), verified=False)
+
+    newest = sets.choose(tmp_path, "p", services=("memgraph",))
+    earlier = sets.choose(tmp_path, "p", at=NOW - timedelta(days=1, hours=1))
+
+    assert newest.id.endswith("-0002")
+    assert earlier.id.endswith("-0001")
+
+
+@pytest.mark.parametrize("set_id", ["../p", "nothing", "20261123T120000Z-0009", "/"])
+def test_missing_set_is_refused(tmp_path: Path, set_id: str) -> None:
+    kept(tmp_path, made(1))
+
+    with pytest.raises(DataError, match="no set"):
+        sets.choose(tmp_path, "p", set_id=set_id)
+
+
+def test_project_that_is_a_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        sets.folder(tmp_path, "../other")
+
+
+def test_only_partial_folders_are_removed_as_such(tmp_path: Path) -> None:
+    folder = kept(tmp_path, made(1))
+    sets.remove_partial(folder)
+    sets.remove_partial(tmp_path)
+
+    assert folder.exists()
+
+
+def candidates(count: int, *, verified: bool = True) -> list[Candidate]:
+    return [
+        Candidate(f"{n:03d}", NOW - timedelta(days=count - n), verified=verified)
+        for n in range(count)
+    ]
+
+
+def test_rules_are_added_up() -> None:
+    found = reasons(candidates(60), Rules(last=2, weekly=3), now=NOW)
+
+    assert {"059", "058"} <= set(found)
+    assert len(found) in {4, 5}
+
+
+@pytest.mark.parametrize("rules", [Rules(last=1), Rules(daily=5), Rules(monthly=1)])
+def test_unverified_sets_never_push_a_verified_one_out(rules: Rules) -> None:
+    good, bad = candidates(3), candidates(9, verified=False)
+    bad = [replace(c, id=f"bad-{c.id}") for c in bad]
+
+    found = reasons([*good, *bad], rules, now=NOW)
+
+    assert found["002"] == "the newest verified set"
+
+
+def test_without_a_verified_set_nothing_goes() -> None:
+    bad = candidates(5, verified=False)
+
+    assert set(reasons(bad, Rules(last=1), now=NOW)) == {c.id for c in bad}
+
+
+def test_set_from_the_future_is_kept_and_counts_for_nothing() -> None:
+    future = Candidate("future", NOW + timedelta(days=3), verified=True)
+
+    found = reasons([*candidates(3), future], Rules(last=1), now=NOW)
+
+    assert set(found) == {"future", "002"}

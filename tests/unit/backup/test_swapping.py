@@ -1,0 +1,148 @@
+"""Renames that end in the old data or the new, wherever they were cut off."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from jimbot_helper import swapping
+
+OLD = {"data": "old", "only-old": "old"}
+NEW = {"data": "new", "only-new": "new"}
+
+
+class Killed(BaseException):
+    """Stands for the death of the helper."""
+
+
+def content(volume: Path) -> dict[str, str]:
+    return {p.name: p.read_text() for p in volume.iterdir() if p.is_file()}
+
+
+def volume_with_staged(path: Path) -> Path:
+    path.mkdir()
+    for name, text in OLD.items():
+        (path / name).write_text(text)
+    staged = swapping.prepare(path, "r-1")
+    for name, text in NEW.items():
+        (staged / name).write_text(text)
+    return path
+
+
+def die_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Let the *step*-th rename, write or removal be the last thing that happens."""
+    done = [0]
+
+    def counting(name: str) -> None:
+        real = getattr(Path, name)
+
+        def act(self: Path, *words: object, **named: object) -> object:
+            done[0] += 1
+            if done[0] > step:
+                raise Killed
+            return real(self, *words, **named)
+
+        monkeypatch.setattr(Path, name, act)
+
+    for name in ("rename", "unlink", "mkdir"):
+        counting(name)
+
+
+@pytest.mark.parametrize("step", range(16))
+def test_death_while_swapping_in_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    volume = volume_with_staged(tmp_path / "v")
+    with monkeypatch.context() as during:
+        die_at(during, step)
+        with suppress(Killed):
+            swapping.swap_in(volume, "r-1")
+
+    swapping.swap_out(volume, "r-1")
+    swapping.discard(volume, "r-1")
+
+    assert content(volume) == OLD
+    assert {path.name for path in volume.iterdir()} == set(OLD)
+
+
+@pytest.mark.parametrize("step", range(16))
+def test_death_while_swapping_out_is_carried_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Also when the store wrote a file of its own in between."""
+    volume = volume_with_staged(tmp_path / "v")
+    swapping.swap_in(volume, "r-1")
+    (volume / "written-later").write_text("x")
+    with monkeypatch.context() as during:
+        die_at(during, step)
+        with suppress(Killed):
+            swapping.swap_out(volume, "r-1")
+
+    swapping.swap_out(volume, "r-1")
+
+    assert content(volume) == OLD
+
+
+@pytest.mark.parametrize("step", range(1, 9))
+def test_store_that_starts_in_the_middle_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """An engine restart may start a store on a half swapped volume; it writes."""
+    volume = volume_with_staged(tmp_path / "v")
+    with monkeypatch.context() as during:
+        die_at(during, step)
+        with suppress(Killed):
+            swapping.swap_in(volume, "r-1")
+    moved_out = not (volume / "data").exists()
+    if moved_out:
+        (volume / "data").write_text("made by the store")
+
+    swapping.swap_out(volume, "r-1")
+
+    assert content(volume) == OLD
+
+
+def test_swap_in_can_be_repeated(tmp_path: Path) -> None:
+    volume = volume_with_staged(tmp_path / "v")
+    swapping.swap_in(volume, "r-1")
+    swapping.swap_in(volume, "r-1")
+
+    assert content(volume) == NEW
+    assert swapping.commit(volume, "r-1") is True
+
+
+def test_previous_data_comes_back_and_can_be_given_back(tmp_path: Path) -> None:
+    """`--undo` adopts what a restore moved aside; its failure releases it again."""
+    volume = volume_with_staged(tmp_path / "v")
+    swapping.swap_in(volume, "r-1")
+    swapping.commit(volume, "r-1")
+    swapping.adopt(volume, "r-2", "r-1")
+    swapping.swap_in(volume, "r-2")
+    assert content(volume) == OLD
+
+    swapping.swap_out(volume, "r-2")
+    swapping.release(volume, "r-2", "r-1")
+
+    assert content(volume) == NEW
+    assert swapping.held(volume)["r-1"]["previous"]
+
+
+def test_restore_into_an_empty_volume_keeps_nothing_aside(tmp_path: Path) -> None:
+    volume = tmp_path / "v"
+    volume.mkdir()
+    (swapping.prepare(volume, "r-1") / "data").write_text("new")
+    swapping.swap_in(volume, "r-1")
+
+    assert swapping.commit(volume, "r-1") is False
+    assert [path.name for path in volume.iterdir()] == ["data"]
+
+
+def test_owner_and_mode_of_the_top_come_with_the_data(tmp_path: Path) -> None:
+    volume = volume_with_staged(tmp_path / "v")
+    volume.chmod(0o755)
+    (volume / swapping.HOLDER / "r-1" / "staged").chmod(0o750)
+    swapping.swap_in(volume, "r-1")
+    assert volume.stat().st_mode & 0o777 == 0o750
+
+    swapping.swap_out(volume, "r-1")
+
+    assert volume.stat().st_mode & 0o777 == 0o755
