@@ -41,7 +41,11 @@ def image() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def literals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Literals]:
+def literals(
+    image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Literals]:
+    """Return a maker of containers, which are removed before their *image*."""
+    assert image
     folder = tmp_path_factory.mktemp("ray")
     made = Literals(name=f"ray-{os.urandom(4).hex()}", folder=folder)
     yield made
