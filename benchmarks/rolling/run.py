@@ -55,7 +55,7 @@ def main() -> None:
         try:
             compare(site, connections)
         finally:
-            site.remove()
+            site.scenario.remove()
 
 
 def compare(site: RolloutSite, connections: int) -> None:

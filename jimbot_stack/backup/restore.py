@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from jimbot_stack import checks
 from jimbot_stack import journal as journals
 from jimbot_stack.backup import (
     asking,
@@ -66,6 +67,8 @@ def restore(stack: Stack, wish: Wish) -> Manifest | None:
     fails afterwards, the previous data is put back. Raises DataError, UsageError.
     """
     kept, parts = _selected(stack, wish)
+    named = {part.policy.service for part in parts}
+    checks.require(stack, checks.RESTORE, services=named)
     manifest = sets.believed(kept)
     keys = proof.identities(manifest, wish.identity, needed=True)
     with changing(stack, "invoke restore"):

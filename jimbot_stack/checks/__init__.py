@@ -86,7 +86,6 @@ RESTORE = (
     "secret-present",
     "secret-readable",
     "data-folders",
-    "disk-space",
 )
 """What must hold before data is replaced."""
 

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 
-from jimbot_stack.checks.facts.leftovers import BackupAge, Journals, Leftover
+from jimbot_stack.checks.facts.leftovers import (
+    BackupAge,
+    Journals,
+    KeptData,
+    Leftover,
+)
 from jimbot_stack.checks.registry import check
 from jimbot_stack.checks.secret_files import shown
-from jimbot_stack.checks.verdict import Verdict, command, fail, ok, warn
+from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, warn
 from jimbot_stack.stack import Stack
 from jimbot_stack.units import readable_duration
 
@@ -56,6 +61,25 @@ def partial_files_gone(
         )
     if not old:
         yield ok("no half-written file is left")
+
+
+@check(
+    "kept-data",
+    "Data that a restore moved aside is discarded after its time.",
+    why="It takes as much room as the data in use.",
+)
+def kept_data_discarded(kept_data: tuple[KeptData, ...]) -> Iterator[Verdict]:
+    for one in kept_data:
+        names = listed(one.services)
+        told = f"a restore moved data of {names} aside {readable_duration(one.age)} ago"
+        if one.is_outlived:
+            flags = [w for name in one.services for w in ("--service", name)]
+            repair = command("invoke", "restore", "--discard", *flags)
+            yield warn(told, repair, about=names)
+        else:
+            yield ok(told)
+    if not kept_data:
+        yield ok("no restore keeps data")
 
 
 @check(

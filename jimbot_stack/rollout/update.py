@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from jimbot_stack import checks
 from jimbot_stack.console import say
 from jimbot_stack.engine import Engine, EventStream
 from jimbot_stack.errors import (
@@ -82,6 +83,7 @@ def update(
     RolledBack, with the new container's evidence, when the old version serves again.
     """
     stack.model.service(service)
+    checks.require(stack, checks.ROLLOUT, services=(service,))
     if stack.dry:
         return _prepared(stack, service, wish, timeout)
     with locked(stack.info.id, stack.project, task="invoke rolling-update"):

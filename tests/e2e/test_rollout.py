@@ -21,7 +21,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
     try:
         yield site
     finally:
-        site.remove()
+        site.scenario.remove()
 
 
 @pytest.fixture

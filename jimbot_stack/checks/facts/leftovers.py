@@ -70,8 +70,10 @@ class BackupAge:
 @fact(limit=5)
 def backup_age(stack: Stack, ours: tuple[Container, ...]) -> BackupAge:
     """Return how old the newest verified set is, by what its record says."""
-    records = (stack.root / BACKUPS / stack.project).glob("*/record.json")
-    moments = [m for m in map(_verified, records) if m is not None]
+    from jimbot_stack.backup import sets
+
+    found = sets.listed(stack.root / BACKUPS, stack.project)
+    moments = [kept.verified for kept in found if kept.verified]
     now = datetime.now(UTC)
     begun = [c.created for c in ours if any(m.kind == "volume" for m in c.mounts)]
     return BackupAge(
@@ -80,12 +82,30 @@ def backup_age(stack: Stack, ours: tuple[Container, ...]) -> BackupAge:
     )
 
 
-def _verified(record: Path) -> datetime | None:
-    try:
-        text = json.loads(record.read_text()).get("verified")
-        return datetime.fromisoformat(text) if text else None
-    except (OSError, ValueError, AttributeError, TypeError):
-        return None
+@dataclass(frozen=True, slots=True)
+class KeptData:
+    """Data that a restore moved aside: whose, since when, and if its time is over."""
+
+    services: tuple[str, ...]
+    age: float
+    is_outlived: bool
+
+
+@fact(limit=3)
+def kept_data(stack: Stack, info: EngineInfo) -> tuple[KeptData, ...]:
+    """Return what restores have moved aside and not discarded."""
+    from jimbot_stack.backup import previous
+
+    del info
+    now = datetime.now(UTC)
+    return tuple(
+        KeptData(
+            entry.services,
+            (now - entry.moment).total_seconds(),
+            now - entry.moment > previous.KEPT_FOR,
+        )
+        for entry in previous.listed(stack)
+    )
 
 
 def _age(path: Path) -> float:

@@ -1,0 +1,88 @@
+"""
+The page on doctor, made from the checks and rungs themselves: `docs/doctor.md`.
+
+`python -m jimbot_stack.checks.reference` writes it; a test keeps it current.
+"""
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from jimbot_stack import checks
+from jimbot_stack.checks.registry import Check, limit
+from jimbot_stack.gpu.ladder import RUNGS
+
+PAGE = "docs/doctor.md"
+
+HEAD = """\
+# What doctor and gpu-check look at
+
+Made by `python -m jimbot_stack.checks.reference`.
+
+`invoke doctor` looks and changes nothing. It collects each fact once, side by side and
+each within its limit; checks judge the facts. What needs an engine is skipped when none
+answers. Outcomes: ok, warn, fail, skipped, crashed (the check itself broke).
+
+- `--json` prints `{"project", "mode", "counts", "checks": [{"id", "topic", "outcome",
+  "detail", "repair", "accepted", "seconds", "findings"}]}`; `findings` has every
+  verdict of a check that is not well, `detail` and `repair` the worst one's.
+- `--only ID`, `--skip ID`, and `--accept 'ID=reason'`: the reason is remembered for
+  what that check finds now; another finding of the same check is told again.
+- `--fix` runs the repairs that lose and stop nothing, as they are printed.
+- `--dev`, `--prod`, `--offline`, `--overlay` judge another mode than the one that runs.
+- Exit codes: 0; 10 with `--strict` when a check warns; 11 when one fails or breaks.
+
+`invoke up`, `invoke rolling-update` and `invoke restore` require the marked checks
+before they change anything, and name all that fail together.
+
+On an engine of another machine, or in a virtual machine, what cannot be measured
+through it is skipped with a word. What follows from the compose files alone is a rule
+of `invoke lint`; the check `model-rules` asks those rules for the mode.
+"""
+
+GPU = """\
+## gpu-check
+
+`invoke gpu-check` climbs these rungs in order, stops at the first that fails, and names
+one repair. No GPU is a normal result (exit 0); `--require` makes it a failure.
+`--service` names the service whose image and container are asked, `--json` prints
+`{"service", "checks": [...]}`.
+"""
+
+
+def page() -> str:
+    """Return the whole page in Markdown."""
+    listed = checks.registered().values()
+    lines = [HEAD, f"{len(listed)} checks:"]
+    for topic, members in groupby(listed, key=lambda check: check.topic):
+        lines += ["", f"## {topic.replace('_', ' ').capitalize()}", ""]
+        lines += ["| check | wanted | because | required by | limit |"]
+        lines += ["|---|---|---|---|---|", *map(row, members)]
+    lines += ["", GPU, "| rung | question |", "|---|---|"]
+    lines += [f"| `{rung.id}` | {rung.question} |" for rung in RUNGS]
+    return "\n".join(lines) + "\n"
+
+
+def row(check: Check) -> str:
+    """Return the table's line on one check."""
+    users = ", ".join(_users(check.id))
+    told = f"| `{check.id}` | {check.summary} | {check.why} | {users} |"
+    return f"{told} {limit(check):g} s |"
+
+
+def _users(name: str) -> Iterator[str]:
+    gates = {
+        "up": checks.UP,
+        "rolling-update": checks.ROLLOUT,
+        "restore": checks.RESTORE,
+    }
+    yield from (task for task, ids in gates.items() if name in ids)
+
+
+def main(root: Path = Path(__file__).parents[2]) -> None:
+    """Write the page."""
+    (root / PAGE).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

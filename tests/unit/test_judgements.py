@@ -1,0 +1,346 @@
+"""What checks say of machines that a test cannot make: constructed facts, judged."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fakes import container, network
+
+from jimbot_stack import checks
+from jimbot_stack.checks.examination import judged
+from jimbot_stack.checks.facts.engine import Answer, Place, elsewhere, parse_answer
+from jimbot_stack.checks.facts.host import Disk, Kernel
+from jimbot_stack.checks.facts.leftovers import BackupAge, Journals, Leftover
+from jimbot_stack.checks.facts.network import Route, parse_routes
+from jimbot_stack.checks.facts.project import User
+from jimbot_stack.checks.facts.settings import Settings
+from jimbot_stack.checks.verdict import Row
+from jimbot_stack.engine import EngineInfo, Image, Output
+from jimbot_stack.mode import Mode
+from jimbot_stack.model import Model
+
+GIB = 1024**3
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SERVICES = ("memgraph", "questdb", "app")
+STACK = SimpleNamespace(root=Path("/checkout"), project="trial", mode=Mode())
+OFFLINE = SimpleNamespace(root=STACK.root, project="trial", mode=Mode(offline=True))
+
+
+def info(**changes: Any) -> EngineInfo:
+    raw: dict[str, Any] = {
+        "MemoryLimit": True,
+        "CpuCfsQuota": True,
+        "Driver": "overlay2",
+    }
+    raw |= {"IPv4Forwarding": True, "SystemTime": "2026-11-23T12:00:00.5Z"}
+    raw |= changes.pop("raw", {})
+    names: dict[str, Any] = {
+        "version": "26.1.5",
+        "plugins": {},
+        "cpus": 8,
+        "memory": 32 * GIB,
+    }
+    return EngineInfo("ID", runtimes=("runc",), raw=raw, **(names | changes))
+
+
+def answer(**changes: Any) -> Answer:
+    begun = NOW.timestamp()
+    names: dict[str, Any] = {
+        "trouble": "",
+        "words": "",
+        "client": "28.2.2",
+        "info": info(),
+    }
+    names |= {"plugins": {"compose": "2.26.1-4", "buildx": "0.13.1"}}
+    return Answer(**(names | {"begun": begun, "ended": begun + 1} | changes))
+
+
+def model(limit: int, reserved: int) -> Model:
+    """Return a model whose three services share limits and reservations, in GiB."""
+
+    def service(share: float) -> dict[str, Any]:
+        limits, kept = (
+            {"memory": str(int(n * share * GIB))} for n in (limit, reserved)
+        )
+        return {"deploy": {"resources": {"limits": limits, "reservations": kept}}}
+
+    shares = zip(SERVICES, (0.5, 0.25, 0.25), strict=True)
+    return Model({"name": "trial", "services": {n: service(s) for n, s in shares}})
+
+
+def judge(name: str, **facts: Any) -> Row:
+    """Return the row of a check that gets only the facts that it needs."""
+    check = checks.registered()[name]
+    needed = {need: facts[need] for need in check.needs}
+    return Row(name, check.topic, judged(check.judge, needed))
+
+
+def disk(free: int, *, inodes_free: int = 10**6) -> Disk:
+    return Disk(1, ("images",), "/data", 100 * GIB, free, 10**7, inodes_free)
+
+
+OLD = NOW - timedelta(days=1)
+BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
+    ("engine-answers", {"answer": answer(trouble="slow")}, "fail", "in time"),
+    ("engine-version", {"info": info(version="20.10.24")}, "fail", "start_interval"),
+    ("engine-version", {"info": info(version="24.0.9")}, "fail", "25.0 is the minimum"),
+    (
+        "compose-version",
+        {"answer": answer(plugins={"compose": "v2.20.3"})},
+        "fail",
+        "!override",
+    ),
+    ("compose-version", {"answer": answer(plugins={})}, "fail", "is missing"),
+    ("buildx-version", {"answer": answer(plugins={"buildx": "v0.7.1"})}, "fail", "0.8"),
+    (
+        "engine-place",
+        {
+            "answer": answer(),
+            "place": Place(
+                is_local=False, is_rootless=False, remaps_users=False, why="far"
+            ),
+        },
+        "warn",
+        "do not see this checkout",
+    ),
+    (
+        "engine-limits",
+        {"info": info(raw={"MemoryLimit": False})},
+        "fail",
+        "limit memory",
+    ),
+    ("storage-driver", {"info": info(raw={"Driver": "vfs"})}, "warn", "vfs"),
+    ("forwarding", {"info": info(raw={"IPv4Forwarding": False})}, "fail", "is off"),
+    (
+        "clock",
+        {"answer": answer(), "info": info(raw={"SystemTime": "2026-11-23T12:01:30Z"})},
+        "warn",
+        "89 s away",
+    ),
+    (
+        "memory",
+        {"info": info(memory=16 * GIB), "model": model(27, 20), "wanted": SERVICES},
+        "fail",
+        "too little memory",
+    ),
+    (
+        "memory",
+        {"info": info(memory=20 * GIB), "model": model(27, 20), "wanted": SERVICES},
+        "warn",
+        "may run out",
+    ),
+    (
+        "map-count",
+        {"stack": STACK, "kernel": Kernel(65530, 1, 9), "wanted": SERVICES},
+        "warn",
+        "want 524288",
+    ),
+    ("file-descriptors", {"kernel": Kernel(1, 90, 100)}, "warn", "90 of 100"),
+    (
+        "disk-space",
+        {"disks": (disk(5 * 2**20),), "model": model(27, 20)},
+        "fail",
+        "full",
+    ),
+    ("disk-space", {"disks": (disk(5 * GIB),), "model": model(27, 20)}, "warn", "13.5"),
+    ("inodes", {"disks": (disk(GIB, inodes_free=3),)}, "fail", "3 of 10000000 inodes"),
+    (
+        "routes-free",
+        {
+            "model": Model(
+                {
+                    "name": "trial",
+                    "networks": {
+                        "data": {"ipam": {"config": [{"subnet": "10.9.1.0/24"}]}}
+                    },
+                }
+            ),
+            "networks": (),
+            "routes": (Route(IPv4Network("10.0.0.0/8"), "tun0"),),
+            "settings": Settings({}, {}, {}),
+        },
+        "fail",
+        "of tun0",
+    ),
+    (
+        "services-stay",
+        {"ours": (container("app", restart_count=7, health="", oom_killed=True),)},
+        "fail",
+        "killed for its memory limit",
+    ),
+    (
+        "images-current",
+        {
+            "ours": (container("app", image="x", image_id="sha256:old"),),
+            "images": {"x": Image("sha256:new", ("x:latest",), 1, {})},
+        },
+        "warn",
+        "an older image",
+    ),
+    (
+        "journals",
+        {
+            "stack": STACK,
+            "journals": Journals((Leftover(Path("r.json"), 60, "rollout", "app"),)),
+        },
+        "fail",
+        "a rollout was interrupted",
+    ),
+    (
+        "backup-age",
+        {"backup_age": BackupAge(verified=None, data=30 * 86400)},
+        "warn",
+        "has no verified backup",
+    ),
+]
+GOOD: list[tuple[str, Mapping[str, Any]]] = [
+    ("engine-version", {"info": info(version="26.1.5+dfsg1")}),
+    ("compose-version", {"answer": answer()}),
+    ("clock", {"answer": answer(), "info": info()}),
+    (
+        "memory",
+        # A machine sold with 32 GB, as `docker info` shows it; the guide's limits.
+        {
+            "info": info(memory=33_467_052_032),
+            "model": model(28, 20),
+            "wanted": SERVICES,
+        },
+    ),
+    (
+        "map-count",
+        {"stack": OFFLINE, "kernel": Kernel(65530, 1, 9), "wanted": SERVICES},
+    ),
+    (
+        "journals",
+        {
+            "stack": STACK,
+            "journals": Journals(
+                (Leftover(Path("b.json"), 1, "backup"),), "backup (pid 1)"
+            ),
+        },
+    ),
+    ("backup-age", {"backup_age": BackupAge(verified=None, data=3600)}),
+    ("services-stay", {"ours": (container("app", restart_count=3),)}),
+    ("services-run", {"ours": (), "model": model(1, 1)}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "outcome", "says"), BAD, ids=lambda v: str(v)[:20]
+)
+def test_fault_is_judged_and_named(
+    name: str, facts: Mapping[str, Any], outcome: str, says: str
+) -> None:
+    row = judge(name, **facts)
+
+    assert (row.outcome, says in row.detail) == (outcome, True), row
+    assert row.repair
+
+
+@pytest.mark.parametrize(("name", "facts"), GOOD, ids=lambda v: str(v)[:20])
+def test_what_is_well_raises_no_alarm(name: str, facts: Mapping[str, Any]) -> None:
+    assert judge(name, **facts).outcome == "ok"
+
+
+def test_reservations_of_more_than_a_nominal_machine_fail() -> None:
+    facts = {"info": info(memory=33_467_052_032), "wanted": SERVICES}
+
+    assert judge("memory", model=model(28, 34), **facts).outcome == "fail"
+
+
+def test_own_bridges_are_no_foreign_route() -> None:
+    ours = network("trial_data", "10.9.1.0/24", project="trial")
+    route = Route(IPv4Network("10.9.1.0/24"), f"br-{ours.id[:12]}")
+    wanted = {"data": {"ipam": {"config": [{"subnet": "10.9.1.0/24"}]}}}
+    row = judge(
+        "routes-free",
+        model=Model({"name": "trial", "networks": wanted}),
+        networks=(ours,),
+        routes=(route,),
+        settings=Settings({}, {}, {}),
+    )
+
+    assert row.outcome == "ok"
+
+
+def test_routes_are_read_without_the_default_one() -> None:
+    lines = (
+        "eth0\t00000000\t0100A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0",
+        "tun0\t0000090A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0",
+    )
+
+    assert parse_routes(lines) == (Route(IPv4Network("10.9.0.0/16"), "tun0"),)
+
+
+@pytest.mark.parametrize(
+    ("output", "trouble"),
+    [
+        (
+            Output(1, '{"ServerErrors":["Cannot connect to the Docker daemon"]}', ""),
+            "daemon",
+        ),
+        (
+            Output(1, '{"ServerErrors":["permission denied while trying"]}', ""),
+            "permission",
+        ),
+        (Output(124, "", ""), "slow"),
+        (
+            Output(1, '{"ServerErrors":["Error response: denied by policy"]}', ""),
+            "refused",
+        ),
+        (Output(0, '{"ID":"A","ServerVersion":"26.1.5"}', ""), ""),
+    ],
+)
+def test_answers_of_docker_info(output: Output, trouble: str) -> None:
+    assert parse_answer(output, 0, 1, {}).trouble == trouble
+
+
+@pytest.mark.parametrize(
+    ("host", "raw", "is_local"),
+    [
+        ("", {"Name": "here", "KernelVersion": "6"}, True),
+        (
+            "unix:///run/user/1000/docker.sock",
+            {"Name": "here", "KernelVersion": "6"},
+            True,
+        ),
+        ("ssh://far", {"Name": "here", "KernelVersion": "6"}, False),
+        ("", {"Name": "docker-desktop", "KernelVersion": "5"}, False),
+    ],
+)
+def test_engine_of_another_machine_is_told(
+    host: str, raw: Mapping[str, Any], *, is_local: bool
+) -> None:
+    """A virtual machine's engine answers on a socket of this one all the same."""
+    assert (not elsewhere(answer(host=host), info(raw=raw), "here", "6")) is is_local
+
+
+@pytest.mark.parametrize(
+    ("user", "mode", "owner", "may"),
+    [
+        (User(1000), 0o644, 0, True),
+        (User(1000), 0o600, 0, False),
+        (User(1000), 0o400, 1000, True),
+        (User(0), 0o600, 1000, False),
+        (User(0, overrides=True), 0o600, 1000, True),
+        (User(None), 0o600, 0, None),
+    ],
+)
+def test_who_may_read_a_file(
+    user: User, mode: int, owner: int, *, may: bool | None
+) -> None:
+    """Root without its capability is a user like any other."""
+    assert user.may_read(mode, owner) is may
+
+
+def test_repairs_set_variables_where_they_are_set() -> None:
+    """In the shell where it is exported, else in the file, at its line or a new one."""
+    there = Settings({"A": "1"}, {}, {"B": "2"})
+
+    assert there.assignment("A", "3") == "sed -i 's|^A=.*|A=3|' .env"
+    assert there.assignment("B", "3") == "export B=3"
+    assert there.assignment("C", "3") == "echo C=3 >> .env"
