@@ -6,6 +6,7 @@ from importlib import import_module
 
 from jimbot_stack import journal
 from jimbot_stack.console import say
+from jimbot_stack.errors import UnhealthyError
 from jimbot_stack.journal import Journal
 from jimbot_stack.locking import locked
 from jimbot_stack.stack import Stack
@@ -31,7 +32,12 @@ def recover(stack: Stack) -> None:
     left = journal.pending(stack)
     for found in left:
         say(f"a {found.kind} died at the step '{found.step}': putting things back")
-        _undo(stack, found)
+        try:
+            _undo(stack, found)
+        except UnhealthyError as late:
+            # All is as it was before; what ails the service is no matter of this task.
+            say(f"warning: {late.message}")
+            found.close()
     if left:
         stack.everyone = stack.engine.containers()
 
