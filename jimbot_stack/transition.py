@@ -69,29 +69,37 @@ def execute(transition: Transition, engine: Engine) -> None:
 
 
 def check_volumes(model: Model, volumes: Iterable[Volume]) -> None:
-    """Raise ConfigurationError for the first volume that is not as the model says."""
+    """Raise ConfigurationError when volumes are not where the model wants them."""
     wanted = {
         model.volume_name(key): value or {} for key, value in model.volumes.items()
     }
-    for volume in volumes:
-        definition = wanted.get(volume.name)
-        if definition is None:
-            continue
-        options = {k: str(v) for k, v in (definition.get("driver_opts") or {}).items()}
-        driver = definition.get("driver", "local")
-        if dict(volume.options) != options or volume.driver != driver:
-            raise _volume_differs(volume, options)
-
-
-def _volume_differs(volume: Volume, options: Mapping[str, str]) -> ConfigurationError:
-    have = volume.options.get("device", "a volume of the engine's own")
-    want = options.get("device", "a volume of the engine's own")
-    service = volume.labels.get(VOLUME_LABEL, volume.name).removesuffix("_data")
-    return ConfigurationError(
-        f"the volume {volume.name} is {have}, this mode wants {want}",
-        hint=f"invoke backup --service {service}, then invoke down, then "
-        f"docker volume rm {volume.name}, start this mode and invoke restore",
+    moved = [v for v in volumes if v.name in wanted and _moves(v, wanted[v.name])]
+    if not moved:
+        return
+    places = [
+        f"the volume {v.name} is {_place(v.options)}, this mode wants "
+        f"{_place(wanted[v.name].get('driver_opts') or {})}"
+        for v in moved
+    ]
+    keys = [v.labels.get(VOLUME_LABEL, v.name).removesuffix("_data") for v in moved]
+    raise ConfigurationError(
+        places[0],
+        hint="invoke backup "
+        + " ".join(f"--service {key}" for key in keys)
+        + f", then invoke down, then docker volume rm {' '.join(v.name for v in moved)}"
+        + ", start this mode, and invoke restore with the same services",
+        detail="\n".join(places[1:]),
     )
+
+
+def _moves(volume: Volume, definition: Mapping[str, Any]) -> bool:
+    options = {k: str(v) for k, v in (definition.get("driver_opts") or {}).items()}
+    driver = definition.get("driver", "local")
+    return dict(volume.options) != options or volume.driver != driver
+
+
+def _place(options: Mapping[str, str]) -> str:
+    return options.get("device", "a volume of the engine's own")
 
 
 def _differs(model: Model, network: Network) -> bool:

@@ -3,8 +3,6 @@
 from jimbot_stack.engine import Container, Engine, Usage
 from jimbot_stack.errors import (
     ConfigurationError,
-    EngineError,
-    EngineUnavailable,
     UnhealthyError,
 )
 from jimbot_stack.model import Model
@@ -16,7 +14,6 @@ from .probe import TrafficProbe
 from .site import Site
 
 BASELINE_SECONDS = 1.5
-SAMPLES = 3
 
 
 def probe_of(place: Site) -> TrafficProbe | None:
@@ -67,21 +64,9 @@ def check(
 
 
 def _use(engine: Engine) -> tuple[list[Container], tuple[Usage, ...]]:
-    """
-    Return what runs and the memory that it uses.
-
-    A container that ends while Docker samples makes the whole sample fail ("EOF"):
-    after a few of those the reservations must do.
-    """
-    for _ in range(SAMPLES):
-        running = [c for c in engine.containers() if c.is_running]
-        try:
-            return running, engine.usage(*(c.id for c in running))
-        except EngineUnavailable:
-            raise
-        except EngineError:
-            continue
-    return running, ()
+    """Return what runs and the memory that it uses."""
+    running = [c for c in engine.containers() if c.is_running]
+    return running, engine.usage(*(c.id for c in running))
 
 
 def _require_service(place: Site, probe: TrafficProbe, planned: Plan) -> None:

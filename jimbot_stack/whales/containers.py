@@ -90,11 +90,26 @@ class ContainerVerbs(Client):
         return (output.stdout + output.stderr).strip()
 
     def usage(self, *containers: str) -> tuple[Usage, ...]:
+        """
+        Sample what still runs.
+
+        Docker's whole sample fails ("EOF") when one container ends under it; then each
+        is sampled alone, and what has ended is left out.
+        """
         if not containers:
             return ()
-        output = self.checked(
+        together = self._sample(*containers)
+        if together is not None:
+            return together
+        alone = (self._sample(name) for name in containers)
+        return tuple(usage for found in alone for usage in found or ())
+
+    def _sample(self, *containers: str) -> tuple[Usage, ...] | None:
+        output = self.docker(
             "stats", "--no-stream", "--no-trunc", "--format", "{{json .}}", *containers
         )
+        if output.code != 0:
+            return None
         return tuple(parse.usage(loads(line)) for line in output.stdout.splitlines())
 
     def events(
