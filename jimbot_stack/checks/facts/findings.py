@@ -26,11 +26,19 @@ def subject(stack: Stack, model: Model) -> Subject:
 
 
 def _other_stages(stack: Stack) -> Iterator[dict[str, Any]]:
-    """Yield what the other stages' files add, as it is written."""
+    """Yield which networks the other stages' files add: they may open a service."""
     for name in STAGE_FILES.values():
         path = stack.root / name
         if name not in stack.mode.files() and path.exists():
-            yield composefile.read(path).root.plain()
+            written = composefile.read(path).root.plain()
+            services: dict[str, Any] = written.get("services") or {}
+            yield {
+                "services": {
+                    key: {"networks": dict.fromkeys((spec or {}).get("networks") or ())}
+                    for key, spec in services.items()
+                },
+                "networks": written.get("networks") or {},
+            }
 
 
 @fact(limit=10)

@@ -1,0 +1,36 @@
+"""The rules are asked about the mode's own files, with what other stages open."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jimbot_stack.checks.facts.findings import findings, subject
+from jimbot_stack.mode import STAGES, Mode
+from jimbot_stack.model import Model
+from jimbot_stack.paths import ROOT
+
+INTERNAL = {"data_network": {"internal": True}}
+
+
+def rules_that_hit(stage: str) -> dict[str, str]:
+    """Return rule and severity of what is found where Memgraph stands alone."""
+    spec = {
+        "image": "localhost/memgraph:1",
+        "networks": {"data_network": None},
+        "ports": [{"target": 7687, "published": "7687", "host_ip": "127.0.0.1"}],
+    }
+    stack: Any = SimpleNamespace(root=ROOT, mode=Mode(stage, offline=True))
+    raw = {"name": "t", "services": {"memgraph": spec}, "networks": INTERNAL}
+    return {f.rule: f.severity for f in findings(subject(stack, Model(raw)))}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_rules_can_judge_every_stage(stage: str) -> None:
+    """Whatever the other stages' files hold, no rule breaks on it."""
+    assert "ports-on-internal" in rules_that_hit(stage)
+
+
+def test_ports_that_another_stage_opens_are_no_fault() -> None:
+    """The base publishes on internal networks alone; dev opens Memgraph."""
+    assert rules_that_hit("base")["ports-on-internal"] == "note"
