@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,15 +26,22 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 
 @pytest.fixture(scope="module")
-def built_by_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Build the base from packages as user 1234, and return its name."""
+def home() -> Iterator[Path]:
+    """Return a folder of user 1234's; pytest's own are closed to other users."""
     if os.geteuid() != 0:
         pytest.skip("becoming another user needs root")
-    home = tmp_path_factory.mktemp("user")
-    for name in ("scripts", "docker/standins/base"):
-        shutil.copytree(ROOT / name, home / name)
-    for path in (*home.parents[:2], home, *home.rglob("*")):
-        os.chown(path, USER, USER) if path.is_relative_to(home) else path.chmod(0o755)
+    with tempfile.TemporaryDirectory(prefix="jimbot-user-") as name:
+        folder = Path(name)
+        for part in ("scripts", "docker/standins/base"):
+            shutil.copytree(ROOT / part, folder / part)
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, USER, USER)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def built_by_user(home: Path) -> Iterator[str]:
+    """Build the base from packages as user 1234, and return its name."""
     name = f"localhost/jimbot-test-base:{uuid.uuid4().hex[:8]}"
     group = str(grp.getgrnam("docker").gr_gid)
     build = ["scripts/base-image.sh", "--from", "packages", "--tag", name]
