@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -60,8 +61,10 @@ def examine(
     Raises UsageError for an id that no check has.
     """
     reasons = accepted.parse(accept)
-    check_ids([*only, *skipped, *reasons])
-    stack = open_stack()
+    with ThreadPoolExecutor(1) as aside:
+        opening = aside.submit(open_stack)
+        check_ids([*only, *skipped, *reasons])  # imports while docker is waited for
+        stack = opening.result()
     rows = checks.run(stack, only, skipped=skipped)
     if fix and mend(stack, rows):
         stack = open_stack()
@@ -84,7 +87,7 @@ def _accepting(
 
 
 def check_ids(names: Iterable[str]) -> None:
-    """Raise UsageError for the first name that no check has."""
+    """Load the checks; raise UsageError for the first name that none has."""
     known = checks.registered()
     for name in names:
         if name not in known:

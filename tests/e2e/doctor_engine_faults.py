@@ -132,3 +132,31 @@ def subnet_taken(world: World) -> Iterator[None]:
         yield
     finally:
         docker("network", "rm", name, check=False)
+
+
+@fault(FAULTS, "journals", "a backup was interrupted", mended=True)
+def backup_killed_while_a_store_is_stopped(world: World) -> Iterator[None]:
+    """Leave what a killed backup leaves: a stopped store, and its journal."""
+    store = world.scenario.container("questdb")
+    name = str(store["Name"]).lstrip("/")
+    halted = {"id": store["Id"], "name": name, "service": "questdb"}
+    [state] = (world.root / ".state").glob(f"*/{world.scenario.project}")
+    journal = state / "journal/backup-1.json"
+    journal.parent.mkdir(exist_ok=True)
+    facts = {"step": "stopping stores", "run": "1", "stores": [halted]}
+    docker("stop", name)
+    journal.write_text(json.dumps({"kind": "backup", "facts": facts}))
+    yield
+    wait_until(world, "questdb", "healthy")
+    assert not journal.exists()
+
+
+@fault(FAULTS, "kept-data", "moved data of questdb aside")
+def data_kept_by_a_restore(world: World) -> Iterator[None]:
+    """Leave the note of a restore of last year."""
+    [state] = (world.root / ".state").glob(f"*/{world.scenario.project}")
+    entry = {"restore": "20200101T000000Z-1", "services": ["questdb"], "volumes": []}
+    entry |= {"moved": "2020-01-01T00:00:00+00:00", "counts": {}}
+    (state / "previous.json").write_text(json.dumps([entry]))
+    yield
+    (state / "previous.json").unlink(missing_ok=True)

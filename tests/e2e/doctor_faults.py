@@ -326,12 +326,3 @@ def backup_too_old(world: World) -> Iterator[None]:
     write(world, name, json.dumps({"verified": made}))
     yield
     subprocess.run(["rm", "-rf", str(world.root / "backups")], check=True)
-
-
-@fault(FAULTS, "journals", "a backup was interrupted")
-def backup_killed(world: World) -> Iterator[None]:
-    [state] = (world.root / ".state").glob(f"*/{world.scenario.project}")
-    facts = {"kind": "backup", "facts": {"step": "stopped", "run": "1"}}
-    path = write(world, str(state / "journal/backup-1.json"), json.dumps(facts))
-    yield
-    path.unlink(missing_ok=True)

@@ -22,6 +22,14 @@ services:
       interval: 1s
       retries: 8
       start_period: 20s
+  questdb:
+    healthcheck:
+      interval: 2s
+      retries: 8
+  eventstore:
+    healthcheck:
+      interval: 2s
+      retries: 8
 """
 KEPT = (".env", "secrets", "config", "certs", "docker/overlays")
 

@@ -193,9 +193,9 @@ def wanted(model: Model, scope: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @fact(limit=MODEL_SECONDS)
-def hashes(stack: Stack, info: EngineInfo, model: Model) -> Mapping[str, str]:
+def hashes(stack: Stack, info: EngineInfo) -> Mapping[str, str]:
     """Compose's hash of each service as the files say it; needed for what runs."""
-    del info, model
+    del info
     if not stack.containers:
         raise NotMeasuredError("nothing of the project runs")
     return stack.engine.config_hashes()
