@@ -155,8 +155,13 @@ def backup_killed_while_a_store_is_stopped(world: World) -> Iterator[None]:
 def data_kept_by_a_restore(world: World) -> Iterator[None]:
     """Leave the note of a restore of last year."""
     [state] = (world.root / ".state").glob(f"*/{world.scenario.project}")
-    entry = {"restore": "20200101T000000Z-1", "services": ["questdb"], "volumes": []}
-    entry |= {"moved": "2020-01-01T00:00:00+00:00", "counts": {}}
+    entry = {
+        "restore": "20200101T000000Z-1",
+        "services": ["questdb"],
+        "volumes": [],
+        "moved": "2020-01-01T00:00:00+00:00",
+        "counts": {},
+    }
     (state / "previous.json").write_text(json.dumps([entry]))
     yield
     (state / "previous.json").unlink(missing_ok=True)
