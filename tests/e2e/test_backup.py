@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -284,3 +285,64 @@ def test_backup_that_dies_anywhere_is_put_right(notes: Scenario) -> None:
         _is_as_before(notes, step)
         assert count(notes) == 3, step
     notes.invoke("verify")
+
+
+def test_restore_that_dies_anywhere_ends_old_or_new(notes: Scenario) -> None:
+    """SIGKILL at every step: the data is the old or the new, whole."""
+    write(notes, 3)
+    notes.invoke("backup", "--service", "notes")
+    write(notes, 4)
+    for step in _each_death(notes, "restore", "--service", "notes", "--yes"):
+        _is_as_before(notes, step)
+        found = count(notes)
+        assert found in {3, 7}, step
+        if found == 3:
+            write(notes, 4)
+
+
+@pytest.fixture
+def stores(scenario: Scenario) -> Scenario:
+    """Return a scenario in which the three stores run on stand-ins."""
+    named = ("memgraph", "questdb", "eventstore")
+    flags = [word for name in named for word in ("--service", name)]
+    scenario.invoke("up", "--offline", *flags)
+    return scenario
+
+
+def cypher(scenario: Scenario, query: str) -> str:
+    words = f"echo '{query}' | mgconsole --output-format=csv"
+    return scenario.execute("memgraph", "sh", "-c", words)
+
+
+def test_what_was_acknowledged_before_the_backup_is_there_after_the_restore(
+    stores: Scenario,
+) -> None:
+    """Under a writer that never stops; all three stores as one set."""
+    acknowledged, stop = [0], threading.Event()
+
+    def write_on() -> None:
+        while not stop.is_set():
+            try:
+                cypher(stores, "CREATE (n:Entry {n: 1});")
+            except AssertionError:
+                continue
+            acknowledged[0] += 1
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    try:
+        before = acknowledged[0]
+        made = stores.json("backup", "--all")
+    finally:
+        stop.set()
+        writer.join()
+    assert set(stores.json("drill")["counts"]) == {"memgraph", "questdb", "eventstore"}
+    assert not docker("volume", "ls", "-q", "--filter", f"name={stores.project}-drill")
+    assert stores.json("backups")["sets"][0]["drilled"]
+    levels = {s["service"]: s["consistency"] for s in made["stores"]}
+    assert levels == {"memgraph": "native", "questdb": "stop", "eventstore": "native"}
+
+    stores.invoke("restore", "--all", "--yes")
+
+    answer = cypher(stores, "MATCH (n) RETURN count(n);").split()
+    assert int(answer[-1].strip('"')) >= before

@@ -1,0 +1,193 @@
+"""
+`invoke backup` against the guide's command and against the least that can be done.
+
+    python benchmarks/backup/run.py [--pairs 3]
+
+Needs an engine, the offline base image, GNU tar and zstd, and root for the bare limit.
+In turn, on the same volumes: the guide's `docker run … tar czf` with the helper image
+in alpine's place; this project's backup with all that it checks; and `tar | zstd` of
+the volume's folder. Once with 600 MB of which half can be compressed, once with
+100,000 small files. Also: how long the store is away, `tar xzf` against the time that a
+restore has the store stopped, and the memory of the largest process.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests/e2e")]
+
+from e2e_scenario import Scenario, created, docker  # noqa: E402
+
+from jimbot_stack.backup import helper  # noqa: E402
+
+STORE = """
+services:
+  bulk:
+    image: localhost/jimbot-base:bookworm
+    network_mode: none
+    command: [sh, -c, "trap 'exit 0' TERM; sleep infinity & wait"]
+    volumes: [bulk_data:/data]
+    healthcheck:
+      test: [CMD, "true"]
+      interval: 30s
+      start_period: 30s
+      start_interval: 200ms
+    labels:
+      jimbot.stack.data.volumes: bulk_data
+volumes:
+  bulk_data:
+"""
+
+BIG = """
+import os
+with open('/data/big', 'wb') as f:
+    for _ in range(300):
+        f.write(os.urandom(1 << 20) + bytes(1 << 20))
+"""
+
+SMALL = """
+import os
+for n in range(100000):
+    if n % 1000 == 0:
+        os.makedirs(f'/data/{n // 1000}')
+    with open(f'/data/{n // 1000}/{n}', 'wb') as f:
+        f.write(os.urandom(100 + n % 400))
+"""
+
+
+@dataclass
+class Timed:
+    """Seconds of each way, and what else was measured."""
+
+    guide: list[float] = field(default_factory=list)
+    ours: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+    away: list[float] = field(default_factory=list)
+    unpack: list[float] = field(default_factory=list)
+    stage: list[float] = field(default_factory=list)
+    guide_bytes: int = 0
+    our_bytes: int = 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=3)
+    pairs = parser.parse_args().pairs
+    Scenario.prepare_images()
+    for name, fill in (("600 MB", BIG), ("100,000 files", SMALL)):
+        with tempfile.TemporaryDirectory() as folder:
+            scenario = created(Path(folder) / "checkout")
+            try:
+                show(name, measured(scenario, fill, pairs))
+            finally:
+                scenario.remove()
+    # The largest child is a task of this project or a docker client.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"largest process of a task: {peak:.0f} MiB")
+
+
+def measured(scenario: Scenario, fill: str, pairs: int) -> Timed:
+    overlay = scenario.root / "docker/overlays/bulk.yml"
+    overlay.write_text(STORE)
+    scenario.invoke("up", "--offline", "--overlay", "bulk", "--service", "bulk")
+    scenario.execute("bulk", "python3", "-c", fill)
+    found = Timed()
+    for _ in range(pairs):
+        one_round(scenario, found)
+    return found
+
+
+def one_round(scenario: Scenario, found: Timed) -> None:
+    dest = scenario.root / "out"
+    dest.mkdir(exist_ok=True)
+    volume = f"{scenario.project}_bulk_data"
+    mount = docker("volume", "inspect", "--format", "{{.Mountpoint}}", volume).strip()
+    image = helper.image(scenario.root)
+    tar = ["docker", "run", "--rm", "--entrypoint", "tar", "-v", f"{dest}:/backup"]
+    guide = [*tar, "-v", f"{volume}:/data", image, "czf", "/backup/g.tgz", "-C"]
+    found.guide.append(clocked(lambda: ran([*guide, "/data", "."])))
+    found.guide_bytes = (dest / "g.tgz").stat().st_size
+    found.bare.append(
+        clocked(
+            lambda: shell(f"tar cf - -C {mount} . | zstd -q -T0 -3 -o {dest}/b.zst -f")
+        )
+    )
+    made: list[dict[str, object]] = []
+    backup = ("backup", "--service", "bulk", "--dest", str(dest))
+    before = time.time()
+    found.ours.append(clocked(lambda: made.append(scenario.json(*backup))))
+    found.our_bytes = int(str(made[0]["size"]))
+    found.away.append(away(scenario, before))
+    scratch = f"{scenario.project}-scratch"
+    unpack = [*tar, "-v", f"{scratch}:/data", image, "xzf", "/backup/g.tgz", "-C"]
+    found.unpack.append(clocked(lambda: ran([*unpack, "/data"])))
+    ran(["docker", "volume", "rm", scratch])
+    found.stage.append(staged(scenario, dest))
+
+
+def away(scenario: Scenario, since: float) -> float:
+    """Return the seconds between the store's end and its start, as the engine says."""
+    until = time.time()
+    lines = docker(
+        *("events", "--since", f"{since:.3f}", "--until", f"{until:.3f}"),
+        *("--filter", f"container={scenario.container('bulk')['Id']}"),
+        *("--filter", "event=die", "--filter", "event=start"),
+        *("--format", "{{json .}}"),
+    ).splitlines()
+    moments = {
+        json.loads(line)["Action"]: json.loads(line)["timeNano"] for line in lines
+    }
+    return float(moments["start"] - moments["die"]) / 1e9
+
+
+def staged(scenario: Scenario, dest: Path) -> float:
+    """Return the seconds in which a restore had the store stopped: data and swap."""
+    before = time.time()
+    words = ("restore", "--service", "bulk", "--dest", str(dest), "--yes")
+    scenario.invoke(*words)
+    seconds = away(scenario, before)
+    scenario.invoke("restore", "--discard", "--yes")
+    return seconds
+
+
+def clocked(act: Callable[[], object]) -> float:
+    begin = time.monotonic()
+    act()
+    return time.monotonic() - begin
+
+
+def ran(words: list[str]) -> None:
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+
+
+def shell(line: str) -> None:
+    subprocess.run(["sh", "-c", line], check=True, env=os.environ)
+
+
+def show(name: str, found: Timed) -> None:
+    guide, ours, bare = map(statistics.median, (found.guide, found.ours, found.bare))
+    away_for, unpack, stage = map(
+        statistics.median, (found.away, found.unpack, found.stage)
+    )
+    print(
+        f"{name}: guide {guide:.1f} s, ours {ours:.1f} s, bare {bare:.1f} s; "
+        f"guide/ours {guide / ours:.2f}, ours/bare {ours / bare:.2f}; "
+        f"archive {found.our_bytes / found.guide_bytes:.2f} of the guide's; "
+        f"store away {away_for:.2f} s, guide/away {guide / away_for:.1f}; "
+        f"tar xzf {unpack:.1f} s, store away in a restore {stage:.1f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()
