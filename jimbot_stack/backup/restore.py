@@ -68,7 +68,8 @@ def restore(stack: Stack, wish: Wish) -> Manifest | None:
     """
     kept, parts = _selected(stack, wish)
     named = {part.policy.service for part in parts}
-    checks.require(stack, checks.RESTORE, services=named)
+    stopped = {d for name in named for d in stack.model.dependents(name)}
+    checks.require(stack, checks.RESTORE, services=named | stopped)
     manifest = sets.believed(kept)
     keys = proof.identities(manifest, wish.identity, needed=True)
     with changing(stack, "invoke restore"):

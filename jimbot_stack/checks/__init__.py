@@ -85,9 +85,11 @@ RESTORE = (
     "model-valid",
     "secret-present",
     "secret-readable",
+    "bind-folders",
+    "bind-readable",
     "data-folders",
 )
-"""What must hold before data is replaced."""
+"""What must hold before data is replaced: what is stopped must be able to start."""
 
 
 def registered() -> dict[str, Check]:
