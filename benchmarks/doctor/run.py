@@ -53,6 +53,11 @@ def measure(scenario: Scenario, pairs: int) -> None:
 
     found = compare(doctor, budget, pairs=pairs)
     print(found.line("invoke doctor / its budget", REACH))
+    wider = sorted(found.rivals)[pairs // 2] + (INFOS - 1) * min(
+        timed(config) for _ in range(pairs)
+    )
+    share = sorted(found.ours)[pairs // 2] / wider
+    print(f"against {INFOS} of both, docker info and compose config: ratio {share:.2f}")
     bare = command(scenario.command("--version"), **where)
     start = min(timed(bare) for _ in range(pairs))
     share = (sorted(found.ours)[pairs // 2] - start) / sorted(found.rivals)[pairs // 2]
