@@ -1,0 +1,40 @@
+"""Backups in production: the stores ask for TLS and a password there."""
+
+from pathlib import Path
+
+import pytest
+from e2e_scenario import Scenario
+
+pytestmark = pytest.mark.docker
+
+CONSOLE = (
+    "mgconsole --use-ssl=true --username=jimbot --output-format=csv "
+    '--password="$(cat /run/secrets/db_password)"'
+)
+SECRETS = ("db_password.txt", "api_keys.json")
+
+
+def ask(scenario: Scenario, query: str) -> list[str]:
+    """Return the lines that Memgraph answers."""
+    words = ("sh", "-c", f"echo '{query}' | {CONSOLE}")
+    return scenario.execute("memgraph", *words).split()
+
+
+def test_production_is_kept_and_brought_back(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    """What was written before the backup is there after the restore, and no more."""
+    dest = ("--dest", str(tmp_path / "sets"))
+    scenario.invoke("init", "--prod")
+    scenario.invoke("up", "--prod", "--offline", "--service", "memgraph")
+    ask(scenario, "CREATE (n:Card {id: 1});")
+    scenario.invoke("backup", "--service", "memgraph", *dest)
+    ask(scenario, "CREATE (n:Card {id: 2});")
+    assert ask(scenario, "MATCH (n) RETURN count(n);")[-1].strip('"') == "2"
+
+    scenario.invoke("restore", "--service", "memgraph", *dest, "--yes")
+
+    assert ask(scenario, "MATCH (n) RETURN count(n);")[-1].strip('"') == "1"
+    passwords = [(scenario.root / "secrets" / name).read_bytes() for name in SECRETS]
+    kept = [p.read_bytes() for p in (tmp_path / "sets").rglob("*") if p.is_file()]
+    assert not [p for p in passwords for data in kept if p.strip() in data]
