@@ -112,6 +112,9 @@ main() {
     before=$(containers)
     task up --dev ${offline:+--offline}
     [ "$(containers)" = "$before" ] || changed
+    # The image that backups need stands on the base, which `up` may just have built.
+    step "Backups"
+    task init
     step "Status"
     task status
     next_steps
