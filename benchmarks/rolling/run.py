@@ -55,7 +55,7 @@ def main() -> None:
         try:
             compare(site, connections)
         finally:
-            site.scenario.remove()
+            site.remove()
 
 
 def compare(site: RolloutSite, connections: int) -> None:

@@ -25,7 +25,7 @@ def to_start_first(service: Mapping[str, Any]) -> Iterator[str]:
     for device in _devices(service):
         if "gpu" in (device.get("capabilities") or ()):
             yield "the GPU that it reserves is taken by the replica that runs"
-    if any(str(key).startswith(DATA_LABEL) for key in service.get("labels") or {}):
+    if DATA_LABEL in (service.get("labels") or {}):
         yield "two of it would write to one volume"
 
 

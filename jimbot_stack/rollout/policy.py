@@ -8,7 +8,7 @@ from jimbot_stack.errors import ConfigurationError
 from jimbot_stack.units import seconds
 
 LABEL = "jimbot.stack.rollout."
-DATA_LABEL = "jimbot.stack.data."
+DATA_LABEL = "jimbot.stack.data.volumes"
 START_FIRST, STOP_FIRST = "start-first", "stop-first"
 ACTIONS = ("pause", "continue", "rollback")
 # Swarm's own defaults, which the Compose specification takes over.

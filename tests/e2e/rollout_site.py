@@ -51,6 +51,17 @@ class RolloutSite:
         scenario.invoke("up", "--prod", "--offline")
         return site
 
+    def remove(self) -> None:
+        """Remove the stack, and the images that updates kept."""
+        self.scenario.remove()
+        pattern = f"reference=localhost/{self.scenario.project}-*"
+        tags = docker(
+            *("image", "ls", "--filter", pattern),
+            *("--format", "{{.Repository}}:{{.Tag}}"),
+        )
+        if tags.split():
+            docker("image", "rm", *tags.split(), check=False)
+
     def update(self, *words: str, code: int | None = 0, service: str = "app") -> Any:
         """Run a rolling update with --json and return its object."""
         words = ("rolling-update", "--service", service, *words)

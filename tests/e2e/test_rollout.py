@@ -21,7 +21,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
     try:
         yield site
     finally:
-        site.scenario.remove()
+        site.remove()
 
 
 @pytest.fixture

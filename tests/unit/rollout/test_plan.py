@@ -145,6 +145,13 @@ def test_start_first_is_refused_with_the_reason(
     assert reason in reasons[0]
 
 
+def test_a_volume_that_holds_no_data_may_be_shared() -> None:
+    """Logs, for instance, which the labels call disposable."""
+    labels = {"jimbot.stack.data.disposable": "app_logs"}
+
+    assert list(obstacles.to_start_first({"labels": labels})) == []
+
+
 def test_ephemeral_ports_and_ranges_do_not_stand_in_the_way() -> None:
     """Two replicas find one each."""
     ports = [{"published": "0"}, {"published": "8000-8010"}, {}]
