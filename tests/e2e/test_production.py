@@ -186,9 +186,6 @@ def test_the_application_is_updated_without_losing_a_request(
     assert outcome["proof"]["requests"] > 1000
     assert len(after) == 2
     assert not before & {c["Id"] for c in after}
-    assert production.json("rolling-update", "--service", "app")["result"] == (
-        "nothing-to-do"
-    )
 
 
 def test_a_foreign_authority_makes_the_app_unready(production: Scenario) -> None:
