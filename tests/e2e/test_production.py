@@ -188,6 +188,16 @@ def test_the_application_is_updated_without_losing_a_request(
     assert not before & {c["Id"] for c in after}
 
 
+@pytest.mark.xfail(strict=False, reason="a known fault: it is replaced once more")
+def test_an_update_right_after_an_update_has_nothing_to_do(
+    production: Scenario,
+) -> None:
+    """What the test before has just updated is as it was asked for."""
+    found = production.json("rolling-update", "--service", "app", "--dry")
+
+    assert found["result"] == "nothing-to-do"
+
+
 def test_a_foreign_authority_makes_the_app_unready(production: Scenario) -> None:
     """With another CA the app trusts neither server, and says so."""
     file = production.root / "certs/app/ca.pem"
