@@ -5,7 +5,7 @@ from functools import partial
 from invoke.collection import Collection
 from invoke.context import Context
 
-from jimbot_stack.cli import emit, stack, task
+from jimbot_stack.cli import Selection, emit, stack, task
 
 Names = list[str] | None
 DEST = "Where the sets lie. Default: backups."
@@ -14,21 +14,16 @@ DEST = "Where the sets lie. Default: backups."
 @task
 def up(
     c: Context,
+    mode: Selection,
     *,
     service: Names = None,
-    dev: bool = False,
-    prod: bool = False,
-    offline: bool = False,
-    gpu: str = "auto",
-    overlay: Names = None,
     build: bool = False,
     timeout: int = 0,
 ) -> None:
     """Start the stack and wait until all of it is healthy."""
     from jimbot_stack import lifecycle
 
-    mode = {"dev": dev, "prod": prod, "offline": offline, "gpu": gpu}
-    opened = stack(c, overlay=overlay or (), **mode)
+    opened = stack(c, mode)
     lifecycle.up(opened, service or (), build=build, timeout=timeout or None)
 
 
@@ -87,21 +82,11 @@ def logs(
 
 
 @task
-def config(
-    c: Context,
-    *,
-    dev: bool = False,
-    prod: bool = False,
-    offline: bool = False,
-    gpu: str = "auto",
-    overlay: Names = None,
-    json: bool = False,
-) -> None:
+def config(c: Context, mode: Selection, *, json: bool = False) -> None:
     """Show the merged compose model, secrets redacted."""
     from jimbot_stack import status as look
 
-    mode = {"dev": dev, "prod": prod, "offline": offline, "gpu": gpu}
-    opened = stack(c, overlay=overlay or (), need_engine=False, **mode)
+    opened = stack(c, mode, need_engine=False)
     (emit if json else look.print_model)(look.redacted_model(opened))
 
 
@@ -171,6 +156,7 @@ def rollback(
 )
 def doctor(
     c: Context,
+    mode: Selection,
     *,
     only: Names = None,
     skip: Names = None,
@@ -178,18 +164,12 @@ def doctor(
     fix: bool = False,
     strict: bool = False,
     verbose: bool = False,
-    dev: bool = False,
-    prod: bool = False,
-    offline: bool = False,
-    gpu: str = "auto",
-    overlay: Names = None,
     json: bool = False,
 ) -> None:
     """Find what is wrong with machine, checkout and stack, and what mends it."""
     from jimbot_stack import doctor as look
 
-    mode = {"dev": dev, "prod": prod, "offline": offline, "gpu": gpu}
-    opening = partial(stack, c, overlay=overlay or (), need_engine=False, **mode)
+    opening = partial(stack, c, mode, need_engine=False)
     report = look.examine(
         opening, only=only or (), skipped=skip or (), accept=accept or (), fix=fix
     )
@@ -236,7 +216,7 @@ def gpu_check(
     """Check the GPU rung by rung, from the driver to the running container."""
     from jimbot_stack.gpu import report
 
-    opened = stack(c, gpu=gpu, overlay=overlay or ())
+    opened = stack(c, Selection(gpu=gpu, overlay=overlay))
     rows = report.check(opened, service, require=require)
     if json:
         emit(report.as_json(rows, service))
@@ -318,6 +298,7 @@ def verify(
 )
 def restore(
     c: Context,
+    mode: Selection,
     *,
     service: Names = None,
     all: bool = False,  # noqa: A002 - the flag is named so
@@ -329,20 +310,14 @@ def restore(
     undo: bool = False,
     discard: bool = False,
     yes: bool = False,
-    dev: bool = False,
-    prod: bool = False,
-    offline: bool = False,
-    gpu: str = "auto",
-    overlay: Names = None,
     json: bool = False,
 ) -> None:
     """Bring a set's data back; what is there now can be brought back again."""
     from jimbot_stack.backup import command
 
-    mode = {"dev": dev, "prod": prod, "offline": offline, "gpu": gpu}
     which = {"set_id": set, "from_project": from_project, "identity": identity}
     found = command.restore(
-        stack(c, overlay=overlay or (), **mode),
+        stack(c, mode),
         dest,
         at=at,
         undo=undo,

@@ -6,6 +6,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from functools import wraps
 from types import FrameType
 from typing import Any, overload
 
@@ -18,6 +20,18 @@ from invoke.tasks import task as invoke_task
 from jimbot_stack.errors import Interrupted, StackError, UsageError
 
 Body = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The flags that select a mode; a task that takes one gets them all."""
+
+    dev: bool = False
+    prod: bool = False
+    offline: bool = False
+    gpu: str = "auto"
+    overlay: list[str] | None = None
+
 
 HELP = {
     "service": "Only this service; repeatable.",
@@ -92,10 +106,12 @@ def task(
     """
     Make *function* a task; *help_texts* add to or replace `HELP`.
 
-    A parameter of the type `list[str] | None` is repeatable on the command line.
+    A parameter of the type `list[str] | None` is repeatable on the command line, and
+    one of the type `Selection` stands for the flags that select a mode.
     """
 
     def make(body: Body) -> StackTask:
+        body = _with_selection(body)
         signature = inspect.signature(body).parameters
         parameters = list(signature)[1:]
         known = {name: HELP[name] for name in parameters if name in HELP}
@@ -110,19 +126,48 @@ def task(
     return make(function) if function is not None else make
 
 
+def _with_selection(body: Body) -> Body:
+    """Spread the parameter of the type `Selection` into one flag for each field."""
+    signature = inspect.signature(body)
+    taken = [p for p in signature.parameters.values() if p.annotation is Selection]
+    if not taken:
+        return body
+    names = [field.name for field in fields(Selection)]
+
+    @wraps(body)
+    def spread(context: Context, **flags: Any) -> Any:
+        chosen = {name: flags.pop(name) for name in names if name in flags}
+        return body(context, **{taken[0].name: Selection(**chosen)}, **flags)
+
+    others = [p for p in signature.parameters.values() if p is not taken[0]]
+    flags = inspect.signature(Selection).parameters.values()
+    own = [flag.replace(kind=inspect.Parameter.KEYWORD_ONLY) for flag in flags]
+    # json comes last in every task's help.
+    last = [p for p in others if p.name == "json"]
+    first = [p for p in others if p.name != "json"]
+    spread.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*first, *own, *last]
+    )
+    return spread
+
+
 def emit(value: Any) -> None:
     """Print *value* as the one JSON object of a task."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
-def stack(context: Context, **selection: Any) -> Any:
+def stack(
+    context: Context, selection: Selection | None = None, *, need_engine: bool = True
+) -> Any:
     """Open the stack that the flags name; `--dry` and `--echo` come from invoke."""
     from jimbot_stack.stack import open_stack
 
+    chosen = asdict(selection or Selection())
     return open_stack(
+        **chosen | {"overlay": chosen["overlay"] or ()},
+        need_engine=need_engine,
         dry=bool(context.config.run.dry),
         echo=bool(context.config.run.echo),
-        **selection,
     )
 
 
