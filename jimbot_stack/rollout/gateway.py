@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jimbot_stack.engine import Container, Engine, PublishedPort
@@ -11,14 +11,34 @@ from jimbot_stack.health import Clock
 
 ASK = "exec 3<>/dev/tcp/127.0.0.1/9999 && printf 'show stat\\n' >&3 && cat <&3"
 PERIOD = 0.1
+# One interval of its checks (haproxy.cfg): what was thrown out by a late answer and not
+# by draining would be back by then.
+CALM_SECONDS = 0.6
+TOTALS = ("FRONTEND", "BACKEND")
+NOWHERE = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A replica as the gateway sees it: may it get requests, and how many it has."""
+    """
+    A replica as the gateway sees it.
 
-    is_up: bool
-    sessions: int
+    `is_admitted` says that its last check was good, `gets_requests` that it may still
+    be sent some, which is so until enough checks have failed; `held` counts those that
+    it was sent, or that wait for it.
+    """
+
+    is_admitted: bool
+    gets_requests: bool
+    held: int
+
+    def with_(self, other: "Server") -> "Server":
+        """Return both as one: two places of the gateway with one address."""
+        return Server(
+            self.is_admitted or other.is_admitted,
+            self.gets_requests or other.gets_requests,
+            self.held + other.held,
+        )
 
 
 def servers(engine: Engine, gateway: str) -> dict[str, Server]:
@@ -34,16 +54,31 @@ def servers(engine: Engine, gateway: str) -> dict[str, Server]:
 
 
 def parse(text: str) -> dict[str, Server]:
-    """Read HAProxy's `show stat`, in which unused places have no address."""
-    rows = csv.DictReader(io.StringIO(text.lstrip("# ")))
-    return {
-        row["addr"]: Server(
-            is_up=row["status"].startswith("UP") and row["check_status"] == "L7OK",
-            sessions=int(row["scur"] or 0),
-        )
-        for row in rows
-        if row.get("addr")
-    }
+    """
+    Read HAProxy's `show stat`.
+
+    A place that lost its address while requests were with it is under `NOWHERE`; one
+    that is not used is left out.
+    """
+    found: dict[str, Server] = {}
+    for row in csv.DictReader(io.StringIO(text.lstrip("# "))):
+        server = _server(row)
+        address = row.get("addr") or NOWHERE
+        if row["svname"] in TOTALS or (address == NOWHERE and not server.held):
+            continue
+        found[address] = found[address].with_(server) if address in found else server
+    return found
+
+
+def _server(row: Mapping[str, str]) -> Server:
+    """Read one line; "* " stands before the last check's result while one runs."""
+    status = row["status"]
+    return Server(
+        is_admitted=status.startswith("UP")
+        and row["check_status"].removeprefix("* ") == "L7OK",
+        gets_requests=not status.startswith(("DOWN", "MAINT")),
+        held=int(row["scur"] or 0) + int(row.get("qcur") or 0),
+    )
 
 
 def entrance(container: Container, port: int) -> PublishedPort | None:
@@ -58,7 +93,7 @@ def wait_admitted(
     deadline = clock.now() + limit
     while True:
         seen = servers(engine, gateway)
-        missing = [a for a in addresses if a not in seen or not seen[a].is_up]
+        missing = [a for a in addresses if a not in seen or not seen[a].is_admitted]
         if not missing:
             return
         if clock.now() > deadline:
@@ -75,15 +110,26 @@ def wait_released(
     """
     Return True when the gateway has let go of all of *addresses*.
 
-    That is: it sends them nothing new, and what it had sent has been answered. False
-    when *limit* seconds were not enough.
+    That is: it sends them nothing new, what it had sent has been answered, and both
+    stayed so for longer than its check takes to change its mind. False when *limit*
+    seconds were not enough.
     """
     deadline = clock.now() + limit
+    calm: float | None = None
     while True:
-        seen = servers(engine, gateway)
-        held = [seen[a] for a in addresses if a in seen]
-        if not any(server.is_up or server.sessions for server in held):
+        seen, now = servers(engine, gateway), clock.now()
+        if not is_released(seen, addresses):
+            calm = None
+        elif calm is None:
+            calm = now
+        elif now - calm >= CALM_SECONDS:
             return True
-        if clock.now() > deadline:
+        if now > deadline:
             return False
         clock.sleep(PERIOD)
+
+
+def is_released(seen: Mapping[str, Server], addresses: Sequence[str]) -> bool:
+    """Say whether none of *addresses* has a request, or can get one."""
+    held = [seen[a] for a in (*addresses, NOWHERE) if a in seen]
+    return not any(server.gets_requests or server.held for server in held)

@@ -15,19 +15,31 @@ EVICTION_SECONDS = 5.0
 
 
 def create(site: Site, count: int) -> tuple[str, ...]:
-    """Create *count* more containers, apart from the gateway, and start none."""
-    before = {c.id for c in site.containers()}
+    """
+    Create *count* more containers, apart from the gateway, and start none.
+
+    Compose takes `depends_on` out of the configuration hash of what it creates without
+    dependencies, and such a container would never be as wanted: so it is told of them,
+    changes none, and those that it found missing go again.
+    """
+    before = {c.id for c in site.engine.containers(project=site.project)}
     site.engine.up(
         [site.service],
         start=False,
-        dependencies=False,
         recreate="never",
-        scale={site.service: len(before) + count},
+        scale={site.service: len(site.containers()) + count},
     )
-    made = tuple(c.id for c in site.containers() if c.id not in before)
+    there = site.engine.containers(project=site.project)
+    if others := [c.id for c in there if c.id not in before and not _is_of(site, c)]:
+        site.engine.remove(*others, force=True)
+    made = tuple(c.id for c in there if c.id not in before and _is_of(site, c))
     if len(made) != count:
         raise EngineError(f"{len(made)} containers were created, not {count}")
     return made
+
+
+def _is_of(site: Site, container: Container) -> bool:
+    return container.service == site.service
 
 
 def detach(site: Site, ids: Sequence[str]) -> None:

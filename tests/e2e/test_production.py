@@ -188,7 +188,6 @@ def test_the_application_is_updated_without_losing_a_request(
     assert not before & {c["Id"] for c in after}
 
 
-@pytest.mark.xfail(strict=False, reason="a known fault: it is replaced once more")
 def test_an_update_right_after_an_update_has_nothing_to_do(
     production: Scenario,
 ) -> None:

@@ -65,6 +65,7 @@ def test_both_replicas_are_updated_and_no_request_is_lost(
         assert outcome["proof"]["failed"] == 0
         assert outcome["proof"]["requests"] / outcome["seconds"] > 50
     assert site.images() == {image_id("v1")}
+    assert site.update()["result"] == "nothing-to-do"
     site.assert_whole()
 
 

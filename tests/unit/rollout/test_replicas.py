@@ -1,0 +1,63 @@
+"""Creating replicas beside those that serve."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from fakes import FakeEngine, container
+
+from jimbot_stack.errors import EngineError
+from jimbot_stack.health import Clock
+from jimbot_stack.rollout import replicas
+from jimbot_stack.rollout.site import Site
+
+
+class Composed(FakeEngine):
+    """An engine on which `up` creates what is missing of app and of its store."""
+
+    def up(
+        self, services: Sequence[str], *, scale: Mapping[str, int], **how: Any
+    ) -> None:
+        self.done.append(("up", tuple(services), how))
+        there = [c.service for c in self.there]
+        wanted = [*["app"] * scale["app"], "store"]
+        for service in set(wanted):
+            for number in range(there.count(service), wanted.count(service)):
+                made = container(service, id=f"{service}-{number}", state="created")
+                self.there.append(made)
+
+    def remove(self, *names: str, force: bool = False) -> None:
+        super().remove(*names, force=force)
+        self.there = [c for c in self.there if c.id not in names]
+
+
+def site(engine: Composed) -> Site:
+    clock = Clock(now=lambda: 0.0, sleep=lambda _seconds: None)
+    return Site(engine, "trial", "app", None, "", "", 1.0, 1.0, clock)  # type: ignore[arg-type]
+
+
+def test_new_replicas_carry_the_hash_of_the_whole_configuration() -> None:
+    """Compose is told of dependencies, but to start nothing and recreate nothing."""
+    engine = Composed([container("app", id="app-0"), container("store", id="store-0")])
+
+    assert replicas.create(site(engine), 2) == ("app-1", "app-2")
+    [(_, services, how)] = engine.done
+    assert services == ("app",)
+    assert how == {"start": False, "recreate": "never"}
+
+
+def test_a_dependency_that_was_missing_stays_missing() -> None:
+    """An update of one service brings no other one back."""
+    engine = Composed([container("app", id="app-0")])
+
+    assert replicas.create(site(engine), 1) == ("app-1",)
+    assert [c.id for c in engine.there] == ["app-0", "app-1"]
+
+
+def test_fewer_containers_than_asked_for_are_an_error() -> None:
+    """Others are at work on the project."""
+    engine = Composed([container("app", id="app-0"), container("store", id="store-0")])
+    engine.up = lambda *_services, **_how: None  # type: ignore[method-assign]
+
+    with pytest.raises(EngineError):
+        replicas.create(site(engine), 1)
