@@ -1,5 +1,6 @@
 """The python-on-whales client of one stack, and the commands it has no method for."""
 
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from python_on_whales import DockerClient
 
 T = TypeVar("T")
+# How Docker says that what is asked about is not there, each noun in its own words.
+_GONE = re.compile(r"no such|network \S+ not found", re.IGNORECASE)
 
 
 class Client:
@@ -115,7 +118,7 @@ class Client:
         if not names:
             return []
         output = self.docker(noun, "inspect", *names)
-        if output.code != 0 and "no such" not in output.stderr.lower():
+        if output.code != 0 and not _GONE.search(output.stderr):
             process.check(output, self.docker_command(noun, "inspect"))
         found: list[dict[str, Any]] = loads(output.stdout or "[]")
         return found

@@ -1,0 +1,42 @@
+"""Inspecting what may be gone by the time it is asked about."""
+
+import json
+
+import pytest
+
+from jimbot_stack.engine import Output
+from jimbot_stack.errors import StackError
+from jimbot_stack.whales import WhalesEngine
+
+DAEMON = "Error response from daemon: "
+
+
+class Inspected(WhalesEngine):
+    """Docker, which knows of one thing and says *complaint* about the others."""
+
+    def __init__(self, complaint: str) -> None:
+        super().__init__()
+        self.complaint = complaint
+
+    def docker(self, *arguments: str, timeout: float | None = None) -> Output:  # noqa: ARG002
+        return Output(1, json.dumps([{"Id": arguments[-2]}]), self.complaint)
+
+
+@pytest.mark.parametrize(
+    ("noun", "complaint"),
+    [
+        ("container", "Error: No such container: b"),
+        ("image", "Error: No such image: b"),
+        ("network", DAEMON + "network b not found"),
+        ("volume", DAEMON + "get b: no such volume"),
+    ],
+)
+def test_what_is_gone_meanwhile_is_left_out(noun: str, complaint: str) -> None:
+    """Another project's, for instance, between listing and looking."""
+    assert Inspected(complaint).inspect(noun, ["a", "b"]) == [{"Id": "a"}]
+
+
+def test_any_other_refusal_is_an_error() -> None:
+    """It is not taken for absence."""
+    with pytest.raises(StackError):
+        Inspected(DAEMON + "permission denied").inspect("network", ["a", "b"])
