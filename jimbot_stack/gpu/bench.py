@@ -164,6 +164,11 @@ class Bench:
             )
         return self._execute(found, ["nvidia-smi", "-L"])
 
+    @property
+    def container(self) -> str:
+        found = self._container()
+        return "" if found is None else found.name
+
     def _container(self) -> Container | None:
         own = [c for c in self.stack.containers if c.service == self.service]
         return next((c for c in own if c.is_running), None)

@@ -14,6 +14,9 @@ from jimbot_stack.gpu.facts import ALL, Attempt, Device, Facts, Request, Wheel
 MINIMUM_DRIVER = {11: 450, 12: 525, 13: 580}
 """The oldest driver branch that runs a CUDA major version, on Linux."""
 
+NO_TORCH = "No module named 'torch'"
+NOBODY_ASKS = "no service of this mode asks for a GPU"
+
 _NAMED = re.compile(r"^\s*(?:GPU|MIG) ", re.MULTILINE)
 _ARCHITECTURE = re.compile(r"(sm|compute)_(\d+)(\d)a?")
 
@@ -22,7 +25,7 @@ def request(facts: Facts) -> Iterator[Verdict]:
     """Judge whether what the services ask for is there, and promised once."""
     asked = facts.requests
     if not asked:
-        yield ok("no service of this mode asks for a GPU")
+        yield ok(NOBODY_ASKS)
         return
     if facts.host is None:
         yield skip("which GPUs there are is not known from here")
@@ -185,6 +188,8 @@ def computes(facts: Facts) -> Iterator[Verdict]:
     done = facts.computation
     if done.skipped:
         yield skip(done.skipped)
+    elif NO_TORCH in done.error and not promised(facts):
+        yield skip(f"{facts.service} asks for no GPU, and its image has no torch")
     elif not done.is_available:
         said = (
             f"torch sees no GPU in the image: {done.error or 'CUDA is not available'}"
@@ -205,16 +210,24 @@ def computes(facts: Facts) -> Iterator[Verdict]:
 def ray_counts(facts: Facts) -> Iterator[Verdict]:
     """Judge whether Ray counts the GPUs that its head was promised."""
     found = facts.ray_gpus
-    if found.skipped:
-        yield skip(found.skipped)
+    wanted = promised(facts)
+    if found.skipped or not facts.requests:
+        yield skip(found.skipped or NOBODY_ASKS)
         return
     counted = float(found.output) if found.code == 0 else 0.0
-    if counted > 0:
+    if counted >= max(1, wanted):
         yield ok(f"Ray counts {counted:g} GPUs")
         return
-    said = "Ray counts no GPU"
+    said = f"Ray counts {counted:g} GPUs, {facts.service} was promised {wanted}"
     said += f": {last_line(found.output)}" if found.code else ""
-    yield fail(said, recreate(facts.service), about="ray")
+    yield fail(said, recreate(facts), about="ray")
+
+
+def promised(facts: Facts) -> int:
+    """Return how many GPUs the service asks for."""
+    there = len(facts.host.devices) if facts.host else 1
+    own = [one for one in facts.requests if one.service == facts.service]
+    return sum(len(r.ids) or (there if r.count == ALL else r.count) for r in own)
 
 
 def running(facts: Facts) -> Iterator[Verdict]:
@@ -226,13 +239,11 @@ def running(facts: Facts) -> Iterator[Verdict]:
         yield ok(f"the running {facts.service} sees its GPU")
     else:
         said = f"the running {facts.service} lost its GPU: {last_line(found.output)}"
-        yield fail(said, recreate(facts.service), about="lost")
+        yield fail(said, recreate(facts), about="lost")
 
 
-def recreate(service: str) -> str:
+def recreate(facts: Facts) -> str:
     """Return what makes a service's container anew: a restart keeps the lost device."""
-    return (
-        f'docker rm --force "$(docker ps -q --filter '
-        f'label=com.docker.compose.service={service})" && '
-        f"invoke up --service {service}"
-    )
+    name = facts.container or facts.service
+    remove = command("docker", "rm", "--force", name)
+    return f"{remove} && {command('invoke', 'up', '--service', facts.service)}"

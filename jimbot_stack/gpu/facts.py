@@ -129,6 +129,10 @@ class Facts(Protocol):
     def service(self) -> str: ...
 
     @property
+    def container(self) -> str:
+        """The name of the service's running container, or nothing."""
+
+    @property
     def host(self) -> Host | None:
         """None when the engine is not on this machine."""
 
@@ -163,6 +167,7 @@ class StatedFacts:
     """Facts that are all there already, such as those of a file."""
 
     service: str = "ray-head"
+    container: str = ""
     host: Host | None = None
     toolkit: Toolkit = Toolkit()
     requests: tuple[Request, ...] = ()
@@ -179,6 +184,7 @@ def from_json(data: Mapping[str, Any]) -> StatedFacts:
     host = data.get("host")
     return StatedFacts(
         service=data.get("service", "ray-head"),
+        container=data.get("container", ""),
         host=None if host is None else _host(host),
         toolkit=_toolkit(data.get("toolkit", {})),
         requests=tuple(

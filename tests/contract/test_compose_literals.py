@@ -9,6 +9,9 @@ import yaml
 from compose_models import canonical, fragment, rendered
 from guide_coverage import load_table
 
+from jimbot_stack.gpu.bench import requests_of
+from jimbot_stack.gpu.container_rungs import request
+from jimbot_stack.gpu.facts import Device, Host, Request, StatedFacts
 from jimbot_stack.mode import Mode
 from jimbot_stack.paths import BASE_FILE, OVERLAYS, ROOT
 
@@ -162,6 +165,25 @@ def test_an_extended_worker_is_a_second_head(tmp_path: Path) -> None:
         assert list(service["networks"]) == ["compute_network"]
         assert [volume["target"] for volume in service["volumes"]] == ["/app/jimbot"]
         assert not service.get("ports")
+
+
+@pytest.mark.compose
+def test_a_count_takes_the_gpu_that_a_worker_names() -> None:
+    """The guide's head asks for one GPU beside a worker that names the first."""
+    device = "services.ray-head.deploy.resources.reservations.devices[0]"
+    head = guide(f"{device}.count")[0]
+    model = rendered([*Mode(overlays=("multi-gpu",)).files()], root=ROOT)
+    asked = requests_of(model["services"])
+    literal = [Request("ray-head", count=head), *asked]
+    host = Host(devices=(Device(0, "GPU-a", ""), Device(1, "GPU-b", "")))
+
+    def told(requests: list[Request]) -> str:
+        facts = StatedFacts(host=host, requests=tuple(requests))
+        return " ".join(verdict.detail for verdict in request(facts))
+
+    assert "they share its memory" in told(literal)
+    assert "share" not in told([*asked])
+    assert [one.ids for one in asked] == [("0",), ("1",)]
 
 
 @pytest.mark.compose
