@@ -169,7 +169,7 @@ def doctor(
     """Find what is wrong with machine, checkout and stack, and what mends it."""
     from jimbot_stack import doctor as look
 
-    opening = partial(stack, c, mode, need_engine=False)
+    opening = partial(stack, c, mode, only_look=True)
     report = look.examine(
         opening, only=only or (), skipped=skip or (), accept=accept or (), fix=fix
     )

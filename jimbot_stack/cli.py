@@ -157,7 +157,11 @@ def emit(value: Any) -> None:
 
 
 def stack(
-    context: Context, selection: Selection | None = None, *, need_engine: bool = True
+    context: Context,
+    selection: Selection | None = None,
+    *,
+    need_engine: bool = True,
+    only_look: bool = False,
 ) -> Any:
     """Open the stack that the flags name; `--dry` and `--echo` come from invoke."""
     from jimbot_stack.stack import open_stack
@@ -166,6 +170,7 @@ def stack(
     return open_stack(
         **chosen | {"overlay": chosen["overlay"] or ()},
         need_engine=need_engine,
+        only_look=only_look,
         dry=bool(context.config.run.dry),
         echo=bool(context.config.run.echo),
     )

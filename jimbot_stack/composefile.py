@@ -18,6 +18,7 @@ from jimbot_stack.errors import ConfigurationError
 Step = str | int
 """One step of a path: a mapping's key, a list's index, or text that an item holds."""
 
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KINDS = {"tag:yaml.org,2002:float": "float", "tag:yaml.org,2002:int": "int"}
 
 
@@ -141,7 +142,7 @@ def read(path: Path) -> Document:
 def parse(text: str, path: Path) -> Document:
     """Parse a compose file's text. Raises ConfigurationError naming file and line."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1

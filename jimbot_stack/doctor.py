@@ -8,8 +8,8 @@ import shlex
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -17,7 +17,8 @@ from typing import Any
 from jimbot_stack import accepted, checks
 from jimbot_stack.checks.verdict import OUTCOMES, Row
 from jimbot_stack.console import say, show
-from jimbot_stack.errors import FindingsFound, StackError, UsageError, WarningsFound
+from jimbot_stack.errors import FindingsFound, UsageError, WarningsFound
+from jimbot_stack.model import Model
 from jimbot_stack.stack import Stack
 
 MARKS = {"warn": "WARN", "fail": "FAIL", "crashed": "BROKE"}
@@ -61,29 +62,42 @@ def examine(
     Raises UsageError for an id that no check has.
     """
     reasons = accepted.parse(accept)
-    with ThreadPoolExecutor(1) as aside:
+    with ThreadPoolExecutor(4) as aside:
         opening = aside.submit(open_stack)
-        check_ids([*only, *skipped, *reasons])  # imports while docker is waited for
+        if not only:  # docker's processes are the slowest: they start while we import
+            for ask in (_model, _hashes, _plugins):
+                aside.submit(ask, opening)
+        check_ids([*only, *skipped, *reasons])
         stack = opening.result()
-    rows = checks.run(stack, only, skipped=skipped)
+        rows = checks.run(stack, only, skipped=skipped)
     if fix and mend(stack, rows):
         stack = open_stack()
         rows = checks.run(stack, only, skipped=skipped)
     return Report(stack.project, str(stack.mode), _accepting(stack, rows, reasons))
 
 
+def _model(opening: Future[Stack]) -> Model:
+    return opening.result().model
+
+
+def _hashes(opening: Future[Stack]) -> Mapping[str, str]:
+    stack = opening.result()
+    runs = stack.containers and not stack.other_checkout
+    return stack.hashes if runs else {}
+
+
+def _plugins(opening: Future[Stack]) -> Mapping[str, str]:
+    return opening.result().plugins
+
+
 def _accepting(
     stack: Stack, rows: tuple[Row, ...], reasons: dict[str, str]
 ) -> tuple[Row, ...]:
-    try:
-        state = stack.state
-    except StackError:
-        if reasons:
-            raise
+    if stack.known is None and not reasons:
         return rows
     if reasons:
-        accepted.remember(state, rows, reasons)
-    return accepted.apply(rows, accepted.load(state))
+        accepted.remember(stack.state, rows, reasons)
+    return accepted.apply(rows, accepted.load(stack.state))
 
 
 def check_ids(names: Iterable[str]) -> None:

@@ -15,6 +15,9 @@ from typing import Any, Protocol
 
 Echo = Callable[[Sequence[str]], None]
 
+PATIENCE = 20.0
+"""Seconds for an answer that an engine gives at once, unless it hangs."""
+
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 FILES_LABEL = "com.docker.compose.project.config_files"
@@ -27,15 +30,14 @@ ONEOFF_LABEL = "com.docker.compose.oneoff"
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """
-    What `docker info` says, reduced to what decisions need; `raw` has the rest.
+    What `docker info` says of the engine, reduced to what decisions need.
 
-    `plugins` are the client's: their versions by name, such as compose and buildx.
-    `seen` is when it was asked and when it answered, in seconds since the epoch.
+    `raw` has the rest, the client's own part only where the client was asked. `seen`
+    is when it was asked and when it answered, in seconds since the epoch.
     """
 
     id: str
     version: str
-    plugins: Mapping[str, str]
     cpus: int
     memory: int
     runtimes: tuple[str, ...]
@@ -136,7 +138,6 @@ class Network:
     internal: bool
     subnets: tuple[str, ...]
     labels: Mapping[str, str]
-    containers: tuple[str, ...]
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -311,6 +312,9 @@ class Engine(Protocol):
 
     def converse(self, spec: RunSpec) -> AbstractContextManager[Conversation]:
         """Run a one-off container and speak to it; it ends and goes with the block."""
+
+    def plugins(self) -> Mapping[str, str]:
+        """Return the client's plugins: version by name, empty for a broken one."""
 
     def started(self) -> str:
         """Return a mark that changes when the engine is started anew, or ""."""

@@ -66,6 +66,12 @@ class Model:
         deploy = service.get("deploy") or {}
         return int(service.get("scale", deploy.get("replicas", 1)))
 
+    def memory(self, name: str, kind: str) -> int:
+        """Return the bytes in a service's `limits` or `reservations`, 0 for none."""
+        deploy = self.service(name).get("deploy") or {}
+        stated = (deploy.get("resources") or {}).get(kind) or {}
+        return int(stated.get("memory") or 0)
+
     def dependencies(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return *names* and all that they depend on, each once."""
         found: dict[str, None] = {}

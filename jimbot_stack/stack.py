@@ -10,11 +10,15 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from jimbot_stack import environment
-from jimbot_stack.engine import Container, Echo, Engine, EngineInfo
+from jimbot_stack.engine import PATIENCE, Container, Echo, Engine, EngineInfo
 from jimbot_stack.errors import ConfigurationError, EngineUnavailable, UsageError
 from jimbot_stack.mode import Mode, check_overlays, from_labels
 from jimbot_stack.model import Model
+from jimbot_stack.once import Once
 from jimbot_stack.paths import DEPLOYED_FILE, ENV_EXAMPLE, ENV_FILE, ROOT, STATE
+
+LOOK_PATIENCE = 5.0
+"""Seconds for an engine's answer to a task that goes on without one."""
 
 GPU_CHOICES = ("auto", "on", "off")
 _SECRET = re.compile(r"(?i)((?:key|password|token|secret)[a-z_]*=)\S+")
@@ -26,6 +30,8 @@ class Stack:
     A project in a mode on an engine.
 
     `everyone` holds the containers of all projects as they were when it was opened.
+    `other_checkout` is the folder that a project of this name was started from, where
+    that is not this checkout: only a stack that is looked at may have one.
     """
 
     root: Path
@@ -38,6 +44,7 @@ class Stack:
     dry: bool = False
     known: EngineInfo | None = None
     reopen: Callable[[Sequence[Path]], Engine] | None = None
+    other_checkout: Path | None = None
 
     def with_files(self, files: Sequence[Path]) -> Engine:
         """Return the engine with *files* after the mode's own compose files."""
@@ -48,10 +55,25 @@ class Stack:
         """The project's own containers as they were when it was opened."""
         return tuple(c for c in self.everyone if c.project == self.project)
 
-    @cached_property
+    def __post_init__(self) -> None:
+        self._model = Once(lambda: Model(self.engine.model()))
+        self._hashes = Once(self.engine.config_hashes)
+        self._plugins = Once(self.engine.plugins)
+
+    @property
     def model(self) -> Model:
         """The merged compose model; ConfigurationError when it is not valid."""
-        return Model(self.engine.model())
+        return self._model.answer()
+
+    @property
+    def hashes(self) -> Mapping[str, str]:
+        """Compose's hash of each service as the files say it."""
+        return self._hashes.answer()
+
+    @property
+    def plugins(self) -> Mapping[str, str]:
+        """The versions of the docker client's plugins; empty for a broken one."""
+        return self._plugins.answer()
 
     @cached_property
     def info(self) -> EngineInfo:
@@ -75,6 +97,7 @@ def open_stack(
     gpu: str = "auto",
     overlay: Sequence[str] = (),
     need_engine: bool = True,
+    only_look: bool = False,
     dry: bool = False,
     echo: bool = False,
     root: Path = ROOT,
@@ -82,8 +105,9 @@ def open_stack(
     """
     Open the stack that the flags select, or the one that was started.
 
-    Raises UsageError for flags that contradict each other, ConfigurationError when
-    another checkout runs a project of this name, EngineUnavailable.
+    Raises UsageError for flags that contradict each other; unless it is only looked at,
+    ConfigurationError when another checkout runs a project of this name, and
+    EngineUnavailable.
     """
     if dev and prod:
         raise UsageError("--dev and --prod exclude each other", hint="give one of them")
@@ -93,9 +117,12 @@ def open_stack(
     values = environment.settings(root)
     project = environment.project_name(values)
     echo_to = _echo if echo else lambda _argv: None
-    everyone, info = _observe(echo_to, need_engine=need_engine)
-    own = [container for container in everyone if container.project == project]
-    started = _started_mode(own, project, root)
+    everyone, info = _observe(echo_to, need_engine=need_engine and not only_look)
+    origin, started = _started(everyone, project)
+    other = origin if origin not in {None, root} else None
+    if other is not None and not only_look:
+        raise of_another_checkout(project, other, root)
+    started = None if other else started
     named = dev or prod or offline or bool(overlays)
     stage = "dev" if dev else "prod" if prod else "base"
     mode = Mode(stage, offline, overlays=overlays) if named or not started else started
@@ -115,6 +142,7 @@ def open_stack(
         dry=dry,
         known=info,
         reopen=reopen,
+        other_checkout=other,
     )
 
 
@@ -155,7 +183,8 @@ def _observe(
 ) -> tuple[tuple[Container, ...], EngineInfo | None]:
     from jimbot_stack.whales import WhalesEngine
 
-    bare = WhalesEngine(echo=echo)
+    patience = PATIENCE if need_engine else LOOK_PATIENCE
+    bare = WhalesEngine(echo=echo, patience=patience)
     try:
         with ThreadPoolExecutor(1) as aside:
             asked = aside.submit(bare.info)
@@ -166,18 +195,23 @@ def _observe(
         return (), None
 
 
-def _started_mode(
-    containers: Sequence[Container], project: str, root: Path
-) -> Mode | None:
-    if not containers:
-        return None
-    newest = max(containers, key=lambda container: container.created)
+def _started(
+    everyone: Sequence[Container], project: str
+) -> tuple[Path | None, Mode | None]:
+    """Return the folder and the mode that a project was started from, if it was."""
+    own = [container for container in everyone if container.project == project]
+    if not own:
+        return None, None
+    newest = max(own, key=lambda container: container.created)
     directory, mode = from_labels(newest.labels)
-    if directory.resolve() == root:
-        return mode
-    gone = "" if directory.exists() else ", which is gone"
-    raise ConfigurationError(
-        f"the project {project} was started from {directory}{gone}, not from {root}",
+    return directory.resolve(), mode
+
+
+def of_another_checkout(project: str, origin: Path, root: Path) -> ConfigurationError:
+    """Return the refusal of a project whose name another checkout uses."""
+    gone = "" if origin.exists() else ", which is gone"
+    return ConfigurationError(
+        f"the project {project} was started from {origin}{gone}, not from {root}",
         hint=f"docker compose -p {project} down ends that one; another "
         "COMPOSE_PROJECT_NAME in .env lives beside it",
     )

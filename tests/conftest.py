@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from jimbot_stack.whales import daemon
+
 IN_CI = os.environ.get("CI", "").lower() == "true"
 pytest_plugins = ["time_per_file", "e2e_fixtures"]
 
@@ -70,3 +72,4 @@ def _forbid_docker(monkeypatch: pytest.MonkeyPatch) -> None:
         start(self, args, *more, **named)
 
     monkeypatch.setattr(subprocess.Popen, "__init__", guarded)
+    monkeypatch.setattr(daemon, "SOCKET", "/nonexistent/docker.sock")

@@ -52,7 +52,7 @@ def network(name: str, subnet: str, *, project: str = "", **changes: Any) -> Net
         "IPAM": {"Config": [{"Subnet": subnet, "AuxiliaryAddresses": {}}]},
         "Options": {},
     }
-    base = Network(name, name, "bridge", False, (subnet,), labels, (), raw)  # noqa: FBT003
+    base = Network(name, name, "bridge", False, (subnet,), labels, raw)  # noqa: FBT003
     return replace(base, **changes)
 
 
@@ -69,7 +69,7 @@ class FakeEngine:
         self.done: list[tuple[Any, ...]] = []
 
     def info(self) -> EngineInfo:
-        return EngineInfo("ENGINE", "26.1.5", {}, 2, 24 * 1024**3, ("runc",), {})
+        return EngineInfo("ENGINE", "26.1.5", 2, 24 * 1024**3, ("runc",), {})
 
     def containers(
         self,

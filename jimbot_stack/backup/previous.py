@@ -11,9 +11,9 @@ from jimbot_stack.backup.manifest import Manifest
 from jimbot_stack.console import say
 from jimbot_stack.environment import write_private
 from jimbot_stack.errors import DataError
+from jimbot_stack.paths import PREVIOUS_FILE
 from jimbot_stack.stack import Stack
 
-FILE = "previous.json"
 KEPT_FOR = timedelta(days=7)
 
 
@@ -34,7 +34,7 @@ class Previous:
 
 def listed(stack: Stack) -> tuple[Previous, ...]:
     """Return what is kept, oldest first."""
-    path = stack.state / FILE
+    path = stack.state / PREVIOUS_FILE
     if not path.exists():
         return ()
     return tuple(
@@ -97,4 +97,4 @@ def described(stack: Stack) -> list[dict[str, Any]]:
 
 def _write(stack: Stack, entries: list[Previous]) -> None:
     stack.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(stack.state / FILE, json.dumps([asdict(e) for e in entries]))
+    write_private(stack.state / PREVIOUS_FILE, json.dumps([asdict(e) for e in entries]))

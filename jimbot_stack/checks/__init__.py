@@ -32,6 +32,7 @@ TOPICS = (
 FACTS = (
     "engine",
     "host",
+    "disks",
     "network",
     "settings",
     "secret_files",

@@ -1,9 +1,8 @@
 """Memory and CPU as the engine has them, against what the chosen mode asks for."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from jimbot_stack.checks.facts.host import Kernel
+from jimbot_stack.checks.facts.host import Handles, Kernel
 from jimbot_stack.checks.facts.settings import Settings
 from jimbot_stack.checks.registry import check
 from jimbot_stack.checks.verdict import Verdict, fail, ok, skip, warn
@@ -25,21 +24,16 @@ MAP_COUNT_MEMGRAPH = 524288
 (8 to 64 GB of memory)."""
 
 FILES_SHARE = 0.8
+STORE_FILES = 65536
+"""QuestDB's documentation recommends 1048576 for a process; a table takes a descriptor
+for each column of each partition that is open."""
+
 STORES = frozenset({"memgraph", "questdb"})
 
 
 def demand(model: Model, names: tuple[str, ...], kind: str) -> int:
     """Return the bytes of memory that `limits` or `reservations` add up to."""
-    return sum(
-        int(_resources(model, name, kind).get("memory") or 0) * model.replicas(name)
-        for name in names
-    )
-
-
-def _resources(model: Model, name: str, kind: str) -> Mapping[str, Any]:
-    deploy = model.service(name).get("deploy") or {}
-    found: Mapping[str, Any] = (deploy.get("resources") or {}).get(kind) or {}
-    return found
+    return sum(model.memory(name, kind) * model.replicas(name) for name in names)
 
 
 @check(
@@ -108,11 +102,11 @@ def map_count(
 
 
 @check(
-    "file-descriptors",
+    "machine-files",
     "The machine has file descriptors to spare.",
     why="At the limit every process of the machine fails to open files.",
 )
-def file_descriptors(kernel: Kernel) -> Iterator[Verdict]:
+def files_of_machine(kernel: Kernel) -> Iterator[Verdict]:
     if not kernel.files_limit:
         yield skip("fs.file-nr cannot be read")
         return
@@ -122,3 +116,34 @@ def file_descriptors(kernel: Kernel) -> Iterator[Verdict]:
         yield warn(told, f"sudo sysctl -w fs.file-max={larger}", about="files")
     else:
         yield ok(told)
+
+
+@check(
+    "file-descriptors",
+    "Containers have file descriptors to spare, and stores get enough of them.",
+    why="At its limit a store can open no more tables and refuses connections.",
+)
+def file_descriptors(stack: Stack, handles: tuple[Handles, ...]) -> Iterator[Verdict]:
+    sound, stores = True, frozenset() if stack.mode.offline else STORES
+    for one in handles:
+        said = ""
+        if one.used is not None and one.used > one.soft * FILES_SHARE:
+            said = f"{one.service} uses {one.used} of {one.soft} file descriptors"
+        elif one.service in stores and one.hard < STORE_FILES:
+            said = f"{one.service} may open {one.hard} files, {STORE_FILES} is little"
+        if said:
+            sound = False
+            yield warn(said, more_files(), about=f"files {one.service}")
+    if sound:
+        least = min((one.hard for one in handles), default=0)
+        yield ok(f"containers may open {least} files" if handles else "nothing runs")
+
+
+def more_files() -> str:
+    """Return what gives every container more descriptors from the next start on."""
+    folder = "/etc/systemd/system/containerd.service.d"
+    text = "[Service]\\nLimitNOFILE=1048576\\n"
+    return (
+        f"sudo mkdir -p {folder} && printf '{text}' | sudo tee {folder}/files.conf && "
+        "sudo systemctl daemon-reload && sudo systemctl restart containerd docker"
+    )

@@ -1,11 +1,11 @@
 """The engine: it answers, is new enough, keeps the time, and lies on this machine."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from jimbot_stack.checks.facts.engine import Answer, ModelAnswer, Place, moment
 from jimbot_stack.checks.registry import check
-from jimbot_stack.checks.verdict import Verdict, fail, ok, skip, warn
+from jimbot_stack.checks.verdict import Verdict, fail, ok, warn
 from jimbot_stack.engine import EngineInfo
 
 INSTALL = "./scripts/engine.sh"
@@ -69,13 +69,6 @@ def judge_version(what: str, version: str) -> Verdict:
     return ok(f"{what} {version}")
 
 
-def judge_plugin(name: str, answer: Answer) -> Verdict:
-    """Judge a plugin of the client that answered."""
-    if not answer.client:
-        return skip("the docker client says nothing of its plugins")
-    return judge_version(name, answer.plugins.get(name, ""))
-
-
 @check(
     "engine-version",
     "The engine is 25.0 or newer.",
@@ -90,8 +83,8 @@ def engine_version(info: EngineInfo) -> Iterator[Verdict]:
     "The Compose plugin is 2.24.4 or newer.",
     why="Older ones do not know the overlays' !override and refuse the files.",
 )
-def compose_version(answer: Answer) -> Iterator[Verdict]:
-    yield judge_plugin("compose", answer)
+def compose_version(plugins: Mapping[str, str]) -> Iterator[Verdict]:
+    yield judge_version("compose", plugins.get("compose", ""))
 
 
 @check(
@@ -99,8 +92,8 @@ def compose_version(answer: Answer) -> Iterator[Verdict]:
     "The Buildx plugin is 0.8 or newer.",
     why="Builds name other images as contexts.",
 )
-def buildx_version(answer: Answer) -> Iterator[Verdict]:
-    yield judge_plugin("buildx", answer)
+def buildx_version(plugins: Mapping[str, str]) -> Iterator[Verdict]:
+    yield judge_version("buildx", plugins.get("buildx", ""))
 
 
 @check(

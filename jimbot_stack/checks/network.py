@@ -1,13 +1,13 @@
 """Ports and subnets of the model, against who holds them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Network
 
 from jimbot_stack.checks.facts.network import Holder, PortFacts, Route
 from jimbot_stack.checks.facts.settings import Settings
 from jimbot_stack.checks.registry import check
 from jimbot_stack.checks.verdict import Verdict, command, fail, ok
-from jimbot_stack.engine import PROJECT_LABEL, Network
+from jimbot_stack.engine import PROJECT_LABEL, Container, Network
 from jimbot_stack.model import Model
 from jimbot_stack.stack import Stack
 
@@ -81,7 +81,10 @@ def subnets(model: Model) -> Mapping[str, IPv4Network]:
     why="The engine refuses with `Pool overlaps with other one on this address space`.",
 )
 def subnets_free(
-    stack: Stack, model: Model, networks: tuple[Network, ...]
+    stack: Stack,
+    model: Model,
+    networks: tuple[Network, ...],
+    everyone: tuple[Container, ...],
 ) -> Iterator[Verdict]:
     found = False
     for key, mine in subnets(model).items():
@@ -92,7 +95,7 @@ def subnets_free(
                 found = True
                 yield fail(
                     f"the subnet {mine} of {key} overlaps the network {network.name}",
-                    subnet_repair(network),
+                    subnet_repair(network, everyone),
                     about=f"{key} {network.name}",
                 )
     if not found:
@@ -103,9 +106,9 @@ def meets(mine: IPv4Network, others: tuple[str, ...]) -> bool:
     return any(mine.overlaps(IPv4Network(o)) for o in others if ":" not in o)
 
 
-def subnet_repair(network: Network) -> str:
+def subnet_repair(network: Network, everyone: Iterable[Container]) -> str:
     """Return what removes a network that nobody uses, else what shows its users."""
-    if network.containers:
+    if any(network.name in container.networks for container in everyone):
         return command("docker", "network", "inspect", network.name)
     return command("docker", "network", "rm", network.name)
 

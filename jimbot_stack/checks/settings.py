@@ -6,9 +6,10 @@ from difflib import get_close_matches
 from jimbot_stack.checks.facts.settings import Settings
 from jimbot_stack.checks.registry import check
 from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, skip, warn
+from jimbot_stack.engine import Container
 from jimbot_stack.environment import PLACEHOLDER
 from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE
-from jimbot_stack.stack import Stack
+from jimbot_stack.stack import Stack, of_another_checkout
 
 INIT = "invoke init"
 SECRET_WORDS = ("KEY", "PASSWORD", "SECRET", "TOKEN")
@@ -139,3 +140,26 @@ def env_private(settings: Settings) -> Iterator[Verdict]:
         )
     else:
         yield ok(f"{ENV_FILE} is private")
+
+
+@check(
+    "project-name",
+    "The project of this name was started from this checkout.",
+    why="Two checkouts with one project name take each other's containers and data.",
+)
+def project_name(
+    stack: Stack, everyone: tuple[Container, ...], settings: Settings
+) -> Iterator[Verdict]:
+    other = stack.other_checkout
+    if other is None:
+        yield ok(f"{stack.project} is this checkout's project")
+        return
+    said = of_another_checkout(stack.project, other, stack.root).message
+    taken = {container.project for container in everyone}
+    spare = next(
+        name
+        for number in range(2, len(taken) + 3)
+        if (name := f"{stack.project}-{number}") not in taken
+    )
+    repair = settings.assignment("COMPOSE_PROJECT_NAME", spare)
+    yield fail(said, repair, about=str(other))

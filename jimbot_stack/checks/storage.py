@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from jimbot_stack.checks.facts.host import Disk
+from jimbot_stack.checks.facts.disks import Disk
 from jimbot_stack.checks.registry import check
 from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, warn
-from jimbot_stack.model import Model
 from jimbot_stack.units import readable_size
 
 LEAST_FREE = 1024**3
@@ -15,31 +14,26 @@ LEAST_INODES = 10_000
 INODE_SHARE = 0.02
 
 
-def snapshot_size(model: Model) -> int:
-    """Return the bytes that Memgraph may write at once: a snapshot of its memory."""
-    service = model.services.get("memgraph") or {}
-    resources = (service.get("deploy") or {}).get("resources") or {}
-    return int((resources.get("limits") or {}).get("memory") or 0)
-
-
 @check(
     "disk-space",
     "The disks of images, volumes and backups have room for what is written next.",
-    why="A store that meets a full disk stops in the middle of a write; Memgraph "
-    "writes a snapshot of its whole memory at once.",
+    why="A store that meets a full disk stops in the middle of a write. Counted are "
+    "images that are not here, a snapshot of Memgraph's memory, the next backup.",
 )
-def disk_space(disks: tuple[Disk, ...], model: Model) -> Iterator[Verdict]:
+def disk_space(disks: tuple[Disk, ...]) -> Iterator[Verdict]:
     for disk in disks:
         told = (
             f"{readable_size(disk.free)} free at {disk.path}, for {listed(disk.holds)}"
         )
         repair = "docker image prune && docker builder prune"
-        snapshot = snapshot_size(model)
+        if disk.holds == ("backups",):
+            repair = "invoke prune --keep-last 2"
         if disk.free < LEAST_FREE:
             yield fail(f"the disk is full: {told}", repair, about=f"full {disk.path}")
-        elif disk.free < snapshot and "backups" not in disk.holds[:1]:
-            need = f"a Memgraph snapshot may need {readable_size(snapshot)}"
-            yield warn(f"{told}; {need}", repair, about=f"short {disk.path}")
+        elif disk.free < sum(disk.needs.values()):
+            parts = [f"{what} {readable_size(n)}" for what, n in disk.needs.items()]
+            said = f"{told}; what is written next may take more: {listed(parts)}"
+            yield warn(said, repair, about=f"short {disk.path}")
         else:
             yield ok(told)
 

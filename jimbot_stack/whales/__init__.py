@@ -6,15 +6,17 @@ from json import loads
 from pathlib import Path
 
 from jimbot_stack.engine import EngineInfo
-from jimbot_stack.errors import EngineUnavailable
 
-from . import parse, process
+from . import parse
 from .compose import ComposeVerbs
 from .containers import ContainerVerbs
 from .conversation import ConversationVerbs
+from .daemon import RefusedError
 from .resources import ResourceVerbs
 
 __all__ = ["WhalesEngine"]
+
+PLUGIN_SECONDS = 5.0
 
 
 class WhalesEngine(ComposeVerbs, ContainerVerbs, ConversationVerbs, ResourceVerbs):
@@ -22,14 +24,22 @@ class WhalesEngine(ComposeVerbs, ContainerVerbs, ConversationVerbs, ResourceVerb
 
     def info(self) -> EngineInfo:
         begun = time.time()
-        output = self.docker("info", "--format", "{{json .}}", timeout=20)
-        if output.code == process.TIMED_OUT:
-            raise EngineUnavailable(
-                "the Docker Engine does not answer within 20 s",
-                hint="look at the daemon's log, then start it: ./scripts/engine.sh",
+        try:
+            found = self.daemon.info()
+        except RefusedError:
+            output = self.checked(
+                "info", "--format", "{{json .}}", timeout=self.patience
             )
-        process.check(output, self.docker_command("info"))
-        return replace(parse.info(loads(output.stdout)), seen=(begun, time.time()))
+            found = loads(output.stdout)
+        return replace(parse.info(found), seen=(begun, time.time()))
+
+    def plugins(self) -> dict[str, str]:
+        words = ("info", "--format", "{{json .ClientInfo}}")
+        output = self.checked(*words, timeout=PLUGIN_SECONDS)
+        return {
+            plugin["Name"]: "" if plugin.get("Err") else plugin.get("Version", "")
+            for plugin in loads(output.stdout).get("Plugins") or ()
+        }
 
     def started(self) -> str:
         """Return when the engine made its default bridge, which each start does."""

@@ -1,16 +1,19 @@
 """The python-on-whales client of one stack, and the commands it has no method for."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jimbot_stack.engine import Echo, Output
+from jimbot_stack.engine import PATIENCE, Echo, Output
 
 from . import process
+from .daemon import Daemon, RefusedError, socket_of
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
@@ -38,6 +41,7 @@ class Client:
         environment: Mapping[str, str] | None = None,
         host: str | None = None,
         echo: Echo = lambda _argv: None,
+        patience: float = PATIENCE,
     ) -> None:
         self.files = tuple(files)
         self.project = project
@@ -46,6 +50,7 @@ class Client:
         self.environment = dict(environment or {})
         self.host = host
         self.echo = echo
+        self.patience = patience
 
     @cached_property
     def whales(self) -> "DockerClient":
@@ -59,6 +64,12 @@ class Client:
             compose_env_files=list(self.env_files),
             host=self.host,
         )
+
+    @property
+    def daemon(self) -> Daemon:
+        """The engine's own socket, without a docker process in between."""
+        path = socket_of(self.host, os.environ)
+        return Daemon(path, self.echo, self.patience)
 
     def call(self, action: Callable[["DockerClient"], T]) -> T:
         """Do *action* on the client; Docker's refusal comes back as an EngineError."""
@@ -109,16 +120,33 @@ class Client:
         output = process.run(argv, echo=self.echo, stdin=stdin, timeout=timeout)
         return process.check(output, argv)
 
-    def compose(self, *arguments: str) -> Output:
+    def compose(self, *arguments: str, timeout: float | None = None) -> Output:
         argv = self.compose_command(*arguments)
-        return process.check(process.run(argv, echo=self.echo), argv)
+        output = process.run(argv, echo=self.echo, timeout=timeout)
+        return process.check(output, argv)
 
     def inspect(self, noun: str, names: Sequence[str]) -> list[dict[str, Any]]:
         """Inspect what is still there of *names*; what is gone is left out."""
         if not names:
             return []
+        with suppress(RefusedError):
+            return self.daemon.inspected(noun, names)
         output = self.docker(noun, "inspect", *names)
         if output.code != 0 and not _GONE.search(output.stderr):
             process.check(output, self.docker_command(noun, "inspect"))
         found: list[dict[str, Any]] = loads(output.stdout or "[]")
         return found
+
+    def listed(self, noun: str, filters: Sequence[str]) -> list[dict[str, Any]]:
+        """Inspect all such objects, by `docker NOUN ls --filter` values."""
+        try:
+            found = self.daemon.listed(noun, filters)
+        except RefusedError:
+            flags = [word for value in filters for word in ("--filter", value)]
+            every = ["--all", "--no-trunc"] if noun == "container" else []
+            words = (noun, "ls", *every, "--quiet", *flags)
+            names = self.checked(*words, timeout=self.patience).stdout.split()
+            return self.inspect(noun, names)
+        if noun != "container":
+            return found
+        return self.inspect(noun, [one["Id"] for one in found])

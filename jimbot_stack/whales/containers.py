@@ -17,8 +17,6 @@ from jimbot_stack.errors import EngineError
 from . import parse, process
 from .client import Client
 
-LIST_SECONDS = 20.0
-
 
 class ContainerVerbs(Client):
     def containers(
@@ -30,10 +28,7 @@ class ContainerVerbs(Client):
                 f"label={PROJECT_LABEL}={project}",
                 f"label={ONEOFF_LABEL}=False",
             ]
-        flags = [word for value in wanted for word in ("--filter", value)]
-        words = ("ps", "--all", "--no-trunc", "--quiet", *flags)
-        listed = self.checked(*words, timeout=LIST_SECONDS)
-        found = self.inspect("container", listed.stdout.split())
+        found = self.listed("container", wanted)
         return tuple(parse.container(data) for data in found)
 
     def container(self, reference: str) -> Container | None:

@@ -49,10 +49,6 @@ def info(data: Mapping[str, Any]) -> EngineInfo:
     return EngineInfo(
         id=data.get("ID", ""),
         version=data.get("ServerVersion", ""),
-        plugins={
-            plugin["Name"]: plugin.get("Version", "")
-            for plugin in (data.get("ClientInfo") or {}).get("Plugins") or ()
-        },
         cpus=data.get("NCPU", 0),
         memory=data.get("MemTotal", 0),
         runtimes=tuple(sorted(data.get("Runtimes") or {})),
@@ -112,7 +108,6 @@ def network(data: Mapping[str, Any]) -> Network:
         internal=data.get("Internal", False),
         subnets=tuple(c["Subnet"] for c in configs if c.get("Subnet")),
         labels=data.get("Labels") or {},
-        containers=tuple(data.get("Containers") or ()),
         raw=data,
     )
 

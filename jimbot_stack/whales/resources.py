@@ -14,13 +14,17 @@ def _flags(flag: str, values: Mapping[str, str]) -> list[str]:
     return [word for k, v in values.items() for word in (flag, f"{k}={v}")]
 
 
+def _of(project: str | None) -> list[str]:
+    return [] if project is None else [f"label={PROJECT_LABEL}={project}"]
+
+
 class ResourceVerbs(Client):
     def volume(self, name: str) -> Volume | None:
         found = self.inspect("volume", [name])
         return parse.volume(found[0]) if found else None
 
     def volumes(self, *, project: str | None = None) -> tuple[Volume, ...]:
-        found = self.inspect("volume", self._names("volume", project))
+        found = self.listed("volume", _of(project))
         return tuple(parse.volume(data) for data in found)
 
     def create_volume(
@@ -37,7 +41,7 @@ class ResourceVerbs(Client):
         self.call(lambda docker: docker.volume.remove(name))
 
     def networks(self, *, project: str | None = None) -> tuple[Network, ...]:
-        found = self.inspect("network", self._names("network", project))
+        found = self.listed("network", _of(project))
         return tuple(parse.network(data) for data in found)
 
     def create_network(
@@ -119,9 +123,3 @@ class ResourceVerbs(Client):
                 hint=f"docker build {context} shows the whole log",
                 detail="\n".join(output.stderr.strip().splitlines()[-15:]),
             )
-
-    def _names(self, noun: str, project: str | None) -> list[str]:
-        flags = (
-            [] if project is None else ["--filter", f"label={PROJECT_LABEL}={project}"]
-        )
-        return self.checked(noun, "ls", "--quiet", *flags).stdout.split()

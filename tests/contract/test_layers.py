@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A module may import its own layer and those below it, never one above.
 LAYERS = (
-    {"errors", "paths"},
+    {"errors", "paths", "once"},
     {"engine", "units"},
     {"mode", "model", "environment", "composefile", "dockerfile", "rules"},
     {"whales"},

@@ -83,12 +83,47 @@ def label(world: World, service: str) -> tuple[str, ...]:
     return tuple(flags)
 
 
+OPEN_FILES = (
+    "import os, time; kept = [os.dup(0) for _ in range(90)];"
+    "print('open', flush=True); time.sleep(300)"
+)
+
+
+@fault(FAULTS, "file-descriptors", "of 100 file descriptors")
+def container_out_of_file_descriptors(world: World) -> Iterator[None]:
+    limit = ("--ulimit", "nofile=100:100")
+    command = ("run", "--detach", *limit, *label(world, "app"), BASE, "python3", "-c")
+    container = docker(*command, OPEN_FILES).strip()
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while "open" not in docker("logs", container):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield
+    finally:
+        docker("rm", "--force", container)
+
+
 @fault(FAULTS, "containers-known", "belongs to no service", mended=True)
 def container_of_no_service(world: World) -> Iterator[None]:
     command = ("run", "--detach", *label(world, "removed"), BASE, "sleep", "300")
     container = docker(*command).strip()
     yield
     docker("rm", "--force", container, check=False)
+
+
+@fault(FAULTS, "project-name", "was started from /elsewhere", mended=True)
+def project_of_another_checkout(world: World) -> Iterator[None]:
+    labels = {
+        PROJECT: world.scenario.project,
+        SERVICE: "app",
+        "com.docker.compose.project.working_dir": "/elsewhere",
+        "com.docker.compose.project.config_files": "/elsewhere/docker-compose.yml",
+    }
+    flags = [word for k, v in labels.items() for word in ("--label", f"{k}={v}")]
+    container = docker("create", *flags, BASE, "true").strip()
+    yield
+    docker("rm", container)
 
 
 @fault(FAULTS, "containers-current", "app was made from older files", mended=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 from doctor_world import Fault, World, fault
 from e2e_scenario import docker
 
+from jimbot_stack.backup import manifest
+
 BASE = "localhost/jimbot-base:bookworm"
 BAD_OVERLAY = "services:\n  app:\n    nonsense: true\n"
 GREEDY = (
@@ -280,6 +282,55 @@ def disk_full(world: World) -> Iterator[None]:
     with mounted(world, "size=64m"):
         (world.root / "backups/full").write_bytes(bytes(60 * 1024**2))
         yield
+
+
+@fault(FAULTS, "disk-space", "the next backup", "--offline")
+def disk_too_small_for_a_backup(world: World) -> Iterator[None]:
+    """Let the newest set be larger than what is free beside it."""
+    with mounted(world, "size=1500m"):
+        kept = large_set(world.scenario.project, 2 * 1024**3)
+        name = f"backups/{world.scenario.project}/{kept.id}/manifest.json"
+        write(world, name, manifest.written(kept))
+        yield
+
+
+def large_set(project: str, size: int) -> manifest.Manifest:
+    """Return the manifest of a set whose one archive has that many bytes."""
+    whole = manifest.Archive(
+        key="questdb_data",
+        volume=f"{project}_questdb_data",
+        driver="local",
+        options={},
+        labels={},
+        sha256="0" * 64,
+        size=size,
+        plain_sha256="0" * 64,
+        files=1,
+        bytes=size,
+        listing_sha256="0" * 64,
+    )
+    store = manifest.Store(
+        service="questdb",
+        consistency="stop",
+        image="questdb",
+        image_id="sha256:" + "0" * 64,
+        version="7.3",
+        exit_code=0,
+        count=(1,),
+        grows=False,
+        archives=(whole,),
+    )
+    return manifest.Manifest(
+        id="20260101T000000Z-0001",
+        project=project,
+        created="2026-01-01T00:00:00+00:00",
+        coherent=True,
+        compression="zstd",
+        encrypted=False,
+        engine="26.1.5",
+        tool="0",
+        stores=(store,),
+    )
 
 
 @fault(FAULTS, "inodes", "inodes are free")

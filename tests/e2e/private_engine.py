@@ -10,6 +10,7 @@ bridges and iptables rules are invisible outside and the other engine's inside:
         engine.docker("run", "--detach", "--name", "one", "IMAGE", "sleep", "60")
         engine.restart()                 # the daemon stops its containers and is back
         engine.kill()                    # SIGKILL: containers go on, nobody answers
+        with engine.frozen(): ...        # SIGSTOP: it takes calls and answers none
         engine.start()                   # back with the same data; without
                                          # live_restore it ends what went on (10 s)
         subprocess.run(argv, env=engine.environment())   # any docker client
@@ -29,8 +30,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -162,6 +163,19 @@ class PrivateEngine:
     def kill(self) -> None:
         """Kill the daemon as the out-of-memory killer does; containers go on."""
         self._end_daemon(signal.SIGKILL)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the daemon's process within the block: it takes calls, answers none."""
+        if self._daemon is None:
+            raise PrivateEngineError("it is closed")
+        [daemon] = _children(self._daemon.pid)
+        os.kill(daemon, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._daemon.pid, signal.SIGCONT)  # nsenter stopped with its child
+            os.kill(daemon, signal.SIGCONT)
 
     def restart(self) -> None:
         """Stop the daemon and start it again."""

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +22,9 @@ from doctor_world import (
 )
 from e2e_scenario import Scenario, docker
 from private_engine import PrivateEngine
+
+from jimbot_stack.checks.facts.engine import INFO_SECONDS
+from jimbot_stack.stack import LOOK_PATIENCE
 
 FAULTS = [*doctor_faults.FAULTS, *doctor_engine_faults.FAULTS]
 pytestmark = [
@@ -95,6 +99,19 @@ def test_dead_engine_is_one_failure(engine: PrivateEngine, elsewhere: Other) -> 
     assert failed == ["engine-answers"]
     assert rows["memory"]["outcome"] == "skipped"
     assert rows["env-file"]["outcome"] == "ok"
+
+
+def test_hung_engine_is_named_in_time(engine: PrivateEngine, elsewhere: Other) -> None:
+    """It takes connections and answers none of them."""
+    begun = time.monotonic()
+    with engine.frozen():
+        rows = elsewhere("--offline")
+    seconds = time.monotonic() - begun
+
+    assert [n for n, r in rows.items() if r["outcome"] == "fail"] == ["engine-answers"]
+    assert "does not answer in time" in rows["engine-answers"]["detail"]
+    assert rows["env-file"]["outcome"] == "ok"
+    assert seconds < LOOK_PATIENCE + 2 * INFO_SECONDS
 
 
 def test_route_into_a_subnet_is_named(engine: PrivateEngine, world: World) -> None:

@@ -12,8 +12,9 @@ from fakes import container, network
 
 from jimbot_stack import checks
 from jimbot_stack.checks.examination import judged
+from jimbot_stack.checks.facts.disks import Disk
 from jimbot_stack.checks.facts.engine import Answer, Place, elsewhere, parse_answer
-from jimbot_stack.checks.facts.host import Disk, Kernel
+from jimbot_stack.checks.facts.host import Handles, Kernel
 from jimbot_stack.checks.facts.leftovers import BackupAge, Journals, Leftover
 from jimbot_stack.checks.facts.network import Route, parse_routes
 from jimbot_stack.checks.facts.project import User
@@ -40,7 +41,6 @@ def info(**changes: Any) -> EngineInfo:
     raw |= changes.pop("raw", {})
     names: dict[str, Any] = {
         "version": "26.1.5",
-        "plugins": {},
         "cpus": 8,
         "memory": 32 * GIB,
     }
@@ -52,10 +52,8 @@ def answer(**changes: Any) -> Answer:
     names: dict[str, Any] = {
         "trouble": "",
         "words": "",
-        "client": "28.2.2",
         "info": info(),
     }
-    names |= {"plugins": {"compose": "2.26.1-4", "buildx": "0.13.1"}}
     return Answer(**(names | {"begun": begun, "ended": begun + 1} | changes))
 
 
@@ -79,8 +77,11 @@ def judge(name: str, **facts: Any) -> Row:
     return Row(name, check.topic, judged(check.judge, needed))
 
 
-def disk(free: int, *, inodes_free: int = 10**6) -> Disk:
-    return Disk(1, ("images",), "/data", 100 * GIB, free, 10**7, inodes_free)
+def disk(
+    free: int, *, inodes_free: int = 10**6, needs: Mapping[str, int] | None = None
+) -> Disk:
+    room = (100 * GIB, free, 10**7, inodes_free)
+    return Disk(1, ("images",), "/data", *room, needs or {})
 
 
 OLD = NOW - timedelta(days=1)
@@ -90,12 +91,12 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
     ("engine-version", {"info": info(version="24.0.9")}, "fail", "25.0 is the minimum"),
     (
         "compose-version",
-        {"answer": answer(plugins={"compose": "v2.20.3"})},
+        {"plugins": {"compose": "v2.20.3"}},
         "fail",
         "!override",
     ),
-    ("compose-version", {"answer": answer(plugins={})}, "fail", "is missing"),
-    ("buildx-version", {"answer": answer(plugins={"buildx": "v0.7.1"})}, "fail", "0.8"),
+    ("compose-version", {"plugins": {}}, "fail", "is missing"),
+    ("buildx-version", {"plugins": {"buildx": "v0.7.1"}}, "fail", "0.8"),
     (
         "engine-place",
         {
@@ -139,14 +140,37 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
         "warn",
         "want 524288",
     ),
-    ("file-descriptors", {"kernel": Kernel(1, 90, 100)}, "warn", "90 of 100"),
+    ("machine-files", {"kernel": Kernel(1, 90, 100)}, "warn", "90 of 100"),
+    (
+        "file-descriptors",
+        {"stack": OFFLINE, "handles": (Handles("app", 100, 100, 91),)},
+        "warn",
+        "app uses 91 of 100",
+    ),
+    (
+        "file-descriptors",
+        {"stack": STACK, "handles": (Handles("questdb", 1024, 4096, None),)},
+        "warn",
+        "questdb may open 4096 files",
+    ),
     (
         "disk-space",
-        {"disks": (disk(5 * 2**20),), "model": model(27, 20)},
+        {"disks": (disk(5 * 2**20),)},
         "fail",
         "full",
     ),
-    ("disk-space", {"disks": (disk(5 * GIB),), "model": model(27, 20)}, "warn", "13.5"),
+    (
+        "disk-space",
+        {"disks": (disk(5 * GIB, needs={"a snapshot of memgraph": 13 * GIB}),)},
+        "warn",
+        "a snapshot of memgraph 13.0",
+    ),
+    (
+        "disk-space",
+        {"disks": (disk(5 * GIB, needs={"one": 3 * GIB, "two": 3 * GIB}),)},
+        "warn",
+        "one 3.0 GiB, two 3.0 GiB",
+    ),
     ("inodes", {"disks": (disk(GIB, inodes_free=3),)}, "fail", "3 of 10000000 inodes"),
     (
         "routes-free",
@@ -199,7 +223,7 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
 ]
 GOOD: list[tuple[str, Mapping[str, Any]]] = [
     ("engine-version", {"info": info(version="26.1.5+dfsg1")}),
-    ("compose-version", {"answer": answer()}),
+    ("compose-version", {"plugins": {"compose": "2.26.1-4"}}),
     ("clock", {"answer": answer(), "info": info()}),
     (
         "memory",
@@ -226,6 +250,17 @@ GOOD: list[tuple[str, Mapping[str, Any]]] = [
     ("backup-age", {"backup_age": BackupAge(verified=None, data=3600)}),
     ("services-stay", {"ours": (container("app", restart_count=3),)}),
     ("services-run", {"ours": (), "model": model(1, 1)}),
+    ("disk-space", {"disks": (disk(5 * GIB, needs={"one": 4 * GIB}),)}),
+    (
+        "file-descriptors",
+        {
+            "stack": STACK,
+            "handles": (
+                Handles("questdb", 1024, 524288, 800),
+                Handles("ray-head", 1024, 4096, 10),
+            ),
+        },
+    ),
 ]
 
 

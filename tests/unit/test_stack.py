@@ -1,14 +1,19 @@
 """Opening a stack: the mode that was started, the GPU choice, what echo hides."""
 
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from fakes import container
 
+from jimbot_stack import stack
 from jimbot_stack.engine import DIRECTORY_LABEL, FILES_LABEL, Container, EngineInfo
 from jimbot_stack.errors import ConfigurationError, UsageError
 from jimbot_stack.mode import Mode
-from jimbot_stack.stack import _choose_gpu, _echo, _started_mode
+from jimbot_stack.once import Once
+from jimbot_stack.stack import _choose_gpu, _echo, _started
 
 
 def started(root: Path, *files: str, state: str = "running") -> Container:
@@ -20,7 +25,7 @@ def started(root: Path, *files: str, state: str = "running") -> Container:
 
 
 def info(*runtimes: str) -> EngineInfo:
-    return EngineInfo("ENGINE", "26.1.5", {}, 2, 0, runtimes, {})
+    return EngineInfo("ENGINE", "26.1.5", 2, 0, runtimes, {})
 
 
 def test_stopped_containers_tell_the_mode_too(tmp_path: Path) -> None:
@@ -28,30 +33,85 @@ def test_stopped_containers_tell_the_mode_too(tmp_path: Path) -> None:
         tmp_path, "docker-compose.yml", "docker-compose.dev.yml", state="exited"
     )
 
-    found = _started_mode([own], "trial", tmp_path)
-
-    assert found == Mode("dev")
+    assert _started([own], "trial") == (tmp_path, Mode("dev"))
 
 
-def test_project_of_another_checkout_is_refused(tmp_path: Path) -> None:
+def opened(
+    monkeypatch: pytest.MonkeyPatch,
+    root: Path,
+    origin: Path,
+    *,
+    only_look: bool = False,
+) -> stack.Stack:
+    """Open the stack in *root* while a project of its name runs from *origin*."""
+    running = (started(origin, "docker-compose.yml"),)
+    monkeypatch.setattr(stack, "_observe", lambda *_, **__: (running, info("runc")))
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "trial")
+    return stack.open_stack(root=root, only_look=only_look)
+
+
+def test_project_of_another_checkout_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = tmp_path / "other"
     other.mkdir()
 
     with pytest.raises(ConfigurationError) as refused:
-        _started_mode([started(other, "docker-compose.yml")], "trial", tmp_path)
+        opened(monkeypatch, tmp_path, other)
 
     assert str(other) in refused.value.message
     assert str(tmp_path) in refused.value.message
 
 
-def test_project_of_a_checkout_that_is_gone_is_refused(tmp_path: Path) -> None:
+def test_project_of_a_checkout_that_is_gone_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The message says that the path is gone, and how to end that project."""
-    gone = started(tmp_path / "gone", "docker-compose.yml")
-
     with pytest.raises(ConfigurationError, match="which is gone") as refused:
-        _started_mode([gone], "trial", tmp_path)
+        opened(monkeypatch, tmp_path, tmp_path / "gone")
 
     assert "docker compose -p trial down" in refused.value.hint
+
+
+def test_who_only_looks_is_told_of_the_other_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mode is not taken over: this checkout did not start it."""
+    found = opened(monkeypatch, tmp_path, tmp_path / "other", only_look=True)
+
+    assert found.other_checkout == tmp_path / "other"
+    assert found.started_as is None
+    assert opened(monkeypatch, tmp_path, tmp_path).other_checkout is None
+
+
+def test_two_threads_ask_once() -> None:
+    asked = itertools.count(1)
+    begun = threading.Barrier(2)
+    question = Once(lambda: next(asked))
+
+    def ask() -> int:
+        begun.wait(5)
+        return question.answer()
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(ask), pool.submit(ask)]
+
+    assert [one.result() for one in answers] == [1, 1]
+
+
+def test_question_that_failed_is_asked_anew() -> None:
+    asked = itertools.count(1)
+
+    def ask() -> str:
+        if next(asked) == 1:
+            raise ConfigurationError("not valid", hint="")
+        return "model"
+
+    question = Once(ask)
+    with pytest.raises(ConfigurationError):
+        question.answer()
+
+    assert question.answer() == "model"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from json import loads
 from typing import Any
 
 from jimbot_stack.checks.registry import NotMeasuredError, fact
@@ -16,7 +17,7 @@ from jimbot_stack.errors import ConfigurationError, EngineUnavailable
 from jimbot_stack.model import Model
 from jimbot_stack.stack import Stack
 
-INFO_SECONDS = 10.0
+INFO_SECONDS = 5.0
 MODEL_SECONDS = 20.0
 TIMED_OUT = 124
 
@@ -33,8 +34,6 @@ class Answer:
 
     trouble: str
     words: str
-    client: str
-    plugins: Mapping[str, str]
     context: str = "default"
     host: str = ""
     info: EngineInfo | None = None
@@ -63,7 +62,7 @@ def answer(stack: Stack) -> Answer:
             "info", "--format", "{{json .}}", timeout=INFO_SECONDS
         )
     except EngineUnavailable as missing:
-        return Answer("client", missing.message, "", {})
+        return Answer("client", missing.message)
     return parse_answer(output, begun, time.time(), os.environ)
 
 
@@ -71,8 +70,6 @@ def parse_answer(
     output: Output, begun: float, ended: float, environment: Mapping[str, str]
 ) -> Answer:
     """Read `docker info` in JSON, which is printed also when no engine answers."""
-    from json import loads
-
     data: dict[str, Any] = {}
     if output.stdout.lstrip().startswith("{"):
         data = loads(output.stdout)
@@ -80,7 +77,6 @@ def parse_answer(
     asked = EngineInfo(
         id=data.get("ID", ""),
         version=data.get("ServerVersion", ""),
-        plugins={},
         cpus=data.get("NCPU", 0),
         memory=data.get("MemTotal", 0),
         runtimes=tuple(sorted(data.get("Runtimes") or {})),
@@ -101,11 +97,6 @@ def from_info(info: EngineInfo, environment: Mapping[str, str]) -> Answer:
     return Answer(
         trouble="",
         words="",
-        client=client.get("Version", ""),
-        plugins={
-            plugin["Name"]: "" if plugin.get("Err") else plugin.get("Version", "")
-            for plugin in client.get("Plugins") or ()
-        },
         context=client.get("Context", "default"),
         host=environment.get("DOCKER_HOST", ""),
         info=info,
@@ -125,6 +116,12 @@ def _trouble(code: int, errors: str, *, has_server: bool) -> str:
         r"cannot connect|error during connect|dial|refused|EOF", errors, re.IGNORECASE
     )
     return "daemon" if known or not errors else "refused"
+
+
+@fact(limit=INFO_SECONDS + 1)
+def plugins(stack: Stack) -> Mapping[str, str]:
+    """Return the versions of the client's plugins by name; empty for a broken one."""
+    return stack.plugins
 
 
 @fact(limit=1)
@@ -196,9 +193,9 @@ def wanted(model: Model, scope: tuple[str, ...]) -> tuple[str, ...]:
 def hashes(stack: Stack, info: EngineInfo) -> Mapping[str, str]:
     """Compose's hash of each service as the files say it; needed for what runs."""
     del info
-    if not stack.containers:
+    if not stack.containers or stack.other_checkout:
         raise NotMeasuredError("nothing of the project runs")
-    return stack.engine.config_hashes()
+    return stack.hashes
 
 
 def moment(text: str) -> float | None:

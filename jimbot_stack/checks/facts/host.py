@@ -1,33 +1,17 @@
-"""Facts of this machine: disks, kernel settings, users. All need a local engine."""
+"""Facts of this machine: kernel, file descriptors. They need a local engine."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from jimbot_stack.checks.facts.engine import Place
-from jimbot_stack.checks.registry import NotMeasuredError, fact
-from jimbot_stack.engine import EngineInfo, Volume
-from jimbot_stack.model import Model
-from jimbot_stack.paths import BACKUPS
+from jimbot_stack.checks.registry import fact
+from jimbot_stack.engine import Container, EngineInfo, Volume
 from jimbot_stack.stack import Stack
 
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """
-    A filesystem and what the stack keeps on it; sizes in bytes.
-
-    `device` tells filesystems apart; `inodes` is 0 where they are not counted.
-    """
-
-    device: int
-    holds: tuple[str, ...]
-    path: str
-    size: int
-    free: int
-    inodes: int = 0
-    inodes_free: int = 0
+MOST_PROCESSES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,65 +23,18 @@ class Kernel:
     files_limit: int
 
 
-@fact(limit=5)
-def disks(
-    stack: Stack, info: EngineInfo, local: Place, model: Model
-) -> tuple[Disk, ...]:
-    """Return the filesystems of images, volumes and backups, each once."""
-    del local
-    root = str(info.raw.get("DockerRootDir", ""))
-    found: dict[int, Disk] = {}
-    for what, path in _places(stack, root, model):
-        disk = measure(what, path)
-        if disk is not None:
-            before = found.get(disk.device)
-            found[disk.device] = disk if before is None else _joined(before, what)
-    if not found:
-        raise NotMeasuredError("no folder of the engine can be looked at")
-    return tuple(found.values())
+@dataclass(frozen=True, slots=True)
+class Handles:
+    """
+    File descriptors of the process of a container that is nearest to its limit.
 
+    `used` is None where this user may not look; `hard` is how far it may raise `soft`.
+    """
 
-def _places(stack: Stack, root: str, model: Model) -> Iterator[tuple[str, Path]]:
-    yield "images and volumes", Path(root)
-    for volume in model.volumes.values():
-        device = ((volume or {}).get("driver_opts") or {}).get("device")
-        if device:
-            yield f"the data in {device}", Path(device)
-    yield "backups", stack.root / BACKUPS
-
-
-def measure(what: str, path: Path) -> Disk | None:
-    """Return the filesystem of *path* or of its nearest folder that exists."""
-    for folder in (path, *path.parents):
-        try:
-            told = os.statvfs(folder)
-            device = folder.stat().st_dev
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return None
-        return Disk(
-            device=device,
-            holds=(what,),
-            path=str(folder),
-            size=told.f_blocks * told.f_frsize,
-            free=told.f_bavail * told.f_frsize,
-            inodes=told.f_files,
-            inodes_free=told.f_favail,
-        )
-    return None
-
-
-def _joined(disk: Disk, what: str) -> Disk:
-    return Disk(
-        disk.device,
-        (*disk.holds, what),
-        disk.path,
-        disk.size,
-        disk.free,
-        disk.inodes,
-        disk.inodes_free,
-    )
+    service: str
+    soft: int
+    hard: int
+    used: int | None
 
 
 @fact(limit=2)
@@ -109,6 +46,41 @@ def kernel(local: Place) -> Kernel:
         files_open=int(files[0]) if files else 0,
         files_limit=int(files[2]) if files else 0,
     )
+
+
+@fact(limit=3)
+def handles(ours: tuple[Container, ...], local: Place) -> tuple[Handles, ...]:
+    """Return the file descriptors of what runs, as each container gets them."""
+    del local
+    found = []
+    for container in ours:
+        pid = int((container.raw.get("State") or {}).get("Pid") or 0)
+        seen = [h for p in processes(pid) if (h := _handles(container.service, p))]
+        if container.is_running and seen:
+            found.append(max(seen, key=lambda h: (h.used or 0) / h.soft))
+    return tuple(found)
+
+
+def processes(pid: int) -> Iterator[int]:
+    """Yield a process and those below it."""
+    waiting = [pid] if pid else []
+    for _ in range(MOST_PROCESSES):
+        if not waiting:
+            return
+        one = waiting.pop()
+        yield one
+        waiting += map(int, _read(f"/proc/{one}/task/{one}/children").split())
+
+
+def _handles(service: str, pid: int) -> Handles | None:
+    limits = re.search(r"Max open files +(\d+) +(\d+)", _read(f"/proc/{pid}/limits"))
+    if limits is None:
+        return None
+    try:
+        used = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names alone
+    except OSError:
+        used = None
+    return Handles(service, int(limits[1]), int(limits[2]), used)
 
 
 @fact(limit=10)

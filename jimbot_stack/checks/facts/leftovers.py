@@ -10,7 +10,7 @@ from pathlib import Path
 from jimbot_stack import locking
 from jimbot_stack.checks.registry import fact
 from jimbot_stack.engine import Container, EngineInfo
-from jimbot_stack.paths import BACKUPS
+from jimbot_stack.paths import BACKUPS, PREVIOUS_FILE
 from jimbot_stack.stack import Stack
 
 
@@ -70,16 +70,23 @@ class BackupAge:
 @fact(limit=5)
 def backup_age(stack: Stack, ours: tuple[Container, ...]) -> BackupAge:
     """Return how old the newest verified set is, by what its record says."""
-    from jimbot_stack.backup import sets
-
-    found = sets.listed(stack.root / BACKUPS, stack.project)
-    moments = [kept.verified for kept in found if kept.verified]
+    moments = list(_verified(stack))
     now = datetime.now(UTC)
     begun = [c.created for c in ours if any(m.kind == "volume" for m in c.mounts)]
     return BackupAge(
         (now - max(moments)).total_seconds() if moments else None,
         (now - min(begun)).total_seconds() if begun else None,
     )
+
+
+def _verified(stack: Stack) -> Iterator[datetime]:
+    backups = stack.root / BACKUPS
+    if backups.is_dir():
+        from jimbot_stack.backup import sets
+
+        yield from (
+            k.verified for k in sets.listed(backups, stack.project) if k.verified
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +101,11 @@ class KeptData:
 @fact(limit=3)
 def kept_data(stack: Stack, info: EngineInfo) -> tuple[KeptData, ...]:
     """Return what restores have moved aside and not discarded."""
+    del info
+    if not (stack.state / PREVIOUS_FILE).exists():
+        return ()
     from jimbot_stack.backup import previous
 
-    del info
     now = datetime.now(UTC)
     return tuple(
         KeptData(

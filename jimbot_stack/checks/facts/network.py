@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, ip_address
 from pathlib import Path
 
 from jimbot_stack.checks.facts.engine import Place
-from jimbot_stack.checks.registry import fact
+from jimbot_stack.checks.registry import NotMeasuredError, fact
 from jimbot_stack.engine import Container, EngineInfo, Network
 from jimbot_stack.model import Model, Port
 from jimbot_stack.stack import Stack
@@ -55,7 +55,9 @@ def everyone(stack: Stack, info: EngineInfo) -> tuple[Container, ...]:
 
 @fact(limit=2)
 def ours(stack: Stack, everyone: tuple[Container, ...]) -> tuple[Container, ...]:
-    """Return the project's containers."""
+    """Return the project's containers, when it is this checkout's."""
+    if stack.other_checkout is not None:
+        raise NotMeasuredError(f"{stack.project} is another checkout's project")
     return tuple(c for c in everyone if c.project == stack.project)
 
 

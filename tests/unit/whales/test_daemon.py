@@ -1,0 +1,153 @@
+"""The engine's own socket: what it is asked, and when the docker client is instead."""
+
+import json
+import shutil
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from jimbot_stack.errors import EngineUnavailable
+from jimbot_stack.whales import WhalesEngine, daemon
+from jimbot_stack.whales.daemon import Daemon, RefusedError, socket_of
+
+SOCKET = "/default.sock"
+ANSWERS = {
+    "/v1.44/info": {"ID": "ENGINE", "ServerVersion": "26.1.5", "NCPU": 2},
+    "/v1.44/images/localhost/jimbot-base:bookworm/json": {"Id": "sha256:1"},
+    "/v1.44/volumes?filters={}": {"Volumes": [{"Name": "one"}]},
+    '/v1.44/networks?filters={"label": ["a=b", "c=d"]}': [{"Id": "first"}],
+    "/v1.44/networks/broken": "a fault",
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        found = ANSWERS.get(unquote(self.path))
+        code = 404 if found is None else 500 if isinstance(found, str) else 200
+        body = json.dumps(found).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        return "the test"
+
+    def log_message(self, *_words: object) -> None:
+        """Stay silent."""
+
+
+@contextmanager
+def listening(path: Path) -> Iterator[str]:
+    with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield str(path)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Daemon]:
+    with listening(tmp_path / "s") as path:
+        yield Daemon(path, lambda _argv: None, seconds=5)
+
+
+def test_what_is_gone_is_left_out(engine: Daemon) -> None:
+    found = engine.inspected("image", ["localhost/jimbot-base:bookworm", "gone"])
+
+    assert found == [{"Id": "sha256:1"}]
+
+
+def test_objects_are_listed_by_filters(engine: Daemon) -> None:
+    found = engine.listed("network", ["label=a=b", "label=c=d"])
+
+    assert found == [{"Id": "first"}]
+    assert engine.listed("volume", []) == [{"Name": "one"}]
+
+
+def test_refusal_is_left_to_the_docker_client(engine: Daemon) -> None:
+    with pytest.raises(RefusedError):
+        engine.inspected("network", ["broken"])
+
+
+@pytest.mark.parametrize("path", ["", "/nonexistent.sock"])
+def test_without_a_socket_the_docker_client_is_asked(path: str) -> None:
+    with pytest.raises(RefusedError):
+        Daemon(path, lambda _argv: None, seconds=5).info()
+
+
+def test_engine_that_hangs_is_named_in_time(tmp_path: Path) -> None:
+    """It takes the connection, and says nothing."""
+    with socketserver.UnixStreamServer(str(tmp_path / "s"), Handler):
+        hanging = Daemon(str(tmp_path / "s"), lambda _argv: None, seconds=0.2)
+        with pytest.raises(EngineUnavailable, match=r"within 0\.2 s"):
+            hanging.info()
+
+
+def test_engine_is_read_without_a_docker_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/docker")
+    with listening(tmp_path / "s") as path:
+        found = WhalesEngine(host=f"unix://{path}").info()
+
+    assert (found.id, found.version, found.cpus) == ("ENGINE", "26.1.5", 2)
+
+
+@pytest.mark.parametrize(
+    ("flag", "variables", "wanted"),
+    [
+        (None, {}, SOCKET),
+        (None, {"DOCKER_CONTEXT": "default"}, SOCKET),
+        (None, {"DOCKER_HOST": "unix:///run/user/1000/docker.sock"}, "/run/user/1000/"),
+        ("unix:///flag.sock", {"DOCKER_HOST": "tcp://far:2375"}, "/flag.sock"),
+        (None, {"DOCKER_HOST": "tcp://far:2375"}, ""),
+        (None, {"DOCKER_HOST": "ssh://far"}, ""),
+        (None, {"DOCKER_CONTEXT": "far"}, ""),
+        (None, {"DOCKER_API_VERSION": "1.41"}, ""),
+        (None, {"DOCKER_TLS_VERIFY": "1"}, ""),
+    ],
+)
+def test_socket_is_the_one_that_the_docker_client_uses(
+    flag: str | None,
+    variables: dict[str, str],
+    wanted: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/docker")
+    monkeypatch.setattr(daemon, "SOCKET", SOCKET)
+    found = socket_of(flag, {"DOCKER_CONFIG": str(tmp_path), **variables})
+
+    assert found.startswith(wanted)
+    assert bool(found) == bool(wanted)
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ('{"currentContext": "far"}', ""),
+        ('{"currentContext": "default"}', SOCKET),
+        ("torn", ""),
+    ],
+)
+def test_context_of_the_configuration_counts(
+    settings: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/docker")
+    monkeypatch.setattr(daemon, "SOCKET", SOCKET)
+    (tmp_path / "config.json").write_text(settings)
+
+    assert socket_of(None, {"DOCKER_CONFIG": str(tmp_path)}) == wanted
