@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 from e2e_scenario import docker, inspected
 
+from jimbot_stack.engine import PROJECT_LABEL
+
 BASE = "localhost/jimbot-base:bookworm"
 LABEL = "jimbot.literal"
 
@@ -71,15 +73,18 @@ class Literals:
         return self.run("compose", *flags, *words)
 
     def remove(self) -> None:
-        """Remove everything that carries the label."""
-        chosen = ("--filter", f"label={LABEL}={self.name}")
+        """Remove everything that carries the label, or that Compose made for it."""
+        for label in (f"{LABEL}={self.name}", f"{PROJECT_LABEL}={self.name}"):
+            self._remove_labelled(label)
+
+    def _remove_labelled(self, label: str) -> None:
         for listing, removal in (
             (("ps", "--all", "--quiet"), ("rm", "--force", "--volumes")),
             (("network", "ls", "--quiet"), ("network", "rm")),
             (("volume", "ls", "--quiet"), ("volume", "rm", "--force")),
             (("image", "ls", "--quiet"), ("image", "rm", "--force")),
         ):
-            ids = docker(*listing, *chosen).split()
+            ids = docker(*listing, "--filter", f"label={label}").split()
             if ids:
                 docker(*removal, *sorted(set(ids)), check=False)
 
