@@ -156,7 +156,7 @@ def test_daemon_that_is_still_stopping_is_waited_for(shell: Shell) -> None:
     old = shell.directory / "dockerd-old"
     old.mkdir()
     (old / "dockerd").write_text(
-        "#!/bin/sh\nprintf dockerd >/proc/$$/comm\nsleep 1\n"
+        "#!/bin/sh\nprintf dockerd >/proc/$$/comm\nsleep 0.4\n"
         f"date +%s.%N >{shell.directory}/ended\n"
     )
     stopping = subprocess.Popen(["sh", old / "dockerd"])

@@ -90,7 +90,7 @@ def test_told_to_end_it_drains_first_and_cuts_off_what_takes_too_long(
     applications: Applications, silent: Silent
 ) -> None:
     application = applications.start(
-        seconds={**QUICK, "drain": 1, "grace": 1, "eventstore": 60},
+        seconds={**QUICK, "drain": 0.5, "grace": 1, "eventstore": 60},
         environ={"EVENTSTORE_PORT": silent.port},
     )
     cut = application.connect()
