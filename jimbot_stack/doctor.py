@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -62,11 +62,10 @@ def examine(
     Raises UsageError for an id that no check has.
     """
     reasons = accepted.parse(accept)
-    with ThreadPoolExecutor(4) as aside:
+    with ThreadPoolExecutor(2) as aside:
         opening = aside.submit(open_stack)
         if not only:  # docker's processes are the slowest: they start while we import
-            for ask in (_model, _hashes, _plugins):
-                aside.submit(ask, opening)
+            aside.submit(_model, opening)
         check_ids([*only, *skipped, *reasons])
         stack = opening.result()
         rows = checks.run(stack, only, skipped=skipped)
@@ -78,16 +77,6 @@ def examine(
 
 def _model(opening: Future[Stack]) -> Model:
     return opening.result().model
-
-
-def _hashes(opening: Future[Stack]) -> Mapping[str, str]:
-    stack = opening.result()
-    runs = stack.containers and not stack.other_checkout
-    return stack.hashes if runs else {}
-
-
-def _plugins(opening: Future[Stack]) -> Mapping[str, str]:
-    return opening.result().plugins
 
 
 def _accepting(

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from jimbot_stack import builds, checks, health, offline, transition
+from jimbot_stack import builds, checks, hashes, health, offline, transition
 from jimbot_stack.change import changing
 from jimbot_stack.console import confirm, health_progress, say
 from jimbot_stack.engine import Container
@@ -54,6 +54,7 @@ def up(
         _prepare_images(stack, unbuilt, build=build)
         handover.update(stack, handover.rolled(stack, wanted), timeout=timeout)
         _start(stack, names, wanted, timeout)
+        hashes.remember(stack)
 
 
 def down(stack: Stack, *, volumes: bool = False, yes: bool = False) -> None:

@@ -1,8 +1,11 @@
 """A question that several threads have and one of them asks."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
 from typing import Generic, TypeVar
+
+from jimbot_stack.errors import StackError
 
 T = TypeVar("T")
 
@@ -14,6 +17,11 @@ class Once(Generic[T]):
         self._ask = ask
         self._asking = Lock()
         self._known: tuple[T, ...] = ()
+
+    def begin(self) -> None:
+        """Ask, so that the answer is there sooner; who wants it meets a failure."""
+        with suppress(StackError):
+            self.answer()
 
     def answer(self) -> T:
         with self._asking:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from threading import Thread
 
 from jimbot_stack import environment
 from jimbot_stack.engine import PATIENCE, Container, Echo, Engine, EngineInfo
@@ -45,6 +46,7 @@ class Stack:
     known: EngineInfo | None = None
     reopen: Callable[[Sequence[Path]], Engine] | None = None
     other_checkout: Path | None = None
+    asking_plugins: Once[Mapping[str, str]] | None = None
 
     def with_files(self, files: Sequence[Path]) -> Engine:
         """Return the engine with *files* after the mode's own compose files."""
@@ -57,18 +59,12 @@ class Stack:
 
     def __post_init__(self) -> None:
         self._model = Once(lambda: Model(self.engine.model()))
-        self._hashes = Once(self.engine.config_hashes)
-        self._plugins = Once(self.engine.plugins)
+        self._plugins = self.asking_plugins or Once(self.engine.plugins)
 
     @property
     def model(self) -> Model:
         """The merged compose model; ConfigurationError when it is not valid."""
         return self._model.answer()
-
-    @property
-    def hashes(self) -> Mapping[str, str]:
-        """Compose's hash of each service as the files say it."""
-        return self._hashes.answer()
 
     @property
     def plugins(self) -> Mapping[str, str]:
@@ -117,6 +113,7 @@ def open_stack(
     values = environment.settings(root)
     project = environment.project_name(values)
     echo_to = _echo if echo else lambda _argv: None
+    plugins = _begun_plugins(echo_to) if only_look else None
     everyone, info = _observe(echo_to, need_engine=need_engine and not only_look)
     origin, started = _started(everyone, project)
     other = origin if origin not in {None, root} else None
@@ -143,6 +140,7 @@ def open_stack(
         known=info,
         reopen=reopen,
         other_checkout=other,
+        asking_plugins=plugins,
     )
 
 
@@ -176,6 +174,15 @@ def host_engine() -> Engine | None:
     except EngineUnavailable:
         return None
     return engine
+
+
+def _begun_plugins(echo: Echo) -> Once[Mapping[str, str]]:
+    """Let docker start to say what its plugins are: no other look takes as long."""
+    from jimbot_stack.whales import WhalesEngine
+
+    asking: Once[Mapping[str, str]] = Once(WhalesEngine(echo=echo).plugins)
+    Thread(target=asking.begin, daemon=True).start()
+    return asking
 
 
 def _observe(

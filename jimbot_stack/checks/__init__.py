@@ -8,7 +8,7 @@ the merged model alone is a rule (`jimbot_stack.rules`), which one check here as
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 
-from jimbot_stack.checks.examination import examine
+from jimbot_stack.checks.examination import FACT_TOPIC, examine
 from jimbot_stack.checks.registry import CHECKS, Check
 from jimbot_stack.checks.verdict import Row
 from jimbot_stack.errors import ConfigurationError, EngineUnavailable
@@ -46,7 +46,7 @@ FACTS = (
 VERSIONS = ("engine-answers", "engine-version", "compose-version")
 """What must hold before anything is asked of the engine."""
 
-UP = (
+FILES = (
     *VERSIONS,
     "model-valid",
     "env-file",
@@ -57,6 +57,11 @@ UP = (
     "certificate-valid",
     "certificate-pair",
     "cpu-limits",
+)
+"""What the checkout must have before any container is made from it."""
+
+UP = (
+    *FILES,
     "ports-free",
     "bind-address",
     "subnets-free",
@@ -66,19 +71,7 @@ UP = (
 )
 """What must hold before containers are created."""
 
-ROLLOUT = (
-    *VERSIONS,
-    "model-valid",
-    "env-file",
-    "env-missing",
-    "secret-present",
-    "secret-readable",
-    "certificate-present",
-    "certificate-valid",
-    "certificate-pair",
-    "cpu-limits",
-    "images-obtainable",
-)
+ROLLOUT = (*FILES, "images-obtainable")
 """What must hold before an update replaces containers."""
 
 RESTORE = (
@@ -126,7 +119,7 @@ def require(stack: Stack, ids: Sequence[str], *, services: Iterable[str] = ()) -
         verdict
         for row in run(stack, ids, services=services)
         for verdict in row.problems
-        if verdict.outcome != "warn"
+        if verdict.outcome != "warn" or row.topic == FACT_TOPIC
     ]
     if not failed:
         return

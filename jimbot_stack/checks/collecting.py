@@ -13,11 +13,16 @@ from jimbot_stack.errors import StackError
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A fact that is not there; `crashed` says that this is a fault of its own."""
+    """
+    A fact that is not there.
+
+    `fault` is empty where it cannot be had here, else crashed: the collector broke,
+    or warn: it was not there in time, which a busy engine does, too.
+    """
 
     fact: str
     reason: str
-    crashed: bool = False
+    fault: str = ""
 
 
 @dataclass
@@ -83,7 +88,7 @@ def _settle_next(
         name, value, missing = finished.get(timeout=wait)
     except queue.Empty:
         late = f"it took longer than {FACTS[first].limit:g} s"
-        name, value, missing = first, None, Missing(first, late, crashed=True)
+        name, value, missing = first, None, Missing(first, late, "warn")
     start = begun.pop(name, None)
     if start is None:
         return
@@ -103,4 +108,4 @@ def _collect_one(known: Fact, values: Mapping[str, Any], finished: Finished) -> 
         finished.put((known.name, None, Missing(known.name, refused.message)))
     except Exception as fault:  # noqa: BLE001 - a crash of one fact is a finding
         told = f"{type(fault).__name__}: {fault}"
-        finished.put((known.name, None, Missing(known.name, told, crashed=True)))
+        finished.put((known.name, None, Missing(known.name, told, "crashed")))

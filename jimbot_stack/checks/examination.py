@@ -9,12 +9,15 @@ from jimbot_stack.checks.collecting import Collected, Missing, collect
 from jimbot_stack.checks.registry import CHECKS, Check
 from jimbot_stack.checks.verdict import Row, Verdict, skip, unprefixed
 
+FACT_TOPIC = "facts"
+LOOK_AGAIN = "invoke doctor --verbose"
+
 
 def examine(
     ids: Iterable[str], given: dict[str, Any], *, skipped: Sequence[str] = ()
 ) -> tuple[Row, ...]:
     """
-    Return one row per check of *ids*, and one for each fact that crashed.
+    Return one row per check of *ids*, and one for each fact that crashed or was late.
 
     *given* has the values of `registry.GIVEN`, and of any fact that is known already.
     """
@@ -55,16 +58,23 @@ def judged(
 
 
 def _absence(gap: Missing) -> str:
-    return f"{gap.fact} is not known" if gap.crashed else gap.reason
+    return f"{gap.fact} is not known" if gap.fault else gap.reason
 
 
 def _crashes(collected: Collected) -> list[Row]:
     return [
         Row(
             f"fact-{gap.fact}",
-            "facts",
-            (Verdict("crashed", f"{gap.fact} could not be found out: {gap.reason}"),),
+            FACT_TOPIC,
+            (
+                Verdict(
+                    gap.fault,
+                    f"{gap.fact} could not be found out: {gap.reason}",
+                    LOOK_AGAIN,
+                    about=gap.fact,
+                ),
+            ),
         )
         for name, gap in sorted(collected.missing.items())
-        if gap.crashed and gap.fact == name
+        if gap.fault and gap.fact == name
     ]

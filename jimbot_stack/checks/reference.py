@@ -21,7 +21,8 @@ Made by `python -m jimbot_stack.checks.reference`.
 
 `invoke doctor` looks and changes nothing. It collects each fact once, side by side and
 each within its limit; checks judge the facts. What needs an engine is skipped when none
-answers. Outcomes: ok, warn, fail, skipped, crashed (the check itself broke).
+answers. Outcomes: ok, warn, fail, skipped, crashed (the check itself broke). What is
+not found out in time is a warning; where a task requires it, the task refuses.
 
 - `--json` prints `{"project", "mode", "counts", "checks": [{"id", "topic", "outcome",
   "detail", "repair", "accepted", "seconds", "findings"}]}`; `findings` has every

@@ -1,11 +1,11 @@
 """`.env` against `.env.example`: complete, known, real, and private."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from jimbot_stack.checks.facts.settings import Settings
 from jimbot_stack.checks.registry import check
-from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, skip, warn
+from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, warn
 from jimbot_stack.engine import Container
 from jimbot_stack.environment import PLACEHOLDER
 from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE
@@ -49,11 +49,8 @@ def env_file(settings: Settings) -> Iterator[Verdict]:
     "Every variable of `.env.example` has a value.",
     why="A variable that is not set becomes an empty string, not an error.",
 )
-def env_missing(settings: Settings) -> Iterator[Verdict]:
-    if settings.file is None:
-        yield skip(f"there is no {ENV_FILE}")
-        return
-    there = settings.file.keys() | settings.shell.keys()
+def env_missing(own_values: Mapping[str, str], settings: Settings) -> Iterator[Verdict]:
+    there = own_values.keys() | settings.shell.keys()
     missing = [name for name in settings.example if name not in there]
     if missing:
         yield fail(
@@ -98,17 +95,19 @@ def env_unknown(settings: Settings) -> Iterator[Verdict]:
     "No secret of `.env` is still the example's placeholder, or empty.",
     why="The stack starts and then fails at the first request that needs the value.",
 )
-def env_placeholder(stack: Stack, settings: Settings) -> Iterator[Verdict]:
+def env_placeholder(
+    stack: Stack, own_values: Mapping[str, str], settings: Settings
+) -> Iterator[Verdict]:
+    del own_values
     left = [
         name
         for name in settings.example
         if is_secret(name) and is_placeholder(settings.in_force.get(name, ""))
     ]
-    if settings.file is None:
-        yield skip(f"there is no {ENV_FILE}")
-    elif left and stack.mode.offline:
+    if left and stack.mode.offline:
         yield ok(f"{listed(left)} is a placeholder; the offline stack calls nobody")
-    for name in left if settings.file is not None and not stack.mode.offline else ():
+        return
+    for name in left:
         judge = fail if stack.mode.stage == "prod" else warn
         yield judge(
             f"{name} is a placeholder",
@@ -128,10 +127,9 @@ def is_placeholder(value: str) -> bool:
     "Only its owner may read `.env`.",
     why="It holds the API key.",
 )
-def env_private(settings: Settings) -> Iterator[Verdict]:
-    if settings.file is None:
-        yield skip(f"there is no {ENV_FILE}")
-    elif settings.exposed:
+def env_private(own_values: Mapping[str, str], settings: Settings) -> Iterator[Verdict]:
+    del own_values
+    if settings.exposed:
         yield warn(
             f"every user of this machine can read {ENV_FILE}",
             command("chmod", "600", ENV_FILE),

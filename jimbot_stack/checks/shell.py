@@ -1,10 +1,10 @@
 """Variables of the shell that change what Docker and Compose do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from jimbot_stack.checks.facts.settings import Settings
 from jimbot_stack.checks.registry import check
-from jimbot_stack.checks.verdict import Verdict, fail, ok, skip, warn
+from jimbot_stack.checks.verdict import Verdict, fail, ok, warn
 from jimbot_stack.paths import ENV_FILE
 
 STRAY = {
@@ -54,13 +54,12 @@ def shell_variables(settings: Settings) -> Iterator[Verdict]:
     "The shell does not override values of `.env`.",
     why="What is exported wins over the file, and the next shell behaves otherwise.",
 )
-def shell_overrides(settings: Settings) -> Iterator[Verdict]:
-    if settings.file is None:
-        yield skip(f"there is no {ENV_FILE}")
-        return
+def shell_overrides(
+    own_values: Mapping[str, str], settings: Settings
+) -> Iterator[Verdict]:
     others = [
         name
-        for name, value in settings.file.items()
+        for name, value in own_values.items()
         if name in settings.shell and settings.shell[name] != value
     ]
     for name in others:

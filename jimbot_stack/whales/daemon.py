@@ -114,7 +114,8 @@ class Daemon:
         only Id and a summary is there.
         """
         flags = [word for value in filters for word in ("--filter", value)]
-        self.echo(["docker", noun, "ls", *flags])
+        every = ["--all"] if noun == "container" else []
+        self.echo(["docker", noun, "ls", *every, *flags])
         wanted: dict[str, list[str]] = {}
         for word in filters:
             name, _, value = word.partition("=")

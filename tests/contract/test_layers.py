@@ -13,8 +13,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A module may import its own layer and those below it, never one above.
 LAYERS = (
-    {"errors", "paths", "once"},
-    {"engine", "units"},
+    {"errors", "paths"},
+    {"engine", "units", "once"},
     {"mode", "model", "environment", "composefile", "dockerfile", "rules"},
     {"whales"},
     {"console", "locking", "stack", "health"},

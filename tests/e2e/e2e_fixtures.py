@@ -1,6 +1,8 @@
 """A project of its own for each scenario on the real engine, and its clean-up."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from e2e_scenario import Scenario, created
@@ -55,11 +57,17 @@ def _report_failure(request: pytest.FixtureRequest, scenario: Scenario) -> None:
 
 
 @pytest.fixture(scope="session")
-def dev_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
-    """Return the whole development stack, started once; tests only look at it."""
-    scenario = created(tmp_path_factory.mktemp("checkout"))
-    try:
-        scenario.invoke("up", "--dev", "--offline", timeout=600)
-        yield scenario
-    finally:
-        scenario.remove()
+def dev_stack() -> Iterator[Scenario]:
+    """
+    Return the whole development stack, started once; tests only look at it.
+
+    Its folder may be entered by every user of the machine.
+    """
+    with TemporaryDirectory(prefix="jimbot-dev-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        scenario = created(Path(folder))
+        try:
+            scenario.invoke("up", "--dev", "--offline", timeout=600)
+            yield scenario
+        finally:
+            scenario.remove()

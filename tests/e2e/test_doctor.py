@@ -52,6 +52,7 @@ def test_healthy_stack_raises_no_alarm_for_another_user(world: World) -> None:
 
 def test_healthy_development_raises_no_alarm(dev_stack: Scenario) -> None:
     assert problems(World(dev_stack).doctor()) == []
+    assert problems(as_nobody(World(dev_stack), docker_group())) == []
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)

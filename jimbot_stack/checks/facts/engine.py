@@ -11,6 +11,7 @@ from datetime import datetime
 from json import loads
 from typing import Any
 
+from jimbot_stack import hashes as remembered
 from jimbot_stack.checks.registry import NotMeasuredError, fact
 from jimbot_stack.engine import EngineInfo, Output
 from jimbot_stack.errors import ConfigurationError, EngineUnavailable
@@ -190,12 +191,12 @@ def wanted(model: Model, scope: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @fact(limit=MODEL_SECONDS)
-def hashes(stack: Stack, info: EngineInfo) -> Mapping[str, str]:
+def hashes(stack: Stack, info: EngineInfo, model: Model) -> Mapping[str, str]:
     """Compose's hash of each service as the files say it; needed for what runs."""
-    del info
+    del info, model
     if not stack.containers or stack.other_checkout:
         raise NotMeasuredError("nothing of the project runs")
-    return stack.hashes
+    return remembered.of(stack)
 
 
 def moment(text: str) -> float | None:

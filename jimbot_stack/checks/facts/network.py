@@ -50,6 +50,8 @@ class Route:
 def everyone(stack: Stack, info: EngineInfo) -> tuple[Container, ...]:
     """Return every container of the engine, as it was when the stack was opened."""
     del info
+    if stack.known is None:  # the engine was too slow then, and answers now
+        return stack.engine.containers()
     return stack.everyone
 
 

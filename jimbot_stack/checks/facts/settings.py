@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jimbot_stack import environment
 from jimbot_stack.checks.facts.secret_files import is_exposed
-from jimbot_stack.checks.registry import fact
+from jimbot_stack.checks.registry import NotMeasuredError, fact
 from jimbot_stack.checks.verdict import command
 from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE
 from jimbot_stack.stack import Stack
@@ -57,6 +57,14 @@ def settings(stack: Stack) -> Settings:
         shell = dict(os.environ)
         return Settings(None, example, shell, in_force=example | shell)
     return read_settings(path, example, dict(os.environ))
+
+
+@fact(limit=1)
+def own_values(settings: Settings) -> Mapping[str, str]:
+    """Return what `.env` sets, where there is one."""
+    if settings.file is None:
+        raise NotMeasuredError(f"there is no {ENV_FILE}")
+    return settings.file
 
 
 def read_settings(
