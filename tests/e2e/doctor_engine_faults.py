@@ -155,20 +155,6 @@ def image_built_since(world: World) -> Iterator[None]:
     docker("tag", before, name)
 
 
-@fault(FAULTS, "subnets-free", "overlaps the network", mended=True)
-def subnet_taken(world: World) -> Iterator[None]:
-    """Let the project want a subnet that a network of somebody else has."""
-    name = f"{world.scenario.project}-other"
-    docker("network", "create", name)
-    try:
-        found = json.loads(docker("network", "inspect", name))[0]
-        subnet = found["IPAM"]["Config"][0]["Subnet"]
-        world.scenario.set(GATEWAY_SUBNET=subnet, COMPUTE_SUBNET=subnet)
-        yield
-    finally:
-        docker("network", "rm", name, check=False)
-
-
 @fault(FAULTS, "journals", "a backup was interrupted", mended=True)
 def backup_killed_while_a_store_is_stopped(world: World) -> Iterator[None]:
     """Leave what a killed backup leaves: a stopped store, and its journal."""

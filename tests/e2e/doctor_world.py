@@ -20,7 +20,7 @@ services:
   app:
     healthcheck:
       interval: 1s
-      retries: 8
+      retries: 4
       start_period: 20s
   questdb:
     healthcheck:

@@ -1,5 +1,6 @@
 """Doctor finds and names each fault that is really made, and only these."""
 
+import json
 import os
 import sys
 import time
@@ -32,6 +33,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes faults that only root can"),
 ]
 
+ROOM = "1100m"
 LEAST_FAULTS = 40
 LEAST_MENDED = 15
 
@@ -75,7 +77,7 @@ def test_user_without_permission_is_told_how_to_get_it(world: World) -> None:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[PrivateEngine]:
-    with PrivateEngine() as engine:
+    with PrivateEngine(room=ROOM) as engine:
         yield engine
 
 
@@ -100,6 +102,38 @@ def test_dead_engine_is_one_failure(engine: PrivateEngine, elsewhere: Other) -> 
     assert failed == ["engine-answers"]
     assert rows["memory"]["outcome"] == "skipped"
     assert rows["env-file"]["outcome"] == "ok"
+
+
+def test_full_data_root_is_named(engine: PrivateEngine, elsewhere: Other) -> None:
+    """Images and volumes of that engine lie on a filesystem without room."""
+    only = ("--offline", "--only", "disk-space")
+    assert elsewhere(*only)["disk-space"]["outcome"] != "fail"
+
+    filling = engine.data / "full"
+    filling.write_bytes(bytes(100 * 1024**2))
+    try:
+        row = elsewhere(*only)["disk-space"]
+    finally:
+        filling.unlink()
+
+    assert row["outcome"] == "fail"
+    assert "the disk is full: " in row["detail"]
+    assert str(engine.data) in row["detail"]
+
+
+def test_taken_subnet_is_named_and_mended(engine: PrivateEngine, world: World) -> None:
+    """A network of somebody else has a subnet that the project wants."""
+    engine.docker("network", "create", "another")
+    [found] = json.loads(engine.docker("network", "inspect", "another"))
+    subnet = found["IPAM"]["Config"][0]["Subnet"]
+    other = World(world.scenario, {"DOCKER_HOST": engine.host})
+    only = ("--offline", "--only", "subnets-free")
+    with world.kept():
+        world.scenario.set(GATEWAY_SUBNET=subnet, COMPUTE_SUBNET=subnet)
+        row = other.doctor(*only)["subnets-free"]
+        assert "overlaps the network another" in row["detail"]
+        other.mend(row["repair"])
+        assert other.doctor(*only)["subnets-free"]["outcome"] == "ok"
 
 
 def test_hung_engine_is_named_in_time(engine: PrivateEngine, elsewhere: Other) -> None:
