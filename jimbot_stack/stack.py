@@ -61,6 +61,10 @@ class Stack:
         self._model = Once(lambda: Model(self.engine.model()))
         self._plugins = self.asking_plugins or Once(self.engine.plugins)
 
+    def begin(self) -> None:
+        """Let Compose merge the files, so that the model is there sooner."""
+        self._model.begin()
+
     @property
     def model(self) -> Model:
         """The merged compose model; ConfigurationError when it is not valid."""

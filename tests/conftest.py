@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jimbot_stack.whales import daemon
+from jimbot_stack.whales import clientfiles
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
 pytest_plugins = ["time_per_file", "e2e_fixtures"]
@@ -67,9 +67,9 @@ def _forbid_docker(monkeypatch: pytest.MonkeyPatch) -> None:
         program = next((str(w) for w in words if "=" not in str(w) and w != "env"), "")
         found = shutil.which(program) or program
         nowhere = os.environ.get("DOCKER_HOST", "").startswith("unix:///nowhere")
-        if Path(found).name == "docker" and not nowhere:
+        if Path(found).name in {"docker", "docker-compose"} and not nowhere:
             raise RuntimeError("a test that is not marked docker ran docker")
         start(self, args, *more, **named)
 
     monkeypatch.setattr(subprocess.Popen, "__init__", guarded)
-    monkeypatch.setattr(daemon, "SOCKET", "/nonexistent/docker.sock")
+    monkeypatch.setattr(clientfiles, "SOCKET", "/nonexistent/docker.sock")

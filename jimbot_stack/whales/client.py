@@ -13,14 +13,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jimbot_stack.engine import PATIENCE, Echo, Output
 
 from . import process
-from .daemon import Daemon, RefusedError, socket_of
+from .clientfiles import compose_plugin, socket_of
+from .daemon import Daemon, RefusedError
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
 
 T = TypeVar("T")
+
+CONFIG_SECONDS = 60.0
+"""To merge files takes 0.1 s; this ends a client that hangs."""
 # How Docker says that what is asked about is not there, each noun in its own words.
 _GONE = re.compile(r"no such|network \S+ not found", re.IGNORECASE)
+
+
+def _silent(_argv: Sequence[str]) -> None:
+    """Say nothing: the command is shown as it would be typed."""
 
 
 class Client:
@@ -119,6 +127,21 @@ class Client:
         argv = self.docker_command(*arguments)
         output = process.run(argv, echo=self.echo, stdin=stdin, timeout=timeout)
         return process.check(output, argv)
+
+    def merged(self, *arguments: str) -> str:
+        """
+        Return what `docker compose config` prints with these flags.
+
+        It needs no engine: the plugin is run without docker in front of it, which
+        reads every plugin's description first (30 to 40 ms).
+        """
+        argv = self.compose_command("config", *arguments)
+        self.echo(argv)
+        before, after = self.client_call()[:-1], argv[argv.index("compose") + 1 :]
+        plugin = compose_plugin(os.environ)
+        direct = [*before, plugin, *after] if plugin else argv
+        output = process.run(direct, echo=_silent, timeout=CONFIG_SECONDS)
+        return process.check(output, argv).stdout
 
     def compose(self, *arguments: str, timeout: float | None = None) -> Output:
         argv = self.compose_command(*arguments)

@@ -8,20 +8,14 @@ from typing import Any
 from . import process
 from .client import Client
 
-CONFIG_SECONDS = 60.0
-"""To merge files takes 0.1 s; this ends a client that hangs."""
-
 
 class ComposeVerbs(Client):
     def model(self) -> dict[str, Any]:
-        words = ("config", "--format", "json")
-        output = self.compose(*words, timeout=CONFIG_SECONDS)
-        found: dict[str, Any] = loads(output.stdout)
+        found: dict[str, Any] = loads(self.merged("--format", "json"))
         return found
 
     def config_hashes(self) -> dict[str, str]:
-        words = ("config", "--hash", "*")
-        lines = self.compose(*words, timeout=CONFIG_SECONDS).stdout.splitlines()
+        lines = self.merged("--hash", "*").splitlines()
         return dict(line.split(maxsplit=1) for line in lines if line.strip())
 
     def up(

@@ -6,13 +6,11 @@ the socket refuses is asked of the docker client, whose words are known to the u
 """
 
 import json
-import shutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +20,6 @@ from jimbot_stack.errors import EngineUnavailable
 API = "v1.44"
 """Engine 25.0's, the oldest that is supported; later ones speak it too."""
 
-SOCKET = "/var/run/docker.sock"
 OBJECTS = {
     "container": "containers/{}/json",
     "image": "images/{}/json",
@@ -36,7 +33,6 @@ LISTS = {
     "network": "networks?filters=",
     "volume": "volumes?filters=",
 }
-_OTHERWISE = ("DOCKER_API_VERSION", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 
 class RefusedError(Exception):
@@ -52,33 +48,6 @@ class _Connection(HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
-
-
-def socket_of(host: str | None, environment: Mapping[str, str]) -> str:
-    """
-    Return the local socket that the docker client talks to, nothing where it has none.
-
-    *host* is what a flag names. Order as in Docker's documentation of contexts: flag,
-    DOCKER_HOST, DOCKER_CONTEXT, then the context that the configuration selects.
-    """
-    if shutil.which("docker") is None or any(map(environment.get, _OTHERWISE)):
-        return ""
-    named = host or environment.get("DOCKER_HOST")
-    if named:
-        return named.removeprefix("unix://") if named.startswith("unix://") else ""
-    context = environment.get("DOCKER_CONTEXT") or _selected_context(environment)
-    return SOCKET if context in {"", "default"} else ""
-
-
-def _selected_context(environment: Mapping[str, str]) -> str:
-    folder = environment.get("DOCKER_CONFIG") or Path.home() / ".docker"
-    try:
-        settings = json.loads((Path(folder) / "config.json").read_text())
-        return str(settings.get("currentContext") or "")
-    except FileNotFoundError:
-        return ""
-    except (OSError, ValueError, AttributeError, RuntimeError):
-        return "unknown"
 
 
 @dataclass(frozen=True, slots=True)

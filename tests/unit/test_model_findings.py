@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jimbot_stack.checks.facts.findings import findings, subject
+from jimbot_stack.checks.facts.findings import findings, subject, written
 from jimbot_stack.mode import STAGES, Mode
 from jimbot_stack.model import Model
 from jimbot_stack.paths import ROOT
@@ -22,7 +22,8 @@ def rules_that_hit(stage: str) -> dict[str, str]:
     }
     stack: Any = SimpleNamespace(root=ROOT, mode=Mode(stage, offline=True))
     raw = {"name": "t", "services": {"memgraph": spec}, "networks": INTERNAL}
-    return {f.rule: f.severity for f in findings(subject(stack, Model(raw)))}
+    judged = subject(stack, Model(raw), written(stack))
+    return {f.rule: f.severity for f in findings(judged)}
 
 
 @pytest.mark.parametrize("stage", STAGES)

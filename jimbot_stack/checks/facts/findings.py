@@ -1,28 +1,45 @@
 """What the rules find in the model of this mode on this machine."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jimbot_stack import composefile
 from jimbot_stack.checks.registry import fact
+from jimbot_stack.composefile import Document
 from jimbot_stack.engine import EngineInfo
 from jimbot_stack.merging import Merged
 from jimbot_stack.model import Model
 from jimbot_stack.paths import STAGE_FILES
-from jimbot_stack.rules import Finding, Machine, Subject, check
+from jimbot_stack.rules import Finding, Machine, Subject, check, rules
 from jimbot_stack.stack import Stack
 from jimbot_stack.subjects import Combination, assemble
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The mode's files as they are written, and what the other stages' files add."""
+
+    mode: tuple[Document, ...]
+    others: tuple[dict[str, Any], ...]
+
+
 @fact(limit=10)
-def subject(stack: Stack, model: Model) -> Subject:
+def written(stack: Stack) -> Written:
+    """Read the compose files, while Compose merges them."""
+    rules()
+    files = [stack.root / name for name in stack.mode.files()]
+    return Written(composefile.read_all(files), tuple(_other_stages(stack)))
+
+
+@fact(limit=10)
+def subject(stack: Stack, model: Model, written: Written) -> Subject:
     """Return the mode's files with the model that Compose has merged already."""
     files = tuple(stack.root / name for name in stack.mode.files())
     one = Combination(str(stack.mode), files, stack.mode.environment())
     merged = Merged(dict(model.raw))
-    made = assemble([one], [composefile.read_all(files)], [merged], root=stack.root)[0]
-    return replace(made, others=tuple(_other_stages(stack)))
+    made = assemble([one], [written.mode], [merged], root=stack.root)[0]
+    return replace(made, others=written.others)
 
 
 def _other_stages(stack: Stack) -> Iterator[dict[str, Any]]:

@@ -13,10 +13,9 @@ from urllib.parse import unquote
 import pytest
 
 from jimbot_stack.errors import EngineUnavailable
-from jimbot_stack.whales import WhalesEngine, daemon
-from jimbot_stack.whales.daemon import Daemon, RefusedError, socket_of
+from jimbot_stack.whales import WhalesEngine
+from jimbot_stack.whales.daemon import Daemon, RefusedError
 
-SOCKET = "/default.sock"
 ANSWERS = {
     "/v1.44/info": {"ID": "ENGINE", "ServerVersion": "26.1.5", "NCPU": 2},
     "/v1.44/images/localhost/jimbot-base:bookworm/json": {"Id": "sha256:1"},
@@ -104,50 +103,3 @@ def test_engine_is_read_without_a_docker_process(
         found = WhalesEngine(host=f"unix://{path}").info()
 
     assert (found.id, found.version, found.cpus) == ("ENGINE", "26.1.5", 2)
-
-
-@pytest.mark.parametrize(
-    ("flag", "variables", "wanted"),
-    [
-        (None, {}, SOCKET),
-        (None, {"DOCKER_CONTEXT": "default"}, SOCKET),
-        (None, {"DOCKER_HOST": "unix:///run/user/1000/docker.sock"}, "/run/user/1000/"),
-        ("unix:///flag.sock", {"DOCKER_HOST": "tcp://far:2375"}, "/flag.sock"),
-        (None, {"DOCKER_HOST": "tcp://far:2375"}, ""),
-        (None, {"DOCKER_HOST": "ssh://far"}, ""),
-        (None, {"DOCKER_CONTEXT": "far"}, ""),
-        (None, {"DOCKER_API_VERSION": "1.41"}, ""),
-        (None, {"DOCKER_TLS_VERIFY": "1"}, ""),
-    ],
-)
-def test_socket_is_the_one_that_the_docker_client_uses(
-    flag: str | None,
-    variables: dict[str, str],
-    wanted: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/docker")
-    monkeypatch.setattr(daemon, "SOCKET", SOCKET)
-    found = socket_of(flag, {"DOCKER_CONFIG": str(tmp_path), **variables})
-
-    assert found.startswith(wanted)
-    assert bool(found) == bool(wanted)
-
-
-@pytest.mark.parametrize(
-    ("settings", "wanted"),
-    [
-        ('{"currentContext": "far"}', ""),
-        ('{"currentContext": "default"}', SOCKET),
-        ("torn", ""),
-    ],
-)
-def test_context_of_the_configuration_counts(
-    settings: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/docker")
-    monkeypatch.setattr(daemon, "SOCKET", SOCKET)
-    (tmp_path / "config.json").write_text(settings)
-
-    assert socket_of(None, {"DOCKER_CONFIG": str(tmp_path)}) == wanted

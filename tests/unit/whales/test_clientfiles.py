@@ -1,0 +1,128 @@
+"""The docker client's own files select its socket and its Compose plugin."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from jimbot_stack.whales import WhalesEngine, clientfiles
+from jimbot_stack.whales.clientfiles import compose_plugin, socket_of
+
+SOCKET = "/default.sock"
+
+
+@pytest.mark.parametrize(
+    ("flag", "variables", "wanted"),
+    [
+        (None, {}, SOCKET),
+        (None, {"DOCKER_CONTEXT": "default"}, SOCKET),
+        (None, {"DOCKER_HOST": "unix:///run/user/1000/docker.sock"}, "/run/user/1000/"),
+        ("unix:///flag.sock", {"DOCKER_HOST": "tcp://far:2375"}, "/flag.sock"),
+        (None, {"DOCKER_HOST": "tcp://far:2375"}, ""),
+        (None, {"DOCKER_HOST": "ssh://far"}, ""),
+        (None, {"DOCKER_CONTEXT": "far"}, ""),
+        (None, {"DOCKER_API_VERSION": "1.41"}, ""),
+        (None, {"DOCKER_TLS_VERIFY": "1"}, ""),
+    ],
+)
+def test_socket_is_the_one_that_the_docker_client_uses(
+    flag: str | None,
+    variables: dict[str, str],
+    wanted: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/docker")
+    monkeypatch.setattr(clientfiles, "SOCKET", SOCKET)
+    found = socket_of(flag, {"DOCKER_CONFIG": str(tmp_path), **variables})
+
+    assert found.startswith(wanted)
+    assert bool(found) == bool(wanted)
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ('{"currentContext": "far"}', ""),
+        ('{"currentContext": "default"}', SOCKET),
+        ("torn", ""),
+    ],
+)
+def test_context_of_the_configuration_counts(
+    settings: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/docker")
+    monkeypatch.setattr(clientfiles, "SOCKET", SOCKET)
+    (tmp_path / "config.json").write_text(settings)
+
+    assert socket_of(None, {"DOCKER_CONFIG": str(tmp_path)}) == wanted
+
+
+def plugin(folder: Path, says: str, *, mode: int = 0o755) -> Path:
+    file = folder / "docker-compose"
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"#!/bin/sh\necho '{says}'\n")
+    file.chmod(mode)
+    return file
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ...]:
+    """Let plugins be in two folders of the machine."""
+    found = (tmp_path / "first", tmp_path / "second")
+    monkeypatch.setattr(clientfiles, "PLUGIN_FOLDERS", tuple(map(str, found)))
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/docker")
+    return found
+
+
+def test_the_users_own_plugin_comes_first(
+    tmp_path: Path, folders: tuple[Path, ...]
+) -> None:
+    here = {"DOCKER_CONFIG": str(tmp_path / "config")}
+    second = plugin(folders[1], "{}")
+    assert compose_plugin(here) == str(second)
+
+    first = plugin(folders[0], "{}")
+    assert compose_plugin(here) == str(first)
+
+    own = plugin(tmp_path / "config/cli-plugins", "{}")
+    assert compose_plugin(here) == str(own)
+    assert compose_plugin({"HOME": "/nonexistent"}) == str(first)
+
+
+@pytest.mark.parametrize("settings", ['{"cliPluginsExtraDirs": ["/opt"]}', "torn"])
+def test_docker_itself_is_asked_where_its_choice_is_not_sure(
+    settings: str, tmp_path: Path, folders: tuple[Path, ...]
+) -> None:
+    plugin(folders[0], "{}")
+    (tmp_path / "config.json").write_text(settings)
+
+    assert not compose_plugin({"DOCKER_CONFIG": str(tmp_path)})
+
+
+def test_docker_itself_is_asked_for_a_plugin_that_is_none(
+    tmp_path: Path, folders: tuple[Path, ...]
+) -> None:
+    plugin(folders[0], "{}", mode=0o644)
+
+    assert not compose_plugin({"DOCKER_CONFIG": str(tmp_path)})
+
+
+@pytest.mark.compose
+def test_model_is_the_same_with_docker_in_front(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is shown is the command that a person would type."""
+    file = tmp_path / "compose.yml"
+    file.write_text("services: {one: {image: busybox, command: [$PATH]}}\n")
+    shown: list[list[str]] = []
+    engine = WhalesEngine(
+        files=[file], project="trial", echo=lambda argv: shown.append(list(argv))
+    )
+
+    direct = engine.model()
+    monkeypatch.setattr("jimbot_stack.whales.client.compose_plugin", lambda _env: "")
+
+    assert direct == engine.model()
+    assert shown[0] == shown[1]
+    assert shown[0][:2] == ["docker", "compose"]
