@@ -14,9 +14,11 @@ from jimbot_stack.backup.progress import meter
 from jimbot_stack.backup.quiet import CHANGES, Item
 from jimbot_stack.console import say
 from jimbot_stack.engine import Volume
+from jimbot_stack.errors import DataError
 from jimbot_stack.stack import Stack
 from jimbot_stack.units import readable_size
 
+ATTEMPTS = 3
 UNBOUNDED = 1 << 62
 
 
@@ -31,14 +33,14 @@ class Shape:
 
 @dataclass(slots=True)
 class Copying:
-    """One volume on its way; `result` is what reading it back found."""
+    """One volume on its way; `result` is what the helper found in it."""
 
     item: Item
     key: str
     volume: Volume
     helper: Helper
     files: Files
-    occupied: int
+    occupied: int = 0
     result: dict[str, Any] = field(default_factory=dict)
 
 
@@ -51,7 +53,7 @@ def opened(
     key: str,
     shape: Shape,
 ) -> Copying:
-    """Start the volume's helper and see what it holds; DataError when nothing."""
+    """Start the volume's helper and let it measure; `measured` waits for it."""
     files = Files(shape.partial, key, shape.compression, shape.keys)
     files.make()
     work = Work(
@@ -63,45 +65,60 @@ def opened(
         fills=True,
     )
     talk = helpers.enter_context(helper.helper(stack, work))
-    found = talk.ask("measure")
-    preconditions.check_holds_data(volume.name, empty=found["empty"])
-    return Copying(item, key, volume, talk, files, found["bytes"])
+    talk.begin("measure")
+    return Copying(item, key, volume, talk, files)
+
+
+def measured(copying: Copying) -> None:
+    """Note what the volume holds; DataError when that is nothing."""
+    found = copying.helper.finish()
+    preconditions.check_holds_data(copying.volume.name, empty=found["empty"])
+    copying.occupied = found["bytes"]
 
 
 def copy(copying: Copying) -> None:
-    """Write the archive; DataError when it cannot be, or the volume cannot be read."""
-    policy, level = copying.item.policy, copying.item.level
+    """Write archive and list; DataError when it cannot be, or files come and go."""
+    level = copying.item.level
     say(f"copying {copying.volume.name} ({readable_size(copying.occupied)}, {level})")
+    for _ in range(ATTEMPTS):
+        copying.result = _copied(copying)
+        if copying.result["settled"]:
+            return
+    raise DataError(
+        f"files of {copying.volume.name} came and went in each of {ATTEMPTS} copies",
+        hint="--consistency stop stops the store for the copy",
+    )
+
+
+def _copied(copying: Copying) -> dict[str, Any]:
+    policy, level = copying.item.policy, copying.item.level
     native = level == "native"
     with copying.files.being_written(), meter(copying.key, copying.occupied) as report:
-        copying.helper.ask(
+        found: dict[str, Any] = copying.helper.ask(
             "copy",
             report,
             compression=copying.files.compression,
             exclude=policy.exclude if native else (),
             order=policy.order if native else (),
             changes=CHANGES[level],
-        )
-
-
-@contextmanager
-def being_checked(copying: Copying) -> Iterator[None]:
-    """Let the helper read the archive back; `finish_check` waits for it."""
-    with copying.files.being_read():
-        copying.helper.begin(
-            "check",
-            compression=copying.files.compression,
-            listing=True,
             most_files=UNBOUNDED,
             most_bytes=UNBOUNDED,
         )
+    return found
+
+
+@contextmanager
+def being_reread(copying: Copying) -> Iterator[None]:
+    """Let the helper read the archive back; `finish_rereading` waits for it."""
+    with copying.files.being_read():
+        copying.helper.begin("reread", compression=copying.files.compression)
         yield
 
 
-def finish_check(copying: Copying) -> None:
-    """Keep what reading the archive back found; DataError when it is damaged."""
+def finish_rereading(copying: Copying) -> None:
+    """Keep hash and size of the archive; DataError when it cannot be read back."""
     with meter(f"verifying {copying.key}", copying.occupied) as report:
-        copying.result = copying.helper.finish(report)
+        copying.result |= copying.helper.finish(report)
 
 
 def archive(copying: Copying) -> Archive:

@@ -50,24 +50,23 @@ class Files:
     @contextmanager
     def being_written(self) -> Iterator[None]:
         """Encrypt, where that is asked for, while the helper copies."""
-        if not self.keys:
-            yield
-            return
-        with sealing.sealed(self.archive_end, self.archive, self.keys):
+        with ExitStack() as both:
+            if self.keys:
+                ends = (
+                    (self.archive_end, self.archive),
+                    (self.listing_end, self.listing),
+                )
+                for end, target in ends:
+                    both.enter_context(sealing.sealed(end, target, self.keys))
             yield
 
     @contextmanager
     def being_read(self) -> Iterator[None]:
-        """Decrypt the archive and encrypt the list while the helper checks."""
+        """Decrypt the archive, where it was encrypted, while the helper rereads it."""
         if not self.keys:
             yield
             return
-        with ExitStack() as both:
-            opened = sealing.opened(self.archive_end, self.archive, [self.secret])
-            both.enter_context(opened)
-            both.enter_context(
-                sealing.sealed(self.listing_end, self.listing, self.keys)
-            )
+        with sealing.opened(self.archive_end, self.archive, [self.secret]):
             yield
         for end in (self.archive_end, self.listing_end):
             end.unlink()

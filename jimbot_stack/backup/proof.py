@@ -103,7 +103,6 @@ def _read(talk: Helper, manifest: Manifest, archive: Archive) -> dict[str, Any]:
             "check",
             report,
             compression=manifest.compression,
-            listing=False,
             most_files=archive.files,
             most_bytes=archive.bytes,
         )

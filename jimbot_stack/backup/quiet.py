@@ -53,7 +53,8 @@ def quiesce(
         _halt_dependents(stack, journal, [*stopping, *failed], failed)
         _stop(stack, journal, failed)
     for item in items:
-        _note_rest(stack, item)
+        if not item.resting:
+            _note_rest(stack, item)
 
 
 def _judge_absent(item: Item) -> None:
@@ -98,7 +99,8 @@ def _stop(stack: Stack, journal: Journal, items: Sequence[Item]) -> None:
     journal.reach("stopping stores", stores=[*known, *halted])
     halting.stop(stack, halted)
     for item in items:
-        ended = [stack.engine.container(c.id) for c in item.running]
+        _note_rest(stack, item)
+        ended = [item.resting.get(c.id) for c in item.running]
         item.exit_code = next((c.exit_code for c in ended if c), None)
         clean = all(c is not None and _is_clean(item.policy, c) for c in ended)
         item.level = "stop" if clean else "crash"

@@ -83,6 +83,8 @@ def take_locked(
             for item in items
             for key in item.policy.volumes
         ]
+        for copying in found:
+            copies.measured(copying)
         preconditions.check_space(
             request.dest,
             {c.key: c.occupied for c in found},
@@ -126,13 +128,13 @@ def _copy(
     quiet.check_rest(stack, items, engine_mark=mark)
     with ExitStack() as readers:
 
-        def begin_checks() -> None:
+        def begin_rereading() -> None:
             for copying in found:
-                readers.enter_context(copies.being_checked(copying))
+                readers.enter_context(copies.being_reread(copying))
 
-        _let_go(stack, journal, items, begin_checks)
+        _let_go(stack, journal, items, begin_rereading)
         for copying in found:
-            copies.finish_check(copying)
+            copies.finish_rereading(copying)
 
 
 def _let_go(

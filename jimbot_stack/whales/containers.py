@@ -35,11 +35,13 @@ class ContainerVerbs(Client):
         found = self.inspect("container", [reference])
         return parse.container(found[0]) if found else None
 
+    # Not by python-on-whales: a store that rests for a backup would wait for its import.
     def start(self, *containers: str) -> None:
-        self.call(lambda docker: docker.container.start(list(containers)))
+        self.checked("container", "start", *containers)
 
     def stop(self, *containers: str, timeout: int | None = None) -> None:
-        self.call(lambda docker: docker.container.stop(list(containers), time=timeout))
+        limit = [] if timeout is None else ["--time", str(timeout)]
+        self.checked("container", "stop", *limit, *containers)
 
     def restart(self, *containers: str, timeout: int | None = None) -> None:
         self.call(

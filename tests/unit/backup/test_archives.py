@@ -2,12 +2,16 @@
 
 import io
 import os
+import stat
+import subprocess
 import tarfile
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
-from jimbot_helper import checking, copying, staging, swapping
+from jimbot_helper import checking, copying, packing, staging, swapping
 from jimbot_helper.failure import Failed, Refused
 from jimbot_helper.screen import Screen
 
@@ -18,15 +22,17 @@ def screen(*, files: int = 1000, size: int = 1 << 30) -> Screen:
     return Screen(files, size)
 
 
-def packed(volume: Path, archive: Path, **options: object) -> None:
-    copying.copy(
+def packed(volume: Path, archive: Path, **options: object) -> dict[str, Any]:
+    return copying.copy(
         volume,
         archive,
+        archive.with_name("list"),
         **{  # type: ignore[arg-type]
             "compression": "zstd",
             "exclude": (),
             "order": (),
             "changes": "none",
+            "screen": screen(),
             "progress": lambda _size: None,
         }
         | options,
@@ -36,7 +42,6 @@ def packed(volume: Path, archive: Path, **options: object) -> None:
 def checked(archive: Path, *, compression: str = "zstd") -> dict[str, object]:
     return checking.check(
         archive,
-        None,
         compression=compression,
         screen=screen(),
         progress=lambda _size: None,
@@ -173,6 +178,93 @@ def test_one_flipped_bit_is_noticed(volume: Path, tmp_path: Path, place: float) 
     assert before != after
 
 
+def reread(archive: Path, *, compression: str = "zstd") -> dict[str, Any]:
+    return checking.reread(
+        archive, compression=compression, progress=lambda _size: None
+    )
+
+
+@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+def test_what_was_noted_of_the_stream_is_what_the_archive_holds(
+    volume: Path, tmp_path: Path, compression: str
+) -> None:
+    """The list made while copying equals one made from the archive, line by line."""
+    archive = tmp_path / "a"
+    noted = packed(volume, archive, compression=compression)
+    kept = reread(archive, compression=compression)
+
+    found = checked(archive, compression=compression)
+
+    assert noted.pop("settled")
+    assert found == noted | kept
+    lines = subprocess.check_output(["zstd", "-dc", archive.with_name("list")])
+    assert sha256(lines).hexdigest() == noted["listing"]["sha256"]
+    assert len(lines.splitlines()) == noted["files"]
+
+
+@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+@pytest.mark.parametrize("place", [0.0, 0.5, 0.99])
+def test_archive_that_the_disk_changed_is_noticed_by_rereading(
+    volume: Path, tmp_path: Path, compression: str, place: float
+) -> None:
+    archive = tmp_path / "a"
+    packed(volume, archive, compression=compression)
+    before = reread(archive, compression=compression)
+    data = bytearray(archive.read_bytes())
+    data[int(len(data) * place)] ^= 1
+    archive.write_bytes(data)
+
+    try:
+        assert reread(archive, compression=compression) != before
+    except Refused:
+        return
+
+
+def test_archive_cut_short_is_noticed_by_rereading(
+    volume: Path, tmp_path: Path
+) -> None:
+    archive = tmp_path / "a"
+    packed(volume, archive)
+    archive.write_bytes(archive.read_bytes()[:-3])
+
+    with pytest.raises(Refused, match="read back"):
+        reread(archive)
+
+
+def test_full_destination_is_named(volume: Path, tmp_path: Path) -> None:
+    """Also when the stream is longer than what the pipes hold."""
+    (volume / "big").write_bytes(os.urandom(8 << 20))
+    (tmp_path / "a").symlink_to("/dev/full")
+
+    with pytest.raises(Failed, match="is the destination full"):
+        packed(volume, tmp_path / "a")
+
+
+def test_device_in_a_volume_is_named(volume: Path, tmp_path: Path) -> None:
+    """What no restore would unpack is refused while it is copied."""
+    if os.geteuid() != 0:
+        pytest.skip("only root makes devices")
+    os.mknod(volume / "null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+
+    with pytest.raises(Refused, match="null is a character device"):
+        packed(volume, tmp_path / "a")
+
+
+def test_files_that_come_and_go_are_seen(
+    volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy in a given order says whether the names were the same afterwards."""
+    assert packed(volume, tmp_path / "a", order=["**"])["settled"]
+    writing = packing.write
+
+    def write(*words: Any) -> None:
+        writing(*words)
+        (volume / "came").touch()
+
+    monkeypatch.setattr("jimbot_helper.copying.write", write)
+    assert not packed(volume, tmp_path / "a", order=["**"])["settled"]
+
+
 def member(
     name: str, kind: bytes = tarfile.REGTYPE, **values: object
 ) -> tarfile.TarInfo:
@@ -218,6 +310,8 @@ HOSTILE: dict[str, tuple[tarfile.TarInfo, ...]] = {
     "unknown type": (member("./evil", b"V"),),
     "too many files": tuple(member(f"./{n}") for n in range(1001)),
     "too many bytes": (member("./bomb", size=2 << 20),),
+    "a size below zero": (member("./a", pax_headers={"size": "-512"}),),
+    "an owner that is no number": (member("./a", pax_headers={"uid": "root"}),),
     "a folder with contents": (member("./a", tarfile.DIRTYPE, size=512),),
 }
 

@@ -32,10 +32,12 @@ def _copy(request: Request) -> dict[str, Any]:
     return copying.copy(
         VOLUME,
         ARCHIVE,
+        LISTING,
         compression=request["compression"],
         exclude=request["exclude"],
         order=request["order"],
         changes=request["changes"],
+        screen=_screen(request),
         progress=_progress,
     )
 
@@ -47,10 +49,15 @@ def _screen(request: Request) -> Screen:
 def _check(request: Request) -> dict[str, Any]:
     return checking.check(
         ARCHIVE,
-        LISTING if request["listing"] else None,
         compression=request["compression"],
         screen=_screen(request),
         progress=_progress,
+    )
+
+
+def _reread(request: Request) -> dict[str, Any]:
+    return checking.reread(
+        ARCHIVE, compression=request["compression"], progress=_progress
     )
 
 
@@ -96,6 +103,7 @@ def _with_restore(act: Callable[[Path, str], None]) -> Callable[[Request], Any]:
 ACTIONS: Mapping[str, Callable[[Request], dict[str, Any]]] = {
     "measure": _measure,
     "copy": _copy,
+    "reread": _reread,
     "check": _check,
     "stage": _stage,
     "mend": _mend,

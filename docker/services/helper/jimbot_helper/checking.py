@@ -1,24 +1,22 @@
 """Read an archive back: every member and hash, nothing that must not be there."""
 
-import json
+import fcntl
 import os
-import re
 import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
 from jimbot_helper.failure import Failed, Refused
-from jimbot_helper.members import PIECE, Member, Sink, read_members
-from jimbot_helper.screen import Screen, shown
+from jimbot_helper.listing import Listing
+from jimbot_helper.members import PIECE, Sink, read_members
+from jimbot_helper.screen import Screen
 
-LINES_AT_ONCE = 500
-_USUAL = re.compile(rb"[A-Za-z0-9 ._/:@%+=,~#-]+")
 UNPACK = {"zstd": ["zstd", "-q", "-d", "-c"], "gzip": ["gzip", "-d", "-c"]}
 
 
@@ -32,7 +30,6 @@ class Sealed:
 
 def check(
     archive: Path,
-    listing: Path | None,
     *,
     compression: str,
     screen: Screen,
@@ -40,25 +37,51 @@ def check(
     sink: Sink | None = None,
 ) -> dict[str, Any]:
     """
-    Read *archive* to its end and write one line per member to *listing*.
+    Read every member of *archive* to its end.
 
     Returns {"files", "bytes" (of contents), "sha256", "size" (of the archive),
-    "listing": {"sha256" of the lines}}. Raises Refused.
+    "listing": {"sha256" of its lines}}. Raises Refused.
     """
-    done = Progress(progress)
-    with unpacked(archive, compression) as (stream, sealed), _lines(listing) as write:
+    done, lines = Progress(progress), Listing(None)
+    with unpacked(archive, compression) as (stream, sealed):
         for member in read_members(stream, admit=screen, sink=sink, progress=done.add):
-            write(member)
+            lines(member)
         screen.finish()
-        write.flush()
-        digest = write.digest.hexdigest()
+    lines.close()
     return {
         "files": screen.files,
         "bytes": screen.size,
         "sha256": sealed.digest,
         "size": sealed.size,
-        "listing": {"sha256": digest},
+        "listing": {"sha256": lines.digest.hexdigest()},
     }
+
+
+def reread(
+    archive: Path, *, compression: str, progress: Callable[[int], object]
+) -> dict[str, Any]:
+    """
+    Read an archive that was just written from the disk: return its {"sha256", "size"}.
+
+    It must unpack to its end to what was packed: zstd and gzip compare a checksum of
+    their own over all of it. Raises Refused.
+    """
+    with (
+        archive.open("rb") as source,
+        subprocess.Popen(
+            UNPACK[compression],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
+        widen(process.stdin)
+        _forget_cache(source)
+        sealed = Sealed()
+        _feed(source, process.stdin, sealed, Progress(progress).add)
+    if process.returncode != 0:
+        raise Refused("what was written cannot be read back: is the disk failing?")
+    return {"sha256": sealed.digest, "size": sealed.size}
 
 
 @contextmanager
@@ -75,6 +98,8 @@ def unpacked(archive: Path, compression: str) -> Iterator[tuple[IO[bytes], Seale
             bufsize=PIECE,
         ) as process,
     ):
+        widen(process.stdin)
+        widen(process.stdout)
         _forget_cache(source)
         feeder = threading.Thread(target=_feed, args=(source, process.stdin, sealed))
         feeder.start()
@@ -104,12 +129,18 @@ def _better(words: str, said: bytes) -> str:
     return words
 
 
-def _feed(source: IO[bytes], pipe: IO[bytes] | None, sealed: Sealed) -> None:
+def _feed(
+    source: IO[bytes],
+    pipe: IO[bytes] | None,
+    sealed: Sealed,
+    progress: Callable[[int], object] = lambda _size: None,
+) -> None:
     digest = sha256()
     try:
         while piece := source.read(PIECE):
             digest.update(piece)
             sealed.size += len(piece)
+            progress(len(piece))
             if pipe is not None:
                 pipe.write(piece)
     except BrokenPipeError:
@@ -122,9 +153,17 @@ def _feed(source: IO[bytes], pipe: IO[bytes] | None, sealed: Sealed) -> None:
         pass
 
 
+def widen(pipe: IO[bytes] | None) -> None:
+    """Let a pipe hold a piece, where the kernel grants it: fewer changes of process."""
+    if pipe is not None:
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIECE)
+
+
 def _forget_cache(source: IO[bytes]) -> None:
     """Let what is read come from the disk, not from what was just written."""
     if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+        os.fsync(source.fileno())
         os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
@@ -141,71 +180,3 @@ class Progress:
         if self.done - self.said >= 8 * PIECE:
             self.said = self.done
             self.report(self.done)
-
-
-class _Listing:
-    """Writes a JSON line for each member and hashes the lines."""
-
-    def __init__(self, target: IO[bytes] | None) -> None:
-        self.target = target
-        self.digest = sha256()
-        self.waiting: list[str] = []
-
-    def __call__(self, member: Member) -> None:
-        self.waiting.append(described(member))
-        if len(self.waiting) == LINES_AT_ONCE:
-            self.flush()
-
-    def flush(self) -> None:
-        data = "".join(self.waiting).encode()
-        self.waiting.clear()
-        self.digest.update(data)
-        if self.target is not None:
-            self.target.write(data)
-
-
-def described(member: Member) -> str:
-    """Return the line that the list of files has for a member."""
-    line = (
-        f'{{"path":{_quoted(member.path or b".")},"type":"{member.kind}",'
-        f'"mode":"{member.mode:04o}","uid":{member.uid},"gid":{member.gid},'
-        f'"mtime":{_quoted(member.mtime.encode())}'
-    )
-    if member.kind == "file":
-        line += f',"size":{member.size},"sha256":"{member.digest}"'
-        if b"GNU.sparse.realsize" in member.pax:
-            line += ',"sparse":true'
-    if member.link:
-        line += f',"link":{_quoted(member.link)}'
-    extended = sorted(shown(k) for k in member.pax if k.startswith(b"SCHILY."))
-    if extended:
-        line += f',"extended":{json.dumps(extended)}'
-    return line + "}\n"
-
-
-def _quoted(text: bytes) -> str:
-    """Return a name as a JSON string; the usual ones need no escaping."""
-    if _USUAL.fullmatch(text):
-        return f'"{text.decode("ascii")}"'
-    return json.dumps(shown(text))
-
-
-@contextmanager
-def _lines(listing: Path | None) -> Iterator[_Listing]:
-    if listing is None:
-        yield _Listing(None)
-        return
-    with listing.open("wb") as target:
-        packer = subprocess.Popen(
-            ["zstd", "-q", "-c", "-3"],
-            stdin=subprocess.PIPE,
-            stdout=target,
-            bufsize=PIECE,
-        )
-        yield _Listing(packer.stdin)
-        if packer.stdin is not None:
-            packer.stdin.close()
-        if packer.wait() != 0:
-            raise Failed("the list of files could not be written")
-        if stat.S_ISREG(os.fstat(target.fileno()).st_mode):
-            os.fsync(target.fileno())

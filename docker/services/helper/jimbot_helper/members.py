@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import IO
 from zlib import adler32
@@ -12,8 +13,8 @@ BLOCK = 512
 PIECE = 1 << 20
 PAX_LIMIT = 1 << 20
 _EMPTY = bytes(BLOCK)
-_HALF = BLOCK // 2
 _SPACES = 8 * 32
+_MODULUS = 65521
 
 Sink = Callable[[bytes], object]
 
@@ -95,7 +96,7 @@ def _with_extensions(
         if size > PAX_LIMIT:
             raise Refused("an extended header is larger than any real one")
         body = _exactly(stream, _padded(size))
-        pax.update(_records(body[:size]))
+        pax |= _records(body[:size])
         head = _exactly(stream, BLOCK)
         raw += body + head
         if len(raw) > 2 * PAX_LIMIT:
@@ -109,15 +110,13 @@ def _checked(head: bytes) -> bytes:
     if len(head) != BLOCK:
         raise Refused("the archive is cut short")
     field = head[148:156]
-    if _sum(head[:_HALF]) + _sum(head[_HALF:]) - _sum(field) + _SPACES != _number(
-        field
-    ):
+    if (_sum(head) - _sum(field) + _SPACES - _number(field)) % _MODULUS:
         raise Refused("a header's checksum is wrong")
     return head[156:157]
 
 
 def _sum(data: bytes) -> int:
-    """Add up at most 256 bytes, which Adler-32 does without wrapping around."""
+    """Add up the bytes, modulo 65521: the fast half of Adler-32."""
     return (adler32(data) & 0xFFFF) - 1
 
 
@@ -125,7 +124,7 @@ def _member(head: bytes, pax: dict[bytes, bytes]) -> Member:
     kind = _KINDS.get(head[156:157])
     if kind is None:
         raise Refused(f"a member of the unknown type {head[156:157]!r}")
-    size = int(pax[b"size"]) if b"size" in pax else _number(head[124:136])
+    size = _said(pax, b"size", head[124:136])
     if size and kind != "file":
         raise Refused(f"a {kind} with contents")
     name = pax.get(b"GNU.sparse.name") or pax.get(b"path") or _plain_name(head)
@@ -134,13 +133,22 @@ def _member(head: bytes, pax: dict[bytes, bytes]) -> Member:
         name=name,
         kind=kind,
         mode=_number(head[100:108]),
-        uid=int(pax[b"uid"]) if b"uid" in pax else _number(head[108:116]),
-        gid=int(pax[b"gid"]) if b"gid" in pax else _number(head[116:124]),
+        uid=_said(pax, b"uid", head[108:116]),
+        gid=_said(pax, b"gid", head[116:124]),
         size=size,
-        mtime=mtime.decode("ascii") if mtime else str(_number(head[136:148])),
+        mtime=mtime.decode("latin-1") if mtime else str(_number(head[136:148])),
         link=pax.get(b"linkpath") or head[157:257].partition(b"\0")[0],
         pax=pax,
     )
+
+
+def _said(pax: dict[bytes, bytes], key: bytes, field: bytes) -> int:
+    """Return a number that stands in the pax records or else in a header's field."""
+    if key not in pax:
+        return _number(field)
+    if not pax[key].isdigit():
+        raise Refused("an extended header's number cannot be read")
+    return int(pax[key])
 
 
 def _plain_name(head: bytes) -> bytes:
@@ -151,8 +159,9 @@ def _plain_name(head: bytes) -> bytes:
     return name
 
 
-def _records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield key and value of each pax record, a `LENGTH KEY=VALUE` line."""
+def _records(body: bytes) -> dict[bytes, bytes]:
+    """Return keys and values of pax records, each a `LENGTH KEY=VALUE` line."""
+    found = {}
     at = 0
     while at < len(body):
         space = body.find(b" ", at, at + 20)
@@ -162,18 +171,20 @@ def _records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
         key, sign, value = body[space + 1 : end - 1].partition(b"=")
         if end > len(body) or end <= space or not sign or body[end - 1 : end] != b"\n":
             raise Refused("an extended header cannot be read")
-        yield key, value
+        found[key] = value
         at = end
+    return found
 
 
+@lru_cache(4096)
 def _number(field: bytes) -> int:
     """Read an octal field, or GNU's base-256 one."""
     if field[0] & 0x80:
         return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
-    try:
-        return int(field.strip(b" \0") or b"0", 8)
-    except ValueError:
-        raise Refused("a header's number cannot be read") from None
+    digits = field.strip(b" \0") or b"0"
+    if digits.translate(None, b"01234567"):
+        raise Refused("a header's number cannot be read")
+    return int(digits, 8)
 
 
 def _content(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jimbot_helper import swapping
-from jimbot_helper.checking import check
+from jimbot_helper.checking import check, widen
 from jimbot_helper.failure import Failed, Refused
 from jimbot_helper.members import PIECE
 from jimbot_helper.screen import Screen
@@ -66,12 +66,12 @@ def _unpack(
         bufsize=PIECE,
     ) as tar:
         pipe, errors = tar.stdin, tar.stderr
+        widen(pipe)
         if pipe is None or errors is None:
             raise Failed("tar did not start")
         try:
             found = check(
                 archive,
-                None,
                 compression=compression,
                 screen=screen,
                 progress=progress,
