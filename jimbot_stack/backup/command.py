@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jimbot_stack.backup import drill as drilling
-from jimbot_stack.backup import helper, proof, pruning, sets, take
+from jimbot_stack.backup import helper, proof, pruning, sets, take, undoing
 from jimbot_stack.backup import restore as operation
 from jimbot_stack.backup.manifest import Manifest
 from jimbot_stack.backup.retention import Rules
@@ -153,10 +153,10 @@ def restore(
     if undo and discard:
         raise UsageError("--undo and --discard exclude each other", hint="give one")
     if undo:
-        done = operation.undo(stack, wanted["services"], yes=wanted["yes"])
+        done = undoing.undo(stack, wanted["services"], yes=wanted["yes"])
         return {"undone": done}
     if discard:
-        gone = operation.discard(stack, wanted["services"], yes=wanted["yes"])
+        gone = undoing.discard(stack, wanted["services"], yes=wanted["yes"])
         return {"discarded": gone}
     wish = operation.Wish(dest=destination(stack, dest), at=moment(at), **wanted)
     found = operation.restore(stack, wish)

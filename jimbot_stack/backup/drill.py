@@ -11,9 +11,10 @@ from jimbot_stack import journal as journals
 from jimbot_stack.backup import asking, halting, helper, proof, scratch, sets
 from jimbot_stack.backup.helper import Work
 from jimbot_stack.backup.manifest import Manifest
+from jimbot_stack.backup.parts import Part, parts_of
 from jimbot_stack.backup.policy import policies
-from jimbot_stack.backup.restore import Part, parts_of, unpack
 from jimbot_stack.backup.sets import Kept
+from jimbot_stack.backup.transaction import unpack
 from jimbot_stack.change import changing
 from jimbot_stack.console import health_progress, say
 from jimbot_stack.engine import Engine

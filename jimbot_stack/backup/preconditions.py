@@ -1,10 +1,13 @@
-"""What a backup checks before it stops anything."""
+"""What a backup and a restore check before they stop anything."""
 
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jimbot_stack.backup import asking, helper
+from jimbot_stack.backup.helper import Work
+from jimbot_stack.backup.parts import Part
 from jimbot_stack.backup.policy import LEVELS, Policy
 from jimbot_stack.backup.quiet import Item
 from jimbot_stack.engine import PROJECT_LABEL, Volume
@@ -13,6 +16,7 @@ from jimbot_stack.stack import Stack
 from jimbot_stack.units import readable_size
 
 MARGIN = 1.2
+BLOCK = 4096
 _PASSWORD = re.compile(r"(?i)((?:pass|secret|cred|token|key)\w*=)[^,]*")
 
 
@@ -113,3 +117,37 @@ def check_space(
 def without_passwords(options: Mapping[str, str]) -> dict[str, str]:
     """Return a volume's driver options as a set may keep them."""
     return {key: _PASSWORD.sub(r"\1[redacted]", text) for key, text in options.items()}
+
+
+def check_restore(stack: Stack, parts: Sequence[Part]) -> None:
+    """Refuse a version, a volume or a lack of space that would end badly."""
+    there = stack.refresh()
+    for part in parts:
+        asking.check_version(
+            part.policy.service,
+            kept=part.store.version,
+            present=asking.version(stack, part.policy, there),
+        )
+        volume = stack.engine.volume(part.volume)
+        if volume is None:
+            continue
+        if volume.labels.get(PROJECT_LABEL) != stack.project:
+            raise DataError(
+                f"the volume {part.volume} is not the project's",
+                hint=f"docker volume inspect {part.volume}",
+            )
+        check_users(stack, part.policy, part.volume)
+        _check_room(stack, part)
+
+
+def _check_room(stack: Stack, part: Part) -> None:
+    needed = part.archive.bytes + part.archive.files * BLOCK
+    work = Work(run="look", label=part.volume, volume=part.volume)
+    with helper.helper(stack, work) as talk:
+        free = talk.ask("measure")["free"]
+    if needed > free:
+        raise DataError(
+            f"the volume {part.volume} has {readable_size(free)} free, the data needs "
+            f"{readable_size(needed)} beside what is there",
+            hint="make room on the engine's disk",
+        )

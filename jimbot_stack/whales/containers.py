@@ -35,7 +35,7 @@ class ContainerVerbs(Client):
         found = self.inspect("container", [reference])
         return parse.container(found[0]) if found else None
 
-    # Not by python-on-whales: a store that rests for a backup would wait for its import.
+    # Without python-on-whales: a store at rest would wait until it was imported.
     def start(self, *containers: str) -> None:
         self.checked("container", "start", *containers)
 

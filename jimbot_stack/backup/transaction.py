@@ -1,0 +1,155 @@
+"""Replace volumes all at once: staged, swapped, tried, and committed or given back."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from jimbot_stack import journal as journals
+from jimbot_stack.backup import asking, halting, helper, proof, rollback, sets
+from jimbot_stack.backup.helper import Helper, Work
+from jimbot_stack.backup.manifest import Manifest
+from jimbot_stack.backup.parts import Part
+from jimbot_stack.backup.progress import meter
+from jimbot_stack.backup.sets import Kept
+from jimbot_stack.console import say
+from jimbot_stack.errors import DataError, StackError
+from jimbot_stack.journal import Journal
+from jimbot_stack.stack import Stack
+from jimbot_stack.units import readable_size
+
+
+@contextmanager
+def transaction(
+    stack: Stack, parts: Sequence[Part], *, earlier: str = ""
+) -> Iterator[Journal]:
+    """Run the block to its commit; if it fails, bring the previous data back."""
+    now = datetime.now(UTC)
+    journal = journals.begin(
+        stack,
+        "restore",
+        f"{now:%Y%m%dT%H%M%S}-{now.microsecond:06d}",
+        services=list(dict.fromkeys(part.policy.service for part in parts)),
+        volumes=[part.volume for part in parts],
+        moved=now.isoformat(timespec="seconds"),
+        earlier=earlier,
+    )
+    try:
+        yield journal
+    except StackError as failed:
+        rollback.undo(stack, journal)
+        failed.hint = "the data from before the restore is in place again"
+        raise
+    except BaseException:
+        rollback.undo(stack, journal)
+        raise
+    rollback.finish(stack, journal)
+
+
+def create_missing(stack: Stack, parts: Sequence[Part]) -> None:
+    """Let Compose make containers and volumes that are not there, with its labels."""
+    there = {c.service for c in stack.refresh()}
+    missing = {
+        part.policy.service
+        for part in parts
+        if part.policy.service not in there or not stack.engine.volume(part.volume)
+    }
+    if missing:
+        say("making what is not there yet: " + ", ".join(sorted(missing)))
+        stack.engine.up(sorted(missing), start=False, dependencies=False)
+
+
+def halt(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
+    """Stop what depends on the stores, then the stores; the journal says which ran."""
+    services = journal.facts["services"]
+    there = stack.refresh()
+    stores = halting.running_of(there, services)
+    dependents = halting.running_of(there, halting.dependents_of(stack, services))
+    counts: dict[str, int] = {}
+    for part in parts:
+        for container in stores:
+            if container.service == part.policy.service:
+                found = asking.count(stack.engine, part.policy, container)
+                counts |= {} if found is None else {part.policy.service: found}
+    journal.reach(
+        "stopping",
+        stores=halting.as_halted(stores),
+        dependents=halting.as_halted(dependents),
+        counts=counts,
+    )
+    halting.stop(stack, journal.facts["dependents"])
+    halting.stop(stack, journal.facts["stores"])
+
+
+def stage(
+    stack: Stack,
+    journal: Journal,
+    kept: Kept,
+    parts: Sequence[Part],
+    keys: Sequence[Any],
+) -> None:
+    """Unpack every archive beside the data that it will replace."""
+    manifest = sets.believed(kept)
+    journal.reach("staging", touched=True)
+    for part in parts:
+        say(f"unpacking {readable_size(part.archive.bytes)} into {part.volume}")
+        path = proof.stored(kept, manifest, part.archive)
+        with proof.source(path, keys) as (end, reading):
+            work = Work(
+                run=journal.facts["run"],
+                label=part.volume,
+                volume=part.volume,
+                archive=end,
+                changes=True,
+            )
+            with helper.helper(stack, work) as talk:
+                with reading():
+                    unpack(talk, journal.facts["run"], manifest, part)
+                if part.policy.mend:
+                    talk.ask(
+                        "mend", restore=journal.facts["run"], command=part.policy.mend
+                    )
+
+
+def unpack(talk: Helper, run: str, manifest: Manifest, part: Part) -> None:
+    """Unpack a part's archive beside the data in its volume."""
+    with meter(part.archive.key, part.archive.bytes) as report:
+        talk.ask(
+            "stage",
+            report,
+            restore=run,
+            compression=manifest.compression,
+            most_files=part.archive.files,
+            most_bytes=part.archive.bytes,
+            sha256=part.archive.plain_sha256,
+        )
+
+
+def swap_and_try(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
+    """Swap the staged data in, start its stores, and commit once they prove it."""
+    journal.reach("swapping")
+    for part in parts:
+        with rollback.at_volume(stack, journal, part.volume) as talk:
+            talk.ask("swap in", restore=journal.facts["run"])
+    journal.reach("trying")
+    services = journal.facts["services"]
+    containers = [c for c in stack.refresh() if c.service in services]
+    tried = halting.as_halted(containers)
+    halting.start(stack, tried)
+    halting.wait(stack, tried)
+    for part in parts:
+        _compare_count(stack, part)
+    journal.reach("committed", committed=True)
+
+
+def _compare_count(stack: Stack, part: Part) -> None:
+    """Raise DataError when the store does not hold what the set says."""
+    if not part.store.count:
+        return
+    running = halting.running_of(stack.refresh(), [part.policy.service])
+    found = asking.count(stack.engine, part.policy, running[0]) if running else None
+    if not part.store.holds(found):
+        raise DataError(
+            f"{part.policy.service} counts {found} after the restore, the set says "
+            f"{' to '.join(map(str, part.store.count))}"
+        )
