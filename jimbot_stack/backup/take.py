@@ -119,7 +119,7 @@ def _copy(
     *,
     coherent: bool,
 ) -> None:
-    """Copy while the stores rest; read the copies back once they run again."""
+    """Copy while the stores rest; read the copies back while they start again."""
     mark = stack.engine.started()
     quiet.quiesce(stack, journal, items, coherent=coherent)
     journal.reach("copying")
@@ -143,13 +143,13 @@ def _let_go(
     items: Sequence[Item],
     meanwhile: Callable[[], None],
 ) -> None:
-    """Start what was stopped, do *meanwhile*, and wait until all is as before."""
+    """Begin *meanwhile*, start what was stopped, and wait until all is as before."""
+    meanwhile()
     for lock in journal.facts.get("locked", ()):
         halting.unlock(stack, lock)
     stores, dependents = journal.facts["stores"], journal.facts["dependents"]
     halting.start(stack, stores)
     journal.reach("stores started", locked=[])
-    meanwhile()
     halting.wait(stack, stores)
     quiet.count(stack, items)
     halting.start(stack, dependents)
