@@ -3,13 +3,17 @@
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from jimbot_stack import checks
 from jimbot_stack.checks import registry
 from jimbot_stack.checks.examination import examine
 from jimbot_stack.checks.registry import Check, Fact, NotMeasuredError
 from jimbot_stack.checks.verdict import Row, Verdict, command, fail, ok, warn
+from jimbot_stack.errors import ConfigurationError
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +125,21 @@ def test_fact_that_takes_too_long_is_given_up() -> None:
     assert found["one"].outcome == "skipped"
     assert found["fact-number"].detail.endswith("it took longer than 0.1 s")
     assert found["fact-number"].outcome == "warn"
+
+
+def test_task_refuses_what_was_not_found_out_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Doctor warns of it; a task cannot know whether its check would hold."""
+    forever = threading.Event()
+    given_fact("number", lambda: forever.wait(30), limit=0.1)
+    given_check("one", judge_number, "number")
+    monkeypatch.setattr(checks, "registered", lambda: CHECKS)
+    stack: Any = SimpleNamespace()
+
+    with pytest.raises(ConfigurationError, match="number could not be found out"):
+        checks.require(stack, ["one"])
+    forever.set()
 
 
 def test_row_has_its_worst_outcome_and_that_repair() -> None:

@@ -109,6 +109,16 @@ def test_docker_itself_is_asked_for_a_plugin_that_is_none(
 
 
 @pytest.mark.compose
+def test_files_are_merged_by_the_plugin_itself(
+    folders: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin(folders[0], '{"name": "of the plugin"}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+    assert WhalesEngine(project="trial").model() == {"name": "of the plugin"}
+
+
+@pytest.mark.compose
 def test_model_is_the_same_with_docker_in_front(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
