@@ -13,6 +13,7 @@ from jimbot_stack.whales import clientfiles
 IN_CI = os.environ.get("CI", "").lower() == "true"
 pytest_plugins = ["time_per_file", "e2e_fixtures"]
 
+CLIENTS = {"docker", "docker-compose", "docker-buildx"}
 ENGINE_MARKERS = ("docker", "compose", "real_images")
 
 
@@ -67,7 +68,7 @@ def _forbid_docker(monkeypatch: pytest.MonkeyPatch) -> None:
         program = next((str(w) for w in words if "=" not in str(w) and w != "env"), "")
         found = shutil.which(program) or program
         nowhere = os.environ.get("DOCKER_HOST", "").startswith("unix:///nowhere")
-        if Path(found).name in {"docker", "docker-compose"} and not nowhere:
+        if Path(found).name in CLIENTS and not nowhere:
             raise RuntimeError("a test that is not marked docker ran docker")
         start(self, args, *more, **named)
 

@@ -1,13 +1,17 @@
 """The adapter: the only place that imports python-on-whales and runs docker."""
 
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from json import loads
 from pathlib import Path
 
 from jimbot_stack.engine import EngineInfo
 
-from . import parse
+from . import parse, process
+from .client import silent
+from .clientfiles import plugin
 from .compose import ComposeVerbs
 from .containers import ContainerVerbs
 from .conversation import ConversationVerbs
@@ -17,6 +21,17 @@ from .resources import ResourceVerbs
 __all__ = ["WhalesEngine"]
 
 PLUGIN_SECONDS = 5.0
+PLUGINS = ("compose", "buildx")
+
+
+def _version(file: str) -> str:
+    """Return what a plugin tells docker of itself; nothing when it is broken."""
+    argv = [file, "docker-cli-plugin-metadata"]
+    try:
+        output = process.run(argv, echo=silent, timeout=PLUGIN_SECONDS)
+        return str(loads(output.stdout)["Version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 class WhalesEngine(ComposeVerbs, ContainerVerbs, ConversationVerbs, ResourceVerbs):
@@ -34,11 +49,17 @@ class WhalesEngine(ComposeVerbs, ContainerVerbs, ConversationVerbs, ResourceVerb
         return replace(parse.info(found), seen=(begun, time.time()))
 
     def plugins(self) -> dict[str, str]:
+        files = {name: plugin(name, os.environ) for name in PLUGINS}
+        if all(files.values()):
+            for name in files:
+                self.echo(["docker", name, "version"])
+            with ThreadPoolExecutor(len(files)) as pool:
+                return dict(zip(files, pool.map(_version, files.values()), strict=True))
         words = ("info", "--format", "{{json .ClientInfo}}")
         output = self.checked(*words, timeout=PLUGIN_SECONDS)
         return {
-            plugin["Name"]: "" if plugin.get("Err") else plugin.get("Version", "")
-            for plugin in loads(output.stdout).get("Plugins") or ()
+            one["Name"]: "" if one.get("Err") else one.get("Version", "")
+            for one in loads(output.stdout).get("Plugins") or ()
         }
 
     def started(self) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jimbot_stack.engine import PATIENCE, Echo, Output
 
 from . import process
-from .clientfiles import compose_plugin, socket_of
+from .clientfiles import plugin, socket_of
 from .daemon import Daemon, RefusedError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ CONFIG_SECONDS = 60.0
 _GONE = re.compile(r"no such|network \S+ not found", re.IGNORECASE)
 
 
-def _silent(_argv: Sequence[str]) -> None:
+def silent(_argv: Sequence[str]) -> None:
     """Say nothing: the command is shown as it would be typed."""
 
 
@@ -138,9 +138,9 @@ class Client:
         argv = self.compose_command("config", *arguments)
         self.echo(argv)
         before, after = self.client_call()[:-1], argv[argv.index("compose") + 1 :]
-        plugin = compose_plugin(os.environ)
-        direct = [*before, plugin, *after] if plugin else argv
-        output = process.run(direct, echo=_silent, timeout=CONFIG_SECONDS)
+        file = plugin("compose", os.environ)
+        direct = [*before, file, *after] if file else argv
+        output = process.run(direct, echo=silent, timeout=CONFIG_SECONDS)
         return process.check(output, argv).stdout
 
     def compose(self, *arguments: str, timeout: float | None = None) -> Output:

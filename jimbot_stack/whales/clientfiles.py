@@ -36,13 +36,13 @@ def socket_of(host: str | None, environment: Mapping[str, str]) -> str:
     return SOCKET if context in {None, "", "default"} else ""
 
 
-def compose_plugin(environment: Mapping[str, str]) -> str:
-    """Return the file that `docker compose` runs; nothing where that is not sure."""
+def plugin(name: str, environment: Mapping[str, str]) -> str:
+    """Return the file that `docker NAME` runs; nothing where that is not sure."""
     settings = _settings(environment)
     if shutil.which("docker") is None or "cliPluginsExtraDirs" in settings:
         return ""
     folders = (_folder(environment) / "cli-plugins", *map(Path, PLUGIN_FOLDERS))
-    for file in (folder / "docker-compose" for folder in folders):
+    for file in (folder / f"docker-{name}" for folder in folders):
         if file.exists():
             return str(file) if os.access(file, os.X_OK) else ""
     return ""

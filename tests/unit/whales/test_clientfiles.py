@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jimbot_stack.whales import WhalesEngine, clientfiles
-from jimbot_stack.whales.clientfiles import compose_plugin, socket_of
+from jimbot_stack.whales.clientfiles import socket_of
 
 SOCKET = "/default.sock"
 
@@ -58,8 +58,8 @@ def test_context_of_the_configuration_counts(
     assert socket_of(None, {"DOCKER_CONFIG": str(tmp_path)}) == wanted
 
 
-def plugin(folder: Path, says: str, *, mode: int = 0o755) -> Path:
-    file = folder / "docker-compose"
+def made(folder: Path, says: str, *, name: str = "compose", mode: int = 0o755) -> Path:
+    file = folder / f"docker-{name}"
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(f"#!/bin/sh\necho '{says}'\n")
     file.chmod(mode)
@@ -79,43 +79,66 @@ def test_the_users_own_plugin_comes_first(
     tmp_path: Path, folders: tuple[Path, ...]
 ) -> None:
     here = {"DOCKER_CONFIG": str(tmp_path / "config")}
-    second = plugin(folders[1], "{}")
-    assert compose_plugin(here) == str(second)
+    second = made(folders[1], "{}")
+    assert clientfiles.plugin("compose", here) == str(second)
 
-    first = plugin(folders[0], "{}")
-    assert compose_plugin(here) == str(first)
+    first = made(folders[0], "{}")
+    assert clientfiles.plugin("compose", here) == str(first)
 
-    own = plugin(tmp_path / "config/cli-plugins", "{}")
-    assert compose_plugin(here) == str(own)
-    assert compose_plugin({"HOME": "/nonexistent"}) == str(first)
+    own = made(tmp_path / "config/cli-plugins", "{}")
+    assert clientfiles.plugin("compose", here) == str(own)
+    assert clientfiles.plugin("compose", {"HOME": "/nonexistent"}) == str(first)
 
 
 @pytest.mark.parametrize("settings", ['{"cliPluginsExtraDirs": ["/opt"]}', "torn"])
 def test_docker_itself_is_asked_where_its_choice_is_not_sure(
     settings: str, tmp_path: Path, folders: tuple[Path, ...]
 ) -> None:
-    plugin(folders[0], "{}")
+    made(folders[0], "{}")
     (tmp_path / "config.json").write_text(settings)
 
-    assert not compose_plugin({"DOCKER_CONFIG": str(tmp_path)})
+    assert not clientfiles.plugin("compose", {"DOCKER_CONFIG": str(tmp_path)})
 
 
 def test_docker_itself_is_asked_for_a_plugin_that_is_none(
     tmp_path: Path, folders: tuple[Path, ...]
 ) -> None:
-    plugin(folders[0], "{}", mode=0o644)
+    made(folders[0], "{}", mode=0o644)
 
-    assert not compose_plugin({"DOCKER_CONFIG": str(tmp_path)})
+    assert not clientfiles.plugin("compose", {"DOCKER_CONFIG": str(tmp_path)})
 
 
 @pytest.mark.compose
 def test_files_are_merged_by_the_plugin_itself(
     folders: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plugin(folders[0], '{"name": "of the plugin"}')
+    made(folders[0], '{"name": "of the plugin"}')
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
     assert WhalesEngine(project="trial").model() == {"name": "of the plugin"}
+
+
+@pytest.mark.compose
+def test_plugins_say_their_versions_and_a_broken_one_nothing(
+    folders: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(folders[0], '{"Version": "v2.26.1"}')
+    made(folders[0], "torn", name="buildx")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+    assert WhalesEngine().plugins() == {"compose": "v2.26.1", "buildx": ""}
+
+
+@pytest.mark.compose
+def test_plugins_are_the_same_with_docker_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    direct = WhalesEngine().plugins()
+    monkeypatch.setattr("jimbot_stack.whales.plugin", lambda *_: "")
+    asked = WhalesEngine().plugins()
+
+    assert direct == {name: asked[name] for name in direct}
+    assert set(direct) == {"compose", "buildx"}
 
 
 @pytest.mark.compose
@@ -131,7 +154,7 @@ def test_model_is_the_same_with_docker_in_front(
     )
 
     direct = engine.model()
-    monkeypatch.setattr("jimbot_stack.whales.client.compose_plugin", lambda _env: "")
+    monkeypatch.setattr("jimbot_stack.whales.client.plugin", lambda *_: "")
 
     assert direct == engine.model()
     assert shown[0] == shown[1]
