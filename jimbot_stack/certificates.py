@@ -95,8 +95,9 @@ def make(root: Path, own: Own) -> None:
         keys.append((key, server.uid, server.gid))
         if server.authority:
             _write(folder / server.name / server.authority, public, PUBLIC_FILE)
-    own(keys)
     _write(folder / CLIENT_FILE, public, PUBLIC_FILE)
+    # Last: what it cannot do can be done by hand, to a set that is whole.
+    own(keys)
 
 
 def _files(folder: Path) -> Iterator[Path]:
