@@ -143,6 +143,15 @@ class PrivateEngine:
             check=False,
         )
 
+    def begin(self, argv: Sequence[str]) -> subprocess.Popen[str]:
+        """Begin what `reach` runs; its standard streams are pipes."""
+        return subprocess.Popen(
+            [*self._enter("--net"), *argv],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
     def answers(self) -> bool:
         """Say whether the daemon answers."""
         probe = ["docker", "version", "--format", "{{.Server.Version}}"]

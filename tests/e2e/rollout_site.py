@@ -18,6 +18,9 @@ IMAGES = {
     "dies": ("dies", "4"),
     "flaky": ("flaky", "5"),
     "turns": ("turns-bad", "6"),
+    "first-sick": ("sick-1", "7"),
+    "second-sick": ("sick-2", "8"),
+    "first-sick-too": ("sick-1", "9"),
 }
 
 
@@ -28,8 +31,12 @@ def image(tag: str) -> str:
 def build_images() -> None:
     """Build the application in each of its modes."""
     for tag, (mode, version) in IMAGES.items():
-        arguments = ("--build-arg", f"MODE={mode}", "--build-arg", f"VERSION={version}")
-        docker("build", "--quiet", *arguments, "--tag", image(tag), str(FILES))
+        build(tag, mode, version)
+
+
+def build(tag: str, mode: str, version: str) -> None:
+    arguments = ("--build-arg", f"MODE={mode}", "--build-arg", f"VERSION={version}")
+    docker("build", "--quiet", *arguments, "--tag", image(tag), str(FILES))
 
 
 @dataclass
@@ -107,4 +114,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-__all__ = ["IMAGES", "ROOT", "RolloutSite", "build_images", "free_port", "image_id"]
+__all__ = [
+    "IMAGES",
+    "ROOT",
+    "RolloutSite",
+    "build",
+    "build_images",
+    "free_port",
+    "image_id",
+]

@@ -1,8 +1,9 @@
 """
 A web application that can be told to fail, in the ways that an update must find.
 
-MODE is good, never-healthy, dies (3 s after its start), flaky (one request in ten) or
-turns-bad (one second after the first request that came through a gateway). GET /
+MODE is good, never-healthy, dies (3 s after its start), flaky (one request in ten),
+turns-bad (one second after the first request that came through a gateway) or sick-N
+(the N-th container of this version is never healthy). GET /
 answers with the version, POST /echo with its body, GET /slow after 3 s, GET /paced
 after 20 ms, POST /die counts itself in /data/executed and dies before it answers, GET
 /kept the count.
@@ -21,6 +22,7 @@ from pathlib import Path
 
 MODE = os.environ["MODE"]
 EXECUTED = Path("/data/executed")
+STARTS = Path("/data/starts-" + os.environ["VERSION"])
 SLOW_SECONDS = 3
 PACE_SECONDS = 0.02
 LIFE_SECONDS = 3
@@ -34,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/health":
-            bad = draining.is_set() or MODE == "never-healthy"
+            bad = draining.is_set() or SICK
             self._answer(503 if bad else 200, b"health\n")
         elif self.path == "/slow":
             time.sleep(SLOW_SECONDS)
@@ -77,6 +79,15 @@ class Handler(BaseHTTPRequestHandler):
         del words
 
 
+def is_sick() -> bool:
+    """Count the containers of this version; say whether this one is never healthy."""
+    if not MODE.startswith("sick-"):
+        return MODE == "never-healthy"
+    with STARTS.open("a") as file:
+        file.write("started\n")
+    return len(STARTS.read_text().splitlines()) == int(MODE.removeprefix("sick-"))
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -88,6 +99,7 @@ def die() -> None:
     os._exit(7)
 
 
+SICK = is_sick()
 signal.signal(signal.SIGUSR1, lambda *_: draining.set())
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 if MODE == "dies":
