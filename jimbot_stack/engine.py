@@ -224,6 +224,9 @@ class Engine(Protocol):
     def config_hashes(self) -> dict[str, str]:
         """Return Compose's config hash per service."""
 
+    def get_ready(self) -> None:
+        """Load what the first change needs, which would wait for it otherwise."""
+
     def up(
         self,
         services: Iterable[str] = (),

@@ -1,18 +1,20 @@
 """
 Three ways to bring a changed setting to two replicas, under one load, in one run.
 
-    python benchmarks/rolling/run.py [--connections 6]
+    python benchmarks/rolling/run.py [--connections 15] [--monitor 12]
 
 Needs an engine, the offline base images, and wrk. The ways: this project's rolling
 update; `docker compose up -d`, which recreates; and what public rollout scripts do, one
 more replica, wait until it is healthy, one fewer. wrk counts what failed and measures
-the 99th percentile; a second client of 30 requests a second measures the longest time
-without a good answer.
+the 99th percentile; a second client of 30 requests a second, some of which take
+seconds, measures the longest time without a good answer. First wrk measures what the
+two replicas can do at most, so that the load is known as a part of it.
 """
 
 import argparse
 import json
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,18 +23,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/e2e")]
 
 from e2e_scenario import Scenario, docker  # noqa: E402
-from open_load import Load  # noqa: E402
+from open_load import RATE, Load  # noqa: E402
 from rollout_site import RolloutSite, build_images  # noqa: E402
 
-MONITOR = 8.0
 DELAY = 1.0
 SLOTS = 2
 REST_SECONDS = 15
+CAPACITY_SECONDS = 6
+MARGIN_SECONDS = 2.0
+BESIDE = 30.0
+# Ends a way that hangs; wrk itself is ended with its way.
+LIMIT_SECONDS = 600
 
 
 @dataclass
@@ -46,30 +53,43 @@ class Measured:
 
 def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("--connections", type=int, default=6)
-    connections = options.parse_args().connections
+    options.add_argument("--connections", type=int, default=15)
+    options.add_argument("--monitor", type=float, default=12.0)
+    given = options.parse_args()
     Scenario.prepare_images()
     build_images()
     with tempfile.TemporaryDirectory() as folder:
-        site = RolloutSite.started(Path(folder), monitor=f"{MONITOR:.0f}s")
+        site = RolloutSite.started(Path(folder), monitor=f"{given.monitor:.0f}s")
         try:
-            compare(site, connections)
+            compare(site, given.connections, given.monitor)
         finally:
             site.remove()
 
 
-def compare(site: RolloutSite, connections: int) -> None:
+def compare(site: RolloutSite, connections: int, monitor: float) -> None:
+    most, fresh = capacity(site), capacity(site, "--header", "Connection: close")
+    print(
+        f"on fresh connections: {fresh:.0f} requests a second at most; the engine "
+        f"tests' load of {RATE:.0f} is {RATE / fresh:.0%}"
+    )
     rest = measured(site, connections, lambda: time.sleep(REST_SECONDS))
-    print(f"at rest: {rest.requests} requests, p99 {rest.p99:.1f} ms")
-    own: dict[str, object] = {}
+    rate = rest.requests / (rest.seconds + 2 * MARGIN_SECONDS)
+    print(
+        f"at rest: {rate:.0f} requests a second, {rate / most:.0%} of {most:.0f} at "
+        f"most; p99 {rest.p99:.1f} ms, longest gap {rest.gap * 1000:.0f} ms"
+    )
+    own: dict[str, Any] = {}
 
     def ours() -> None:
         site.scenario.set(SETTING="ours")
         own.update(site.update())
 
-    ways = (("rolling-update", ours), ("recreate", recreate(site)))
+    ways = (
+        ("rolling-update", ours),
+        ("recreate", recreate(site)),
+        ("scale up, scale down", scale(site)),
+    )
     rows = [(name, measured(site, connections, way)) for name, way in ways]
-    rows.append(("scale up, scale down", measured(site, connections, scale(site))))
     print(f"{'way':22}{'requests':>9}{'failed':>8}{'gap ms':>8}{'p99 x':>7}{'s':>7}")
     for name, m in rows:
         ratio = m.p99 / rest.p99
@@ -77,12 +97,21 @@ def compare(site: RolloutSite, connections: int) -> None:
             f"{name:22}{m.requests:9}{m.failed:8}{m.gap * 1000:8.0f}{ratio:7.2f}"
             f"{m.seconds:7.1f}"
         )
-    healthy = sum(own["healthy_after"])  # type: ignore[call-overload]
-    needed = DELAY * (SLOTS - 1) + MONITOR * SLOTS + healthy
-    spent = float(str(own["seconds"]))
-    share = (spent - needed) / needed
-    print(f"own overhead: {spent - needed:.1f} s of {needed:.1f} s ({share:.0%})")
+    needed = DELAY * (SLOTS - 1) + monitor * SLOTS + sum(own["healthy_after"])
+    beyond = rows[0][1].seconds - needed
+    print(
+        f"own overhead: {beyond:.1f} s beyond {needed:.1f} s ({beyond / needed:.0%}), "
+        "the start of the interpreter included"
+    )
     print("proof: " + json.dumps(own["proof"]))
+
+
+def capacity(site: RolloutSite, *more: str) -> float:
+    """Return how many requests a second the replicas answer when wrk never waits."""
+    url = f"http://127.0.0.1:{site.port}/"
+    flags = ("-t1", "-c16", f"-d{CAPACITY_SECONDS}s", "--latency")
+    report = subprocess.check_output(["wrk", *flags, *more, url], text=True)
+    return read(report)[1] / CAPACITY_SECONDS
 
 
 def recreate(site: RolloutSite) -> Callable[[], None]:
@@ -116,21 +145,34 @@ def compose(site: RolloutSite, *words: str) -> None:
 
 
 def measured(site: RolloutSite, connections: int, way: Callable[[], None]) -> Measured:
-    """Run *way* under the load, from two seconds before to two seconds after it."""
+    """Run *way* under the load, which begins before it and ends after it."""
     url = f"http://127.0.0.1:{site.port}/paced"
-    argv = ["wrk", "-t1", f"-c{connections}", "-d600s", "--timeout", "5s", "--latency"]
-    with Load("127.0.0.1", site.port, rate=30.0) as load:
-        wrk = subprocess.Popen([*argv, url], stdout=subprocess.PIPE, text=True)
-        time.sleep(2)
-        begin = time.monotonic()
-        way()
-        seconds = time.monotonic() - begin
-        time.sleep(2)
-        wrk.send_signal(2)
-        report = wrk.communicate(timeout=30)[0]
-    ends = sorted(load.ends)
+    flags = ("-t1", f"-c{connections}", f"-d{LIMIT_SECONDS}s", "--timeout", "5s")
+    with Load("127.0.0.1", site.port, rate=BESIDE) as load:
+        wrk = subprocess.Popen(
+            ["wrk", *flags, "--latency", url], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            time.sleep(MARGIN_SECONDS)
+            begin = time.monotonic()
+            way()
+            seconds = time.monotonic() - begin
+            time.sleep(MARGIN_SECONDS)
+        finally:
+            wrk.send_signal(signal.SIGINT)
+            report = wrk.communicate(timeout=30)[0]
+        until = time.monotonic()
+    failed, requests, p99 = read(report)
+    # What ends later answers requests of seconds, beside which no more were sent.
+    ends = sorted(end for end in load.ends if end <= until)
     gap = max(b - a for a, b in pairwise(ends))
-    return Measured(*read(report), gap=gap, seconds=seconds)
+    return Measured(
+        failed=failed + len(load.failures),
+        requests=requests + load.sent,
+        p99=p99,
+        gap=gap,
+        seconds=seconds,
+    )
 
 
 def read(report: str) -> tuple[int, int, float]:

@@ -10,10 +10,9 @@ from jimbot_stack.errors import EngineError, UnhealthyError
 from jimbot_stack.health import Clock
 
 ASK = "exec 3<>/dev/tcp/127.0.0.1/9999 && printf 'show stat\\n' >&3 && cat <&3"
-PERIOD = 0.1
-# One interval of its checks (haproxy.cfg): what was thrown out by a late answer and not
-# by draining would be back by then.
-CALM_SECONDS = 0.6
+PERIOD = 0.05
+# More than one interval of its checks (haproxy.cfg).
+CALM_SECONDS = 0.35
 TOTALS = ("FRONTEND", "BACKEND")
 NOWHERE = ""
 
@@ -24,12 +23,13 @@ class Server:
     A replica as the gateway sees it.
 
     `is_admitted` says that its last check was good, `gets_requests` that it may still
-    be sent some, which is so until enough checks have failed; `held` counts those that
-    it was sent, or that wait for it.
+    be sent some, which is so until enough checks have failed; `refuses` that its health
+    page itself said no; `held` counts the requests that it was sent, or that wait.
     """
 
     is_admitted: bool
     gets_requests: bool
+    refuses: bool
     held: int
 
     def with_(self, other: "Server") -> "Server":
@@ -37,6 +37,7 @@ class Server:
         return Server(
             self.is_admitted or other.is_admitted,
             self.gets_requests or other.gets_requests,
+            self.refuses and other.refuses,
             self.held + other.held,
         )
 
@@ -72,11 +73,11 @@ def parse(text: str) -> dict[str, Server]:
 
 def _server(row: Mapping[str, str]) -> Server:
     """Read one line; "* " stands before the last check's result while one runs."""
-    status = row["status"]
+    status, check = row["status"], row["check_status"].removeprefix("* ")
     return Server(
-        is_admitted=status.startswith("UP")
-        and row["check_status"].removeprefix("* ") == "L7OK",
+        is_admitted=status.startswith("UP") and check == "L7OK",
         gets_requests=not status.startswith(("DOWN", "MAINT")),
+        refuses=check == "L7STS",
         held=int(row["scur"] or 0) + int(row.get("qcur") or 0),
     )
 
@@ -110,9 +111,10 @@ def wait_released(
     """
     Return True when the gateway has let go of all of *addresses*.
 
-    That is: it sends them nothing new, what it had sent has been answered, and both
-    stayed so for longer than its check takes to change its mind. False when *limit*
-    seconds were not enough.
+    That is: it sends them nothing new, what it had sent has been answered, and both is
+    seen twice. Where a replica is out for another reason than that its health page says
+    so, its next check may bring it back: then both must hold until after that check.
+    False when *limit* seconds were not enough.
     """
     deadline = clock.now() + limit
     calm: float | None = None
@@ -122,7 +124,7 @@ def wait_released(
             calm = None
         elif calm is None:
             calm = now
-        elif now - calm >= CALM_SECONDS:
+        elif now - calm >= (0 if _all_refuse(seen, addresses) else CALM_SECONDS):
             return True
         if now > deadline:
             return False
@@ -133,3 +135,7 @@ def is_released(seen: Mapping[str, Server], addresses: Sequence[str]) -> bool:
     """Say whether none of *addresses* has a request, or can get one."""
     held = [seen[a] for a in (*addresses, NOWHERE) if a in seen]
     return not any(server.gets_requests or server.held for server in held)
+
+
+def _all_refuse(seen: Mapping[str, Server], addresses: Sequence[str]) -> bool:
+    return all(seen[a].refuses for a in addresses if a in seen)

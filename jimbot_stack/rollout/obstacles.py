@@ -29,11 +29,24 @@ def to_start_first(service: Mapping[str, Any]) -> Iterator[str]:
         yield "two of it would write to one volume"
 
 
+def is_within_limits(
+    running: Sequence[Container], *, total: int, service: str, surge: int
+) -> bool:
+    """
+    Say whether all may use what they may at most, and *surge* more beside them.
+
+    Then nobody needs to know what they use. A container without a limit may use all.
+    """
+    most = {c.id: int(_host(c).get("Memory") or total) for c in running}
+    each = max((most[c.id] for c in running if c.service == service), default=total)
+    return sum(most.values()) + surge * each <= total
+
+
 def memory(
-    *,
-    total: int,
     running: Sequence[Container],
     usage: Iterable[Usage],
+    *,
+    total: int,
     service: str,
     surge: int,
 ) -> str:
@@ -61,5 +74,9 @@ def _devices(service: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 
 def _reserved(container: Container) -> int:
-    host = container.raw.get("HostConfig") or {}
-    return int(host.get("MemoryReservation") or 0)
+    return int(_host(container).get("MemoryReservation") or 0)
+
+
+def _host(container: Container) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = container.raw.get("HostConfig") or {}
+    return found

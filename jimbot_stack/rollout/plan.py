@@ -46,6 +46,12 @@ class Plan:
     def is_empty(self) -> bool:
         return not self.changing and not self.surplus
 
+    @property
+    def found(self) -> list[str]:
+        """Return the ids of all containers that were there when it was made."""
+        changing = [slot.old for slot in self.changing if slot.old]
+        return [c.id for c in (*changing, *self.kept, *self.surplus)]
+
     def batches(self) -> list[tuple[Slot, ...]]:
         """Return the slots in groups of `parallelism`."""
         size = max(self.policy.parallelism, 1)

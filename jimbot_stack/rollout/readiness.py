@@ -1,10 +1,12 @@
 """What an update needs before its first step."""
 
-from jimbot_stack.engine import Container, Engine, Usage
-from jimbot_stack.errors import (
-    ConfigurationError,
-    UnhealthyError,
-)
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+from jimbot_stack.engine import Engine
+from jimbot_stack.errors import ConfigurationError, UnhealthyError
 from jimbot_stack.model import Model
 
 from . import obstacles
@@ -13,7 +15,10 @@ from .policy import START_FIRST
 from .probe import TrafficProbe
 from .site import Site
 
-BASELINE_SECONDS = 1.5
+BASELINE_SECONDS = 1.0
+
+Shortage = Callable[[], str]
+"""Wait for the answer: why the memory is not enough, or nothing."""
 
 
 def probe_of(place: Site) -> TrafficProbe | None:
@@ -33,40 +38,56 @@ def probe_of(place: Site) -> TrafficProbe | None:
     return probe
 
 
+def measured(engine: Engine, *, total: int, service: str, surge: int) -> Shortage:
+    """
+    Begin to find out whether *surge* more replicas fit into *total* bytes of memory.
+
+    Returns what waits for the answer: Docker takes two seconds to sample what is used,
+    where the containers' limits do not settle it. Raises what the sampling raised.
+    """
+    found: Future[str] = Future()
+    fits = partial(
+        obstacles.is_within_limits, total=total, service=service, surge=surge
+    )
+    short = partial(obstacles.memory, total=total, service=service, surge=surge)
+
+    def measure() -> None:
+        try:
+            running = [c for c in engine.containers() if c.is_running]
+            if fits(running):
+                found.set_result("")
+                return
+            usage = engine.usage(*(c.id for c in running))
+            found.set_result(short(running, usage))
+        except Exception as wrong:  # noqa: BLE001 - whoever asks gets it
+            found.set_exception(wrong)
+
+    # Not an executor: nobody waits for its end where there is nothing to do.
+    threading.Thread(target=measure, daemon=True).start()
+    return found.result
+
+
 def check(
     place: Site,
-    engine: Engine,
     model: Model,
     planned: Plan,
     probe: TrafficProbe | None,
+    shortage: Shortage,
 ) -> None:
     """Refuse what cannot work; the probe measures the time before meanwhile."""
-    until = place.clock.now() + BASELINE_SECONDS
+    place.engine.get_ready()
     if planned.policy.order == START_FIRST:
         reasons = list(obstacles.to_start_first(model.service(planned.service)))
-        running, usage = _use(engine)
-        short = obstacles.memory(
-            total=engine.info().memory,
-            running=running,
-            usage=usage,
-            service=planned.service,
-            surge=planned.policy.parallelism,
-        )
-        if reasons := [*reasons, *([short] if short else [])]:
+        if reasons := [*reasons, *filter(None, [shortage()])]:
             raise ConfigurationError(
                 f"{planned.service} cannot be updated start-first: {reasons[0]}",
                 hint="set update_config.order to stop-first, or remove the reason",
                 detail="\n".join(f"  - {reason}" for reason in reasons[1:]),
             )
     if probe:
+        until = probe.begin + BASELINE_SECONDS
         place.clock.sleep(max(until - place.clock.now(), 0))
         _require_service(place, probe, planned)
-
-
-def _use(engine: Engine) -> tuple[list[Container], tuple[Usage, ...]]:
-    """Return what runs and the memory that it uses."""
-    running = [c for c in engine.containers() if c.is_running]
-    return running, engine.usage(*(c.id for c in running))
 
 
 def _require_service(place: Site, probe: TrafficProbe, planned: Plan) -> None:

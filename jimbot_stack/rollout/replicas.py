@@ -22,24 +22,23 @@ def create(site: Site, count: int) -> tuple[str, ...]:
     dependencies, and such a container would never be as wanted: so it is told of them,
     changes none, and those that it found missing go again.
     """
-    before = {c.id for c in site.engine.containers(project=site.project)}
+    before = {c.id: c for c in site.engine.containers(project=site.project)}
+    mine = sum(c.service == site.service for c in before.values())
     site.engine.up(
         [site.service],
         start=False,
         recreate="never",
-        scale={site.service: len(site.containers()) + count},
+        scale={site.service: mine + count},
     )
-    there = site.engine.containers(project=site.project)
-    if others := [c.id for c in there if c.id not in before and not _is_of(site, c)]:
+    new = [
+        c for c in site.engine.containers(project=site.project) if c.id not in before
+    ]
+    if others := [c.id for c in new if c.service != site.service]:
         site.engine.remove(*others, force=True)
-    made = tuple(c.id for c in there if c.id not in before and _is_of(site, c))
+    made = tuple(c.id for c in new if c.service == site.service)
     if len(made) != count:
         raise EngineError(f"{len(made)} containers were created, not {count}")
     return made
-
-
-def _is_of(site: Site, container: Container) -> bool:
-    return container.service == site.service
 
 
 def detach(site: Site, ids: Sequence[str]) -> None:
@@ -72,11 +71,14 @@ def admit(site: Site, ids: Sequence[str]) -> None:
 
 def retire(site: Site, ids: Sequence[str]) -> None:
     """
-    Take good replicas out of service without losing a request.
+    Take good replicas out of service without losing a request, and stop them.
 
-    Raises UnhealthyError when the gateway does not let go of one: it then still serves.
+    From the first step on nothing but `unpark` brings them back. Raises UnhealthyError
+    when the gateway does not let go of one: it then still serves.
     """
     addresses = _drain(site, ids)
+    for reference in ids:
+        set_restart(site, reference, "no")
     limit = ADMISSION_SECONDS + site.grace
     if addresses and not gateway.wait_released(
         site.engine, site.gateway, addresses, site.clock, limit
@@ -86,7 +88,7 @@ def retire(site: Site, ids: Sequence[str]) -> None:
             hint="its page for the gateway's check must answer 503 once it drains; "
             "requests longer than stop_grace_period need a longer one",
         )
-    park(site, ids)
+    site.engine.stop(*ids)
 
 
 def evict(site: Site, ids: Sequence[str]) -> None:
@@ -106,16 +108,8 @@ def evict(site: Site, ids: Sequence[str]) -> None:
         site.engine.remove(*there, force=True)
 
 
-def park(site: Site, ids: Sequence[str]) -> None:
-    """Stop containers so that nothing starts them again but `unpark`."""
-    for reference in ids:
-        set_restart(site, reference, "no")
-    site.engine.stop(*ids)
-    detach(site, ids)
-
-
 def unpark(site: Site, place: Place) -> None:
-    """Start a parked or draining container anew, apart from the gateway."""
+    """Start a retired or draining container anew, apart from the gateway."""
     old = site.container(place.old)
     detach(site, [old.id])
     if old.is_running:

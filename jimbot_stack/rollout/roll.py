@@ -17,12 +17,17 @@ from .undo import put_back
 Say = Callable[[str], None]
 DELAY_STEP = 0.2
 # The last step shows in the requests after it.
-TAIL_SECONDS = 0.4
+TAIL_SECONDS = 0.3
 
 
 @dataclass(slots=True)
 class Roll:
-    """A running update; `name` is the container name that the model fixes, or ""."""
+    """
+    A running update; `name` is the container name that the model fixes, or "".
+
+    `verdict` is when the last batch had been judged: like Swarm's, the delay before the
+    next one counts from there, and the old containers drain in it.
+    """
 
     site: Site
     plan: Plan
@@ -34,6 +39,7 @@ class Roll:
     healthy_after: dict[str, float] = field(default_factory=dict)
     failed: int = 0
     failure: StackError | None = None
+    verdict: float = 0.0
 
     def run(self) -> None:
         """
@@ -42,11 +48,10 @@ class Roll:
         Raises the StackError that ended it when failures exceed the policy's ratio.
         """
         for number, batch in enumerate(self.plan.batches()):
-            if number:
-                self._pause(self.plan.policy.delay)
-            self._guarded(batch)
+            due = self.verdict + self.plan.policy.delay if number else 0.0
+            self._guarded(batch, due=due)
         self._leave([c.id for c in self.plan.surplus])
-        self._pause(TAIL_SECONDS)
+        self._wait(self.site.clock.now() + TAIL_SECONDS)
 
     def finish(self) -> None:
         """Remove the old containers; nothing goes back after this."""
@@ -61,10 +66,10 @@ class Roll:
         if wrong := self._traffic():
             raise UnhealthyError(wrong, hint="mend the new version and update again")
 
-    def _guarded(self, batch: Sequence[Slot]) -> None:
+    def _guarded(self, batch: Sequence[Slot], *, due: float) -> None:
         begun = len(self.journal.places)
         try:
-            self._replace(batch)
+            self._replace(batch, due=due)
         except StackError as error:
             self.failed += len(batch)
             self.failure = error
@@ -78,17 +83,23 @@ class Roll:
             self.say(f"{error.message}: going on, as the policy says")
             put_back(self.site, self.journal, self.journal.places[begun:], self.events)
             del self.journal.places[begun:]
+            self.verdict = self.site.clock.now()
 
-    def _replace(self, batch: Sequence[Slot]) -> None:
+    def _replace(self, batch: Sequence[Slot], *, due: float) -> None:
+        """Replace a batch; until *due* nothing of it starts and nothing of it ends."""
         places = [_place(slot.old) for slot in batch]
         self.journal.places += places
         start_first = self.plan.policy.order == START_FIRST
+        if start_first:
+            self._create(places)
+        self._wait(due)
         if not start_first:
             self._retire(places)
-        self._create(places)
+            self._create(places)
         self._prove(places)
         for place in places:
             place.proven = True
+        self.verdict = self.site.clock.now()
         self.journal.note("the batch is proven")
         if start_first:
             self._retire(places)
@@ -155,10 +166,10 @@ class Roll:
             replicas.retire(self.site, ids)
             self.site.engine.remove(*ids, force=True)
 
-    def _pause(self, seconds: float) -> None:
-        end = self.site.clock.now() + seconds
+    def _wait(self, due: float) -> None:
+        """Wait until *due*; UnhealthyError when a request fails meanwhile."""
         self.journal.note("delay")
-        while (left := end - self.site.clock.now()) > 0:
+        while (left := due - self.site.clock.now()) > 0:
             self.require_traffic()
             self.site.clock.sleep(min(left, DELAY_STEP))
         self.require_traffic()

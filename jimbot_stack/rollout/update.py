@@ -27,7 +27,7 @@ from .images import Choice
 from .plan import Plan, Wanted, plan
 from .policy import policy
 from .probe import TrafficProbe
-from .readiness import check, probe_of
+from .readiness import Shortage, check, measured, probe_of
 from .roll import Roll
 from .settle import settle
 from .site import Site
@@ -82,20 +82,21 @@ def update(
     Raises UsageError, ConfigurationError or UnhealthyError before anything changed;
     RolledBack, with the new container's evidence, when the old version serves again.
     """
-    stack.model.service(service)
+    shortage = _shortage(stack, service)
     checks.require(stack, checks.ROLLOUT, services=(service,))
     if stack.dry:
-        return _prepared(stack, service, wish, timeout)
+        return _prepared(stack, service, wish, timeout, shortage)
     with locked(stack.info.id, stack.project, task="invoke rolling-update"):
-        return perform(stack, service, wish, timeout=timeout)
+        clean_up(stack)
+        return _prepared(stack, service, wish, timeout, shortage)
 
 
 def perform(
     stack: Stack, service: str, wish: Wish, *, timeout: int | None = None
 ) -> Outcome:
-    """Do what `update` does, for a caller that holds the lock."""
+    """Do what `update` does, for a caller that has checked and holds the lock."""
     clean_up(stack)
-    return _prepared(stack, service, wish, timeout)
+    return _prepared(stack, service, wish, timeout, _shortage(stack, service))
 
 
 def clean_up(stack: Stack) -> None:
@@ -111,20 +112,30 @@ def clean_up(stack: Stack) -> None:
         recovery.recover(place, left, events)
 
 
-def _prepared(stack: Stack, service: str, wish: Wish, timeout: int | None) -> Outcome:
+def _shortage(stack: Stack, service: str) -> Shortage:
+    described = stack.model.service(service)
+    surge = policy(described, stack.model.replicas(service)).parallelism
+    total = stack.info.memory
+    return measured(stack.engine, total=total, service=service, surge=surge)
+
+
+def _prepared(
+    stack: Stack, service: str, wish: Wish, timeout: int | None, shortage: Shortage
+) -> Outcome:
     begin = CLOCK.now()
     book = journal.Journal(stack.state / journal.FILE, service, before=[])
     with _tag_returns(stack.engine, book):
         choice = _choice(stack, service, wish, book)
         engine = images.candidate(stack, service, choice)
-        model = Model(engine.model())
+        # What is deployed stays: that is the model that is known already.
+        model = stack.model if choice is None else Model(engine.model())
         place = site.site(stack, model, engine, service, limit=timeout, clock=CLOCK)
         planned = _plan(place, engine, model, service, wish)
         if stack.dry or planned.is_empty:
             return _unchanged(stack, planned, choice, book, wish)
         probe = probe_of(place)
         try:
-            check(place, engine, model, planned, probe)
+            check(place, model, planned, probe, shortage)
         except BaseException:
             if probe:
                 probe.stop()
@@ -241,7 +252,7 @@ def _carry_out(
     probe: TrafficProbe | None,
     name: str,
 ) -> tuple[Roll, Proof | None]:
-    book.before = [c.id for c in place.containers()]
+    book.before = planned.found
     judged = probe if probe and not probe.failure() else None
     with _events(place) as events, shown(planned.service, probe) as note:
         roll = Roll(place, planned, book, events, judged, note, name)
@@ -257,19 +268,23 @@ def _carry_out(
 
 def _require_success(roll: Roll, proof: Proof | None) -> None:
     service = roll.plan.service
+    wrong: StackError | None = None
     if roll.failure:
-        raise RolledBack(
+        wrong = RolledBack(
             f"{roll.failed} of {len(roll.plan.changing)} replicas of {service} kept "
-            "the old version",
+            f"the old version: {roll.failure.message}",
             hint=roll.failure.hint,
             detail=roll.failure.detail,
         )
-    if proof and roll.probe and proof.failed:
-        raise UnhealthyError(
+    elif proof and roll.probe and proof.failed:
+        wrong = UnhealthyError(
             f"{service} was updated, but not without loss: {proof.line()}",
             hint=f"invoke rollback --service {service} goes back",
             detail="\n".join(proof.failures),
         )
+    if wrong:
+        wrong.proof = proof
+        raise wrong
 
 
 @contextmanager

@@ -79,6 +79,10 @@ class Client:
         path = socket_of(self.host, os.environ)
         return Daemon(path, self.echo, self.patience)
 
+    def get_ready(self) -> None:
+        """Load python-on-whales, which takes 0.3 s."""
+        _ = self.whales
+
     def call(self, action: Callable[["DockerClient"], T]) -> T:
         """Do *action* on the client; Docker's refusal comes back as an EngineError."""
         from python_on_whales import DockerException

@@ -13,22 +13,35 @@ from rollout_site import RolloutSite, build_images, image, image_id
 
 pytestmark = pytest.mark.docker
 
+# What a new replica is watched for; longer where a fault shows only after seconds.
+QUICK, LONG = "2s", "8s"
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
     build_images()
-    site = RolloutSite.started(tmp_path_factory.mktemp("rollout"))
+    site = RolloutSite.started(tmp_path_factory.mktemp("rollout"), monitor=QUICK)
     try:
         yield site
     finally:
         site.remove()
 
 
-@pytest.fixture
-def load(site: RolloutSite) -> Iterator[Load]:
+@pytest.fixture(scope="module")
+def steady(site: RolloutSite) -> Iterator[Load]:
+    """Return the load that runs through all of these tests."""
     with Load("127.0.0.1", site.port) as load:
         load.wait_until(100)
         yield load
+
+
+@pytest.fixture
+def load(steady: Load) -> Load:
+    """Return the steady load, whose failures and versions are those of one test."""
+    steady.settle()
+    steady.failures.clear()
+    steady.versions.clear()
+    return steady
 
 
 def eventually(check: Callable[[], bool], seconds: float = 30) -> None:
@@ -49,16 +62,16 @@ def test_nothing_to_do_changes_nothing(site: RolloutSite) -> None:
 def test_both_replicas_are_updated_and_no_request_is_lost(
     site: RolloutSite, load: Load
 ) -> None:
-    """There and back under 10,000 requests, some of which take seconds."""
+    """There and back, with requests under way that take seconds."""
+    slow = load.slow
     there = site.update("--image", image("v2"))
     assert site.images() == {image_id("v2")}
     back = site.update("--image", image("v1"))
-    load.wait_until(10_000)
-    load.stop()
+    load.settle()
 
     assert load.failures == []
     assert load.versions == {"1", "2"}
-    assert load.slow > 50
+    assert load.slow > slow + 5
     for outcome in (there, back):
         assert outcome["result"] == "updated"
         assert [slot["causes"][0][:5] for slot in outcome["plan"]] == ["image"] * 2
@@ -70,17 +83,22 @@ def test_both_replicas_are_updated_and_no_request_is_lost(
 
 
 @pytest.mark.parametrize(
-    ("bad", "sign"),
-    [("sick", "not healthy"), ("dies", "this version dies"), ("flaky", "500")],
+    ("bad", "sign", "monitor"),
+    [
+        ("sick", "not healthy", QUICK),
+        ("dies", "this version dies", LONG),
+        ("flaky", "500", QUICK),
+    ],
 )
 def test_a_bad_version_is_stopped_before_admission(
-    site: RolloutSite, load: Load, bad: str, sign: str
+    site: RolloutSite, load: Load, bad: str, sign: str, monitor: str
 ) -> None:
     """It gets no request, the old containers serve on, and the exit code is 8."""
+    site.scenario.set(MONITOR=monitor)
     before = [c["Id"] for c in site.replicas()]
 
     failed = site.update("--image", image(bad), "--timeout", "6", code=8)
-    load.stop()
+    load.settle()
 
     assert load.failures == []
     assert sign in failed["error"] + failed["detail"]
@@ -93,11 +111,12 @@ def test_a_version_that_turns_bad_after_admission_goes(
     site: RolloutSite, load: Load
 ) -> None:
     """Its failures are counted and reported, and the old version is back."""
+    site.scenario.set(MONITOR=LONG)
     failed = site.update("--image", image("turns"), code=8)
     eventually(lambda: json.loads(site.page())["version"] == "1")
     lost = len(load.failures)
     load.wait_until(load.sent + 500)
-    load.stop()
+    load.settle()
 
     assert failed["proof"]["failed"] > 0
     assert lost > 0
@@ -108,10 +127,10 @@ def test_a_version_that_turns_bad_after_admission_goes(
 
 def test_a_changed_setting_is_enough(site: RolloutSite, load: Load) -> None:
     """Replicas are replaced for their configuration, with the image as it was."""
-    site.scenario.set(SETTING="two")
+    site.scenario.set(SETTING="two", MONITOR=QUICK)
 
     outcome = site.update()
-    load.stop()
+    load.settle()
 
     assert load.failures == []
     assert all(
@@ -143,7 +162,7 @@ def test_a_rollback_returns_to_the_version_before(
     site.scenario.invoke("rollback", "--service", "app")
     assert site.images() == {image_id("v1")}
     said = site.scenario.invoke("up").stderr
-    load.stop()
+    load.settle()
 
     assert load.failures == []
     assert site.images() == {image_id("v1")}
@@ -159,7 +178,7 @@ def test_ctrl_c_puts_the_old_version_back(site: RolloutSite, load: Load) -> None
     )
     eventually(lambda: len(site.replicas()) > 2)
     end(task, signal.SIGINT)
-    load.stop()
+    load.settle()
 
     assert task.returncode == 130
     assert load.failures == []
@@ -177,12 +196,20 @@ def test_tasks_never_replace_all_replicas_at_once(
     between = {c["Id"] for c in site.replicas()}
     site.scenario.set(SETTING="three")
     site.scenario.invoke("up")
-    load.stop()
+    load.settle()
 
     assert load.failures == []
     assert not before & between
     assert {"SETTING=three" in c["Config"]["Env"] for c in site.replicas()} == {True}
     site.assert_whole()
+
+
+def test_that_was_ten_thousand_requests(steady: Load) -> None:
+    """Those that the tests above have counted; then the load ends."""
+    steady.wait_until(10_000)
+    steady.stop()
+
+    assert steady.slow > 50
 
 
 def test_a_store_keeps_its_data_and_returns_on_failure(site: RolloutSite) -> None:

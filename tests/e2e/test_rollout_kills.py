@@ -1,7 +1,7 @@
 """
 SIGKILL to an update at its step boundaries: the next run converges.
 
-With ROLLOUT_KILLS=all at every one of them, otherwise at four that differ most.
+With ROLLOUT_KILLS=all at every one of them, otherwise at five that differ most.
 """
 
 import os
@@ -17,9 +17,10 @@ from rollout_site import RolloutSite, build_images, image, image_id
 pytestmark = pytest.mark.docker
 
 KILL = Path(__file__).parent / "rollout/kill_at.py"
-# the first replica's creation, its admission, the old one's retirement, the removal
-ONE_OF_EACH = (1, 5, 8, 21)
-EVERY = tuple(range(1, 22))
+# the first replica's creation, its admission, the old one's retirement, the delay in
+# which the second one is there already, the removal
+ONE_OF_EACH = (1, 6, 9, 13, 22)
+EVERY = tuple(range(1, 23))
 BOUNDARIES = EVERY if os.environ.get("ROLLOUT_KILLS") == "all" else ONE_OF_EACH
 KILLED = -9
 
@@ -31,7 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
     try:
         yield site
     finally:
-        site.scenario.remove()
+        site.remove()
 
 
 def killed_at(site: RolloutSite, boundary: int, *words: str) -> int:

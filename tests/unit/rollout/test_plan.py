@@ -63,6 +63,7 @@ def test_missing_and_surplus_replicas_are_part_of_the_plan() -> None:
     many = planned(replica(1, health="unhealthy"), replica(2), replica(3))
 
     assert [s.causes for s in few.changing] == [("a replica is missing",)]
+    assert (few.found, sorted(many.found)) == (["id-1"], ["id-1", "id-2", "id-3"])
     assert [c.number for c in many.surplus] == [1]
     assert not many.changing
 
@@ -159,15 +160,29 @@ def test_ephemeral_ports_and_ranges_do_not_stand_in_the_way() -> None:
     assert list(obstacles.to_start_first({"ports": ports})) == []
 
 
-def reserved(number: int, memory: int) -> Any:
-    return replica(number, raw={"HostConfig": {"MemoryReservation": memory}})
+def claiming(number: int, **memory: int) -> Any:
+    return replica(number, raw={"HostConfig": memory})
 
 
 def test_memory_for_the_surge_is_what_a_replica_claims() -> None:
     """Its reservation, or what it uses where that is more."""
-    running = [reserved(1, 100), reserved(2, 100)]
+    running = [claiming(1, MemoryReservation=100), claiming(2, MemoryReservation=100)]
     usage = [Usage("id-1", 0.0, 300, 1000)]
-    fits = {"running": running, "usage": usage, "service": "app"}
 
-    assert obstacles.memory(total=700, surge=1, **fits) == ""  # type: ignore[arg-type]
-    assert "would need" in obstacles.memory(total=699, surge=1, **fits)  # type: ignore[arg-type]
+    def short(total: int) -> str:
+        return obstacles.memory(running, usage, total=total, service="app", surge=1)
+
+    assert short(700) == ""
+    assert "would need" in short(699)
+
+
+def test_what_fits_with_every_limit_needs_no_sample() -> None:
+    """A container without a limit may take all that there is."""
+    limited = [claiming(1, Memory=100), claiming(2, Memory=300)]
+
+    def fits(total: int, *running: Any) -> bool:
+        return obstacles.is_within_limits(running, total=total, service="app", surge=2)
+
+    assert fits(1000, *limited)
+    assert not fits(999, *limited)
+    assert not fits(1000, *limited, replica(3))
