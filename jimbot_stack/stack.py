@@ -124,13 +124,9 @@ def open_stack(
     if other is not None and not only_look:
         raise of_another_checkout(project, other, root)
     started = None if other else started
-    named = dev or prod or offline or bool(overlays)
     stage = "dev" if dev else "prod" if prod else "base"
-    mode = Mode(stage, offline, overlays=overlays) if named or not started else started
-    if named or gpu != "auto" or not started:
-        mode, why = _choose_gpu(mode, gpu, info)
-    else:
-        why = ""
+    flags = Mode(stage, offline, overlays=overlays)
+    mode, why = _selected(flags, gpu, started, info)
     reopen = partial(_engine, root, mode, values, echo_to)
     return Stack(
         root=root,
@@ -226,6 +222,15 @@ def of_another_checkout(project: str, origin: Path, root: Path) -> Configuration
         hint=f"docker compose -p {project} down ends that one; another "
         "COMPOSE_PROJECT_NAME in .env lives beside it",
     )
+
+
+def _selected(
+    flags: Mode, gpu: str, started: Mode | None, info: EngineInfo | None
+) -> tuple[Mode, str]:
+    """Return the mode of the flags, else the one that was started, and why its GPU."""
+    if flags != Mode() or started is None:
+        return _choose_gpu(flags, gpu, info)
+    return _choose_gpu(started, gpu, info) if gpu != "auto" else (started, "")
 
 
 def _choose_gpu(mode: Mode, wish: str, info: EngineInfo | None) -> tuple[Mode, str]:

@@ -13,7 +13,7 @@ from jimbot_stack.engine import DIRECTORY_LABEL, FILES_LABEL, Container, EngineI
 from jimbot_stack.errors import ConfigurationError, UsageError
 from jimbot_stack.mode import Mode
 from jimbot_stack.once import Once
-from jimbot_stack.stack import _choose_gpu, _echo, _started
+from jimbot_stack.stack import _choose_gpu, _echo, _selected, _started
 
 
 def started(root: Path, *files: str, state: str = "running") -> Container:
@@ -148,3 +148,12 @@ def test_echo_hides_secrets(word: str, capsys: pytest.CaptureFixture[str]) -> No
     assert word.rsplit("=", 1)[1] not in printed
     assert "[redacted]" in printed
     assert "image" in printed
+
+
+def test_flags_win_over_the_mode_that_was_started() -> None:
+    running = Mode("dev", offline=True, gpu=False)
+
+    assert _selected(Mode(), "auto", running, info("nvidia")) == (running, "")
+    assert _selected(Mode("prod"), "auto", running, info())[0].stage == "prod"
+    assert _selected(Mode(), "auto", None, info("nvidia"))[0] == Mode(gpu=True)
+    assert _selected(Mode(), "off", Mode("dev"), info())[0] == Mode("dev", gpu=False)
