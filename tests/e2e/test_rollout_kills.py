@@ -1,7 +1,8 @@
 """
 SIGKILL to an update at its step boundaries: the next run converges.
 
-With ROLLOUT_KILLS=all at every one of them, otherwise at five that differ most.
+With ROLLOUT_KILLS=all at every one of them, with ROLLOUT_KILLS=2,5 at those two,
+otherwise at five that differ most.
 """
 
 import os
@@ -21,7 +22,11 @@ KILL = Path(__file__).parent / "rollout/kill_at.py"
 # which the second one is there already, the removal
 ONE_OF_EACH = (1, 6, 9, 13, 22)
 EVERY = tuple(range(1, 23))
-BOUNDARIES = EVERY if os.environ.get("ROLLOUT_KILLS") == "all" else ONE_OF_EACH
+WISH = os.environ.get("ROLLOUT_KILLS", "")
+CHOSEN = (
+    EVERY if WISH == "all" else [int(number) for number in WISH.split(",") if number]
+)
+BOUNDARIES = CHOSEN or ONE_OF_EACH
 KILLED = -9
 
 
