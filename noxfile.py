@@ -42,8 +42,8 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the unit and functional tests; they need no engine."""
-    _python(session, "pytest", *UNIT_TESTS, *session.posargs)
+    """Run the unit and functional tests on all cores; they need no engine."""
+    _python(session, "pytest", "--numprocesses=auto", *UNIT_TESTS, *session.posargs)
 
 
 @nox.session
