@@ -1,21 +1,17 @@
 """Start, stop, restart and rebuild the stack."""
 
 import threading
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from jimbot_stack import builds, checks, hashes, health, offline, transition
+from jimbot_stack import builds, checks, hashes, offline, transition
 from jimbot_stack.change import changing
-from jimbot_stack.console import confirm, health_progress, say
-from jimbot_stack.engine import Container
-from jimbot_stack.errors import EngineError, StackError, UnhealthyError, UsageError
-from jimbot_stack.health import Clock
+from jimbot_stack.console import confirm, say
+from jimbot_stack.errors import EngineError, StackError, UsageError
 from jimbot_stack.rollout import handover
 from jimbot_stack.stack import Stack
+from jimbot_stack.waiting import wait
 
 QUICK_SECONDS = 2.0  # in which Compose ends when nothing is to do
-
-CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
 
 
 def up(
@@ -101,7 +97,7 @@ def restart(
         handover.update(stack, rolled, because="to be restarted", timeout=timeout)
         if others := [c for c in running if c.service not in rolled]:
             stack.engine.restart(*(c.id for c in others))
-        _wait(stack, {c.service for c in running}, timeout)
+        wait(stack, {c.service for c in running}, timeout)
 
 
 def rebuild(
@@ -143,9 +139,22 @@ def rebuild(
         rolled = handover.rolled(stack, running)
         handover.update(stack, rolled, because="rebuilt", timeout=timeout)
         if others := [n for n in running if n not in rolled]:
-            stack.engine.up(others, dependencies=False, recreate="always")
+            _recreate(stack, others)
         if running:
-            _wait(stack, set(running), timeout)
+            wait(stack, set(running), timeout)
+
+
+def _recreate(stack: Stack, services: Sequence[str]) -> None:
+    """
+    Recreate *services* alone, as the next `up` wants them.
+
+    Compose 2.26 takes depends_on out of the hash of what it creates without its
+    dependencies, and would recreate it once more; it is told of them unless it could
+    then replace all replicas of one at once.
+    """
+    needed = set(stack.model.dependencies(services)) - set(services)
+    told = not handover.rolled(stack, needed)
+    stack.engine.up(services, dependencies=told, recreate="always")
 
 
 def logs(
@@ -203,89 +212,7 @@ def _start(
     thread = threading.Thread(target=compose, daemon=True)
     thread.start()
     thread.join(QUICK_SECONDS)
-    _wait(stack, set(wanted), timeout, while_running=thread, failures=failures)
-
-
-def _wait(
-    stack: Stack,
-    services: set[str],
-    timeout: int | None,
-    *,
-    while_running: threading.Thread | None = None,
-    failures: Sequence[StackError] = (),
-) -> None:
-    limit = stack.model.patience(services) if timeout is None else float(timeout)
-    expected = {name: stack.model.replicas(name) for name in services}
-    observe = _observer(stack, while_running, failures)
-    try:
-        with health_progress() as report:
-            health.wait_until_healthy(
-                observe, expected=expected, timeout=limit, clock=CLOCK, report=report
-            )
-    except UnhealthyError as failed:
-        failed.detail = failed.detail or _evidence(stack, services)
-        raise
-    if while_running is not None:
-        while_running.join()
-    if failures:
-        raise failures[0]
-
-
-def _observer(
-    stack: Stack, thread: threading.Thread | None, failures: Sequence[StackError]
-) -> Callable[[], Sequence[Container]]:
-    """
-    Return a look at the project while Compose still works.
-
-    What had failed before and has not run since is not judged, and nothing counts as
-    healthy before Compose has ended: it may be about to replace it.
-    """
-    failed_before = {
-        c.id: c.finished for c in stack.containers if health.verdict(c) == "failed"
-    }
-
-    def observe() -> Sequence[Container]:
-        if failures and not _is_about_health(failures[0]):
-            raise failures[0]
-        ended = thread is None or not thread.is_alive()
-        containers = stack.refresh()
-        if ended:
-            return containers
-        return [
-            c
-            for c in containers
-            if health.verdict(c) != "healthy"
-            and not (c.id in failed_before and c.finished == failed_before[c.id])
-            and not _is_being_replaced(c, containers)
-        ]
-
-    return observe
-
-
-def _is_being_replaced(old: Container, containers: Sequence[Container]) -> bool:
-    """Say whether Compose made a container anew: it then stops the one before."""
-    return any(
-        other.service == old.service
-        and other.state == "created"
-        and other.created > old.created
-        for other in containers
-    )
-
-
-def _is_about_health(error: StackError) -> bool:
-    return "unhealthy" in error.message or "exited" in error.message
-
-
-def _evidence(stack: Stack, services: Iterable[str]) -> str:
-    names = set(services)
-    failed = [
-        c
-        for c in stack.refresh()
-        if c.service in names
-        and health.verdict(c) != "healthy"
-        and c.state != "created"
-    ]
-    return "\n".join(health.evidence(stack.engine, c) for c in failed[:2])
+    wait(stack, set(wanted), timeout, while_running=thread, failures=failures)
 
 
 def _print_plan(steps: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fakes import EPOCH, container
 
-from jimbot_stack.lifecycle import _is_being_replaced
+from jimbot_stack.waiting import is_being_replaced
 
 
 def newer(**changes: Any) -> Any:
@@ -15,17 +15,17 @@ def newer(**changes: Any) -> Any:
     )
 
 
-def test_stopped_container_with_a_new_one_beside_it_is_being_replaced() -> None:
+def test_stopped_container_with_a_new_one_beside_itis_being_replaced() -> None:
     old = container("app", state="exited")
 
-    assert _is_being_replaced(old, [old, newer(state="created")])
+    assert is_being_replaced(old, [old, newer(state="created")])
 
 
 def test_failed_container_alone_or_beside_a_replica_is_judged() -> None:
     old = container("app", state="exited")
 
-    assert not _is_being_replaced(old, [old])
-    assert not _is_being_replaced(old, [old, newer(state="running")])
-    assert not _is_being_replaced(
+    assert not is_being_replaced(old, [old])
+    assert not is_being_replaced(old, [old, newer(state="running")])
+    assert not is_being_replaced(
         old, [old, replace(newer(state="created"), service="lab")]
     )
