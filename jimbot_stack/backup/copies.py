@@ -77,7 +77,7 @@ def measured(copying: Copying) -> None:
 
 
 def copy(copying: Copying) -> None:
-    """Write archive and list; DataError when it cannot be, or files come and go."""
+    """Write the archive; DataError when it cannot be, or files come and go."""
     level = copying.item.level
     say(f"copying {copying.volume.name} ({readable_size(copying.occupied)}, {level})")
     for _ in range(ATTEMPTS):
@@ -101,22 +101,27 @@ def _copied(copying: Copying) -> dict[str, Any]:
             exclude=policy.exclude if native else (),
             order=policy.order if native else (),
             changes=CHANGES[level],
-            most_files=UNBOUNDED,
-            most_bytes=UNBOUNDED,
         )
     return found
 
 
 @contextmanager
 def being_reread(copying: Copying) -> Iterator[None]:
-    """Let the helper read the archive back; `finish_rereading` waits for it."""
+    """Let the helper read the archive back and list it; `finish_rereading` waits."""
     with copying.files.being_read():
-        copying.helper.begin("reread", compression=copying.files.compression)
+        copying.helper.begin(
+            "check",
+            compression=copying.files.compression,
+            most_files=UNBOUNDED,
+            most_bytes=UNBOUNDED,
+            listing=True,
+            last=True,
+        )
         yield
 
 
 def finish_rereading(copying: Copying) -> None:
-    """Keep hash and size of the archive; DataError when it cannot be read back."""
+    """Keep what the archive holds; DataError when it cannot be read back."""
     with meter(f"verifying {copying.key}", copying.occupied) as report:
         copying.result |= copying.helper.finish(report)
 

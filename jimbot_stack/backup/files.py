@@ -1,7 +1,7 @@
 """The files of one volume in a set that is being written: plain, or sealed by pipes."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -50,23 +50,26 @@ class Files:
     @contextmanager
     def being_written(self) -> Iterator[None]:
         """Encrypt, where that is asked for, while the helper copies."""
-        with ExitStack() as both:
-            if self.keys:
-                ends = (
-                    (self.archive_end, self.archive),
-                    (self.listing_end, self.listing),
-                )
-                for end, target in ends:
-                    both.enter_context(sealing.sealed(end, target, self.keys))
+        if not self.keys:
+            yield
+            return
+        with sealing.sealed(self.archive_end, self.archive, self.keys):
             yield
 
     @contextmanager
     def being_read(self) -> Iterator[None]:
-        """Decrypt the archive, where it was encrypted, while the helper rereads it."""
+        """
+        Decrypt the archive while the helper reads it back, and encrypt its list.
+
+        Nothing is done where the set is not encrypted.
+        """
         if not self.keys:
             yield
             return
-        with sealing.opened(self.archive_end, self.archive, [self.secret]):
+        with (
+            sealing.opened(self.archive_end, self.archive, [self.secret]),
+            sealing.sealed(self.listing_end, self.listing, self.keys),
+        ):
             yield
         for end in (self.archive_end, self.listing_end):
             end.unlink()

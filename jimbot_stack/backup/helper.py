@@ -131,7 +131,9 @@ def helper(stack: Stack, work: Work) -> Iterator[Helper]:
 
 def spec(stack: Stack, work: Work) -> RunSpec:
     """Return how the container runs: no network, one volume, few capabilities."""
-    short = sha256(f"{work.volume} {work.archive}".encode()).hexdigest()[:8]
+    short = sha256(f"{work.volume} {work.archive} {work.listing}".encode()).hexdigest()[
+        :8
+    ]
     mounts = [_volume(work.volume, writable=work.changes)] if work.volume else []
     if work.archive:
         mounts.append(_file(work.archive, "/archive", writable=work.fills))

@@ -1,5 +1,6 @@
 """Prove that a set is what its manifest says: every archive, member and hash."""
 
+import os
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,9 @@ from jimbot_stack.backup.sets import Kept
 from jimbot_stack.errors import DataError, UsageError
 from jimbot_stack.stack import Stack
 
+LONGEST_LINE = 64 << 10
+"""Bytes that the list of files has for one of them, at most."""
+
 
 def identities(manifest: Manifest, identity: str, *, needed: bool) -> list[Any]:
     """Return the keys that open an encrypted set; UsageError when one is missing."""
@@ -32,17 +36,20 @@ def identities(manifest: Manifest, identity: str, *, needed: bool) -> list[Any]:
 def stored(kept: Kept, manifest: Manifest, archive: Archive) -> Path:
     """Return an archive's file when it is one and as large as it must be."""
     path = kept.path / manifest.archive_name(archive.key)
+    size = _plain(kept, path).st_size
+    if size != archive.size:
+        raise _damaged(kept, f"{path.name} has {size} bytes instead of {archive.size}")
+    return path
+
+
+def _plain(kept: Kept, path: Path) -> os.stat_result:
     try:
         state = path.lstat()
     except OSError:
         raise _damaged(kept, f"{path.name} is missing") from None
     if not stat.S_ISREG(state.st_mode) or kept.path.is_symlink():
         raise _damaged(kept, f"{path.name} is no plain file")
-    if state.st_size != archive.size:
-        raise _damaged(
-            kept, f"{path.name} has {state.st_size} bytes instead of {archive.size}"
-        )
-    return path
+    return state
 
 
 @contextmanager
@@ -75,6 +82,7 @@ def check(stack: Stack, kept: Kept, keys: Sequence[Any]) -> None:
     for store in manifest.stores:
         for archive in store.archives:
             check_archive(stack, kept, archive, keys)
+            check_list(stack, kept, archive, keys)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     sets.note(kept.path, verified=now)
 
@@ -95,6 +103,22 @@ def check_archive(
         work = Work(run=manifest.id, label=manifest.id, archive=end)
         with helper.helper(stack, work) as talk, reading():
             compare(kept, archive, _read(talk, manifest, archive))
+
+
+def check_list(stack: Stack, kept: Kept, archive: Archive, keys: Sequence[Any]) -> None:
+    """Compare the list of an archive's files with its hash; a restore needs none."""
+    manifest = sets.believed(kept)
+    path = kept.path / manifest.listing_name(archive.key)
+    _plain(kept, path)
+    if manifest.encrypted and not keys:
+        return
+    with source(path, keys) as (end, reading):
+        work = Work(run=manifest.id, label=manifest.id, listing=end)
+        with helper.helper(stack, work) as talk, reading():
+            most = (archive.files + 1) * LONGEST_LINE
+            found = talk.ask("check list", most_bytes=most)
+    if found["sha256"] != archive.listing_sha256:
+        raise _damaged(kept, f"{path.name} is not what was written")
 
 
 def _read(talk: Helper, manifest: Manifest, archive: Archive) -> dict[str, Any]:

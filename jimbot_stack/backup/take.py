@@ -21,11 +21,13 @@ from jimbot_stack.backup import (
     settle,
 )
 from jimbot_stack.backup.copies import Copying
+from jimbot_stack.backup.halting import Halted
 from jimbot_stack.backup.manifest import Manifest
 from jimbot_stack.backup.policy import Policy, choose
 from jimbot_stack.backup.quiet import Item
 from jimbot_stack.change import changing
 from jimbot_stack.console import say
+from jimbot_stack.errors import UnhealthyError
 from jimbot_stack.journal import Journal
 from jimbot_stack.stack import Stack
 
@@ -51,7 +53,8 @@ def take(stack: Stack, request: Request) -> Manifest | None:
     Take a set and return its manifest; None with `--dry`.
 
     All checks come before the first change. Raises DataError, ConfigurationError,
-    Locked; whatever happens, what ran before runs again.
+    Locked; UnhealthyError, with the set kept, when what ran before does not get
+    healthy again. Whatever happens, what ran before runs again.
     """
     chosen = choose(stack.model, request.services, everything=request.everything)
     keys = sealing.recipients(request.encrypt)
@@ -90,13 +93,16 @@ def take_locked(
             {c.key: c.occupied for c in found},
             sets.ratios(request.dest, stack.project),
         )
-        _copy(stack, journal, items, found, coherent=request.everything)
+        late = _copy(stack, journal, items, found, coherent=request.everything)
         manifest = record.manifest(
             stack, found, shape, run=partial.name, coherent=request.everything
         )
         journal.reach("naming")
         final = sets.finish(partial, manifest)
         sets.note(final, verified=manifest.created)
+        if late is not None:
+            say(f"the set {manifest.id} is whole and verified")
+            raise late
         return manifest
 
 
@@ -118,8 +124,12 @@ def _copy(
     found: Sequence[Copying],
     *,
     coherent: bool,
-) -> None:
-    """Copy while the stores rest; read the copies back while they start again."""
+) -> UnhealthyError | None:
+    """
+    Copy while the stores rest; read the copies back while they start again.
+
+    Returns what is not as healthy as before: the copies are no worse for it.
+    """
     mark = stack.engine.started()
     quiet.quiesce(stack, journal, items, coherent=coherent)
     journal.reach("copying")
@@ -132,9 +142,10 @@ def _copy(
             for copying in found:
                 readers.enter_context(copies.being_reread(copying))
 
-        _let_go(stack, journal, items, begin_rereading)
+        late = _let_go(stack, journal, items, begin_rereading)
         for copying in found:
             copies.finish_rereading(copying)
+    return late
 
 
 def _let_go(
@@ -142,7 +153,7 @@ def _let_go(
     journal: Journal,
     items: Sequence[Item],
     meanwhile: Callable[[], None],
-) -> None:
+) -> UnhealthyError | None:
     """Begin *meanwhile*, start what was stopped, and wait until all is as before."""
     meanwhile()
     for lock in journal.facts.get("locked", ()):
@@ -150,8 +161,19 @@ def _let_go(
     stores, dependents = journal.facts["stores"], journal.facts["dependents"]
     halting.start(stack, stores)
     journal.reach("stores started", locked=[])
-    halting.wait(stack, stores)
-    quiet.count(stack, items)
+    late = _late(stack, stores)
+    if late is None:
+        quiet.count(stack, items)
     halting.start(stack, dependents)
-    halting.wait(stack, dependents)
+    late = _late(stack, dependents) or late
     journal.reach("resumed", stores=[], dependents=[])
+    return late
+
+
+def _late(stack: Stack, halted: Sequence[Halted]) -> UnhealthyError | None:
+    """Wait until all of *halted* are healthy; return what one of them lacks."""
+    try:
+        halting.wait(stack, halted)
+    except UnhealthyError as failed:
+        return failed
+    return None

@@ -64,8 +64,8 @@ class WhalesEngine(ComposeVerbs, ContainerVerbs, ConversationVerbs, ResourceVerb
 
     def started(self) -> str:
         """Return when the engine made its default bridge, which each start does."""
-        output = self.docker("network", "inspect", "bridge", "-f", "{{.Created}}")
-        return output.stdout.strip() if output.code == 0 else ""
+        found = self.inspect("network", ["bridge"])
+        return str(found[0].get("Created", "")) if found else ""
 
     def other(self, file: Path, project: str) -> "WhalesEngine":
         return WhalesEngine(

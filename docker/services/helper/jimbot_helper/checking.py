@@ -12,10 +12,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
+from jimbot_helper import listing as listings
 from jimbot_helper.failure import Failed, Refused
-from jimbot_helper.listing import Listing
-from jimbot_helper.members import PIECE, Sink, read_members
+from jimbot_helper.members import read_members
 from jimbot_helper.screen import Screen
+from jimbot_helper.window import PIECE, Sink
 
 UNPACK = {"zstd": ["zstd", "-q", "-d", "-c"], "gzip": ["gzip", "-d", "-c"]}
 
@@ -35,19 +36,23 @@ def check(
     screen: Screen,
     progress: Callable[[int], object],
     sink: Sink | None = None,
+    listing: Path | None = None,
 ) -> dict[str, Any]:
     """
-    Read every member of *archive* to its end.
+    Read every member of *archive* from the disk to its end; write the list of them.
 
-    Returns {"files", "bytes" (of contents), "sha256", "size" (of the archive),
-    "listing": {"sha256" of its lines}}. Raises Refused.
+    What it unpacks to is what was packed: zstd and gzip compare a checksum of their
+    own over all of it. Returns {"files", "bytes" (of contents), "sha256", "size" (of
+    the archive), "listing": {"sha256" of its lines}}. Raises Refused.
     """
-    done, lines = Progress(progress), Listing(None)
-    with unpacked(archive, compression) as (stream, sealed):
+    done = Progress(progress)
+    with (
+        listings.written(listing) as lines,
+        unpacked(archive, compression) as (stream, sealed),
+    ):
         for member in read_members(stream, admit=screen, sink=sink, progress=done.add):
             lines(member)
         screen.finish()
-    lines.close()
     return {
         "files": screen.files,
         "bytes": screen.size,
@@ -57,31 +62,16 @@ def check(
     }
 
 
-def reread(
-    archive: Path, *, compression: str, progress: Callable[[int], object]
-) -> dict[str, Any]:
-    """
-    Read an archive that was just written from the disk: return its {"sha256", "size"}.
-
-    It must unpack to its end to what was packed: zstd and gzip compare a checksum of
-    their own over all of it. Raises Refused.
-    """
-    with (
-        archive.open("rb") as source,
-        subprocess.Popen(
-            UNPACK[compression],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process,
-    ):
-        widen(process.stdin)
-        _forget_cache(source)
-        sealed = Sealed()
-        _feed(source, process.stdin, sealed, Progress(progress).add)
-    if process.returncode != 0:
-        raise Refused("what was written cannot be read back: is the disk failing?")
-    return {"sha256": sealed.digest, "size": sealed.size}
+def list_digest(listing: Path, *, most_bytes: int) -> str:
+    """Return the SHA-256 of a list of files, unpacked. Raises Refused."""
+    digest, left = sha256(), most_bytes
+    with unpacked(listing, "zstd") as (stream, _):
+        while piece := stream.read(PIECE):
+            digest.update(piece)
+            left -= len(piece)
+            if left < 0:
+                raise Refused("the list of files is longer than any real one")
+    return digest.hexdigest()
 
 
 @contextmanager
@@ -129,18 +119,12 @@ def _better(words: str, said: bytes) -> str:
     return words
 
 
-def _feed(
-    source: IO[bytes],
-    pipe: IO[bytes] | None,
-    sealed: Sealed,
-    progress: Callable[[int], object] = lambda _size: None,
-) -> None:
+def _feed(source: IO[bytes], pipe: IO[bytes] | None, sealed: Sealed) -> None:
     digest = sha256()
     try:
         while piece := source.read(PIECE):
             digest.update(piece)
             sealed.size += len(piece)
-            progress(len(piece))
             if pipe is not None:
                 pipe.write(piece)
     except BrokenPipeError:

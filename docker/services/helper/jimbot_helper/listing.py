@@ -5,16 +5,18 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
 from jimbot_helper.failure import Failed
-from jimbot_helper.members import PIECE, Member
+from jimbot_helper.headers import Member
 from jimbot_helper.screen import shown
+from jimbot_helper.window import PIECE
 
 LINES_AT_ONCE = 500
-_USUAL = re.compile(rb"[A-Za-z0-9 ._/:@%+=,~#-]+")
+_USUAL = re.compile(rb"[A-Za-z0-9 ._/:@%+=,~#-]+").fullmatch
 
 
 class Listing:
@@ -48,31 +50,43 @@ def described(member: Member) -> str:
     """Return the line that the list of files has for a member."""
     line = (
         f'{{"path":{_quoted(member.path or b".")},"type":"{member.kind}",'
-        f'"mode":"{member.mode:04o}","uid":{member.uid},"gid":{member.gid},'
-        f'"mtime":{_quoted(member.mtime.encode())}'
+        f'{_owned(member.mode, member.uid, member.gid)},"mtime":"{member.mtime}"'
     )
     if member.kind == "file":
         line += f',"size":{member.size},"sha256":"{member.digest}"'
-        if b"GNU.sparse.realsize" in member.pax:
-            line += ',"sparse":true'
+    if member.pax or member.link:
+        line += _further(member)
+    return line + "}\n"
+
+
+def _further(member: Member) -> str:
+    line = ',"sparse":true' if b"GNU.sparse.realsize" in member.pax else ""
     if member.link:
         line += f',"link":{_quoted(member.link)}'
     extended = sorted(shown(k) for k in member.pax if k.startswith(b"SCHILY."))
-    if extended:
-        line += f',"extended":{json.dumps(extended)}'
-    return line + "}\n"
+    return line + (f',"extended":{json.dumps(extended)}' if extended else "")
+
+
+@lru_cache(4096)
+def _owned(mode: int, uid: int, gid: int) -> str:
+    return f'"mode":"{mode:04o}","uid":{uid},"gid":{gid}'
 
 
 def _quoted(text: bytes) -> str:
     """Return a name as a JSON string; the usual ones need no escaping."""
-    if _USUAL.fullmatch(text):
+    if _USUAL(text):
         return f'"{text.decode("ascii")}"'
     return json.dumps(shown(text))
 
 
 @contextmanager
-def written(listing: Path) -> Iterator[Listing]:
-    """Yield what writes the list, compressed; Failed when it cannot be written."""
+def written(listing: Path | None) -> Iterator[Listing]:
+    """Yield what makes the list, and writes it compressed; Failed when it cannot be."""
+    if listing is None:
+        lines = Listing(None)
+        yield lines
+        lines.close()
+        return
     with (
         listing.open("wb") as target,
         subprocess.Popen(

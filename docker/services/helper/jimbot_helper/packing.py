@@ -1,4 +1,4 @@
-"""Let tar write a stream into zstd or gzip, and read along what goes by."""
+"""Let tar write a stream into zstd or gzip."""
 
 import os
 import re
@@ -7,15 +7,12 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from jimbot_helper.checking import widen
 from jimbot_helper.failure import Failed
-from jimbot_helper.listing import Listing
-from jimbot_helper.members import PIECE, read_members
-from jimbot_helper.screen import Screen
+from jimbot_helper.window import PIECE
 
 NAMES_AT_ONCE = 1000
 COMPRESS = {
@@ -44,22 +41,14 @@ class Source:
     tolerated: re.Pattern[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the stream goes, and who judges and notes each member on its way."""
-
-    archive: Path
-    compression: str
-    screen: Screen
-    lines: Listing
-
-
-def write(source: Source, into: Target, progress: Callable[[int], object]) -> None:
-    """Pack what tar reads, while each member is judged and noted. Raises Failed."""
+def write(
+    source: Source, archive: Path, compression: str, progress: Callable[[int], object]
+) -> None:
+    """Pack what tar reads into *archive*. Raises Failed."""
     with (
-        into.archive.open("wb") as file,
+        archive.open("wb") as file,
         subprocess.Popen(
-            COMPRESS[into.compression], stdin=subprocess.PIPE, stdout=file, bufsize=0
+            COMPRESS[compression], stdin=subprocess.PIPE, stdout=file, bufsize=0
         ) as packer,
         subprocess.Popen(
             source.command,
@@ -77,52 +66,28 @@ def write(source: Source, into: Target, progress: Callable[[int], object]) -> No
         )
         for thread in aside:
             thread.start()
-        fault = _pass_on(tar.stdout, packer.stdin, into, progress)
+        broken = not _passed_on(tar.stdout, packer.stdin, progress)
         codes = (tar.wait(), packer.wait())
         for thread in aside:
             thread.join()
-    _judge(codes, said, fault, source.tolerated)
+    _judge(codes, said, source.tolerated, broken=broken)
 
 
-def _pass_on(
-    source: IO[bytes] | None,
-    sink: IO[bytes] | None,
-    into: Target,
-    progress: Callable[[int], object],
-) -> Exception | None:
-    """Read the stream while it goes by; return what broke it off. Closes both ends."""
+def _passed_on(
+    source: IO[bytes] | None, sink: IO[bytes] | None, progress: Callable[[int], object]
+) -> bool:
+    """Let the stream go by inside the kernel; False when its reader has ended."""
     if source is None or sink is None:
-        return Failed("tar did not start")
+        return False
     widen(source)
     widen(sink)
     try:
         with source, sink:
-            stream = BufferedReader(Tee(source, sink), PIECE)
-            members = read_members(stream, admit=into.screen, progress=progress)
-            for member in members:
-                into.lines(member)
-            into.screen.finish()
-    except (BrokenPipeError, Failed) as fault:
-        return fault
-    return None
-
-
-class Tee(RawIOBase):
-    """A stream that writes to *sink* whatever is read of it."""
-
-    def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
-        self.source = source
-        self.sink = sink
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        size = os.readv(self.source.fileno(), [buffer])
-        left = memoryview(buffer)[:size]
-        while left:
-            left = left[os.write(self.sink.fileno(), left) :]
-        return size
+            while size := os.splice(source.fileno(), sink.fileno(), PIECE):
+                progress(size)
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def _feed(pipe: IO[bytes] | None, names: Sequence[bytes]) -> None:
@@ -141,8 +106,9 @@ def _listen(pipe: IO[bytes] | None, said: list[bytes]) -> None:
 def _judge(
     codes: tuple[int, int],
     said: Sequence[bytes],
-    fault: Exception | None,
     tolerated: re.Pattern[bytes],
+    *,
+    broken: bool,
 ) -> None:
     tar, packer = codes
     faults = [line for line in said if not tolerated.search(line)]
@@ -151,7 +117,5 @@ def _judge(
     if faults:
         words = faults[0].decode(errors="replace")
         raise Failed(f"the volume could not be read: {words}")
-    if isinstance(fault, Failed):
-        raise fault
-    if fault or tar not in {0, 1, 2}:
+    if broken or tar not in {0, 1, 2}:
         raise Failed(f"the volume could not be read: exit code {tar}")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from jimbot_helper.failure import Refused
-from jimbot_helper.members import Member
+from jimbot_helper.headers import Member
 
 RESERVED = b".jimbot-restore"
 ALLOWED = frozenset({"file", "directory", "symlink", "hard link", "fifo"})

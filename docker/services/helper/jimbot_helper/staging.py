@@ -10,12 +10,13 @@ from typing import Any
 from jimbot_helper import swapping
 from jimbot_helper.checking import check, widen
 from jimbot_helper.failure import Failed, Refused
-from jimbot_helper.members import PIECE
 from jimbot_helper.screen import Screen
+from jimbot_helper.window import PIECE
 
+# Without --acls, which would make ACLs anew of modes: they come as attributes.
 EXTRACT = (
     *("tar", "--extract", "--file=-", "--preserve-permissions", "--same-owner"),
-    *("--numeric-owner", "--acls", "--xattrs", "--xattrs-include=*"),
+    *("--numeric-owner", "--xattrs", "--xattrs-include=*"),
     *("--delay-directory-restore", "--warning=no-timestamp"),
 )
 
