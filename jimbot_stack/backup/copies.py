@@ -1,6 +1,6 @@
 """One volume's way into a set: a helper container, an archive, a list of files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,6 @@ from jimbot_stack.console import say
 from jimbot_stack.engine import Volume
 from jimbot_stack.errors import DataError
 from jimbot_stack.stack import Stack
-from jimbot_stack.units import readable_size
 
 ATTEMPTS = 3
 UNBOUNDED = 1 << 62
@@ -70,16 +69,24 @@ def opened(
 
 
 def measured(copying: Copying) -> None:
-    """Note what the volume holds; DataError when that is nothing."""
+    """Note what the volume can hold at most; DataError when that is nothing."""
     found = copying.helper.finish()
     preconditions.check_holds_data(copying.volume.name, empty=found["empty"])
-    copying.occupied = found["bytes"]
+    copying.occupied = found["disk"]
+
+
+def weighed(found: Sequence[Copying]) -> None:
+    """Note what each volume holds: its size on the disk, file by file."""
+    for copying in found:
+        copying.helper.begin("weigh")
+    for copying in found:
+        copying.occupied = copying.helper.finish()["bytes"]
 
 
 def copy(copying: Copying) -> None:
     """Write the archive; DataError when it cannot be, or files come and go."""
     level = copying.item.level
-    say(f"copying {copying.volume.name} ({readable_size(copying.occupied)}, {level})")
+    say(f"copying {copying.volume.name} ({level})")
     for _ in range(ATTEMPTS):
         copying.result = _copied(copying)
         if copying.result["settled"]:

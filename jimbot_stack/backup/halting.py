@@ -14,6 +14,9 @@ from jimbot_stack.stack import Stack
 
 CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
 
+# A store is away until it is seen to be back; a look takes 3 ms.
+LOOK_PERIOD = 0.1
+
 LIVING = frozenset({"running", "restarting"})
 
 Halted = dict[str, Any]  # {"id", "name", "service"}: as a journal keeps it
@@ -86,6 +89,7 @@ def wait(
                 timeout=limit,
                 clock=CLOCK,
                 report=report,
+                period=LOOK_PERIOD,
             )
     except UnhealthyError as failed:
         failed.detail = failed.detail or _evidence(stack, expected)

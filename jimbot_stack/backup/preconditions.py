@@ -102,16 +102,23 @@ def check_space(
     dest: Path, occupied: Mapping[str, int], ratios: Mapping[str, float]
 ) -> None:
     """Raise DataError when the archives will not fit, as far as one can tell."""
-    needed = sum(
-        size * min(1.0, MARGIN * ratios.get(key, 1.0)) for key, size in occupied.items()
-    )
-    free = shutil.disk_usage(dest).free
-    if needed > free:
+    if not fits(dest, occupied, ratios):
         raise DataError(
-            f"{dest} has {readable_size(free)} free, the set may take "
-            f"{readable_size(needed)}",
+            f"{dest} has {readable_size(shutil.disk_usage(dest).free)} free, the set "
+            f"may take {readable_size(_needed(occupied, ratios))}",
             hint="make room (invoke prune), or name another --dest",
         )
+
+
+def fits(dest: Path, occupied: Mapping[str, int], ratios: Mapping[str, float]) -> bool:
+    """Say whether archives of so many bytes fit, at the ratios of earlier ones."""
+    return _needed(occupied, ratios) <= shutil.disk_usage(dest).free
+
+
+def _needed(occupied: Mapping[str, int], ratios: Mapping[str, float]) -> float:
+    return sum(
+        size * min(1.0, MARGIN * ratios.get(key, 1.0)) for key, size in occupied.items()
+    )
 
 
 def without_passwords(options: Mapping[str, str]) -> dict[str, str]:

@@ -10,12 +10,17 @@ from jimbot_stack.units import readable_duration, readable_size
 REDRAW_SECONDS = 0.2
 
 
+def shows_progress() -> bool:
+    """Say whether somebody looks: standard error is a terminal."""
+    return sys.stderr.isatty()
+
+
 @contextmanager
 def meter(
     label: str, total: int, *, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Callable[[int], None]]:
     """Yield a reporter of the bytes done so far of *total*."""
-    if not sys.stderr.isatty():
+    if not shows_progress():
         yield lambda _done: None
         return
     begin, drawn = clock(), [0.0]

@@ -24,6 +24,7 @@ from jimbot_stack.backup.copies import Copying
 from jimbot_stack.backup.halting import Halted
 from jimbot_stack.backup.manifest import Manifest
 from jimbot_stack.backup.policy import Policy, choose
+from jimbot_stack.backup.progress import shows_progress
 from jimbot_stack.backup.quiet import Item
 from jimbot_stack.change import changing
 from jimbot_stack.console import say
@@ -88,11 +89,7 @@ def take_locked(
         ]
         for copying in found:
             copies.measured(copying)
-        preconditions.check_space(
-            request.dest,
-            {c.key: c.occupied for c in found},
-            sets.ratios(request.dest, stack.project),
-        )
+        _check_space(stack, request.dest, found)
         late = _copy(stack, journal, items, found, coherent=request.everything)
         manifest = record.manifest(
             stack, found, shape, run=partial.name, coherent=request.everything
@@ -104,6 +101,22 @@ def take_locked(
             say(f"the set {manifest.id} is whole and verified")
             raise late
         return manifest
+
+
+def _check_space(stack: Stack, dest: Path, found: Sequence[Copying]) -> None:
+    """
+    Raise DataError when the set may not fit.
+
+    To weigh every file takes as long as to read a small one: only where it matters.
+    """
+    ratios = sets.ratios(dest, stack.project)
+    if shows_progress() or not preconditions.fits(dest, _occupied(found), {}):
+        copies.weighed(found)
+    preconditions.check_space(dest, _occupied(found), ratios)
+
+
+def _occupied(found: Sequence[Copying]) -> dict[str, int]:
+    return {copying.key: copying.occupied for copying in found}
 
 
 @contextmanager

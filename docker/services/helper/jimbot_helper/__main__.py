@@ -22,11 +22,15 @@ Request = Mapping[str, Any]
 def _measure(_: Request) -> dict[str, Any]:
     space = os.statvfs(VOLUME)
     return {
-        "bytes": copying.occupied(VOLUME),
         "empty": copying.is_empty(VOLUME),
         "free": space.f_bavail * space.f_frsize,
+        "disk": (space.f_blocks - space.f_bfree) * space.f_frsize,
         "restores": swapping.held(VOLUME),
     }
+
+
+def _weigh(_: Request) -> dict[str, Any]:
+    return {"bytes": copying.occupied(VOLUME)}
 
 
 def _copy(request: Request) -> dict[str, Any]:
@@ -100,6 +104,7 @@ def _with_restore(act: Callable[[Path, str], None]) -> Callable[[Request], Any]:
 
 ACTIONS: Mapping[str, Callable[[Request], dict[str, Any]]] = {
     "measure": _measure,
+    "weigh": _weigh,
     "copy": _copy,
     "check": _check,
     "check list": _check_list,

@@ -67,8 +67,6 @@ _USUAL = re.compile(
     re.DOTALL | re.VERBOSE,
 ).match
 _USUAL_SIZE = 3 * BLOCK
-# Of the checksum's own field, six digits, a NUL and a space, eight spaces are counted.
-_AROUND_DIGITS = 7 * 32 - 1
 _TIME_RECORD = len(b"00 mtime=\n")
 _TIME = re.compile(rb"-?\d+(?:\.\d+)?").fullmatch
 _NO_RECORDS: dict[bytes, bytes] = {}
@@ -85,8 +83,7 @@ def next_member(window: Window) -> Member | None:
     if not int(record, 8) == int(length) == len(mtime) + _TIME_RECORD:
         return _any(window)
     for start, digits in ((at, first), (at + 2 * BLOCK, second)):
-        total = adler32(data[start : start + BLOCK]) & 0xFFFF
-        if (total - sum(digits) - int(digits, 8) + _AROUND_DIGITS) % _MODULUS:
+        if adler32(data[start : start + BLOCK]) & 0xFFFF != _summing_up_to(digits):
             raise Refused(WRONG_SUM)
     window.at = at + _USUAL_SIZE
     return Member(
@@ -99,6 +96,16 @@ def next_member(window: Window) -> Member | None:
         b"",
         _NO_RECORDS,
     )
+
+
+@lru_cache(4096)
+def _summing_up_to(digits: bytes) -> int:
+    """
+    Return the low half of the Adler-32 of a header with this checksum.
+
+    The checksum counts eight spaces in the place of the digits, a NUL and a space.
+    """
+    return (1 + int(digits, 8) - _SPACES + sum(digits) + ord(" ")) % _MODULUS
 
 
 @lru_cache(4096)
