@@ -1,0 +1,290 @@
+"""
+An engine in memory whose volumes are folders, and stores that count what they hold.
+
+The helper's own code answers in this process, so archives and renames are real ones.
+A store is a container; it counts the lines of the file `lines` in its first volume.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from fakes import EPOCH, FakeEngine, container
+from jimbot_helper import __main__ as helper_program
+from jimbot_helper.failure import Failed
+
+from jimbot_stack.backup import restore, take
+from jimbot_stack.engine import Container, Image, Mount, Output, RunSpec, Volume
+from jimbot_stack.errors import EngineError
+from jimbot_stack.mode import Mode
+from jimbot_stack.stack import Stack
+
+PROJECT = "com.docker.compose.project"
+COUNT = "count"
+
+
+def store(*volumes: str, **labels: str) -> dict[str, Any]:
+    """Return a service of the model whose data lies in *volumes*."""
+    said = {
+        "jimbot.stack.data.volumes": " ".join(volumes),
+        "jimbot.stack.backup.count": COUNT,
+    }
+    return {
+        "image": "localhost/store:2.1",
+        "labels": said | {f"jimbot.stack.{k}": text for k, text in labels.items()},
+        "volumes": [
+            {"type": "volume", "source": key, "target": f"/{key}"} for key in volumes
+        ],
+    }
+
+
+def two_stores() -> dict[str, Any]:
+    """Return a model of `memo`, `pair` with two volumes, and what reads both."""
+    reader = {"image": "localhost/reader:1", "depends_on": {"memo": {}, "pair": {}}}
+    return {
+        "memo": store("memo_data"),
+        "pair": store("left_data", "right_data"),
+        "reader": reader,
+    }
+
+
+class World(FakeEngine):
+    """The engine; `done` lists what was asked of it, `when` calls back before it is."""
+
+    def __init__(self, folder: Path, services: dict[str, Any]) -> None:
+        super().__init__()
+        self.folder = folder
+        self.services = services
+        self.when: dict[tuple[str, ...], Callable[[], object]] = {}
+        self.commands: dict[str, Callable[[Container], Output]] = {COUNT: self._count}
+        self.sick: Callable[[str], bool] = lambda _service: False
+        self.boot = "boot-1"
+        self.clock = EPOCH
+        self.made: dict[str, Volume] = {}
+        self.up(list(services))
+
+    def happen(self, *words: str) -> None:
+        self.done.append(words)
+        act = self.when.pop(words, None)
+        if act is not None:
+            act()
+
+    def change(self, reference: str, **values: Any) -> None:
+        self.there = [
+            replace(c, **values) if reference in {c.id, c.name} else c
+            for c in self.there
+        ]
+
+    def of(self, service: str) -> Container:
+        (found,) = [c for c in self.there if c.service == service]
+        return found
+
+    def data(self, volume: str) -> Path:
+        """Return the folder of a volume of the project."""
+        return self.folder / f"trial_{volume}"
+
+    def write(self, volume: str, lines: int) -> None:
+        (self.data(volume) / "lines").write_text("line\n" * lines)
+
+    def lines(self, volume: str) -> int:
+        return len((self.data(volume) / "lines").read_text().splitlines())
+
+    def _count(self, asked: Container) -> Output:
+        if self.sick(asked.service):
+            return Output(1, "", "not now")
+        (first, *_) = asked.mounts
+        file = self.folder / first.name / "lines"
+        known = file.read_text().count("\n") if file.exists() else 0
+        return Output(0, f"{known}\n", "")
+
+    # What the port to an engine asks for.
+
+    def model(self) -> dict[str, Any]:
+        volumes: dict[str, Any] = {
+            mount["source"]: {}
+            for service in self.services.values()
+            for mount in service.get("volumes") or ()
+            if mount["type"] == "volume"
+        }
+        return {"name": "trial", "services": self.services, "volumes": volumes}
+
+    def up(self, services: Sequence[str] = (), **how: Any) -> None:
+        self.happen("up", *services)
+        known = {c.service for c in self.there}
+        for name in services:
+            mounts = []
+            for mount in self.services[name].get("volumes") or ():
+                volume = f"trial_{mount['source']}"
+                self.create_volume(volume, labels={PROJECT: "trial"})
+                mounts.append(
+                    Mount("volume", volume, "", mount["target"], writable=True)
+                )
+            if name not in known:
+                self.there.append(container(name, mounts=tuple(mounts)))
+                if not how.get("start", True):
+                    self.change(f"id-{name}", state="created", health="")
+
+    def containers(
+        self, *, project: str | None = None, filters: Sequence[str] = ()
+    ) -> tuple[Container, ...]:
+        found = super().containers(project=project)
+        for kind, _, value in (text.partition("=") for text in filters):
+            if kind == "volume":
+                found = tuple(c for c in found if value in {m.name for m in c.mounts})
+            elif kind == "label":
+                key, _, wanted = value.partition("=")
+                found = tuple(c for c in found if c.labels.get(key) == wanted)
+        return found
+
+    def container(self, reference: str) -> Container | None:
+        found = [c for c in self.there if reference in {c.id, c.name}]
+        return found[0] if found else None
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            self.happen("start", name)
+            self.clock += timedelta(seconds=1)
+            service = self.there[[c.id for c in self.there].index(name)].service
+            health = "unhealthy" if self.sick(service) else "healthy"
+            self.change(name, state="running", health=health, started=self.clock)
+
+    def stop(self, *names: str, timeout: int | None = None) -> None:
+        del timeout
+        for name in names:
+            self.happen("stop", name)
+            self.change(name, state="exited", health="", exit_code=0)
+
+    def pause(self, *names: str) -> None:
+        for name in names:
+            self.happen("pause", name)
+            self.change(name, state="paused")
+
+    def unpause(self, *names: str) -> None:
+        for name in names:
+            self.happen("unpause", name)
+            self.change(name, state="running")
+
+    def remove(self, *names: str, force: bool = False) -> None:
+        del force
+        for name in names:
+            self.happen("remove", name)
+        self.there = [c for c in self.there if c.id not in names]
+
+    def execute(
+        self, name: str, command: Sequence[str], *, timeout: float | None = None
+    ) -> Output:
+        del timeout
+        asked = self.container(name)
+        if asked is None or asked.state != "running":
+            raise EngineError(f"{name} does not run")
+        self.happen("execute", asked.service, command[-1])
+        return self.commands[command[-1]](asked)
+
+    def run(self, spec: RunSpec, *, timeout: float | None = None) -> Output:
+        del timeout
+        return Output(0, spec.command[-1].removeprefix("echo "), "")
+
+    def started(self) -> str:
+        return self.boot
+
+    def plugins(self) -> dict[str, str]:
+        return {}
+
+    def volume(self, name: str) -> Volume | None:
+        return self.made.get(name)
+
+    def volumes(self, *, project: str | None = None) -> tuple[Volume, ...]:
+        del project
+        return tuple(self.made.values())
+
+    def create_volume(self, name: str, *, labels: dict[str, str]) -> None:
+        (self.folder / name).mkdir(exist_ok=True)
+        self.made.setdefault(name, Volume(name, "local", {}, labels, ""))
+
+    def remove_volume(self, name: str) -> None:
+        gone = self.made.pop(name)
+        (self.folder / gone.name).rename(self.folder / f"removed {gone.name}")
+
+    def image(self, reference: str) -> Image:
+        return Image(f"sha256:{reference}", (reference,), 1, {})
+
+    @contextmanager
+    def converse(self, spec: RunSpec) -> Iterator["Talk"]:
+        """Make a volume that is not there, as docker would."""
+        mounts = [
+            dict(part.split("=", 1) for part in m.split(",") if "=" in part)
+            for m in spec.mounts
+        ]
+        at = {mount["dst"]: mount for mount in mounts}
+        if "/volume" in at:
+            self.create_volume(at["/volume"]["src"], labels={})
+        yield Talk(self, {place: mount["src"] for place, mount in at.items()})
+
+
+class Talk:
+    """The helper's program, spoken to; each request is done at once."""
+
+    def __init__(self, world: World, at: dict[str, str]) -> None:
+        self.world = world
+        self.at = at
+        self.answers: list[str] = []
+
+    def say(self, line: str) -> None:
+        request = json.loads(line)
+        volume = self.at.get("/volume", "nowhere")
+        self.world.happen("helper", request["do"], volume)
+        helper_program.VOLUME = self.world.folder / volume
+        helper_program.ARCHIVE = Path(self.at.get("/archive", "nowhere"))
+        helper_program.LISTING = Path(self.at.get("/listing", "nowhere"))
+        try:
+            answer: dict[str, Any] = {"done": helper_program.ACTIONS[request["do"]](request)}
+        except Failed as failed:
+            answer = {"failed": str(failed)}
+        self.answers.append(json.dumps(answer))
+
+    def hear(self) -> str:
+        return self.answers.pop(0)
+
+
+def opened(root: Path, world: World, *, dry: bool = False) -> Stack:
+    """Return the stack of *world*, whose state lies in *root*."""
+    return Stack(
+        root=root,
+        project="trial",
+        mode=Mode(offline=True),
+        engine=world,  # type: ignore[arg-type]
+        everyone=tuple(world.there),
+        started_as=None,
+        dry=dry,
+    )
+
+
+def back_up(stack: Stack, *services: str, **wanted: Any) -> str:
+    """Take a set of *services*, of all where none is named; return its id."""
+    request = take.Request(
+        services=services,
+        everything=not services,
+        dest=stack.root / "backups",
+        **wanted,
+    )
+    made = take.take(stack, request)
+    assert made is not None
+    return made.id
+
+
+def bring_back(stack: Stack, *services: str, **wanted: Any) -> str:
+    """Restore *services*, all where none is named, from the newest set."""
+    wish = restore.Wish(
+        services=services,
+        everything=not services,
+        dest=stack.root / "backups",
+        yes=True,
+        **wanted,
+    )
+    made = restore.restore(stack, wish)
+    assert made is not None
+    return made.id
