@@ -18,16 +18,28 @@ CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
 LOOK_PERIOD = 0.1
 
 LIVING = frozenset({"running", "restarting"})
+# A paused one writes nothing, but goes on with its files as it knew them.
+HOLDING = LIVING | {"paused"}
 
-Halted = dict[str, Any]  # {"id", "name", "service"}: as a journal keeps it
+Halted = dict[str, Any]  # {"id", "name", "service", "paused"}: as a journal keeps it
 
 
 def as_halted(containers: Iterable[Container]) -> list[Halted]:
-    return [{"id": c.id, "name": c.name, "service": c.service} for c in containers]
+    return [
+        {
+            "id": c.id,
+            "name": c.name,
+            "service": c.service,
+            "paused": c.state == "paused",
+        }
+        for c in containers
+    ]
 
 
 def running_of(
-    containers: Sequence[Container], services: Iterable[str]
+    containers: Sequence[Container],
+    services: Iterable[str],
+    states: frozenset[str] = LIVING,
 ) -> list[Container]:
     """
     Return the containers of *services* that live, in the order of *services*.
@@ -38,7 +50,16 @@ def running_of(
         c
         for name in services
         for c in containers
-        if c.service == name and c.state in LIVING
+        if c.service == name and c.state in states
+    ]
+
+
+def users_of(stack: Stack, volume: str) -> list[Container]:
+    """Return the containers of any project that hold a volume open for writing."""
+    return [
+        c
+        for c in stack.engine.containers(filters=[f"volume={volume}"])
+        if c.state in HOLDING and any(m.name == volume and m.writable for m in c.mounts)
     ]
 
 
@@ -53,6 +74,8 @@ def stop(stack: Stack, halted: Sequence[Halted]) -> None:
     """Stop each in turn with its own grace period."""
     for container in halted:
         say(f"stopping {container['name']}")
+        if container.get("paused"):
+            stack.engine.unpause(container["id"])
         stack.engine.stop(container["id"])
 
 

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jimbot_stack.backup import asking, helper
+from jimbot_stack.backup import asking, halting, helper
 from jimbot_stack.backup.helper import Work
 from jimbot_stack.backup.parts import Part
 from jimbot_stack.backup.policy import LEVELS, Policy
@@ -80,10 +80,9 @@ def project_volume(stack: Stack, key: str) -> Volume:
 
 def check_users(stack: Stack, policy: Policy, name: str) -> None:
     """Raise DataError when a container of another service writes to the volume."""
-    for container in stack.engine.containers(filters=[f"volume={name}"]):
+    for container in halting.users_of(stack, name):
         its = (container.project, container.service) == (stack.project, policy.service)
-        writes = any(m.name == name and m.writable for m in container.mounts)
-        if container.is_running and writes and not its:
+        if not its:
             raise DataError(
                 f"the container {container.name} uses the volume {name}, too",
                 hint=f"stop it first: docker stop {container.name}",

@@ -70,8 +70,8 @@ def at_volume(stack: Stack, journal: Journal, volume: str) -> Iterator[Helper]:
 
 def _halt_stores(stack: Stack, journal: Journal) -> None:
     services = journal.facts["services"]
-    running = halting.running_of(stack.refresh(), services)
-    halting.stop(stack, halting.as_halted(running))
+    holding = halting.running_of(stack.refresh(), services, halting.HOLDING)
+    halting.stop(stack, halting.as_halted(holding))
 
 
 def _give_back(stack: Stack, journal: Journal, volume: str) -> None:
@@ -90,6 +90,6 @@ def _resume(stack: Stack, journal: Journal) -> None:
     before = {halted["service"] for halted in facts.get("stores", ())}
     idle = [s for s in facts["services"] if s not in before]
     if facts.get("touched"):
-        running = halting.running_of(stack.refresh(), idle)
-        halting.stop(stack, halting.as_halted(running))
+        holding = halting.running_of(stack.refresh(), idle, halting.HOLDING)
+        halting.stop(stack, halting.as_halted(holding))
     halting.resume(stack, facts)

@@ -63,7 +63,7 @@ def halt(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
     """Stop what depends on the stores, then the stores; the journal says which ran."""
     services = journal.facts["services"]
     there = stack.refresh()
-    stores = halting.running_of(there, services)
+    stores = halting.running_of(there, services, halting.HOLDING)
     dependents = halting.running_of(there, halting.dependents_of(stack, services))
     counts: dict[str, int] = {}
     for part in parts:
@@ -76,6 +76,7 @@ def halt(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
         stores=halting.as_halted(stores),
         dependents=halting.as_halted(dependents),
         counts=counts,
+        engine=stack.engine.started(),
     )
     halting.stop(stack, journal.facts["dependents"])
     halting.stop(stack, journal.facts["stores"])
@@ -129,8 +130,10 @@ def swap_and_try(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
     """Swap the staged data in, start its stores, and commit once they prove it."""
     journal.reach("swapping")
     for part in parts:
+        check_rest(stack, journal, parts)
         with rollback.at_volume(stack, journal, part.volume) as talk:
             talk.ask("swap in", restore=journal.facts["run"])
+    check_rest(stack, journal, parts)
     journal.reach("trying")
     services = journal.facts["services"]
     containers = [c for c in stack.refresh() if c.service in services]
@@ -140,6 +143,18 @@ def swap_and_try(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
     for part in parts:
         _compare_count(stack, part)
     journal.reach("committed", committed=True)
+
+
+def check_rest(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
+    """Raise DataError when a container holds a volume that is to be swapped."""
+    if stack.engine.started() != journal.facts["engine"]:
+        raise DataError("the engine was started during the restore")
+    for part in parts:
+        for container in halting.users_of(stack, part.volume):
+            raise DataError(
+                f"{container.name} was started during the restore and uses "
+                f"{part.volume}"
+            )
 
 
 def _compare_count(stack: Stack, part: Part) -> None:

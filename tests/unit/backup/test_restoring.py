@@ -1,8 +1,13 @@
 """A restore is all of the set or none, whatever happens to the stores meanwhile."""
 
+from functools import partial
+
+import pytest
 from backup_world import World, back_up, bring_back
+from fakes import container
 
 from jimbot_stack import journal
+from jimbot_stack.errors import DataError
 from jimbot_stack.stack import Stack
 
 
@@ -24,3 +29,65 @@ def test_set_comes_back_whole(stack: Stack, world: World) -> None:
     found = [world.lines(v) for v in ("memo_data", "left_data", "right_data")]
     assert found == [3, 5, 7]
     assert_at_peace(stack, world)
+
+
+@pytest.mark.parametrize("step", ["stage", "swap in"])
+@pytest.mark.parametrize("state", ["running", "paused", "restarting"])
+def test_store_that_is_started_meanwhile_keeps_its_data(
+    stack: Stack, world: World, step: str, state: str
+) -> None:
+    """By hand, or by another's `compose up`: nothing is swapped under it."""
+    back_up(stack, "pair")
+    world.write("left_data", 50)
+    world.write("right_data", 70)
+    start = partial(world.change, "id-pair", state=state)
+    world.when["helper", step, "trial_left_data"] = start
+
+    with pytest.raises(DataError, match="was started during the restore"):
+        bring_back(stack, "pair")
+
+    assert [world.lines(v) for v in ("left_data", "right_data")] == [50, 70]
+    assert_at_peace(stack, world)
+
+
+def test_engine_that_is_started_meanwhile_ends_the_restore(
+    stack: Stack, world: World
+) -> None:
+    back_up(stack, "memo")
+    world.write("memo_data", 30)
+    world.when["helper", "stage", "trial_memo_data"] = partial(
+        setattr, world, "boot", "boot-2"
+    )
+
+    with pytest.raises(DataError, match="the engine was started"):
+        bring_back(stack, "memo")
+
+    assert world.lines("memo_data") == 30
+    assert_at_peace(stack, world)
+
+
+def test_paused_store_is_stopped_before_its_data_is_replaced(
+    stack: Stack, world: World
+) -> None:
+    """It would go on with the files that it has open."""
+    back_up(stack, "memo")
+    world.pause("id-memo")
+
+    bring_back(stack, "memo")
+
+    asked = world.done[world.done.index(("pause", "id-memo")) :]
+    swapped = asked.index(("helper", "swap in", "trial_memo_data"))
+    assert asked.index(("unpause", "id-memo")) < asked.index(("stop", "id-memo"))
+    assert asked.index(("stop", "id-memo")) < swapped
+    assert_at_peace(stack, world)
+
+
+def test_foreign_container_that_is_paused_is_a_user_of_the_volume(
+    stack: Stack, world: World
+) -> None:
+    mounts = world.of("memo").mounts
+    foreign = container("other", project="x", mounts=mounts, state="paused")
+    world.there.append(foreign)
+
+    with pytest.raises(DataError, match="trial-other uses the volume"):
+        back_up(stack, "memo")
