@@ -6,8 +6,10 @@ A store is a container; it counts the lines of the file `lines` in its first vol
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -58,6 +60,7 @@ class World(FakeEngine):
     def __init__(self, folder: Path, services: dict[str, Any]) -> None:
         super().__init__()
         self.folder = folder
+        self.project = "trial"
         self.services = services
         self.when: dict[tuple[str, ...], Callable[[], object]] = {}
         self.commands: dict[str, Callable[[Container], Output]] = {COUNT: self._count}
@@ -74,13 +77,14 @@ class World(FakeEngine):
             act()
 
     def change(self, reference: str, **values: Any) -> None:
-        self.there = [
+        self.there[:] = [
             replace(c, **values) if reference in {c.id, c.name} else c
             for c in self.there
         ]
 
     def of(self, service: str) -> Container:
-        (found,) = [c for c in self.there if c.service == service]
+        own = (self.project, service)
+        (found,) = [c for c in self.there if (c.project, c.service) == own]
         return found
 
     def data(self, volume: str) -> Path:
@@ -114,19 +118,25 @@ class World(FakeEngine):
 
     def up(self, services: Sequence[str] = (), **how: Any) -> None:
         self.happen("up", *services)
-        known = {c.service for c in self.there}
+        known = {c.service for c in self.there if c.project == self.project}
         for name in services:
+            own = f"id-{name}" if self.project == "trial" else f"{self.project}-{name}"
             mounts = []
             for mount in self.services[name].get("volumes") or ():
-                volume = f"trial_{mount['source']}"
-                self.create_volume(volume, labels={PROJECT: "trial"})
+                if mount["type"] != "volume":
+                    continue
+                volume = f"{self.project}_{mount['source']}"
+                self.create_volume(volume, labels={PROJECT: self.project})
                 mounts.append(
                     Mount("volume", volume, "", mount["target"], writable=True)
                 )
             if name not in known:
-                self.there.append(container(name, mounts=tuple(mounts)))
+                made = container(name, id=own, mounts=tuple(mounts))
+                self.there.append(replace(made, project=self.project))
                 if not how.get("start", True):
-                    self.change(f"id-{name}", state="created", health="")
+                    self.change(own, state="created", health="")
+            if how.get("start", True) and self.project != "trial":
+                self.start(own)
 
     def containers(
         self, *, project: str | None = None, filters: Sequence[str] = ()
@@ -172,7 +182,20 @@ class World(FakeEngine):
         del force
         for name in names:
             self.happen("remove", name)
-        self.there = [c for c in self.there if c.id not in names]
+        self.there[:] = [c for c in self.there if c.id not in names]
+
+    def other(self, file: Path, project: str) -> "World":
+        made = copy(self)
+        made.project = project
+        made.services = json.loads(file.read_text())["services"]
+        return made
+
+    def down(self, *, volumes: bool = False) -> None:
+        self.happen("down", self.project)
+        self.there[:] = [c for c in self.there if c.project != self.project]
+        for name in list(self.made) if volumes else ():
+            if self.made[name].labels.get(PROJECT) == self.project:
+                self.remove_volume(name)
 
     def execute(
         self, name: str, command: Sequence[str], *, timeout: float | None = None
@@ -207,7 +230,7 @@ class World(FakeEngine):
 
     def remove_volume(self, name: str) -> None:
         gone = self.made.pop(name)
-        (self.folder / gone.name).rename(self.folder / f"removed {gone.name}")
+        shutil.rmtree(self.folder / gone.name)
 
     def image(self, reference: str) -> Image:
         return Image(f"sha256:{reference}", (reference,), 1, {})
@@ -241,7 +264,9 @@ class Talk:
         helper_program.ARCHIVE = Path(self.at.get("/archive", "nowhere"))
         helper_program.LISTING = Path(self.at.get("/listing", "nowhere"))
         try:
-            answer: dict[str, Any] = {"done": helper_program.ACTIONS[request["do"]](request)}
+            answer: dict[str, Any] = {
+                "done": helper_program.ACTIONS[request["do"]](request)
+            }
         except Failed as failed:
             answer = {"failed": str(failed)}
         self.answers.append(json.dumps(answer))

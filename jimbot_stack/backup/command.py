@@ -4,8 +4,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from jimbot_stack.backup import belief, helper, proof, pruning, sets, take, undoing
 from jimbot_stack.backup import drill as drilling
-from jimbot_stack.backup import helper, proof, pruning, sets, take, undoing
 from jimbot_stack.backup import restore as operation
 from jimbot_stack.backup.manifest import Manifest
 from jimbot_stack.backup.retention import Rules
@@ -95,7 +95,8 @@ def _verified(stack: Stack, kept: Kept, identity: str) -> dict[str, Any]:
     try:
         manifest = sets.believed(kept)
         keys = proof.identities(manifest, identity, needed=False)
-        proof.check(stack, kept, keys)
+        with belief.doubted(kept):
+            proof.check(stack, kept, keys)
     except DataError as damaged:
         return {"id": kept.id, "fault": damaged.message, "opened": False}
     return {"id": kept.id, "fault": "", "opened": bool(keys) or not manifest.encrypted}

@@ -13,6 +13,10 @@ from jimbot_stack.errors import DataError, UsageError
 PIPE_MODE = 0o606
 
 
+class WrongKey(DataError):  # noqa: N818 - names what is wrong
+    """What is encrypted cannot be opened with the keys at hand."""
+
+
 def recipients(texts: Sequence[str]) -> list[Any]:
     """
     Read age recipients: `age1…`, an `ssh-…` public key, or a file with one a line.
@@ -100,13 +104,17 @@ def opened(pipe: Path, source: Path, keys: Sequence[Any]) -> Iterator[None]:
         with source.open("rb") as stored:
             decrypt_io(stored, sink, list(keys))
 
-    with _thread(pipe, "wb", work, f"{source.name} cannot be decrypted"):
+    with _thread(pipe, "wb", work, f"{source.name} cannot be decrypted", WrongKey):
         yield
 
 
 @contextmanager
 def _thread(
-    pipe: Path, mode: str, work: Callable[[IO[bytes]], None], failure: str
+    pipe: Path,
+    mode: str,
+    work: Callable[[IO[bytes]], None],
+    failure: str,
+    kind: type[DataError] = DataError,
 ) -> Iterator[None]:
     """Run *work* on the pipe in a thread; its failure comes out of the block."""
     faults: list[Exception] = []
@@ -126,18 +134,18 @@ def _thread(
         _release(pipe)
         thread.join(5)
         if faults and not isinstance(faults[0], BrokenPipeError):
-            raise _named(failure, faults[0]) from refused
+            raise _named(kind, failure, faults[0]) from refused
         raise
     except BaseException:
         _release(pipe)
         raise
     _release_when_unused(pipe, thread)
     if faults:
-        raise _named(failure, faults[0])
+        raise _named(kind, failure, faults[0])
 
 
-def _named(failure: str, fault: Exception) -> DataError:
-    return DataError(
+def _named(kind: type[DataError], failure: str, fault: Exception) -> DataError:
+    return kind(
         f"{failure}: {fault}", hint="--identity FILE must hold a key of a recipient"
     )
 

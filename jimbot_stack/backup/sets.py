@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 
 from jimbot_stack.backup import manifest as manifests
 from jimbot_stack.backup.manifest import SET_ID, Manifest
+from jimbot_stack.console import say
 from jimbot_stack.environment import write_private
 from jimbot_stack.errors import DataError, UsageError
 
@@ -23,7 +25,12 @@ _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A set in a destination; `manifest` is None when it cannot be believed."""
+    """
+    A set in a destination; `manifest` is None when it cannot be believed.
+
+    `fault` says why, or which archive is not as the manifest has it: such a set is not
+    verified, whatever its record says.
+    """
 
     path: Path
     manifest: Manifest | None
@@ -59,14 +66,30 @@ def load(path: Path) -> Kept:
         fault = "" if found and found.id == path.name else "its id is another set's"
     except DataError as wrong:
         found, fault = None, wrong.message
+    found = None if fault else found
+    fault = fault or _amiss(path, found)
     record = _record(path)
     return Kept(
         path=path,
-        manifest=found if not fault else None,
+        manifest=found,
         fault=fault,
-        verified=_moment(record.get("verified")),
+        verified=None if fault else _moment(record.get("verified")),
         drilled=_moment(record.get("drilled")),
     )
+
+
+def _amiss(path: Path, manifest: Manifest | None) -> str:
+    """Say which archive is missing or has another size, as far as a look tells."""
+    for store in manifest.stores if manifest else ():
+        for archive in store.archives:
+            name = manifest.archive_name(archive.key) if manifest else ""
+            try:
+                state = (path / name).lstat()
+            except OSError:
+                return f"{name} is missing"
+            if not stat.S_ISREG(state.st_mode) or state.st_size != archive.size:
+                return f"{name} is not what was written"
+    return ""
 
 
 def _age(kept: Kept) -> tuple[int, str]:
@@ -137,8 +160,16 @@ def remove(kept: Kept) -> None:
 
 
 def note(path: Path, **values: Any) -> None:
-    """Add to the set's own record: when it was verified, drilled, and how it went."""
-    write_private(path / RECORD, json.dumps(_record(path) | values, indent=1) + "\n")
+    """
+    Add to the set's own record: when it was verified, drilled, and how it went.
+
+    Where that cannot be written the set is no worse for it: a warning says so.
+    """
+    text = json.dumps(_record(path) | values, indent=1) + "\n"
+    try:
+        write_private(path / RECORD, text)
+    except OSError as refused:
+        say(f"warning: the record of {path.name} cannot be written: {refused.strerror}")
 
 
 def sync(path: Path) -> None:

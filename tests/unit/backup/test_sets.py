@@ -1,6 +1,7 @@
 """Manifests that cannot be true, sets that are chosen, kept and removed."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,6 +60,7 @@ def kept(dest: Path, manifest: Manifest, *, verified: bool = True) -> Path:
     folder = dest / "p" / manifest.id
     folder.mkdir(parents=True)
     (folder / sets.MANIFEST).write_text(manifests.written(manifest))
+    (folder / manifest.archive_name("memgraph_data")).write_bytes(b"0123456789")
     if verified:
         sets.note(folder, verified=manifest.created)
     return folder
@@ -159,6 +161,35 @@ def test_newest_verified_set_is_chosen(tmp_path: Path) -> None:
 
     assert newest.id.endswith("-0002")
     assert earlier.id.endswith("-0001")
+
+
+def _lose(archive: Path) -> None:
+    archive.unlink()
+
+
+def _cut(archive: Path) -> None:
+    archive.write_bytes(b"0123")
+
+
+def _link(archive: Path) -> None:
+    archive.rename(archive.with_name("elsewhere"))
+    archive.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize("spoil", [_lose, _cut, _link])
+def test_set_without_its_archive_is_not_verified(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    """Neither chosen nor counted as kept, and the list of sets says why."""
+    kept(tmp_path, made(1, NOW - timedelta(days=2)))
+    newest = kept(tmp_path, made(2, NOW))
+    spoil(newest / "memgraph_data.tar.zst")
+
+    first, second = sets.listed(tmp_path, "p")
+
+    assert (first.verified, second.verified is not None) == (None, True)
+    assert first.fault.startswith("memgraph_data.tar.zst")
+    assert sets.choose(tmp_path, "p").id == second.id
 
 
 @pytest.mark.parametrize("set_id", ["../p", "nothing", "20261123T120000Z-0009", "/"])

@@ -1,0 +1,79 @@
+"""A set that turns out to be damaged is not relied on any more."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from backup_world import World, back_up, bring_back
+
+from jimbot_stack.backup import command, pruning, sets
+from jimbot_stack.backup.retention import Rules
+from jimbot_stack.backup.sealing import one_time_identity
+from jimbot_stack.errors import DataError
+from jimbot_stack.stack import Stack
+
+
+def rot(stack: Stack, set_id: str) -> None:
+    """Flip a bit in the middle of the memo's archive."""
+    (file,) = (stack.root / "backups/trial" / set_id).glob("memo_data.tar.zst*")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 4
+    file.write_bytes(data)
+
+
+def verified(stack: Stack, set_id: str) -> datetime | None:
+    return sets.load(stack.root / "backups/trial" / set_id).verified
+
+
+def verify(stack: Stack, set_id: str, *, identity: str = "") -> None:
+    command.verify(stack, "backups", set_id=set_id, project="", identity=identity)
+
+
+def _verify(stack: Stack, set_id: str) -> None:
+    verify(stack, set_id)
+
+
+def _restore(stack: Stack, set_id: str) -> None:
+    bring_back(stack, "memo", set_id=set_id)
+
+
+def _drill(stack: Stack, set_id: str) -> None:
+    command.drill(stack, "backups", set_id=set_id, identity="")
+
+
+@pytest.mark.parametrize("find", [_verify, _restore, _drill])
+def test_set_that_is_found_damaged_loses_its_standing(
+    stack: Stack, world: World, find: Callable[[Stack, str], None]
+) -> None:
+    """Neither the next restore takes it, nor does prune keep it for a good one."""
+    good = back_up(stack, "memo")
+    bad = back_up(stack, "memo")
+    rot(stack, bad)
+
+    with pytest.raises(DataError):
+        find(stack, bad)
+
+    assert verified(stack, bad) is None
+    assert bring_back(stack, "memo") == good
+    rules = Rules(last=1)
+    kept = pruning.prune(stack, stack.root / "backups", rules, yes=True)
+    assert good not in kept["removed"]
+    assert world.lines("memo_data") == 3
+
+
+@pytest.mark.usefixtures("world")
+def test_wrong_key_says_nothing_of_a_set(stack: Stack, tmp_path: Path) -> None:
+    (_, public), (other, _) = one_time_identity(), one_time_identity()
+    made = back_up(stack, "memo", encrypt=[str(public)])
+    wrong = tmp_path / "wrong"
+    wrong.write_text(f"{other}\n")
+
+    with pytest.raises(DataError, match="cannot be decrypted"):
+        verify(stack, made, identity=str(wrong))
+
+    assert verified(stack, made) is not None
+    rot(stack, made)
+    with pytest.raises(DataError, match="damaged"):
+        verify(stack, made)
+    assert verified(stack, made) is None
