@@ -26,7 +26,12 @@ def prune(stack: Stack, dest: Path, rules: Rules, *, yes: bool) -> dict[str, Any
     with changing(stack, "invoke prune"):
         found = {k.id: k for k in sets.listed(dest, stack.project) if k.manifest}
         candidates = [
-            Candidate(k.id, k.manifest.moment, k.verified is not None)
+            Candidate(
+                k.id,
+                k.manifest.moment,
+                k.verified is not None,
+                frozenset(store.service for store in k.manifest.stores),
+            )
             for k in found.values()
             if k.manifest
         ]

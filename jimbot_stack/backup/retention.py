@@ -1,4 +1,4 @@
-"""Which sets to keep: calendar rules over verified sets, the newest of them always."""
+"""Which sets to keep, for each service: by calendar rules, and its newest always."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -7,11 +7,12 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A set as retention sees it."""
+    """A set as retention sees it; `services` are those whose data it holds."""
 
     id: str
     created: datetime
     verified: bool
+    services: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +35,28 @@ def reasons(
     """
     Return why each kept set is kept, by id; what is not in it may go.
 
-    Only verified sets count as kept by a rule. Kept beside them are the newest
-    verified set, a set newer than it, and one whose date lies in the future.
+    The rules hold for each service of its own, so that many sets of one never push out
+    the few of another. Only verified sets count as kept by a rule. Kept beside them are
+    a service's newest verified set, a set newer than it, and one whose date lies in the
+    future.
     """
     found = sorted(candidates, key=lambda c: (c.created, c.id), reverse=True)
-    present = [c for c in found if c.created <= now]
-    verified = [c for c in present if c.verified]
     kept = {c.id: "its date lies in the future" for c in found if c.created > now}
+    present = [c for c in found if c.created <= now]
+    for service in sorted({name for c in present for name in c.services or {""}}):
+        holding = [c for c in present if service in (c.services or {""})]
+        for set_id, why in _of_one(holding, rules).items():
+            kept.setdefault(set_id, f"{why} of {service}" if service else why)
+    return kept
+
+
+def _of_one(holding: list[Candidate], rules: Rules) -> dict[str, str]:
+    """Return why the sets of one service, newest first, are kept."""
+    verified = [c for c in holding if c.verified]
     if not verified:
-        return kept | {c.id: "no verified set is there" for c in present}
-    kept[verified[0].id] = "the newest verified set"
-    for candidate in present[: present.index(verified[0])]:
+        return {c.id: "no verified set is there" for c in holding}
+    kept = {verified[0].id: "the newest verified set"}
+    for candidate in holding[: holding.index(verified[0])]:
         kept[candidate.id] = "newer than any verified set"
     for number, kind, period in _periods(rules):
         for candidate in _newest_of_each(verified, period)[:number]:
@@ -56,10 +68,14 @@ def _periods(
     rules: Rules,
 ) -> tuple[tuple[int, str, Callable[[Candidate], object]], ...]:
     return (
-        (rules.last, "one of the last", lambda c: c.id),
-        (rules.daily, "daily", lambda c: c.created.astimezone().date()),
-        (rules.weekly, "weekly", lambda c: c.created.astimezone().isocalendar()[:2]),
-        (rules.monthly, "monthly", lambda c: _month(c.created)),
+        (rules.last, "one of the last sets", lambda c: c.id),
+        (rules.daily, "daily set", lambda c: c.created.astimezone().date()),
+        (
+            rules.weekly,
+            "weekly set",
+            lambda c: c.created.astimezone().isocalendar()[:2],
+        ),
+        (rules.monthly, "monthly set", lambda c: _month(c.created)),
     )
 
 
