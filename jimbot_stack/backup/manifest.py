@@ -72,7 +72,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A whole set. `coherent` means that nothing wrote while its stores were taken."""
+    """A whole set. `coherent`: what depends on its stores rested during the copy."""
 
     id: str
     project: str

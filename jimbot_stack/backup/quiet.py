@@ -16,7 +16,11 @@ CHANGES = {"native": "growth", "stop": "none", "crash": "any"}
 
 @dataclass(slots=True)
 class Item:
-    """A store that is to be taken; `level` becomes what was reached."""
+    """
+    A store that is to be taken; `level` becomes what was reached.
+
+    `resting` holds the containers that must stay as they are while it is copied.
+    """
 
     policy: Policy
     level: str
@@ -40,13 +44,15 @@ def quiesce(
     Every step is in the journal before it is taken. Raises DataError when a native
     consistency that was asked for is not possible.
     """
+    there = stack.refresh()
     for item in items:
+        item.containers = tuple(c for c in there if c.service == item.policy.service)
         if not item.running:
             _judge_absent(item)
     stopping = [i for i in items if i.level == "stop" and i.running]
+    native = [i for i in items if i.level == "native" and i.running]
     _halt_dependents(stack, journal, items if coherent else stopping, stopping)
     count(stack, items)
-    native = [i for i in items if i.level == "native" and i.running]
     _stop(stack, journal, stopping)
     failed = [i for i in native if not _prepared(stack, journal, i)]
     if failed:
@@ -55,6 +61,8 @@ def quiesce(
     for item in items:
         if not item.resting:
             _note_rest(stack, item)
+    if coherent:
+        _note_dependents(stack, items)
 
 
 def _judge_absent(item: Item) -> None:
@@ -63,6 +71,7 @@ def _judge_absent(item: Item) -> None:
     clean = ends and all(_is_clean(item.policy, c) for c in ends)
     item.exit_code = ends[0].exit_code if ends else None
     item.level = "stop" if clean else "crash"
+    item.resting = {c.id: c for c in item.containers}
 
 
 def _is_clean(policy: Policy, container: Container) -> bool:
@@ -85,6 +94,16 @@ def _halt_dependents(
         stack.engine.pause(*(h["id"] for h in halted))
 
 
+def _note_dependents(stack: Stack, items: Sequence[Item]) -> None:
+    """Let a set be coherent only if nothing that depends on its stores ran."""
+    taken = halting.dependents_of(stack, [item.policy.service for item in items])
+    for container in stack.refresh():
+        if container.service in taken:
+            if container.state in halting.LIVING:
+                raise _disturbed(container.name)
+            items[0].resting[container.id] = container
+
+
 def count(stack: Stack, items: Sequence[Item]) -> None:
     """Ask each store that runs, or ran, how much it holds."""
     for item in items:
@@ -97,9 +116,12 @@ def _stop(stack: Stack, journal: Journal, items: Sequence[Item]) -> None:
     halted = [h for item in items for h in halting.as_halted(item.running)]
     known = list(journal.facts.get("stores", []))
     journal.reach("stopping stores", stores=[*known, *halted])
-    halting.stop(stack, halted)
     for item in items:
+        halting.stop(stack, halting.as_halted(item.running))
         _note_rest(stack, item)
+        for container in item.resting.values():
+            if container.state != "exited":
+                raise _disturbed(container.name)
         ended = [item.resting.get(c.id) for c in item.running]
         item.exit_code = next((c.exit_code for c in ended if c), None)
         clean = all(c is not None and _is_clean(item.policy, c) for c in ended)
@@ -121,6 +143,7 @@ def _prepared(stack: Stack, journal: Journal, item: Item) -> bool:
     }
     known = list(journal.facts.get("locked", []))
     journal.reach("preparing stores", locked=[*known, lock])
+    _note_rest(stack, item)
     why = asking.prepared(stack.engine, item.policy, container)
     if not why:
         return True
@@ -145,12 +168,16 @@ def check_rest(stack: Stack, items: Sequence[Item], *, engine_mark: str) -> None
     """Raise DataError when a store, or the engine, was started under the copy."""
     if stack.engine.started() != engine_mark:
         raise _disturbed("the engine")
+    there = {container.id: container for container in stack.refresh()}
     for item in items:
         for before in item.resting.values():
-            now = stack.engine.container(before.id)
+            now = there.get(before.id)
             state = (now.state, now.started) if now else None
             if state != (before.state, before.started):
                 raise _disturbed(before.name)
+        for new in halting.running_of(list(there.values()), [item.policy.service]):
+            if new.id not in item.resting:
+                raise _disturbed(new.name)
 
 
 def _disturbed(what: str) -> DataError:

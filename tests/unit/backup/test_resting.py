@@ -1,0 +1,127 @@
+"""What rests for a copy stays at rest, or the copy is no set."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from backup_world import World, back_up, opened, store
+from fakes import container
+
+from jimbot_stack import journal
+from jimbot_stack.backup import sets
+from jimbot_stack.engine import Output
+from jimbot_stack.errors import DataError
+from jimbot_stack.stack import Stack
+
+PREPARE = "jimbot.stack.backup.native.prepare"
+
+
+def assert_no_set(stack: Stack, world: World) -> None:
+    """Assert that nothing is taken for a set, and that all services run."""
+    assert sets.listed(stack.root / "backups", "trial") == []
+    assert not list((stack.root / "backups").rglob(".partial-*"))
+    assert {c.state for c in world.there} == {"running"}
+    assert journal.pending(stack) == ()
+
+
+@pytest.fixture
+def native(tmp_path: Path, world: World) -> Stack:
+    """Return a stack whose memo can be copied while it runs."""
+    labels = {"backup.consistency": "native stop", "backup.native.prepare": "prepare"}
+    world.services["memo"] = store("memo_data", **labels)
+    world.commands["prepare"] = lambda _asked: Output(0, "", "")
+    return opened(tmp_path, world)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        ("stop", "id-pair"),
+        ("helper", "copy", "trial_memo_data"),
+        ("helper", "copy", "trial_right_data"),
+    ],
+)
+def test_store_that_is_started_under_the_copy_discards_it(
+    stack: Stack, world: World, step: tuple[str, ...]
+) -> None:
+    """Also one that was started while the next one was still being stopped."""
+    world.when[step] = partial(world.start, "id-memo")
+
+    with pytest.raises(DataError, match="trial-memo was started or ended"):
+        back_up(stack)
+
+    assert_no_set(stack, world)
+
+
+def test_store_that_does_not_stay_stopped_is_never_called_clean(
+    stack: Stack, world: World
+) -> None:
+    stop = world.stop
+
+    def restarted(*names: str) -> None:
+        stop(*names)
+        world.start(*names)
+
+    world.stop = restarted  # type: ignore[method-assign, assignment]
+
+    with pytest.raises(DataError, match="was started or ended"):
+        back_up(stack, "memo")
+
+
+def test_new_container_of_the_store_discards_the_copy(
+    stack: Stack, world: World
+) -> None:
+    """Such as `docker compose run`, or one that was recreated."""
+    new = container("memo", id="another", name="trial-memo-2")
+    world.when["helper", "copy", "trial_memo_data"] = partial(world.there.append, new)
+
+    with pytest.raises(DataError, match="trial-memo-2 was started"):
+        back_up(stack, "memo")
+
+
+def test_store_that_restarts_while_it_is_locked_discards_the_copy(
+    native: Stack, world: World
+) -> None:
+    """The lock is gone with it, even where it restarts within its own command."""
+
+    def restarting(_asked: object) -> Output:
+        world.start("id-memo")
+        return Output(0, "", "")
+
+    world.commands["prepare"] = restarting
+
+    with pytest.raises(DataError, match="was started or ended"):
+        back_up(native, "memo", consistency="native")
+
+    assert_no_set(native, world)
+
+
+def test_store_that_was_started_before_the_copy_is_stopped(
+    stack: Stack, world: World
+) -> None:
+    """It did not run when the backup began, and does while its size is measured."""
+    world.stop("id-memo")
+    world.when["helper", "measure", "trial_memo_data"] = partial(world.start, "id-memo")
+
+    made = back_up(stack, "memo")
+
+    asked = world.done[world.done.index(("helper", "measure", "trial_memo_data")) :]
+    copied = asked.index(("helper", "copy", "trial_memo_data"))
+    assert asked.index(("stop", "id-memo")) < copied
+    (kept,) = sets.listed(stack.root / "backups", "trial")
+    assert (kept.id, sets.believed(kept).stores[0].consistency) == (made, "stop")
+
+
+@pytest.mark.parametrize("state", ["running", "exited"])
+def test_dependent_that_runs_meanwhile_makes_no_coherent_set(
+    native: Stack, world: World, state: str
+) -> None:
+    """Unpaused by hand, or started: it may write to one store and not to another."""
+    world.change("id-reader", state=state)
+    world.services = {name: world.services[name] for name in ("memo", "reader")}
+    world.services["reader"]["depends_on"] = {"memo": {}}
+    wake = partial(world.change, "id-reader", state="running")
+    world.when["helper", "copy", "trial_memo_data"] = wake
+
+    with pytest.raises(DataError, match="trial-reader was started or ended"):
+        back_up(native)
