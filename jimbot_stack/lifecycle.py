@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from jimbot_stack import builds, checks, hashes, offline, transition
+from jimbot_stack.backup import previous
 from jimbot_stack.change import changing
 from jimbot_stack.console import confirm, say
 from jimbot_stack.errors import EngineError, StackError, UsageError
@@ -76,6 +77,8 @@ def down(stack: Stack, *, volumes: bool = False, yes: bool = False) -> None:
     with changing(stack, "invoke down"):
         stack.engine.down(volumes=volumes)
         handover.all_removed(stack)
+        if volumes:
+            previous.forget_volumes(stack)
 
 
 def restart(

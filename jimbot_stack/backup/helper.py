@@ -124,7 +124,15 @@ class Helper:
 
 @contextmanager
 def helper(stack: Stack, work: Work) -> Iterator[Helper]:
-    """Start a helper container for *work*; it is gone when the block ends."""
+    """
+    Start a helper container for *work*; it is gone when the block ends.
+
+    Raises DataError when its volume is not there, which docker would make.
+    """
+    if work.volume and stack.engine.volume(work.volume) is None:
+        raise DataError(
+            f"there is no volume {work.volume}", hint="docker volume ls lists all"
+        )
     with stack.engine.converse(spec(stack, work)) as conversation:
         yield Helper(conversation, work.label)
 

@@ -56,6 +56,7 @@ def earlier_parts(
             volume=stack.model.volume_name(key),
         )
         for service in services
+        if service in known
         for key in known[service].volumes
         if stack.model.volume_name(key) in volumes
     ]

@@ -1,13 +1,15 @@
 """The data that restores have moved aside: kept until it is discarded or outlived."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jimbot_stack.backup import helper
 from jimbot_stack.backup.helper import Work
 from jimbot_stack.backup.manifest import Manifest
+from jimbot_stack.backup.policy import policies
 from jimbot_stack.console import say
 from jimbot_stack.environment import write_private
 from jimbot_stack.errors import DataError
@@ -55,14 +57,45 @@ def add(stack: Stack, entry: Previous) -> None:
     _write(stack, [*others, entry])
 
 
-def forget(stack: Stack, restore: str) -> None:
-    _write(stack, [e for e in listed(stack) if e.restore != restore])
+def forget(stack: Stack, restore: str, services: Sequence[str]) -> None:
+    """Remember no more of a restore what it moved aside of *services*."""
+    entries = []
+    for entry in listed(stack):
+        if entry.restore == restore:
+            gone = {volume for s in services for volume in _volumes(stack, s)}
+            entry = replace(  # noqa: PLW2901 - the same entry, with less in it
+                entry,
+                services=tuple(s for s in entry.services if s not in services),
+                volumes=tuple(v for v in entry.volumes if v not in gone),
+                counts={s: n for s, n in entry.counts.items() if s not in services},
+            )
+        if entry.services:
+            entries.append(entry)
+    _write(stack, entries)
+
+
+def forget_volumes(stack: Stack) -> None:
+    """Forget what was kept in volumes that are not there any more."""
+    found = listed(stack)
+    left = [
+        replace(entry, volumes=there)
+        for entry in found
+        if (there := tuple(v for v in entry.volumes if stack.engine.volume(v)))
+    ]
+    if left != list(found):
+        _write(stack, left)
 
 
 def newest(stack: Stack, services: tuple[str, ...]) -> Previous:
     """Return the newest that concerns *services* (any when empty); DataError."""
     for entry in reversed(listed(stack)):
         if not services or set(services) & set(entry.services):
+            if others := set(services) - set(entry.services):
+                raise DataError(
+                    f"the restore {entry.restore} moved aside nothing of "
+                    + ", ".join(sorted(others)),
+                    hint="bring back the services of one restore at a time",
+                )
             return entry
     raise DataError(
         "no data that a restore moved aside is kept",
@@ -70,14 +103,23 @@ def newest(stack: Stack, services: tuple[str, ...]) -> Previous:
     )
 
 
-def discard(stack: Stack, entry: Previous) -> None:
-    """Remove what a restore moved aside, for good."""
+def discard(stack: Stack, entry: Previous, services: Sequence[str] = ()) -> None:
+    """Remove what a restore moved aside of *services*, for good; all when empty."""
+    named = tuple(services) or entry.services
+    its = {volume for service in named for volume in _volumes(stack, service)}
     for volume in entry.volumes:
-        if stack.engine.volume(volume) is not None:
+        doomed = volume in its or set(named) == set(entry.services)
+        if doomed and stack.engine.volume(volume) is not None:
             work = Work(run=entry.restore, label=volume, volume=volume, changes=True)
             with helper.helper(stack, work) as talk:
                 talk.ask("discard", restore=entry.restore)
-    forget(stack, entry.restore)
+    forget(stack, entry.restore, named)
+
+
+def _volumes(stack: Stack, service: str) -> list[str]:
+    known = policies(stack.model)
+    keys = known[service].volumes if service in known else ()
+    return [stack.model.volume_name(key) for key in keys]
 
 
 def expire(stack: Stack, made: Manifest) -> None:

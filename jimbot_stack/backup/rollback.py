@@ -37,6 +37,8 @@ def finish(stack: Stack, journal: Journal) -> None:
     facts = journal.facts
     kept = []
     for volume in facts["volumes"]:
+        if stack.engine.volume(volume) is None:
+            continue
         with at_volume(stack, journal, volume) as talk:
             if talk.ask("commit", restore=facts["run"])["kept"]:
                 kept.append(volume)
@@ -45,7 +47,7 @@ def finish(stack: Stack, journal: Journal) -> None:
     if kept:
         previous.add(stack, _entry(facts, kept))
     if facts.get("earlier"):
-        previous.forget(stack, facts["earlier"])
+        previous.forget(stack, facts["earlier"], facts["services"])
     _resume(stack, journal)
     journal.close()
 

@@ -2,20 +2,29 @@
 
 from collections.abc import Sequence
 
-from jimbot_stack.backup import previous, rollback, transaction
-from jimbot_stack.backup.parts import earlier_parts
+from jimbot_stack.backup import preconditions, previous, rollback, transaction
+from jimbot_stack.backup.parts import Part, earlier_parts
+from jimbot_stack.backup.previous import Previous
 from jimbot_stack.change import changing
 from jimbot_stack.console import confirm, say
-from jimbot_stack.errors import UsageError
+from jimbot_stack.errors import DataError, UsageError
 from jimbot_stack.stack import Stack
 
 
 def undo(stack: Stack, services: Sequence[str], *, yes: bool) -> str:
-    """Swap back what the newest restore of *services* moved aside; return its id."""
+    """
+    Swap back what the newest restore of *services* moved aside; return its id.
+
+    Of all services of that restore when none is named.
+    """
     with changing(stack, "invoke restore --undo"):
         entry = previous.newest(stack, stack.model.check_services(services))
-        parts = earlier_parts(stack, entry.services, entry.volumes, entry.counts)
-        say(f"bringing back the data from before {entry.restore}: {entry.moved}")
+        parts = _parts(stack, entry, services or entry.services)
+        named = list(dict.fromkeys(part.policy.service for part in parts))
+        say(
+            f"{'would bring' if stack.dry else 'bringing'} back the data of "
+            f"{', '.join(named)} from before {entry.restore}: {entry.moved}"
+        )
         if not stack.dry:
             if not confirm("The present data is moved aside.", yes=yes):
                 raise UsageError(
@@ -24,6 +33,7 @@ def undo(stack: Stack, services: Sequence[str], *, yes: bool) -> str:
             with transaction.transaction(
                 stack, parts, earlier=entry.restore
             ) as journal:
+                transaction.create_missing(stack, parts)
                 transaction.halt(stack, journal, parts)
                 journal.reach("staging", touched=True)
                 for part in parts:
@@ -37,23 +47,44 @@ def undo(stack: Stack, services: Sequence[str], *, yes: bool) -> str:
     return entry.restore
 
 
+def _parts(stack: Stack, entry: Previous, services: Sequence[str]) -> list[Part]:
+    """Return the volumes whose data comes back; DataError when one is not there."""
+    parts = earlier_parts(stack, services, entry.volumes, entry.counts)
+    if not parts:
+        raise DataError(
+            f"nothing of {', '.join(services)} is kept from before {entry.restore}",
+            hint="invoke status names what is kept",
+        )
+    for part in parts:
+        preconditions.project_volume(stack, part.archive.key)
+    return parts
+
+
 def discard(stack: Stack, services: Sequence[str], *, yes: bool) -> list[str]:
-    """Remove for good what restores of *services* moved aside; return their ids."""
-    wanted = set(stack.model.check_services(services))
+    """
+    Remove for good what restores of *services* moved aside; return their ids.
+
+    What they moved aside of other services stays.
+    """
+    wanted = stack.model.check_services(services)
     with changing(stack, "invoke restore --discard"):
         found = [
-            entry
+            (entry, lost)
             for entry in previous.listed(stack)
-            if not wanted or wanted & set(entry.services)
+            if (lost := _named(entry, wanted))
         ]
-        for entry in found:
+        for entry, lost in found:
             say(
-                f"would lose the data of {', '.join(entry.services)} from before "
+                f"would lose the data of {', '.join(lost)} from before "
                 f"the restore of {entry.moved}"
             )
         if found and not stack.dry:
             if not confirm("That data is lost for good.", yes=yes):
                 raise UsageError("nothing was discarded", hint="--yes answers")
-            for entry in found:
-                previous.discard(stack, entry)
-    return [entry.restore for entry in found]
+            for entry, lost in found:
+                previous.discard(stack, entry, lost)
+    return [entry.restore for entry, _ in found]
+
+
+def _named(entry: Previous, wanted: Sequence[str]) -> tuple[str, ...]:
+    return tuple(s for s in entry.services if not wanted or s in wanted)

@@ -1,0 +1,121 @@
+"""What a restore moved aside comes back, or goes, for just the services named."""
+
+import pytest
+from backup_world import World, back_up, bring_back
+
+from jimbot_stack import lifecycle
+from jimbot_stack.backup import previous, undoing
+from jimbot_stack.errors import DataError
+from jimbot_stack.stack import Stack
+
+VOLUMES = ("memo_data", "left_data", "right_data")
+
+
+@pytest.fixture
+def restored(stack: Stack, world: World) -> Stack:
+    """Return a stack that was restored as one from a set with fewer lines."""
+    back_up(stack)
+    for volume in VOLUMES:
+        world.write(volume, 90)
+    bring_back(stack)
+    return stack
+
+
+def lines(world: World) -> list[int]:
+    return [world.lines(volume) for volume in VOLUMES]
+
+
+def test_undo_brings_everything_back(restored: Stack, world: World) -> None:
+    undoing.undo(restored, (), yes=True)
+
+    assert lines(world) == [90, 90, 90]
+    undoing.undo(restored, (), yes=True)
+    assert lines(world) == [3, 5, 7]
+
+
+def test_undo_of_one_service_leaves_the_others(restored: Stack, world: World) -> None:
+    """And what was moved aside of them can still be brought back."""
+    undoing.undo(restored, ["memo"], yes=True)
+
+    assert lines(world) == [90, 5, 7]
+    undoing.undo(restored, ["pair"], yes=True)
+    assert lines(world) == [90, 90, 90]
+
+
+def test_discard_of_one_service_leaves_the_others(
+    restored: Stack, world: World
+) -> None:
+    undoing.discard(restored, ["memo"], yes=True)
+
+    with pytest.raises(DataError, match="no data that a restore moved aside"):
+        undoing.undo(restored, ["memo"], yes=True)
+    undoing.undo(restored, (), yes=True)
+    assert lines(world) == [3, 90, 90]
+
+
+def test_discard_leaves_a_service_that_the_model_lacks_now(
+    restored: Stack, world: World
+) -> None:
+    """Its volumes are nobody's to remove, only because another's are."""
+    pair = world.services.pop("pair")
+    world.services["reader"]["depends_on"] = {"memo": {}}
+    undoing.discard(restored, ["memo"], yes=True)
+    world.services["pair"] = pair
+
+    undoing.undo(restored, ["pair"], yes=True)
+
+    assert lines(world) == [3, 90, 90]
+
+
+def test_undo_of_services_of_two_restores_is_refused(
+    restored: Stack, world: World
+) -> None:
+    bring_back(restored, "memo")
+
+    with pytest.raises(DataError, match="moved aside nothing of pair"):
+        undoing.undo(restored, ["memo", "pair"], yes=True)
+    assert lines(world) == [3, 5, 7]
+
+
+def test_undo_never_makes_a_volume(restored: Stack, world: World) -> None:
+    """Docker would, without labels, and every later backup would refuse it."""
+    world.remove("id-memo")
+    world.remove_volume("trial_memo_data")
+
+    with pytest.raises(DataError, match="there is no volume trial_memo_data"):
+        undoing.undo(restored, (), yes=True)
+
+    assert world.volume("trial_memo_data") is None
+    assert lines_of_pair(world) == [5, 7]
+
+
+def lines_of_pair(world: World) -> list[int]:
+    return [world.lines(volume) for volume in VOLUMES[1:]]
+
+
+def test_down_with_volumes_forgets_what_was_in_them(
+    restored: Stack, world: World
+) -> None:
+    lifecycle.down(restored, volumes=True, yes=True)
+
+    assert previous.listed(restored) == ()
+    assert world.made == {}
+
+
+def test_down_without_volumes_forgets_nothing(restored: Stack) -> None:
+    lifecycle.down(restored)
+
+    assert len(previous.listed(restored)) == 1
+
+
+def test_undo_works_after_down(restored: Stack, world: World) -> None:
+    """The containers are made anew; what did not run does not run afterwards."""
+    lifecycle.down(restored)
+
+    undoing.undo(restored, (), yes=True)
+
+    assert lines(world) == [90, 90, 90]
+    assert {c.service: c.state for c in world.there} == {
+        "memo": "exited",
+        "pair": "exited",
+    }
