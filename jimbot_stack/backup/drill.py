@@ -43,12 +43,19 @@ def drill(stack: Stack, dest: Path, *, set_id: str, identity: str) -> dict[str, 
     manifest = sets.believed(kept)
     keys = proof.identities(manifest, identity, needed=True)
     known = policies(stack.model)
+    if unknown := [s.service for s in manifest.stores if s.service not in known]:
+        say(f"not in the compose files, and not drilled: {', '.join(unknown)}")
     parts = [
         replace(part, volume=scratch.volume_name(stack, part.archive.key))
         for store in manifest.stores
         if store.service in known
         for part in parts_of(stack, manifest, known[store.service])
     ]
+    if not parts:
+        raise DataError(
+            f"{manifest.id} holds nothing that can be drilled",
+            hint="invoke backups lists the sets",
+        )
     with changing(stack, "invoke drill"):
         helper.require(stack)
         counts = _recorded(stack, kept, parts, keys)

@@ -17,7 +17,7 @@ from jimbot_stack.backup import (
 )
 from jimbot_stack.backup.manifest import Manifest
 from jimbot_stack.backup.parts import Part, parts_of
-from jimbot_stack.backup.policy import choose, policies
+from jimbot_stack.backup.policy import Policy, choose
 from jimbot_stack.backup.sets import Kept
 from jimbot_stack.change import changing
 from jimbot_stack.console import confirm, say
@@ -81,7 +81,7 @@ def _selected(stack: Stack, wish: Wish) -> tuple[Kept, list[Part]]:
     kept = sets.choose(
         wish.dest,
         project,
-        services=tuple(wish.services),
+        services=tuple(policy.service for policy in chosen),
         set_id=wish.set_id,
         at=wish.at,
     )
@@ -92,10 +92,28 @@ def _selected(stack: Stack, wish: Wish) -> tuple[Kept, list[Part]]:
             hint=f"--from-project {manifest.project} restores it here",
         )
     if wish.everything:
-        known = policies(stack.model)
-        chosen = tuple(known[s.service] for s in manifest.stores if s.service in known)
+        chosen = _all_of(manifest, chosen)
     parts = [part for policy in chosen for part in parts_of(stack, manifest, policy)]
     return kept, parts
+
+
+def _all_of(manifest: Manifest, known: Sequence[Policy]) -> tuple[Policy, ...]:
+    """Return the policies of all that a set holds; DataError for what nobody knows."""
+    names = {policy.service for policy in known}
+    if unknown := [s.service for s in manifest.stores if s.service not in names]:
+        raise DataError(
+            f"{manifest.id} holds {', '.join(unknown)}, not in the compose files here",
+            hint="name the mode and the overlays that it was taken in, or single "
+            "services: --service NAME",
+        )
+    there = {store.service for store in manifest.stores}
+    if not there:
+        raise DataError(
+            f"{manifest.id} holds no data", hint="invoke backups lists the sets"
+        )
+    if lacking := names - there:
+        say(f"not in {manifest.id}, and left as it is: " + ", ".join(sorted(lacking)))
+    return tuple(policy for policy in known if policy.service in there)
 
 
 def _show_plan(stack: Stack, manifest: Manifest, parts: Sequence[Part]) -> None:

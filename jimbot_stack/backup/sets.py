@@ -202,7 +202,8 @@ def choose(
     until = f" from {at:%Y-%m-%d %H:%M} or before" if at else ""
     raise DataError(
         f"no verified set{about}{until} in {folder(dest, project)}",
-        hint="invoke backups lists the sets; invoke backup --all makes one",
+        hint="invoke backups lists the sets, --set ID takes another; invoke backup "
+        "makes one",
     )
 
 

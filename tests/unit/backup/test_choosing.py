@@ -1,0 +1,61 @@
+"""Which set a restore of everything takes, and what it says of what is missing."""
+
+import pytest
+from backup_world import World, back_up, bring_back, opened, store
+
+from jimbot_stack.backup import command
+from jimbot_stack.errors import DataError
+from jimbot_stack.stack import Stack
+
+
+def test_all_is_restored_from_a_set_of_all(stack: Stack, world: World) -> None:
+    """Not from a newer one that holds a single service."""
+    whole = back_up(stack)
+    back_up(stack, "memo")
+    world.write("left_data", 50)
+
+    assert bring_back(stack) == whole
+    assert world.lines("left_data") == 5
+
+
+@pytest.mark.usefixtures("world")
+def test_all_without_a_set_of_all_is_refused(stack: Stack) -> None:
+    back_up(stack, "memo")
+
+    with pytest.raises(DataError, match="no verified set of memo, pair"):
+        bring_back(stack)
+
+
+def test_set_that_is_named_says_what_it_leaves(
+    stack: Stack, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = back_up(stack, "memo")
+    world.write("memo_data", 50)
+
+    bring_back(stack, set_id=made)
+
+    assert world.lines("memo_data") == 3
+    assert f"not in {made}, and left as it is: pair" in capsys.readouterr().err
+
+
+def test_set_with_a_service_that_nobody_knows_is_refused(
+    stack: Stack, world: World
+) -> None:
+    """Such as one of an overlay: restored without it, it would be dropped silently."""
+    made = back_up(stack)
+    world.services["memo"]["labels"].pop("jimbot.stack.data.volumes")
+
+    with pytest.raises(DataError, match="holds memo, not in the compose files"):
+        bring_back(stack, set_id=made)
+
+
+def test_drill_of_nothing_is_no_drill(stack: Stack, world: World) -> None:
+    made = back_up(stack, "memo")
+    world.services["other"] = store("other_data")
+    del world.services["memo"]
+    world.services["reader"]["depends_on"] = {}
+
+    now = opened(stack.root, world)
+    with pytest.raises(DataError, match="nothing that can be drilled"):
+        command.drill(now, "backups", set_id=made, identity="")
+    assert command.backups(stack, "backups", project="")["sets"][0]["drilled"] is None
