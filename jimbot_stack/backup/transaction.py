@@ -13,6 +13,7 @@ from jimbot_stack.backup.parts import Part
 from jimbot_stack.backup.progress import meter
 from jimbot_stack.backup.sets import Kept
 from jimbot_stack.console import say
+from jimbot_stack.engine import Container
 from jimbot_stack.errors import DataError, StackError
 from jimbot_stack.journal import Journal
 from jimbot_stack.stack import Stack
@@ -65,21 +66,28 @@ def halt(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
     there = stack.refresh()
     stores = halting.running_of(there, services, halting.HOLDING)
     dependents = halting.running_of(there, halting.dependents_of(stack, services))
-    counts: dict[str, int] = {}
-    for part in parts:
-        for container in stores:
-            if container.service == part.policy.service:
-                found = asking.count(stack.engine, part.policy, container)
-                counts |= {} if found is None else {part.policy.service: found}
     journal.reach(
         "stopping",
         stores=halting.as_halted(stores),
         dependents=halting.as_halted(dependents),
-        counts=counts,
         engine=stack.engine.started(),
     )
     halting.stop(stack, journal.facts["dependents"])
+    journal.reach("stopping stores", counts=_counts(stack, parts, stores))
     halting.stop(stack, journal.facts["stores"])
+
+
+def _counts(
+    stack: Stack, parts: Sequence[Part], stores: Sequence[Container]
+) -> dict[str, int]:
+    """Return what the stores count, now that nothing of theirs writes any more."""
+    counts: dict[str, int] = {}
+    for policy in {part.policy.service: part.policy for part in parts}.values():
+        for container in stores:
+            if container.service == policy.service:
+                found = asking.count(stack.engine, policy, container)
+                counts |= {} if found is None else {policy.service: found}
+    return counts
 
 
 def stage(

@@ -119,3 +119,30 @@ def test_undo_works_after_down(restored: Stack, world: World) -> None:
         "memo": "exited",
         "pair": "exited",
     }
+
+
+def test_undo_expects_what_was_there_once_the_writers_had_stopped(
+    stack: Stack, world: World
+) -> None:
+    """One of them may have deleted until then."""
+    back_up(stack, "memo")
+    world.write("memo_data", 90)
+    world.when["stop", "id-reader"] = lambda: world.write("memo_data", 80)
+    bring_back(stack, "memo")
+
+    undoing.undo(stack, (), yes=True)
+
+    assert world.lines("memo_data") == 80
+
+
+def test_undo_does_not_take_less_for_what_was_there(
+    restored: Stack, world: World
+) -> None:
+    """The store must count as much as it did before the restore."""
+    (kept,) = world.data("memo_data").glob(".jimbot-restore/*/previous/lines")
+    kept.write_text("line\n")
+
+    with pytest.raises(DataError, match="memo counts 1 after the restore"):
+        undoing.undo(restored, (), yes=True)
+
+    assert lines(world) == [3, 5, 7]
