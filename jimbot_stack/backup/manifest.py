@@ -47,8 +47,9 @@ class Store:
     """
     One service of a set.
 
-    `count` is what the store said of itself, before and after the copy ([] when it
-    cannot say); with `grows` a restored store may have more.
+    `count` is what the store said of itself: before the copy, once it was prepared for
+    a native one, and after the copy ([] when it cannot say). It may have grown and
+    shrunk between. With `grows` a restored store may have more.
     """
 
     service: str

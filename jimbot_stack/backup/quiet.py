@@ -146,6 +146,7 @@ def _prepared(stack: Stack, journal: Journal, item: Item) -> bool:
     _note_rest(stack, item)
     why = asking.prepared(stack.engine, item.policy, container)
     if not why:
+        count(stack, [item])
         return True
     if item.forced or "stop" not in item.policy.levels:
         raise DataError(

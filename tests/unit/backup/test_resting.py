@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from backup_world import World, back_up, opened, store
+from backup_world import World, back_up, bring_back, opened, store
 from fakes import container
 
 from jimbot_stack import journal
@@ -125,3 +125,24 @@ def test_dependent_that_runs_meanwhile_makes_no_coherent_set(
 
     with pytest.raises(DataError, match="trial-reader was started or ended"):
         back_up(native)
+
+
+def test_native_set_is_counted_as_it_was_snapshotted(
+    native: Stack, world: World
+) -> None:
+    """It grew before the snapshot and shrank after it: what was kept is between."""
+
+    def snapshot(_asked: object) -> Output:
+        world.write("memo_data", 150)
+        return Output(0, "", "")
+
+    def clean_up() -> None:
+        world.when["execute", "memo", "count"] = lambda: world.write("memo_data", 10)
+
+    world.commands["prepare"] = snapshot
+    world.when["helper", "copy", "trial_memo_data"] = clean_up
+    back_up(native, "memo")
+
+    bring_back(native, "memo")
+
+    assert world.lines("memo_data") == 150
