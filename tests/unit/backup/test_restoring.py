@@ -3,11 +3,12 @@
 from functools import partial
 
 import pytest
-from backup_world import World, back_up, bring_back
+from backup_world import COUNT, World, back_up, bring_back
 from fakes import container
 
 from jimbot_stack import journal
-from jimbot_stack.errors import DataError
+from jimbot_stack.engine import Output
+from jimbot_stack.errors import DataError, UnhealthyError
 from jimbot_stack.stack import Stack
 
 
@@ -91,3 +92,35 @@ def test_foreign_container_that_is_paused_is_a_user_of_the_volume(
 
     with pytest.raises(DataError, match="trial-other uses the volume"):
         back_up(stack, "memo")
+
+
+def test_store_that_gets_unhealthy_on_the_set_gets_its_data_back(
+    stack: Stack, world: World
+) -> None:
+    back_up(stack)
+    for volume in ("memo_data", "left_data", "right_data"):
+        world.write(volume, 90)
+    world.sick = lambda name: name == "pair" and world.lines("left_data") == 5
+
+    with pytest.raises(UnhealthyError, match="pair is unhealthy") as failed:
+        bring_back(stack)
+
+    assert "from before the restore is in place again" in failed.value.hint
+    found = [world.lines(v) for v in ("memo_data", "left_data", "right_data")]
+    assert found == [90, 90, 90]
+    assert_at_peace(stack, world)
+
+
+@pytest.mark.parametrize("counted", ["2", "4", "nothing"])
+def test_store_that_counts_otherwise_gets_its_data_back(
+    stack: Stack, world: World, counted: str
+) -> None:
+    back_up(stack, "memo")
+    world.write("memo_data", 90)
+    world.commands[COUNT] = lambda _asked: Output(0, counted, "")
+
+    with pytest.raises(DataError, match="memo counts"):
+        bring_back(stack, "memo")
+
+    assert world.lines("memo_data") == 90
+    assert_at_peace(stack, world)
