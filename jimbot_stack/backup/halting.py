@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from jimbot_stack import health
@@ -16,6 +16,9 @@ CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
 
 # A store is away until it is seen to be back; a look takes 3 ms.
 LOOK_PERIOD = 0.1
+ATTEMPTS = 3
+SECONDS_BETWEEN = 1.0
+SECONDS_TO_RELEASE = 60.0
 
 LIVING = frozenset({"running", "restarting"})
 # A paused one writes nothing, but goes on with its files as it knew them.
@@ -135,23 +138,58 @@ def resume(stack: Stack, facts: dict[str, Any]) -> None:
     Stores first, then, once they are healthy, what depends on them. Doing it twice
     does no harm. Raises what hinders it, after everything was tried.
     """
-    faults: list[StackError] = []
-    for lock in facts.get("locked", ()):
-        unlock(stack, lock)
+    steps = [partial(unlock, stack, lock) for lock in facts.get("locked", ())]
     for group in (facts.get("stores", ()), facts.get("dependents", ())):
+        steps += [partial(start, stack, [halted]) for halted in group]
+        steps += [partial(wait, stack, group)]
+    faults: list[StackError] = []
+    for step in steps:
         try:
-            start(stack, group)
-            wait(stack, group)
+            step()
         except StackError as refused:
             faults.append(refused)
     if faults:
-        raise faults[0]
+        raise _worst(faults)
+
+
+def _worst(faults: Sequence[StackError]) -> StackError:
+    """Return what must not be forgotten: what is not put back, before what is ill."""
+    undone = [f for f in faults if not isinstance(f, UnhealthyError)]
+    worst = (undone or faults)[0]
+    others = [fault.message for fault in faults if fault is not worst]
+    worst.detail = "\n".join(filter(None, [worst.detail, *others]))
+    return worst
 
 
 def unlock(stack: Stack, lock: dict[str, str]) -> None:
-    """Run a store's release command, unless a restart has cleared its lock."""
-    container = stack.engine.container(lock["id"])
-    if container is None or not container.is_running or not lock["release"]:
-        return
-    with suppress(EngineError):
-        stack.engine.execute(container.id, [lock["shell"], "-c", lock["release"]])
+    """
+    Run a store's release command, unless a restart has cleared its lock.
+
+    Raises EngineError when it does not succeed, again and again.
+    """
+    said = ""
+    for attempt in range(ATTEMPTS):
+        container = stack.engine.container(lock["id"])
+        if container is None or not container.is_running or not lock["release"]:
+            return
+        if lock.get("started", moment(container)) != moment(container):
+            return
+        CLOCK.sleep(attempt * SECONDS_BETWEEN)
+        done = stack.engine.execute(
+            container.id,
+            [lock["shell"], "-c", lock["release"]],
+            timeout=SECONDS_TO_RELEASE,
+        )
+        if done.code == 0:
+            return
+        said = (done.stderr + done.stdout).strip()
+    raise EngineError(
+        f"{lock['service']} did not release its data for writing",
+        hint=f"the next task tries again; docker restart {lock['id'][:12]} clears it",
+        detail=said,
+    )
+
+
+def moment(container: Container) -> str:
+    """Return when a container was started, as a journal keeps it."""
+    return container.started.isoformat() if container.started else ""

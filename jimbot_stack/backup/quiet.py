@@ -7,7 +7,7 @@ from jimbot_stack.backup import asking, halting
 from jimbot_stack.backup.policy import Policy
 from jimbot_stack.console import say
 from jimbot_stack.engine import Container
-from jimbot_stack.errors import DataError
+from jimbot_stack.errors import DataError, EngineError
 from jimbot_stack.journal import Journal
 from jimbot_stack.stack import Stack
 
@@ -140,6 +140,7 @@ def _prepared(stack: Stack, journal: Journal, item: Item) -> bool:
         "id": container.id,
         "shell": item.policy.shell,
         "release": item.policy.release,
+        "started": halting.moment(container),
     }
     known = list(journal.facts.get("locked", []))
     journal.reach("preparing stores", locked=[*known, lock])
@@ -148,6 +149,7 @@ def _prepared(stack: Stack, journal: Journal, item: Item) -> bool:
     if not why:
         count(stack, [item])
         return True
+    _give_up(stack, journal, lock)
     if item.forced or "stop" not in item.policy.levels:
         raise DataError(
             f"{item.policy.service} cannot be copied while it runs: {why}",
@@ -156,6 +158,16 @@ def _prepared(stack: Stack, journal: Journal, item: Item) -> bool:
     say(f"{item.policy.service} cannot be copied while it runs ({why}): stopping it")
     item.level = "stop"
     return False
+
+
+def _give_up(stack: Stack, journal: Journal, lock: dict[str, str]) -> None:
+    """Release what a preparation that failed may hold; there may be nothing."""
+    try:
+        halting.unlock(stack, lock)
+    except EngineError as refused:
+        say(f"warning: {refused.message}")
+    locked = [one for one in journal.facts["locked"] if one != lock]
+    journal.reach("store not prepared", locked=locked)
 
 
 def _note_rest(stack: Stack, item: Item) -> None:

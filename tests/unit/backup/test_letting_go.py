@@ -1,0 +1,176 @@
+"""After a backup what was stopped, paused or locked is as before, or it is not over."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from backup_world import World, back_up, opened, store
+
+from jimbot_stack import change, journal
+from jimbot_stack.backup import sets
+from jimbot_stack.engine import Container, Output
+from jimbot_stack.errors import DataError, EngineError, UnhealthyError
+from jimbot_stack.stack import Stack
+
+
+class Lock:
+    """A store's own lock on its data, cleared when it starts anew."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.holder = ""
+        self.stuck = 0
+
+    def take(self, asked: Container) -> Output:
+        self.holder = str(asked.started)
+        return Output(0, "", "")
+
+    def release(self, asked: Container) -> Output:
+        del asked
+        self.stuck -= 1
+        if self.stuck >= 0:
+            return Output(1, "", "busy")
+        self.holder = ""
+        return Output(0, "", "")
+
+    def held(self) -> bool:
+        return self.holder == str(self.world.of("memo").started)
+
+
+@pytest.fixture
+def lock(world: World) -> Lock:
+    """Return the lock of memo, which is copied while it runs."""
+    made = Lock(world)
+    world.services["memo"] = store(
+        "memo_data",
+        **{
+            "backup.consistency": "native stop",
+            "backup.native.prepare": "take",
+            "backup.native.release": "release",
+        },
+    )
+    world.commands |= {"take": made.take, "release": made.release}
+    return made
+
+
+def test_lock_that_is_busy_is_released_all_the_same(
+    tmp_path: Path, world: World, lock: Lock
+) -> None:
+    lock.stuck = 2
+    back_up(opened(tmp_path, world), "memo")
+
+    assert not lock.held()
+
+
+def test_lock_that_stays_is_said_and_released_by_the_next_task(
+    tmp_path: Path, world: World, lock: Lock
+) -> None:
+    """No set is made of what may have been locked, and nothing is forgotten."""
+    stack = opened(tmp_path, world)
+    lock.stuck = 10
+
+    with pytest.raises(EngineError, match="memo did not release"):
+        back_up(stack, "memo")
+    assert lock.held()
+    assert len(journal.pending(stack)) == 1
+
+    with pytest.raises(EngineError, match="memo did not release"):
+        change.recover(stack)
+    change.recover(stack)
+    assert not lock.held()
+    assert journal.pending(stack) == ()
+
+
+def test_lock_that_a_restart_cleared_hinders_nothing(
+    tmp_path: Path, world: World, lock: Lock
+) -> None:
+    stack = opened(tmp_path, world)
+    lock.stuck = 99
+    with pytest.raises(EngineError):
+        back_up(stack, "memo")
+
+    world.start("id-memo")
+    change.recover(stack)
+
+    assert journal.pending(stack) == ()
+
+
+def test_preparation_that_fails_hinders_no_later_task(
+    tmp_path: Path, world: World, lock: Lock
+) -> None:
+    """What it may have locked is released once; then the store is stopped instead."""
+    stack = opened(tmp_path, world)
+    lock.stuck = 99
+    world.commands["take"] = lambda _asked: Output(1, "", "not now")
+
+    with pytest.raises(DataError, match="not now"):
+        back_up(stack, "memo", consistency="native")
+    assert journal.pending(stack) == ()
+
+    back_up(stack, "memo")
+    (kept,) = sets.listed(tmp_path / "backups", "trial")
+    assert sets.believed(kept).stores[0].consistency == "stop"
+    assert world.of("memo").state == "running"
+
+
+def test_dependent_that_does_not_start_is_not_forgotten_for_an_ill_store(
+    stack: Stack, world: World
+) -> None:
+    """The store is ill, whatever is done: only what was not put back is tried again."""
+    start = world.start
+
+    def refusing(*names: str) -> None:
+        if "id-reader" in names:
+            raise EngineError("no room")
+        start(*names)
+
+    world.sick = lambda name: name == "memo"
+    world.start = refusing  # type: ignore[method-assign]
+    world.when["helper", "copy", "trial_memo_data"] = partial(
+        setattr, world, "boot", "boot-2"
+    )
+    with pytest.raises(EngineError, match="no room"):
+        back_up(stack, "memo")
+    with pytest.raises(EngineError, match="no room"):
+        change.recover(stack)
+
+    world.start = start  # type: ignore[method-assign]
+    change.recover(stack)
+
+    assert world.of("reader").state == "running"
+    assert journal.pending(stack) == ()
+
+
+def test_one_that_does_not_start_keeps_no_other_from_it(
+    stack: Stack, world: World
+) -> None:
+    start = world.start
+
+    def refusing(*names: str) -> None:
+        if "id-memo" in names:
+            raise EngineError("no room")
+        start(*names)
+
+    world.start = refusing  # type: ignore[method-assign]
+    world.when["helper", "copy", "trial_memo_data"] = partial(
+        setattr, world, "boot", "boot-2"
+    )
+    with pytest.raises(EngineError, match="no room"):
+        back_up(stack)
+
+    assert world.of("pair").state == "running"
+
+
+def test_ill_store_alone_ends_what_a_dead_task_left(stack: Stack, world: World) -> None:
+    """All is as it was before the backup that failed."""
+    world.sick = lambda name: name == "memo"
+    world.when["helper", "copy", "trial_memo_data"] = partial(
+        setattr, world, "boot", "boot-2"
+    )
+    with pytest.raises(UnhealthyError):
+        back_up(stack, "memo")
+
+    change.recover(stack)
+
+    assert journal.pending(stack) == ()
+    assert world.of("reader").state == "running"
