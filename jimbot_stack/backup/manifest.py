@@ -2,20 +2,26 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from jimbot_stack.backup import untrusted
 from jimbot_stack.errors import DataError
 
 SCHEMA = 1
 MOST_BYTES = 4 << 20
-SET_ID = re.compile(r"\d{8}T\d{6}Z-\d{4,9}")
+SET_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9]{4,9}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _HASH = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9}){0,9})?")
+# What a file that is no manifest may raise on its way to become one.
+UNTRUE = (
+    *(ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError),
+)
 COMPRESSIONS = {"zstd": "tar.zst", "gzip": "tar.gz"}
 
 
@@ -129,7 +135,7 @@ def read(path: Path) -> Manifest:
         raise DataError(
             f"{path.parent.name} has no manifest", hint="invoke backups lists the sets"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as wrong:
+    except (OSError, *UNTRUE) as wrong:
         raise DataError(
             f"the manifest of {path.parent.name} cannot be believed: {wrong}",
             hint="take another set: invoke backups lists them",
@@ -137,9 +143,7 @@ def read(path: Path) -> Manifest:
 
 
 def _undamaged(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError("it is too large")
-    data: dict[str, Any] = json.loads(path.read_text())
+    data = untrusted.read_json(path, most=MOST_BYTES)
     if data.pop("digest") != _digest(data):
         raise ValueError("it is not what was written")
     return data
@@ -153,21 +157,26 @@ def _digest(data: Mapping[str, Any]) -> str:
 def _parsed(data: Mapping[str, Any]) -> Manifest:
     if data["schema"] != SCHEMA:
         raise ValueError(f"its schema is {data['schema']!r}, not {SCHEMA}")
-    found = Manifest(
+    stores = tuple(_store(entry) for entry in data["stores"])
+    _require_single([store.service for store in stores])
+    _require_single([a.key for store in stores for a in store.archives])
+    return Manifest(
         id=_matching(SET_ID, data["id"]),
         project=_matching(_NAME, data["project"]),
-        created=datetime.fromisoformat(data["created"]).isoformat(),
+        created=untrusted.moment(data["created"]).isoformat(),
         coherent=bool(data["coherent"]),
         compression=_one_of(COMPRESSIONS, data["compression"]),
         encrypted=bool(data["encrypted"]),
         engine=str(data["engine"]),
         tool=str(data["tool"]),
-        stores=tuple(_store(entry) for entry in data["stores"]),
+        stores=stores,
         raw=data,
     )
-    if found.moment.tzinfo is None:
-        raise ValueError("its time has no zone")
-    return found
+
+
+def _require_single(names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        raise ValueError("it names something twice")
 
 
 def _store(data: Mapping[str, Any]) -> Store:
@@ -177,7 +186,7 @@ def _store(data: Mapping[str, Any]) -> Store:
         consistency=_one_of(("native", "stop", "crash"), data["consistency"]),
         image=str(data["image"]),
         image_id=str(data["image_id"]),
-        version=str(data["version"]),
+        version=_matching(_VERSION, data["version"]),
         exit_code=None if exit_code is None else int(exit_code),
         count=tuple(_amount(n) for n in data["count"]),
         grows=bool(data["grows"]),

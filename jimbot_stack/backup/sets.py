@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from jimbot_stack.backup import manifest as manifests
-from jimbot_stack.backup.manifest import SET_ID, Manifest
+from jimbot_stack.backup import untrusted
+from jimbot_stack.backup.manifest import MOST_BYTES, SET_ID, UNTRUE, Manifest
 from jimbot_stack.console import say
 from jimbot_stack.environment import write_private
 from jimbot_stack.errors import DataError, UsageError
@@ -53,9 +54,14 @@ def folder(dest: Path, project: str) -> Path:
 def listed(dest: Path, project: str) -> list[Kept]:
     """Return the sets of a project, newest first; unreadable ones too."""
     place = folder(dest, project)
-    if not place.is_dir():
-        return []
-    names = [path for path in place.iterdir() if SET_ID.fullmatch(path.name)]
+    try:
+        found = list(place.iterdir()) if place.is_dir() else []
+    except OSError as refused:
+        raise DataError(
+            f"{place} cannot be read: {refused.strerror}",
+            hint="--dest DIR names another destination",
+        ) from refused
+    names = [path for path in found if SET_ID.fullmatch(path.name)]
     return sorted((load(path) for path in names), key=_age, reverse=True)
 
 
@@ -234,18 +240,16 @@ def believed(kept: Kept) -> Manifest:
 
 def _record(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads((path / RECORD).read_text())
+        return untrusted.read_json(path / RECORD, most=MOST_BYTES)
     except (OSError, ValueError):
         return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _moment(text: Any) -> datetime | None:
     try:
-        found = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        return untrusted.moment(text)
+    except UNTRUE:
         return None
-    return found if found.tzinfo else None
 
 
 def every_project(dest: Path) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Manifests that cannot be true, sets that are chosen, kept and removed."""
 
 import json
+import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,16 @@ def test_manifest_comes_back_as_it_was(tmp_path: Path) -> None:
         (("stores", 0, "archives", 0, "size"), -1),
         (("stores", 0, "archives", 0, "files"), 1.5),
         (("stores", 0, "count"), ["many"]),
+        (("stores", 0, "count"), [1e999]),
+        (("stores", 0, "exit_code"), float("inf")),
+        (("stores", 0, "version"), "x"),
+        (("stores", 0, "version"), "3." + "9" * 5000),
+        (("stores", 0, "version"), "٣.٢"),
         (("stores",), None),
+        (("stores",), [asdict(STORE), asdict(STORE)]),
+        (("created",), "0001-01-01T00:00:00+14:00"),
+        (("created",), "9999-12-31T23:59:59-14:00"),
+        (("created",), "2026-11-23T12:00:00"),
     ],
 )
 def test_manifest_that_cannot_be_true_is_refused(
@@ -109,13 +119,61 @@ def test_manifest_that_cannot_be_true_is_refused(
         manifests.read(folder / sets.MANIFEST)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"digest": 1}', "\0" * 99])
+def _endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+
+def _deep(path: Path) -> None:
+    path.write_text(DEEP)
+
+
+DEEP = "[" * 200_000
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"digest": 1}', "\0" * 99, DEEP, '{"a":' * 99_999]
+)
 def test_manifest_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     folder = kept(tmp_path, made(1))
     (folder / sets.MANIFEST).write_text(text)
 
     with pytest.raises(DataError):
         manifests.read(folder / sets.MANIFEST)
+
+
+@pytest.mark.parametrize("name", [sets.MANIFEST, sets.RECORD])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, _endless, _huge, _deep])
+def test_file_of_a_set_that_is_no_file_spoils_no_other_set(
+    tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    """Nor does it keep anybody waiting."""
+    kept(tmp_path, made(1))
+    bad = kept(tmp_path, made(2)) / name
+    bad.unlink()
+    make(bad)
+
+    first, second = sets.listed(tmp_path, "p")
+
+    assert (first.verified, second.verified is not None) == (None, True)
+    assert sets.choose(tmp_path, "p").id == second.id
+
+
+@pytest.mark.parametrize(
+    "when", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 7, [], "now"]
+)
+def test_record_with_an_impossible_time_verifies_nothing(
+    tmp_path: Path, when: object
+) -> None:
+    folder = kept(tmp_path, made(1))
+    sets.note(folder, verified=when, drilled=when)
+
+    assert sets.load(folder).verified is None
+    assert sets.load(folder).drilled is None
 
 
 def test_manifest_with_one_flipped_bit_is_refused(tmp_path: Path) -> None:
