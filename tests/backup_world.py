@@ -66,6 +66,7 @@ class World(FakeEngine):
         self.commands: dict[str, Callable[[Container], Output]] = {COUNT: self._count}
         self.sick: Callable[[str], bool] = lambda _service: False
         self.boot = "boot-1"
+        self.free: int | None = None
         self.clock = EPOCH
         self.made: dict[str, Volume] = {}
         self.up(list(services))
@@ -267,6 +268,8 @@ class Talk:
             answer: dict[str, Any] = {
                 "done": helper_program.ACTIONS[request["do"]](request)
             }
+            if request["do"] == "measure" and self.world.free is not None:
+                answer["done"]["free"] = self.world.free
         except Failed as failed:
             answer = {"failed": str(failed)}
         self.answers.append(json.dumps(answer))

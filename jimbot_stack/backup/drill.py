@@ -13,6 +13,7 @@ from jimbot_stack.backup import (
     belief,
     halting,
     helper,
+    preconditions,
     proof,
     scratch,
     sets,
@@ -102,6 +103,7 @@ def _boot(
     place.up(services, start=False)
     manifest = sets.believed(kept)
     for part in parts:
+        preconditions.check_room(stack, part)
         with belief.doubted(kept):
             proof.check_archive(stack, kept, part.archive, keys)
         path = proof.stored(kept, manifest, part.archive)

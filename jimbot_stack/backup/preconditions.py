@@ -143,10 +143,11 @@ def check_restore(stack: Stack, parts: Sequence[Part]) -> None:
                 hint=f"docker volume inspect {part.volume}",
             )
         check_users(stack, part.policy, part.volume)
-        _check_room(stack, part)
+        check_room(stack, part)
 
 
-def _check_room(stack: Stack, part: Part) -> None:
+def check_room(stack: Stack, part: Part) -> None:
+    """Raise DataError when a volume has no room for a set's data beside its own."""
     needed = part.archive.bytes + part.archive.files * BLOCK
     work = Work(run="look", label=part.volume, volume=part.volume)
     with helper.helper(stack, work) as talk:

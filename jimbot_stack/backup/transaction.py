@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jimbot_stack import journal as journals
-from jimbot_stack.backup import asking, halting, helper, proof, rollback, sets
+from jimbot_stack.backup import (
+    asking,
+    halting,
+    helper,
+    preconditions,
+    proof,
+    rollback,
+    sets,
+)
 from jimbot_stack.backup.helper import Helper, Work
 from jimbot_stack.backup.manifest import Manifest
 from jimbot_stack.backup.parts import Part
@@ -48,16 +56,23 @@ def transaction(
 
 
 def create_missing(stack: Stack, parts: Sequence[Part]) -> None:
-    """Let Compose make containers and volumes that are not there, with its labels."""
+    """
+    Let Compose make containers and volumes that are not there, with its labels.
+
+    Raises DataError when a new volume has no room for what is to be unpacked.
+    """
+    new = [part for part in parts if not stack.engine.volume(part.volume)]
     there = {c.service for c in stack.refresh()}
     missing = {
         part.policy.service
         for part in parts
-        if part.policy.service not in there or not stack.engine.volume(part.volume)
+        if part.policy.service not in there or part in new
     }
     if missing:
         say("making what is not there yet: " + ", ".join(sorted(missing)))
         stack.engine.up(sorted(missing), start=False, dependencies=False)
+    for part in new:
+        preconditions.check_room(stack, part)
 
 
 def halt(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:

@@ -7,6 +7,7 @@ from backup_world import COUNT, World, back_up, bring_back
 from fakes import container
 
 from jimbot_stack import journal
+from jimbot_stack.backup import command
 from jimbot_stack.engine import Output
 from jimbot_stack.errors import DataError, UnhealthyError
 from jimbot_stack.stack import Stack
@@ -123,4 +124,31 @@ def test_store_that_counts_otherwise_gets_its_data_back(
         bring_back(stack, "memo")
 
     assert world.lines("memo_data") == 90
+    assert_at_peace(stack, world)
+
+
+def test_new_volume_without_room_is_not_unpacked_into(
+    stack: Stack, world: World
+) -> None:
+    """On an empty machine, too: what does not fit is known before it is tried."""
+    back_up(stack, "memo")
+    world.remove("id-memo")
+    world.remove_volume("trial_memo_data")
+    world.free = 1000
+
+    with pytest.raises(DataError, match="trial_memo_data has 1000 B free"):
+        bring_back(stack, "memo")
+
+    assert ("helper", "stage", "trial_memo_data") not in world.done
+    assert journal.pending(stack) == ()
+
+
+def test_drill_without_room_is_not_begun(stack: Stack, world: World) -> None:
+    made = back_up(stack, "memo")
+    world.free = 1000
+
+    with pytest.raises(DataError, match="trial-drill_memo_data has 1000 B free"):
+        command.drill(stack, "backups", set_id=made, identity="")
+
+    assert ("helper", "stage", "trial-drill_memo_data") not in world.done
     assert_at_peace(stack, world)
