@@ -65,6 +65,7 @@ class World(FakeEngine):
         self.when: dict[tuple[str, ...], Callable[[], object]] = {}
         self.commands: dict[str, Callable[[Container], Output]] = {COUNT: self._count}
         self.sick: Callable[[str], bool] = lambda _service: False
+        self.further: dict[str, Any] = {}
         self.boot = "boot-1"
         self.free: int | None = None
         self.clock = EPOCH
@@ -115,7 +116,8 @@ class World(FakeEngine):
             for mount in service.get("volumes") or ()
             if mount["type"] == "volume"
         }
-        return {"name": "trial", "services": self.services, "volumes": volumes}
+        own = {"name": "trial", "services": self.services, "volumes": volumes}
+        return own | self.further
 
     def up(self, services: Sequence[str] = (), **how: Any) -> None:
         self.happen("up", *services)

@@ -8,6 +8,7 @@ from typing import Any
 from jimbot_stack.backup import helper
 from jimbot_stack.engine import Engine
 from jimbot_stack.environment import write_private
+from jimbot_stack.errors import ConfigurationError
 from jimbot_stack.journal import Journal
 from jimbot_stack.stack import Stack
 
@@ -16,8 +17,11 @@ FILE = "drill.json"
 # What ties a service to its neighbours, to the host's ports or to a build.
 LEFT_OUT = (
     *("build", "container_name", "depends_on", "extends", "links", "ports"),
-    *("networks", "profiles", "restart"),
+    *("networks", "profiles", "restart", "scale", "external_links", "volumes_from"),
+    *("network_mode", "pid", "ipc", "uts", "cgroup_parent"),
 )
+# Where a secret or a config may come from without anything outside the drill.
+SOURCES = ("file", "content")
 
 
 def project(stack: Stack) -> str:
@@ -38,7 +42,6 @@ def written(stack: Stack, services: Sequence[str]) -> Path:
 
 def model(stack: Stack, services: Sequence[str]) -> dict[str, Any]:
     """Return the compose model of *services* alone, on volumes of their own."""
-    raw = stack.model.raw
     chosen = {name: _service(stack, name) for name in services}
     volumes = {
         mount["source"]
@@ -46,16 +49,30 @@ def model(stack: Stack, services: Sequence[str]) -> dict[str, Any]:
         for mount in service.get("volumes") or ()
         if mount.get("type") == "volume" and mount.get("source")
     }
-    secrets = {use["source"] for s in chosen.values() for use in s.get("secrets") or ()}
     return {
         "name": project(stack),
         "services": chosen,
         "volumes": {key: {} for key in sorted(volumes)},
         "networks": {NETWORK: {"internal": True}},
-        "secrets": {
-            key: {"file": raw["secrets"][key]["file"]} for key in sorted(secrets)
-        },
+        "secrets": _given(stack, chosen, "secrets"),
+        "configs": _given(stack, chosen, "configs"),
     }
+
+
+def _given(stack: Stack, chosen: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return the secrets or configs that services use; ConfigurationError."""
+    given = {}
+    for name, service in chosen.items():
+        for use in service.get(kind) or ():
+            known = (stack.model.raw.get(kind) or {}).get(use["source"]) or {}
+            given[use["source"]] = {k: known[k] for k in SOURCES if k in known}
+            if not given[use["source"]]:
+                what = f"{use['source']} of its {kind}"
+                raise ConfigurationError(
+                    f"{name} cannot be drilled: {what} is no file",
+                    hint=f"name a file for it under {kind}: in the compose files",
+                )
+    return given
 
 
 def _service(stack: Stack, name: str) -> dict[str, Any]:
@@ -63,8 +80,25 @@ def _service(stack: Stack, name: str) -> dict[str, Any]:
     image = service.get("image") or f"{stack.project}-{name}"
     for key in LEFT_OUT:
         service.pop(key, None)
-    alone = {} if service.get("network_mode") == "none" else {"networks": [NETWORK]}
-    return {**service, "image": image, "pull_policy": "never", "restart": "no", **alone}
+    if deploy := dict(service.pop("deploy", None) or {}):
+        deploy.pop("replicas", None)
+        service["deploy"] = deploy
+    where: dict[str, Any] = {"networks": [NETWORK]}
+    if stack.model.service(name).get("network_mode") == "none":
+        where = {"network_mode": "none"}
+    return {
+        **service,
+        "image": image,
+        "pull_policy": "never",
+        "restart": "no",
+        "volumes": [_mount(mount) for mount in service.get("volumes") or ()],
+        **where,
+    }
+
+
+def _mount(mount: dict[str, Any]) -> dict[str, Any]:
+    """Let a service read the host's folders, and write to none of them."""
+    return {**mount, "read_only": True} if mount.get("type") == "bind" else mount
 
 
 def engine(stack: Stack, file: Path) -> Engine:

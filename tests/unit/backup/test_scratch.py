@@ -1,0 +1,108 @@
+"""A drill touches nothing of the stack that it tries a set of."""
+
+from typing import Any
+
+import pytest
+from backup_world import COUNT, World, back_up
+
+from jimbot_stack import journal
+from jimbot_stack.backup import command, scratch, sets
+from jimbot_stack.engine import Output
+from jimbot_stack.errors import ConfigurationError, DataError
+from jimbot_stack.stack import Stack
+
+
+def drilled(stack: Stack, world: World, **more: Any) -> dict[str, Any]:
+    """Return how memo would run in a drill if it were declared with *more*."""
+    world.services["memo"] |= more
+    model = scratch.model(stack, ["memo"])
+    service: dict[str, Any] = model["services"]["memo"]
+    return service | {"all": model}
+
+
+def test_folder_of_the_host_can_only_be_read(stack: Stack, world: World) -> None:
+    """A store that keeps data there would write to the live one."""
+    bind = {"type": "bind", "source": "/srv/live", "target": "/live"}
+    data = {"type": "volume", "source": "memo_data", "target": "/data"}
+
+    found = drilled(stack, world, volumes=[bind, data])["volumes"]
+
+    assert found == [bind | {"read_only": True}, data]
+
+
+@pytest.mark.parametrize("mode", ["host", "service:pair", "container:other"])
+def test_network_of_another_is_not_shared(
+    stack: Stack, world: World, mode: str
+) -> None:
+    found = drilled(stack, world, network_mode=mode)
+
+    assert "network_mode" not in found
+    assert found["networks"] == ["drill"]
+    assert found["all"]["networks"]["drill"] == {"internal": True}
+
+
+def test_service_without_network_keeps_having_none(stack: Stack, world: World) -> None:
+    found = drilled(stack, world, network_mode="none")
+
+    assert found["network_mode"] == "none"
+    assert "networks" not in found
+
+
+def test_one_of_several_replicas_is_tried(stack: Stack, world: World) -> None:
+    found = drilled(stack, world, scale=3, deploy={"replicas": 3, "resources": {}})
+
+    assert "scale" not in found
+    assert found["deploy"] == {"resources": {}}
+
+
+def test_configs_and_secrets_come_along(stack: Stack, world: World) -> None:
+    world.further = {
+        "configs": {"ini": {"name": "trial_ini", "content": "a=1"}},
+        "secrets": {"word": {"name": "trial_word", "file": "/secret"}},
+    }
+    uses = {"configs": [{"source": "ini"}], "secrets": [{"source": "word"}]}
+
+    found = drilled(stack, world, **uses)["all"]
+
+    assert found["configs"] == {"ini": {"content": "a=1"}}
+    assert found["secrets"] == {"word": {"file": "/secret"}}
+
+
+@pytest.mark.parametrize("known", [{"environment": "WORD"}, {"external": True}])
+def test_secret_that_no_drill_can_have_is_refused_before_anything_is_made(
+    stack: Stack, world: World, known: dict[str, Any]
+) -> None:
+    world.further = {"secrets": {"word": known}}
+    world.services["memo"]["secrets"] = [{"source": "word"}]
+    made = back_up(stack, "memo")
+
+    with pytest.raises(ConfigurationError, match="memo cannot be drilled: word of its"):
+        command.drill(stack, "backups", set_id=made, identity="")
+
+    assert ("up", "memo") not in world.done[1:]
+    assert journal.pending(stack) == ()
+
+
+def test_drill_leaves_nothing_and_is_recorded(stack: Stack, world: World) -> None:
+    made = back_up(stack)
+    before = dict(world.made)
+
+    done = command.drill(stack, "backups", set_id=made, identity="")
+
+    assert done == {"set": made, "counts": {"memo": 3, "pair": 5}}
+    assert world.made == before
+    assert {c.project for c in world.there} == {"trial"}
+    assert sets.load(stack.root / "backups/trial" / made).drilled is not None
+
+
+def test_drill_that_counts_otherwise_is_recorded_as_failed(
+    stack: Stack, world: World
+) -> None:
+    made = back_up(stack, "memo")
+    world.commands[COUNT] = lambda _asked: Output(0, "1", "")
+
+    with pytest.raises(DataError, match="memo counts 1 in the drill, the set says 3"):
+        command.drill(stack, "backups", set_id=made, identity="")
+
+    assert sets.load(stack.root / "backups/trial" / made).drilled is None
+    assert world.volume("trial-drill_memo_data") is None
