@@ -55,6 +55,23 @@ def test_it_is_alive_as_the_health_check_asks(client: httpx.Client) -> None:
     assert client.get("/ping").is_success
 
 
+def test_operator_is_told_whether_a_scavenge_runs(client: httpx.Client) -> None:
+    """In JSON only when that is asked for; by name or as the current one it ends."""
+    json_please = {"Accept": "application/json"}
+    current = "/admin/scavenge/current"
+    nothing = {"scavengeId": "", "scavengeLink": ""}
+    assert client.get(current, headers=json_please).json() == nothing
+    assert client.get(current).text == "ScavengeId: , ScavengeLink: "
+
+    begun = client.post("/admin/scavenge").json()["scavengeId"]
+    assert client.get(current, headers=json_please).json()["scavengeId"] == begun
+    assert client.post("/admin/scavenge").status_code == httpx.codes.BAD_REQUEST
+
+    assert client.delete(f"/admin/scavenge/{begun}").is_success
+    assert client.delete(current).status_code == httpx.codes.NOT_FOUND
+    assert client.get(current, headers=json_please).json() == nothing
+
+
 def test_node_information_has_eventstores_shape(client: httpx.Client) -> None:
     """Version, role and authentication."""
     info = client.get("/info").json()
@@ -206,8 +223,8 @@ def test_tls_and_the_administrators_password(starter: Starter, tmp_path: Path) -
             (("admin", "no"), 401),
             (("admin", "changeit"), 200),
         ]:
-            answer = client.get("/streams/$all", auth=auth)
-            assert answer.status_code == status
+            for path in ("/streams/$all", "/admin/scavenge/current"):
+                assert client.get(path, auth=auth).status_code == status
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         httpx.get(f"{url}/health/live")
     with pytest.raises(httpx.HTTPError):

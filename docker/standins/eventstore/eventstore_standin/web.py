@@ -18,7 +18,7 @@ from eventstore_standin.streams import ANY_VERSION, NewEvent, Streams, WrongVers
 VERSION = "23.10.0.0"
 NOT_UNDERSTOOD = (
     "This is a small stand-in for EventStoreDB, not EventStoreDB: it understands"
-    " /health/live, /ping, /info, /stats, /gossip and /streams only."
+    " /health/live, /ping, /info, /stats, /gossip, /admin/scavenge and /streams only."
 )
 _EVENTS = "application/vnd.eventstore.events+json"
 _ATOM = "application/vnd.eventstore.atom+json; charset=utf-8"
@@ -36,6 +36,7 @@ class Node:
     started: datetime
     append_limit: int = 1024 * 1024  # bytes, MaxAppendSize
     ready: bool = False
+    scavenge: str = ""
 
     def answer(self, request: Request) -> Response:
         """Return the answer to one request."""
@@ -120,6 +121,42 @@ def _gossip(node: Node, _: Request) -> Response:
     return _json({"members": [member]})
 
 
+def _scavenge(node: Node, request: Request) -> Response:
+    """Begin one that rewrites nothing and runs until it is ended."""
+    if refused := _no_operator(node, request):
+        return refused
+    if node.scavenge:
+        return _text(HTTPStatus.BAD_REQUEST, "Scavenge is already running")
+    node.scavenge = str(uuid.uuid4())
+    return _json({"scavengeId": node.scavenge})
+
+
+def _current_scavenge(node: Node, request: Request) -> Response:
+    if refused := _no_operator(node, request):
+        return refused
+    link = f"/admin/scavenge/{node.scavenge}" if node.scavenge else ""
+    if "json" not in request.headers.get("accept", ""):
+        text = f"ScavengeId: {node.scavenge}, ScavengeLink: {link}"
+        return _text(HTTPStatus.OK, text)
+    return _json({"scavengeId": node.scavenge, "scavengeLink": link})
+
+
+def _end_scavenge(node: Node, request: Request, scavenge: str) -> Response:
+    if refused := _no_operator(node, request):
+        return refused
+    if not node.scavenge or scavenge not in {"current", node.scavenge}:
+        return _text(HTTPStatus.NOT_FOUND, "Scavenge does not exist")
+    node.scavenge = ""
+    return _json(scavenge)
+
+
+def _no_operator(node: Node, request: Request) -> Response | None:
+    """Refuse the anonymous; where the node is insecure everybody may do everything."""
+    if node.secure and request.credentials() is None:
+        return Response(HTTPStatus.UNAUTHORIZED)
+    return None
+
+
 def _append(node: Node, request: Request, stream: str) -> Response:
     if not node.atom:
         return Response(HTTPStatus.NOT_FOUND)
@@ -188,6 +225,9 @@ _ROUTES: list[tuple[str, str, Callable[..., Response]]] = [
     ("GET", r"/info", _info),
     ("GET", r"/stats", _stats),
     ("GET", r"/gossip", _gossip),
+    ("POST", r"/admin/scavenge", _scavenge),
+    ("GET", r"/admin/scavenge/current", _current_scavenge),
+    ("DELETE", r"/admin/scavenge/(?P<scavenge>[^/]+)", _end_scavenge),
     ("POST", _STREAM, _append),
     ("GET", _STREAM, _feed),
     ("GET", _STREAM + r"/(?P<number>head|\d+)", _event),
