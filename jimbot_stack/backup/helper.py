@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -139,9 +140,9 @@ def helper(stack: Stack, work: Work) -> Iterator[Helper]:
 
 def spec(stack: Stack, work: Work) -> RunSpec:
     """Return how the container runs: no network, one volume, few capabilities."""
-    short = sha256(f"{work.volume} {work.archive} {work.listing}".encode()).hexdigest()[
-        :8
-    ]
+    # Tasks that only read take no lock: two of them may read the same archive.
+    what = f"{work.volume} {work.archive} {work.listing} {os.getpid()}"
+    short = sha256(what.encode()).hexdigest()[:8]
     mounts = [_volume(work.volume, writable=work.changes)] if work.volume else []
     if work.archive:
         mounts.append(_file(work.archive, "/archive", writable=work.fills))
@@ -159,9 +160,12 @@ def spec(stack: Stack, work: Work) -> RunSpec:
     )
 
 
-def remove_strays(stack: Stack) -> None:
-    """Remove the project's helper containers that a dead task left."""
-    left = stack.engine.containers(filters=[f"label={PROJECT_LABEL}={stack.project}"])
+def remove_strays(stack: Stack, run: str) -> None:
+    """Remove the helper containers that a run left which died; no other task's."""
+    labels = {PROJECT_LABEL: stack.project, RUN_LABEL: run}
+    left = stack.engine.containers(
+        filters=[f"label={k}={v}" for k, v in labels.items()]
+    )
     if left:
         stack.engine.remove(*(c.id for c in left), force=True)
 

@@ -19,7 +19,7 @@ def undo(stack: Stack, journal: Journal) -> None:
     Once it was committed the restored data stays; before that every volume gets its
     previous data back. Then what ran before runs again, and nothing else.
     """
-    helper.remove_strays(stack)
+    helper.remove_strays(stack, journal.facts["run"])
     if journal.facts.get("committed"):
         finish(stack, journal)
         return

@@ -107,7 +107,7 @@ def engine(stack: Stack, file: Path) -> Engine:
 
 def undo(stack: Stack, journal: Journal) -> None:
     """Remove all that a drill made. Can be repeated."""
-    helper.remove_strays(stack)
+    helper.remove_strays(stack, journal.facts["run"])
     file = Path(journal.facts["file"])
     if file.exists():
         engine(stack, file).down(volumes=True)

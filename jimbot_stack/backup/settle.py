@@ -14,7 +14,7 @@ def undo(stack: Stack, journal: Journal) -> None:
     What was stopped, paused or locked runs again; helper containers and the partial
     set are gone. The journal stays when something could not be put back.
     """
-    helper.remove_strays(stack)
+    helper.remove_strays(stack, journal.facts["run"])
     partial = journal.facts.get("partial")
     if partial:
         sets.remove_partial(Path(partial))

@@ -4,7 +4,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from backup_world import World, back_up, opened, store
+from backup_world import World, back_up, bring_back, opened, store
+from fakes import container
 
 from jimbot_stack import change, journal
 from jimbot_stack.backup import sets
@@ -174,3 +175,28 @@ def test_ill_store_alone_ends_what_a_dead_task_left(stack: Stack, world: World) 
 
     assert journal.pending(stack) == ()
     assert world.of("reader").state == "running"
+
+
+def helper_of(run: str) -> Container:
+    labels = {"jimbot.stack.helper": "trial", "jimbot.stack.run": run}
+    return container(f"helper-{run}", project="", labels=labels)
+
+
+def test_helpers_of_other_tasks_are_left_at_work(stack: Stack, world: World) -> None:
+    """`verify` takes no lock: a backup that ends beside it does not end it."""
+    world.there.append(helper_of("20260101T000000Z-0001"))
+
+    back_up(stack, "memo")
+    bring_back(stack, "memo")
+
+    assert world.container("id-helper-20260101T000000Z-0001") is not None
+
+
+def test_helpers_of_a_dead_task_are_removed(stack: Stack, world: World) -> None:
+    journal.begin(stack, "restore", "dead-1", services=["memo"], volumes=["x"])
+    world.there += [helper_of("dead-1"), helper_of("other")]
+
+    change.recover(stack)
+
+    assert world.container("id-helper-dead-1") is None
+    assert world.container("id-helper-other") is not None
