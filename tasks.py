@@ -284,6 +284,7 @@ def verify(
         stack(c), dest, set_id=set, project=project, identity=identity
     )
     (emit if json else command.print_verified)(found)
+    command.refuse_damaged(found)
 
 
 @task(

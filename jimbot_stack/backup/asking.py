@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from jimbot_stack.backup.policy import Policy
+from jimbot_stack.console import say
 from jimbot_stack.engine import Container, Engine, RunSpec
 from jimbot_stack.errors import DataError
 from jimbot_stack.stack import Stack
@@ -74,6 +75,8 @@ def version(stack: Stack, policy: Policy, there: Sequence[Container]) -> str:
 def check_version(service: str, *, kept: str, present: str) -> None:
     """Refuse data of another major version, or of a newer one. DataError."""
     if not kept or not present:
+        whose = "in the set" if present else "here"
+        say(f"warning: the version of {service} is unknown {whose} and not compared")
         return
     old, new = _numbers(kept), _numbers(present)
     if old[0] == new[0] and old <= new:

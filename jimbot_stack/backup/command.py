@@ -72,7 +72,11 @@ def summary(found: Manifest, dest: Path) -> dict[str, Any]:
 def verify(
     stack: Stack, dest: str, *, set_id: str, project: str, identity: str
 ) -> dict[str, Any]:
-    """Prove one set, or every set of the project that can be believed."""
+    """
+    Prove one set, or every set of the project.
+
+    Returns {"sets": [{"id", "fault", "opened"}]}; `refuse_damaged` raises for the bad.
+    """
     place, owner = destination(stack, dest), project or stack.project
     helper.require(stack)
     chosen = (
@@ -80,15 +84,18 @@ def verify(
         if set_id
         else sets.listed(place, owner)
     )
-    results = [_verified(stack, kept, identity) for kept in chosen]
-    bad = [result for result in results if result["fault"]]
+    return {"sets": [_verified(stack, kept, identity) for kept in chosen]}
+
+
+def refuse_damaged(found: dict[str, Any]) -> None:
+    """Raise DataError when a set that was verified is not whole."""
+    bad = [result for result in found["sets"] if result["fault"]]
     if bad:
         raise DataError(
             bad[0]["fault"],
             hint="take another set; invoke backup makes a new one",
             detail="\n".join(result["fault"] for result in bad[1:]),
         )
-    return {"sets": results}
 
 
 def _verified(stack: Stack, kept: Kept, identity: str) -> dict[str, Any]:
@@ -104,6 +111,8 @@ def _verified(stack: Stack, kept: Kept, identity: str) -> dict[str, Any]:
 
 def print_verified(found: dict[str, Any]) -> None:
     for result in found["sets"]:
+        if result["fault"]:
+            continue
         how = "" if result["opened"] else " (sealed: only its hash was compared)"
         show(f"{result['id']} is whole{how}")
 
@@ -128,6 +137,7 @@ def _listed(kept: Kept) -> dict[str, Any]:
         "encrypted": manifest.encrypted if manifest else None,
         "verified": kept.verified.isoformat() if kept.verified else None,
         "drilled": kept.drilled.isoformat() if kept.drilled else None,
+        "drill": kept.drill,
         "fault": kept.fault,
     }
 
@@ -136,15 +146,31 @@ def print_backups(found: dict[str, Any]) -> None:
     rows = [
         [
             entry["id"],
+            _when(entry["created"]),
             entry["fault"]
             or ", ".join(f"{name} ({how})" for name, how in entry["stores"].items()),
             readable_size(entry["size"] or 0),
-            entry["verified"] or "never",
-            entry["drilled"] or "never",
+            _when(entry["verified"]) or "no",
+            _drilled(entry),
         ]
         for entry in found["sets"]
     ]
-    table(found["dest"], ["set", "holds", "size", "verified", "drilled"], rows)
+    columns = ["set", "taken", "holds", "size", "verified", "drilled"]
+    table(found["dest"], columns, rows)
+
+
+def _drilled(entry: dict[str, Any]) -> str:
+    """Say when a set was last restored in a drill, or why the last drill failed."""
+    last = entry["drill"]
+    if last and last["at"] != entry["drilled"]:
+        return f"failed {_when(last['at'])}: {last['result']}"
+    return _when(entry["drilled"]) or "never"
+
+
+def _when(text: str | None) -> str:
+    """Return a moment in the local time, to the minute; nothing for none."""
+    moment = datetime.fromisoformat(text) if text else None
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}" if moment else ""
 
 
 def restore(

@@ -83,8 +83,12 @@ def stop(stack: Stack, halted: Sequence[Halted]) -> None:
 
 
 def start(stack: Stack, halted: Sequence[Halted]) -> None:
-    """Start what was stopped; what is gone by now is made anew by Compose."""
-    for container in halted:
+    """
+    Start what was stopped, the last first; what is gone by now is made anew.
+
+    So what others depend on runs before they do.
+    """
+    for container in reversed(halted):
         there = stack.engine.container(container["id"])
         if there is None:
             stack.engine.up(
@@ -140,7 +144,7 @@ def resume(stack: Stack, facts: dict[str, Any]) -> None:
     """
     steps = [partial(unlock, stack, lock) for lock in facts.get("locked", ())]
     for group in (facts.get("stores", ()), facts.get("dependents", ())):
-        steps += [partial(start, stack, [halted]) for halted in group]
+        steps += [partial(start, stack, [halted]) for halted in reversed(group)]
         steps += [partial(wait, stack, group)]
     faults: list[StackError] = []
     for step in steps:

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from jimbot_stack.errors import DataError, UsageError
 
 MANIFEST = "manifest.json"
 RECORD = "record.json"
+LONGEST = 300  # characters that are shown of a record's text
 PARTIAL = re.compile(r"\.partial-" + SET_ID.pattern)
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -38,6 +38,7 @@ class Kept:
     fault: str
     verified: datetime | None
     drilled: datetime | None
+    drill: dict[str, str] | None
 
     @property
     def id(self) -> str:
@@ -81,6 +82,7 @@ def load(path: Path) -> Kept:
         fault=fault,
         verified=None if fault else _moment(record.get("verified")),
         drilled=_moment(record.get("drilled")),
+        drill=_drill(record.get("drill")),
     )
 
 
@@ -118,11 +120,14 @@ def next_path(dest: Path, project: str, now: datetime) -> Path:
 
 
 def make(partial: Path) -> None:
-    """Make a set's folder, 0700. Raises DataError when it cannot be written."""
+    """Make a set's folder, 0700, durably. DataError when it cannot be written."""
     try:
+        new = [path for path in partial.parents if not path.exists()]
         partial.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial.parent.chmod(0o700)
         partial.mkdir(mode=0o700)
+        for path in new:
+            sync(path.parent)
     except OSError as refused:
         raise unwritable(partial.parent.parent, refused) from refused
 
@@ -252,12 +257,12 @@ def _moment(text: Any) -> datetime | None:
         return None
 
 
-def every_project(dest: Path) -> Iterator[str]:
-    """Yield the projects that have sets in *dest*."""
-    if dest.is_dir():
-        for path in sorted(dest.iterdir()):
-            if path.is_dir() and _PROJECT.fullmatch(path.name):
-                yield path.name
+def _drill(last: Any) -> dict[str, str] | None:
+    """Return when the last drill was and how it ended, as a record says it."""
+    if not isinstance(last, dict) or (at := _moment(last.get("at"))) is None:
+        return None
+    said = "".join(c for c in str(last.get("result"))[:LONGEST] if c.isprintable())
+    return {"at": at.isoformat(), "result": said}
 
 
 def ratios(dest: Path, project: str) -> dict[str, float]:

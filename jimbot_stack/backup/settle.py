@@ -16,7 +16,9 @@ def undo(stack: Stack, journal: Journal) -> None:
     """
     helper.remove_strays(stack, journal.facts["run"])
     partial = journal.facts.get("partial")
-    if partial:
-        sets.remove_partial(Path(partial))
-    halting.resume(stack, journal.facts)
+    try:
+        halting.resume(stack, journal.facts)
+    finally:
+        if partial:
+            sets.remove_partial(Path(partial))
     journal.close()

@@ -102,6 +102,17 @@ def test_memgraph_reads_its_limits_from_flags_only(literals: Literals) -> None:
     assert "1.00GiB" not in limit(by_variable)
 
 
+def test_memgraph_says_that_a_snapshot_has_nothing_new(literals: Literals) -> None:
+    """The words that the backup's label looks for; the stand-in's are its own."""
+    name = literals.start(command=(), image=image("memgraph"))
+    assert until(lambda: queried(literals, name, "SHOW STORAGE INFO;"))
+
+    command = "echo 'CREATE SNAPSHOT;' | mgconsole 2>&1"
+    _, again = (literals.run("exec", name, "bash", "-c", command) for _ in range(2))
+
+    assert again.returncode == 0 or "since the last snapshot" in again.stdout
+
+
 def test_memgraph_holds_no_lab(literals: Literals) -> None:
     """Bolt is served, and nothing listens on the guide's port for Lab."""
     name = literals.start(command=(), image=image("memgraph"))

@@ -27,7 +27,10 @@ def verified(stack: Stack, set_id: str) -> datetime | None:
 
 
 def verify(stack: Stack, set_id: str, *, identity: str = "") -> None:
-    command.verify(stack, "backups", set_id=set_id, project="", identity=identity)
+    found = command.verify(
+        stack, "backups", set_id=set_id, project="", identity=identity
+    )
+    command.refuse_damaged(found)
 
 
 def _verify(stack: Stack, set_id: str) -> None:

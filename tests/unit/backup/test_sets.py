@@ -307,3 +307,48 @@ def test_set_from_the_future_is_kept_and_counts_for_nothing() -> None:
     found = reasons([*candidates(3), future], Rules(last=1), now=NOW)
 
     assert set(found) == {"future", "002"}
+
+
+def test_new_folders_are_kept_in_those_around_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut after a backup must not lose the destination that it made."""
+    synced: list[Path] = []
+    monkeypatch.setattr(sets, "sync", synced.append)
+
+    sets.make(sets.next_path(tmp_path / "new" / "dest", "p", NOW))
+
+    assert {tmp_path, tmp_path / "new", tmp_path / "new" / "dest"} <= set(synced)
+
+
+def test_record_that_cannot_be_written_is_only_warned_of(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A set on a read-only destination is no worse for being verified."""
+
+    def refusing(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    folder = kept(tmp_path, made(1))
+    monkeypatch.setattr(sets, "write_private", refusing)
+
+    sets.note(folder, verified=None)
+
+    assert "Read-only file system" in capsys.readouterr().err
+    assert sets.load(folder).verified == NOW
+
+
+def test_what_a_record_says_of_a_drill_is_shown_without_control_characters(
+    tmp_path: Path,
+) -> None:
+    folder = kept(tmp_path, made(1))
+    evil = "bad\x1b[2J\ud800" + "x" * 999
+    sets.note(folder, drill={"at": NOW.isoformat(), "result": evil})
+
+    last = sets.load(folder).drill
+
+    assert last is not None
+    assert last["result"].startswith("bad[2Jx")
+    assert len(last["result"]) < 300

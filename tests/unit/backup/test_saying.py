@@ -1,0 +1,121 @@
+"""What the backup tasks tell a person."""
+
+import pytest
+from backup_world import COUNT, World, back_up, bring_back, opened
+
+from jimbot_stack.backup import asking, command
+from jimbot_stack.engine import Output
+from jimbot_stack.errors import DataError
+from jimbot_stack.stack import Stack
+
+
+def test_list_of_sets_says_when_each_was_taken_and_its_last_drill(
+    stack: Stack, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = back_up(stack)
+    command.drill(stack, "backups", set_id=good, identity="")
+    bad = back_up(stack)
+    world.commands[COUNT] = lambda _asked: Output(0, "1", "")
+    with pytest.raises(DataError):
+        command.drill(stack, "backups", set_id=bad, identity="")
+    capsys.readouterr()
+
+    found = command.backups(stack, "backups", project="")
+    command.print_backups(found)
+
+    newest, oldest = found["sets"]
+    assert (newest["drilled"], oldest["drill"]["result"]) == (None, "restored")
+    assert "memo counts 1 in the drill" in newest["drill"]["result"]
+    shown = capsys.readouterr().out
+    assert "failed 20" in shown
+    assert "never" not in shown
+
+
+def test_verify_tells_of_every_set_before_it_fails(stack: Stack, world: World) -> None:
+    """Also with --json: a bad set does not hide the good ones."""
+    del world
+    bad, good = back_up(stack, "memo"), back_up(stack, "memo")
+    (stack.root / "backups/trial" / bad / "memo_data.tar.zst").unlink()
+
+    found = command.verify(stack, "backups", set_id="", project="", identity="")
+
+    assert {one["id"]: bool(one["fault"]) for one in found["sets"]} == {
+        good: False,
+        bad: True,
+    }
+    with pytest.raises(DataError, match=f"{bad} is damaged: memo_data.tar.zst"):
+        command.refuse_damaged(found)
+
+
+def test_services_start_in_the_order_in_which_they_need_each_other(
+    stack: Stack, world: World
+) -> None:
+    """The front before the back would only find it missing."""
+    world.services["front"] = {"image": "x", "depends_on": {"reader": {}}}
+    world.up(["front"])
+    stack = opened(stack.root, world)
+    world.done.clear()
+
+    back_up(stack, "memo")
+
+    asked = [words for words in world.done if words[0] in {"stop", "start"}]
+    assert asked == [
+        ("stop", "id-front"),
+        ("stop", "id-reader"),
+        ("stop", "id-memo"),
+        ("start", "id-memo"),
+        ("start", "id-reader"),
+        ("start", "id-front"),
+    ]
+
+
+def test_stores_run_again_before_what_a_failure_left_is_removed(
+    stack: Stack, world: World
+) -> None:
+    """Removing a large partial set takes its time; the services need not wait."""
+    there: list[bool] = []
+    place = stack.root / "backups/trial"
+
+    def look() -> None:
+        there.append(any(place.glob(".partial-*")))
+
+    def disturbed() -> None:
+        world.boot = "boot-2"
+        world.when["start", "id-memo"] = look
+
+    world.when["helper", "copy", "trial_memo_data"] = disturbed
+    with pytest.raises(DataError):
+        back_up(stack, "memo")
+
+    assert there == [True]
+    assert not list(place.glob(".partial-*"))
+
+
+@pytest.mark.parametrize(
+    ("kept", "present", "where"), [("", "3.1", "in the set"), ("3.1", "", "here")]
+)
+def test_version_that_nobody_knows_is_said(
+    kept: str, present: str, where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asking.check_version("memo", kept=kept, present=present)
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"warning: the version of memo is unknown {where}")
+
+
+@pytest.mark.parametrize(
+    ("kept", "present"), [("3.1", "2.9"), ("3.2", "3.1"), ("2.9.9", "3.0")]
+)
+def test_version_that_does_not_fit_is_refused_before_anything_is_touched(
+    stack: Stack, world: World, kept: str, present: str
+) -> None:
+    for_set, here = (f"localhost/store:{version}" for version in (kept, present))
+    world.services["memo"]["image"] = for_set
+    back_up(opened(stack.root, world), "memo")
+    world.services["memo"]["image"] = here
+    world.done.clear()
+
+    with pytest.raises(DataError, match=f"from memo {kept}, here is {present}"):
+        bring_back(opened(stack.root, world), "memo")
+
+    assert not [words for words in world.done if words[0] in {"stop", "up"}]
