@@ -1,0 +1,345 @@
+"""What is refused before anything is stopped, and what is done only when confirmed."""
+
+import stat
+from collections.abc import Callable
+
+import pytest
+from backup_world import World, back_up, bring_back, opened, store
+from fakes import container
+
+from jimbot_stack import journal
+from jimbot_stack.backup import command, helper, policy, preconditions, sets
+from jimbot_stack.backup.helper import Work
+from jimbot_stack.backup.retention import Rules
+from jimbot_stack.engine import Output, Volume
+from jimbot_stack.errors import (
+    ConfigurationError,
+    DataError,
+    UsageError,
+)
+from jimbot_stack.stack import Stack
+from jimbot_stack.whales.containers import run_arguments
+
+CHANGES = {"stop", "start", "pause", "unpause", "up", "remove", "down"}
+
+
+def changed(world: World) -> list[tuple[str, ...]]:
+    """Return what was asked of the engine that changes anything."""
+    return [words for words in world.done if words[0] in CHANGES]
+
+
+def _missing(world: World) -> str:
+    world.remove_volume("trial_memo_data")
+    return "there is no volume trial_memo_data"
+
+
+def _another_projects(world: World) -> str:
+    labels = {"com.docker.compose.project": "other"}
+    name = "trial_memo_data"
+    world.made[name] = Volume(name, "local", {}, labels, "")
+    return "is not the project's: it is other's"
+
+
+def _made_by_hand(world: World) -> str:
+    name = "trial_memo_data"
+    world.made[name] = Volume(name, "local", {}, {}, "")
+    return "is not the project's: Compose did not make it"
+
+
+def _empty(world: World) -> str:
+    (world.data("memo_data") / "lines").unlink()
+    return "is empty"
+
+
+def _in_use(world: World) -> str:
+    mounts = world.of("memo").mounts
+    world.there.append(container("other", project="x", mounts=mounts))
+    return "trial-other uses the volume"
+
+
+@pytest.mark.parametrize(
+    "spoil", [_missing, _another_projects, _made_by_hand, _empty, _in_use]
+)
+def test_volume_that_is_not_fit_for_a_backup_is_refused(
+    stack: Stack, world: World, spoil: Callable[[World], str]
+) -> None:
+    """Nothing is stopped for it, and no volume is made."""
+    why = spoil(world)
+    known = set(world.made)
+    world.done.clear()
+
+    with pytest.raises(DataError, match=why):
+        back_up(stack, "memo")
+
+    assert changed(world) == []
+    assert set(world.made) == known
+    assert sets.listed(stack.root / "backups", "trial") == []
+    assert journal.pending(stack) == ()
+
+
+def _back_up(stack: Stack) -> None:
+    back_up(stack)
+
+
+def _bring_back(stack: Stack) -> None:
+    bring_back(stack)
+
+
+def _verify(stack: Stack) -> None:
+    command.verify(stack, "backups", set_id="", project="", identity="")
+
+
+def _drill(stack: Stack) -> None:
+    command.drill(stack, "backups", set_id="", identity="")
+
+
+@pytest.mark.parametrize("task", [_back_up, _bring_back, _verify, _drill])
+def test_helper_image_that_was_not_built_is_known_before_anything_stops(
+    stack: Stack,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    task: Callable[[Stack], None],
+) -> None:
+    back_up(stack)
+    monkeypatch.setattr(world, "image", lambda _name: None)
+    world.done.clear()
+
+    with pytest.raises(ConfigurationError, match="invoke init") as refused:
+        task(stack)
+
+    assert "helper image" in refused.value.message
+    assert changed(world) == []
+
+
+def test_native_copy_that_was_asked_for_is_made_or_refused(
+    stack: Stack, world: World
+) -> None:
+    """A probe that says no stops the store only where that was not ruled out."""
+    labels = {"backup.consistency": "native stop", "backup.native.probe": "probe"}
+    world.services["memo"] = store("memo_data", **labels)
+    world.commands["probe"] = lambda _asked: Output(1, "", "scavenging")
+    stack = opened(stack.root, world)
+    world.done.clear()
+
+    with pytest.raises(DataError, match="while it runs: scavenging"):
+        back_up(stack, "memo", consistency="native")
+    assert ("stop", "id-memo") not in world.done
+
+    back_up(stack, "memo")
+    (kept,) = sets.listed(stack.root / "backups", "trial")
+    assert sets.believed(kept).stores[0].consistency == "stop"
+
+
+def test_consistency_that_a_store_does_not_support_is_refused(
+    stack: Stack, world: World
+) -> None:
+    world.done.clear()
+
+    with pytest.raises(UsageError, match="it supports: stop, crash") as refused:
+        back_up(stack, consistency="native")
+
+    assert "memo cannot be backed up" in refused.value.message
+    assert changed(world) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "killed", "level"),
+    [
+        (0, False, "stop"),
+        (137, False, "crash"),
+        (0, True, "crash"),
+        (1, False, "crash"),
+    ],
+)
+def test_store_that_did_not_end_by_itself_is_marked(
+    stack: Stack, world: World, *, code: int, killed: bool, level: str
+) -> None:
+    stop = world.stop
+
+    def ending(*names: str) -> None:
+        stop(*names)
+        world.change("id-memo", exit_code=code, oom_killed=killed)
+
+    world.stop = ending  # type: ignore[method-assign, assignment]
+
+    back_up(stack, "memo")
+
+    (kept,) = sets.listed(stack.root / "backups", "trial")
+    (found,) = sets.believed(kept).stores
+    assert (found.consistency, found.exit_code) == (level, code)
+
+
+def _restore_unasked(stack: Stack) -> None:
+    command.restore(
+        stack,
+        "backups",
+        at="",
+        undo=False,
+        discard=False,
+        services=["memo"],
+        everything=False,
+        yes=False,
+    )
+
+
+def _undo_unasked(stack: Stack) -> None:
+    command.restore(
+        stack, "backups", at="", undo=True, discard=False, services=(), yes=False
+    )
+
+
+def _discard_unasked(stack: Stack) -> None:
+    command.restore(
+        stack, "backups", at="", undo=False, discard=True, services=(), yes=False
+    )
+
+
+def _prune_unasked(stack: Stack) -> None:
+    command.prune(stack, "backups", rules=Rules(last=1), yes=False)
+
+
+UNASKED = [_restore_unasked, _undo_unasked, _discard_unasked, _prune_unasked]
+
+
+@pytest.fixture
+def restored(stack: Stack, world: World) -> Stack:
+    """Return a stack with a set of memo, which was restored once."""
+    back_up(stack, "memo")
+    world.write("memo_data", 90)
+    bring_back(stack, "memo")
+    world.done.clear()
+    return stack
+
+
+def state(stack: Stack, world: World) -> dict[str, bytes]:
+    """Return every file of the volumes and of the sets."""
+    places = [world.folder, stack.root / "backups"]
+    return {
+        str(path): path.read_bytes()
+        for place in places
+        for path in place.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("task", UNASKED)
+def test_nothing_is_lost_without_a_yes(
+    restored: Stack,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    task: Callable[[Stack], None],
+) -> None:
+    """A script that has no terminal has to say --yes."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    back_up(restored, "memo")
+    before = state(restored, world)
+    world.done.clear()
+
+    with pytest.raises(UsageError, match=r"nothing was|was not confirmed"):
+        task(restored)
+
+    assert state(restored, world) == before
+    assert changed(world) == []
+
+
+def _backup_dry(stack: Stack) -> None:
+    command.backup(stack, "backups", services=["memo"])
+
+
+def _prune_dry(stack: Stack) -> None:
+    command.prune(stack, "backups", rules=Rules(last=1), yes=True)
+
+
+@pytest.mark.parametrize(
+    ("task", "plan"),
+    [
+        (_backup_dry, "would back up memo (stop)"),
+        (_restore_unasked, "would replace the data of memo in trial_memo_data"),
+        (_undo_unasked, "would bring back the data of memo"),
+        (_discard_unasked, "would lose the data of memo"),
+        (_prune_dry, "would remove 2"),
+    ],
+)
+def test_dry_run_shows_the_plan_and_does_nothing(
+    restored: Stack,
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+    task: Callable[[Stack], None],
+    plan: str,
+) -> None:
+    back_up(restored, "memo")
+    before = state(restored, world)
+    world.done.clear()
+
+    task(opened(restored.root, world, dry=True))
+
+    assert plan in capsys.readouterr().err
+    assert state(restored, world) == before
+    assert changed(world) == []
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"backup.consistency": "native perfect"},
+        {"backup.clean-exits": "0 many"},
+        {"backup.count-rule": "about"},
+        {"data.volumes": "memo_data nobodys_data"},
+    ],
+)
+def test_labels_that_make_no_sense_are_named(
+    stack: Stack, world: World, labels: dict[str, str]
+) -> None:
+    world.services["memo"] = store("memo_data", **labels)
+    now = opened(stack.root, world)
+
+    with pytest.raises(ConfigurationError, match="the labels of memo name"):
+        policy.policies(now.model)
+
+
+def test_set_is_for_its_owner_alone(stack: Stack, world: World) -> None:
+    del world
+    made = back_up(stack)
+
+    folder = stack.root / "backups/trial" / made
+    for path in (folder, folder.parent):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def test_passwords_of_a_volume_are_in_no_set() -> None:
+    """Of a share on the network, for example."""
+    options = {"type": "cifs", "o": "username=me,password=se,cret=x,vers=3"}
+    secret = {"o": "addr=1.2.3.4,PASSWORD=hush,credentials=/etc/x,token=abc"}
+
+    found = preconditions.without_passwords(options)["o"]
+    other = preconditions.without_passwords(secret)["o"]
+
+    assert found.startswith("username=me,password=[redacted]")
+    assert not {"hush", "/etc/x", "abc"} & set(other.replace("=", ",").split(","))
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_helper_can_do_no_more_than_it_must(stack: Stack, *, changes: bool) -> None:
+    """No network, nothing to write to but its volume, few rights, no log."""
+    work = Work(run="1", label="memo", volume="trial_memo_data", changes=changes)
+
+    words = run_arguments(helper.spec(stack, work))
+
+    said = " ".join(words)
+    for flags in (
+        "--network none",
+        "--cap-drop ALL",
+        "--security-opt no-new-privileges:true",
+        "--log-driver none",
+        "--read-only",
+        "--pull never",
+        "--pids-limit 64",
+    ):
+        assert flags in said
+    (mount,) = [w for w in words if w.startswith("type=volume")]
+    assert ("readonly" in mount.split(",")) is not changes
+    assert "volume-nocopy" in mount.split(",")
+    given = {words[n + 1] for n, word in enumerate(words) if word == "--cap-add"}
+    assert given == set(helper.WRITING if changes else helper.READING)
+    assert "SYS_ADMIN" not in given
