@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,24 @@ def two_stores() -> dict[str, Any]:
     }
 
 
+class Killed(BaseException):
+    """Stands for the death of the task."""
+
+
+@dataclass
+class Fate:
+    """After how many steps the task dies, and whether it has."""
+
+    dies_at: int | None = None
+    is_dead: bool = False
+
+
 class World(FakeEngine):
-    """The engine; `done` lists what was asked of it, `when` calls back before it is."""
+    """
+    The engine; `done` lists what was asked of it, `when` calls back before it is.
+
+    The task dies when as much was done as its `fate` says.
+    """
 
     def __init__(self, folder: Path, services: dict[str, Any]) -> None:
         super().__init__()
@@ -66,6 +82,7 @@ class World(FakeEngine):
         self.commands: dict[str, Callable[[Container], Output]] = {COUNT: self._count}
         self.sick: Callable[[str], bool] = lambda _service: False
         self.further: dict[str, Any] = {}
+        self.fate = Fate()
         self.boot = "boot-1"
         self.free: int | None = None
         self.clock = EPOCH
@@ -73,10 +90,19 @@ class World(FakeEngine):
         self.up(list(services))
 
     def happen(self, *words: str) -> None:
+        self.alive()
+        if len(self.done) == self.fate.dies_at:
+            self.fate.is_dead = True
+            self.alive()
         self.done.append(words)
         act = self.when.pop(words, None)
         if act is not None:
             act()
+
+    def alive(self) -> None:
+        """Let nothing be asked for by a task that has died, its cleaning up neither."""
+        if self.fate.is_dead:
+            raise Killed
 
     def change(self, reference: str, **values: Any) -> None:
         self.there[:] = [
@@ -144,6 +170,7 @@ class World(FakeEngine):
     def containers(
         self, *, project: str | None = None, filters: Sequence[str] = ()
     ) -> tuple[Container, ...]:
+        self.alive()
         found = super().containers(project=project)
         for kind, _, value in (text.partition("=") for text in filters):
             if kind == "volume":
@@ -154,6 +181,7 @@ class World(FakeEngine):
         return found
 
     def container(self, reference: str) -> Container | None:
+        self.alive()
         found = [c for c in self.there if reference in {c.id, c.name}]
         return found[0] if found else None
 
@@ -215,12 +243,14 @@ class World(FakeEngine):
         return Output(0, spec.command[-1].removeprefix("echo "), "")
 
     def started(self) -> str:
+        self.alive()
         return self.boot
 
     def plugins(self) -> dict[str, str]:
         return {}
 
     def volume(self, name: str) -> Volume | None:
+        self.alive()
         return self.made.get(name)
 
     def volumes(self, *, project: str | None = None) -> tuple[Volume, ...]:

@@ -41,6 +41,8 @@ def prune(stack: Stack, dest: Path, rules: Rules, *, yes: bool) -> dict[str, Any
             say(f"keep {set_id}: {why}")
         for set_id in doomed:
             say(f"{'would ' if stack.dry else ''}remove {set_id}")
+        if not stack.dry:
+            sets.remove_rest(dest, stack.project)
         if stack.dry or not doomed:
             return {"kept": kept, "removed": []}
         if not confirm(f"{len(doomed)} sets are removed for good.", yes=yes):

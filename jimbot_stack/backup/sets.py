@@ -20,6 +20,7 @@ from jimbot_stack.errors import DataError, UsageError
 MANIFEST = "manifest.json"
 RECORD = "record.json"
 LONGEST = 300  # characters that are shown of a record's text
+REMOVED = ".removed-"
 PARTIAL = re.compile(r"\.partial-" + SET_ID.pattern)
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -165,9 +166,15 @@ def remove_partial(path: Path) -> None:
 
 def remove(kept: Kept) -> None:
     """Remove a set: first its name, so that a half removed one is no set."""
-    doomed = kept.path.with_name(f".partial-{kept.path.name}")
+    doomed = kept.path.with_name(f"{REMOVED}{kept.path.name}")
     kept.path.rename(doomed)
     shutil.rmtree(doomed)
+
+
+def remove_rest(dest: Path, project: str) -> None:
+    """Finish what a removal that died has begun."""
+    for path in folder(dest, project).glob(f"{REMOVED}*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def note(path: Path, **values: Any) -> None:

@@ -1,0 +1,265 @@
+"""A task that dies at any step leaves nothing that the next one does not mend."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import pytest
+from backup_world import (
+    Fate,
+    Killed,
+    World,
+    back_up,
+    bring_back,
+    opened,
+    store,
+    two_stores,
+)
+from jimbot_helper import staging
+
+from jimbot_stack import change, journal
+from jimbot_stack.backup import command, previous, proof, pruning, sets, undoing
+from jimbot_stack.backup.retention import Rules
+from jimbot_stack.engine import Container, Output
+from jimbot_stack.stack import Stack
+
+VOLUMES = ("memo_data", "left_data", "right_data")
+KEPT, LIVE = [3, 5, 7], [30, 50, 70]
+DEAD = ("is_dead", True)
+
+
+class Site:
+    """A project in a folder of its own, and whether its memo is locked."""
+
+    def __init__(self, root: Path) -> None:
+        (root / "volumes").mkdir(parents=True, exist_ok=True)
+        self.locked = False
+        services = two_stores()
+        labels = {
+            "backup.consistency": "native stop crash",
+            "backup.native.prepare": "lock",
+            "backup.native.release": "unlock",
+        }
+        services["memo"] = store("memo_data", **labels)
+        self.world = World(root / "volumes", services)
+        self.world.commands |= {"lock": self._lock, "unlock": self._unlock}
+        self.world.done.clear()
+        self.stack = opened(root, self.world)
+
+    def _lock(self, _asked: Container) -> Output:
+        self.locked = True
+        return Output(0, "", "")
+
+    def _unlock(self, _asked: Container) -> Output:
+        self.locked = False
+        return Output(0, "", "")
+
+    def write(self, lines: list[int]) -> None:
+        for volume, number in zip(VOLUMES, lines, strict=True):
+            self.world.write(volume, number)
+
+    def lines(self) -> list[int]:
+        return [self.world.lines(volume) for volume in VOLUMES]
+
+    def sets(self) -> list[sets.Kept]:
+        return sets.listed(self.stack.root / "backups", "trial")
+
+    def restores(self) -> list[str]:
+        """Return what restores keep in the volumes."""
+        return [str(p) for v in VOLUMES for p in self.world.data(v).glob(".jimbot*/*")]
+
+    def assert_at_peace(self, step: str) -> None:
+        """Assert that what ran runs, and nothing of a dead task is left."""
+        states = {c.service: c.state for c in self.world.there}
+        assert states == dict.fromkeys(("memo", "pair", "reader"), "running"), step
+        assert set(self.world.made) == {f"trial_{v}" for v in VOLUMES}, step
+        assert not self.locked, step
+        assert journal.pending(self.stack) == (), step
+        assert not list((self.stack.root / "backups").rglob(".partial-*")), step
+
+
+Task = Callable[[Stack], object]
+
+
+@pytest.fixture
+def deaths(
+    tmp_path: Path,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[Callable[[Site], object], Task], Iterator[tuple[str, Site]]]:
+    """Let a task die at each step in turn; yield each, once a next task mended it."""
+    del world  # only its patches are needed
+    # A task's death is no power cut; what is written is there.
+    monkeypatch.setattr(os, "fsync", lambda _handle: None)
+    monkeypatch.setattr(staging, "_sync", lambda _volume: None)
+    sites: list[Site] = []
+    monkeypatch.setattr(
+        journal, "reached", lambda step: sites[-1].world.happen("journal", step)
+    )
+
+    def each(
+        prepare: Callable[[Site], object], task: Task
+    ) -> Iterator[tuple[str, Site]]:
+        template = tmp_path / "template"
+        sites.append(Site(template))
+        prepare(sites[-1])
+        for number in count():
+            root = tmp_path / f"{number}"
+            shutil.copytree(template, root)
+            site = Site(root)
+            site.world.there[:] = sites[0].world.there
+            sites.append(site)
+            site.world.fate.dies_at = number
+            try:
+                task(site.stack)
+            except Killed:
+                site.world.fate = Fate()
+                step = f"{number}, after {site.world.done[-1:]}"
+                change.recover(site.stack)
+                site.assert_at_peace(step)
+                yield step, site
+                shutil.rmtree(root)
+            else:
+                assert number > 2
+                return
+
+    return each
+
+
+Deaths = Callable[[Callable[[Site], object], Task], Iterator[tuple[str, Site]]]
+
+
+def _live(site: Site) -> None:
+    site.write(LIVE)
+
+
+def _kept_then_live(site: Site) -> None:
+    site.write(KEPT)
+    back_up(site.stack)
+    site.write(LIVE)
+
+
+def _restored(site: Site) -> None:
+    _kept_then_live(site)
+    bring_back(site.stack)
+
+
+def _back_up_crash(stack: Stack) -> None:
+    back_up(stack, consistency="crash")
+
+
+def _back_up_stopped(stack: Stack) -> None:
+    back_up(stack, consistency="stop")
+
+
+@pytest.mark.parametrize("task", [back_up, _back_up_crash, _back_up_stopped])
+def test_backup_that_dies_anywhere_is_put_right(deaths: Deaths, task: Task) -> None:
+    """Locked, paused or stopped: all is as before, and a set is whole or none."""
+    for step, site in deaths(_live, task):
+        assert site.lines() == LIVE, step
+        for kept in site.sets():
+            assert sets.believed(kept).size > 0, step
+            site.write(KEPT)
+            bring_back(site.stack, set_id=kept.id)
+            assert site.lines() == LIVE, step
+
+
+def test_restore_that_dies_anywhere_ends_old_or_new(
+    deaths: Deaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of its volumes; what was before can be brought back, or never went."""
+    monkeypatch.setattr(proof, "check_archive", lambda *_: None)
+    seen = set()
+    for step, site in deaths(_kept_then_live, bring_back):
+        found = site.lines()
+        seen.add(tuple(found))
+        if found == KEPT:
+            undoing.undo(site.stack, (), yes=True)
+        else:
+            assert previous.listed(site.stack) == (), step
+            assert site.restores() == [], step
+        assert site.lines() == LIVE, step
+    assert seen == {tuple(KEPT), tuple(LIVE)}
+
+
+def test_undo_that_dies_anywhere_can_be_done_again(deaths: Deaths) -> None:
+    """It ends before or after; nothing of either is lost."""
+    seen = set()
+    for step, site in deaths(
+        _restored, lambda stack: undoing.undo(stack, (), yes=True)
+    ):
+        before = site.lines()
+        seen.add(tuple(before))
+        undoing.undo(site.stack, (), yes=True)
+        assert sorted([before, site.lines()]) == [KEPT, LIVE], step
+    assert seen == {tuple(KEPT), tuple(LIVE)}
+
+
+def test_undo_of_one_service_that_dies_anywhere_leaves_the_other(
+    deaths: Deaths,
+) -> None:
+    task = lambda stack: undoing.undo(stack, ["memo"], yes=True)  # noqa: E731
+    for step, site in deaths(_restored, task):
+        assert site.lines()[1:] == KEPT[1:], step
+        undoing.undo(site.stack, ["pair"], yes=True)
+        assert site.lines()[1:] == LIVE[1:], step
+
+
+def test_discard_that_dies_anywhere_is_finished_by_the_next(deaths: Deaths) -> None:
+    task = lambda stack: undoing.discard(stack, (), yes=True)  # noqa: E731
+    for step, site in deaths(_restored, task):
+        assert site.lines() == KEPT, step
+        undoing.discard(site.stack, (), yes=True)
+        assert previous.listed(site.stack) == (), step
+        assert site.restores() == [], step
+
+
+def test_drill_that_dies_anywhere_leaves_nothing(
+    deaths: Deaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "check_archive", lambda *_: None)
+    task = lambda stack: command.drill(  # noqa: E731
+        stack, "backups", set_id="", identity=""
+    )
+    for step, site in deaths(_kept_then_live, task):
+        assert site.lines() == LIVE, step
+
+
+def test_prune_that_dies_leaves_whole_sets_and_the_next_finishes_it(
+    stack: Stack, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del world
+    for _ in range(3):
+        newest = back_up(stack, "memo")
+    place = stack.root / "backups"
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as dying:
+        dying.setattr(shutil, "rmtree", killed)
+        with pytest.raises(Killed):
+            pruning.prune(stack, place, Rules(last=1), yes=True)
+    assert all(kept.manifest for kept in sets.listed(place, "trial"))
+
+    pruning.prune(stack, place, Rules(last=1), yes=True)
+
+    assert [path.name for path in (place / "trial").iterdir()] == [newest]
+
+
+@pytest.mark.parametrize("step", ["after swapping", "after trying", "after committed"])
+def test_mending_that_dies_anywhere_is_mended(deaths: Deaths, step: str) -> None:
+    """The task that puts a dead restore right may die, too."""
+
+    def die(site: Site) -> None:
+        _kept_then_live(site)
+        site.world.when["journal", step] = partial(setattr, site.world.fate, *DEAD)
+        with pytest.raises(Killed):
+            bring_back(site.stack)
+        site.world.fate = Fate()
+
+    for where, site in deaths(die, change.recover):
+        assert site.lines() == (KEPT if step == "after committed" else LIVE), where
