@@ -60,10 +60,11 @@ class Killed(BaseException):
 
 @dataclass
 class Fate:
-    """After how many steps the task dies, and whether it has."""
+    """After how many steps the task dies, or meets a fault once; whether it is dead."""
 
     dies_at: int | None = None
     is_dead: bool = False
+    fault: BaseException | None = None
 
 
 class World(FakeEngine):
@@ -92,8 +93,13 @@ class World(FakeEngine):
     def happen(self, *words: str) -> None:
         self.alive()
         if len(self.done) == self.fate.dies_at:
-            self.fate.is_dead = True
-            self.alive()
+            self.fate.dies_at = None
+            fault = self.fate.fault
+            if fault is None:
+                self.fate.is_dead = True
+                self.alive()
+            elif words[0] != "journal":
+                raise fault
         self.done.append(words)
         act = self.when.pop(words, None)
         if act is not None:

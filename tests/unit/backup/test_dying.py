@@ -24,6 +24,7 @@ from jimbot_stack import change, journal
 from jimbot_stack.backup import command, previous, proof, pruning, sets, undoing
 from jimbot_stack.backup.retention import Rules
 from jimbot_stack.engine import Container, Output
+from jimbot_stack.errors import EngineError, StackError
 from jimbot_stack.stack import Stack
 
 VOLUMES = ("memo_data", "left_data", "right_data")
@@ -82,6 +83,7 @@ class Site:
 
 
 Task = Callable[[Stack], object]
+Deaths = Callable[..., Iterator[tuple[str, Site]]]
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def deaths(
     tmp_path: Path,
     world: World,
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[Callable[[Site], object], Task], Iterator[tuple[str, Site]]]:
+) -> Deaths:
     """Let a task die at each step in turn; yield each, once a next task mended it."""
     del world  # only its patches are needed
     # A task's death is no power cut; what is written is there.
@@ -101,7 +103,9 @@ def deaths(
     )
 
     def each(
-        prepare: Callable[[Site], object], task: Task
+        prepare: Callable[[Site], object],
+        task: Task,
+        fault: BaseException | None = None,
     ) -> Iterator[tuple[str, Site]]:
         template = tmp_path / "template"
         sites.append(Site(template))
@@ -112,10 +116,13 @@ def deaths(
             site = Site(root)
             site.world.there[:] = sites[0].world.there
             sites.append(site)
-            site.world.fate.dies_at = number
+            site.world.fate = Fate(number, fault=fault)
             try:
                 task(site.stack)
-            except Killed:
+                met = site.world.fate.dies_at is None
+            except (Killed, StackError, KeyboardInterrupt):
+                met = True
+            if met:
                 site.world.fate = Fate()
                 step = f"{number}, after {site.world.done[-1:]}"
                 change.recover(site.stack)
@@ -127,9 +134,6 @@ def deaths(
                 return
 
     return each
-
-
-Deaths = Callable[[Callable[[Site], object], Task], Iterator[tuple[str, Site]]]
 
 
 def _live(site: Site) -> None:
@@ -153,6 +157,10 @@ def _back_up_crash(stack: Stack) -> None:
 
 def _back_up_stopped(stack: Stack) -> None:
     back_up(stack, consistency="stop")
+
+
+def drill(stack: Stack) -> None:
+    command.drill(stack, "backups", set_id="", identity="")
 
 
 @pytest.mark.parametrize("task", [back_up, _back_up_crash, _back_up_stopped])
@@ -221,10 +229,7 @@ def test_drill_that_dies_anywhere_leaves_nothing(
     deaths: Deaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(proof, "check_archive", lambda *_: None)
-    task = lambda stack: command.drill(  # noqa: E731
-        stack, "backups", set_id="", identity=""
-    )
-    for step, site in deaths(_kept_then_live, task):
+    for step, site in deaths(_kept_then_live, drill):
         assert site.lines() == LIVE, step
 
 
@@ -248,6 +253,23 @@ def test_prune_that_dies_leaves_whole_sets_and_the_next_finishes_it(
     pruning.prune(stack, place, Rules(last=1), yes=True)
 
     assert [path.name for path in (place / "trial").iterdir()] == [newest]
+
+
+FAULTS = [EngineError("no room"), KeyboardInterrupt()]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=["refused", "Ctrl-C"])
+@pytest.mark.parametrize("task", [back_up, bring_back, drill])
+def test_task_that_meets_a_fault_anywhere_puts_back_what_it_changed(
+    deaths: Deaths, task: Task, fault: BaseException
+) -> None:
+    """At once; only what could not be put back waits for the next task."""
+    for step, site in deaths(_kept_then_live, task, fault):
+        assert site.lines() in (KEPT, LIVE), step
+        if site.lines() == KEPT:
+            undoing.undo(site.stack, (), yes=True)
+        assert site.lines() == LIVE, step
+        assert site.sets(), step
 
 
 @pytest.mark.parametrize("step", ["after swapping", "after trying", "after committed"])
