@@ -72,6 +72,9 @@ def _judge_absent(item: Item) -> None:
     item.exit_code = ends[0].exit_code if ends else None
     item.level = "stop" if clean else "crash"
     item.resting = {c.id: c for c in item.containers}
+    if not clean:
+        how = f"ended with exit code {item.exit_code}" if ends else "was never stopped"
+        say(f"{item.policy.service} {how}: the set is marked crash")
 
 
 def _is_clean(policy: Policy, container: Container) -> bool:

@@ -22,7 +22,7 @@ from jimbot_stack.backup.progress import meter
 from jimbot_stack.backup.sets import Kept
 from jimbot_stack.console import say
 from jimbot_stack.engine import Container
-from jimbot_stack.errors import DataError, StackError
+from jimbot_stack.errors import DataError, StackError, UnhealthyError
 from jimbot_stack.journal import Journal
 from jimbot_stack.stack import Stack
 from jimbot_stack.units import readable_size
@@ -46,8 +46,14 @@ def transaction(
     try:
         yield journal
     except StackError as failed:
-        rollback.undo(stack, journal)
         failed.hint = "the data from before the restore is in place again"
+        try:
+            rollback.undo(stack, journal)
+        except UnhealthyError as ill:
+            failed.detail = f"{failed.detail}\n{ill.message} on it, too".strip()
+        except StackError as hindered:
+            failed.detail = f"{failed.detail}\n{hindered.message}".strip()
+            failed.hint = "not all could be put back: the next task tries it again"
         raise
     except BaseException:
         rollback.undo(stack, journal)

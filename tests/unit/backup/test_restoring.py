@@ -6,10 +6,10 @@ import pytest
 from backup_world import COUNT, World, back_up, bring_back
 from fakes import container
 
-from jimbot_stack import journal
-from jimbot_stack.backup import command
+from jimbot_stack import change, journal
+from jimbot_stack.backup import command, sets
 from jimbot_stack.engine import Output
-from jimbot_stack.errors import DataError, UnhealthyError
+from jimbot_stack.errors import DataError, EngineError, UnhealthyError
 from jimbot_stack.stack import Stack
 
 
@@ -152,3 +152,59 @@ def test_drill_without_room_is_not_begun(stack: Stack, world: World) -> None:
 
     assert ("helper", "stage", "trial-drill_memo_data") not in world.done
     assert_at_peace(stack, world)
+
+
+def test_restore_that_fails_is_told_even_where_the_store_stays_ill(
+    stack: Stack, world: World
+) -> None:
+    """What failed first is the error; what hinders its undoing stands below."""
+    back_up(stack, "memo")
+    world.commands[COUNT] = lambda _asked: Output(0, "1", "")
+    world.when["helper", "swap out", "trial_memo_data"] = lambda: setattr(
+        world, "sick", lambda name: name == "memo"
+    )
+
+    with pytest.raises(DataError, match="memo counts 1") as failed:
+        bring_back(stack, "memo")
+
+    assert "memo is unhealthy on it, too" in failed.value.detail
+    assert "in place again" in failed.value.hint
+
+
+def test_restore_that_cannot_be_undone_yet_says_so(stack: Stack, world: World) -> None:
+    """The next task goes on with it."""
+    back_up(stack, "memo")
+    world.write("memo_data", 90)
+    world.commands[COUNT] = lambda _asked: Output(0, "1", "")
+
+    def refuse() -> None:
+        raise EngineError("no room for a helper")
+
+    world.when["helper", "swap out", "trial_memo_data"] = refuse
+
+    with pytest.raises(DataError, match="memo counts 1") as failed:
+        bring_back(stack, "memo")
+    assert "no room for a helper" in failed.value.detail
+    assert "the next task tries it again" in failed.value.hint
+
+    change.recover(stack)
+    assert world.lines("memo_data") == 90
+    assert_at_peace(stack, world)
+
+
+@pytest.mark.parametrize(("state", "code"), [("paused", 0), ("exited", 137)])
+def test_store_that_does_not_run_is_kept_for_what_it_is(
+    stack: Stack,
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+    state: str,
+    code: int,
+) -> None:
+    world.change("id-memo", state=state, exit_code=code)
+
+    made = back_up(stack, "memo")
+
+    (found,) = sets.listed(stack.root / "backups", "trial")
+    assert (found.id, sets.believed(found).stores[0].consistency) == (made, "crash")
+    assert "the set is marked crash" in capsys.readouterr().err
+    assert world.of("memo").state == state
