@@ -19,39 +19,11 @@ from fakes import EPOCH, FakeEngine, container
 from jimbot_helper import __main__ as helper_program
 from jimbot_helper.failure import Failed
 
-from jimbot_stack.backup import restore, take
 from jimbot_stack.engine import Container, Image, Mount, Output, RunSpec, Volume
 from jimbot_stack.errors import EngineError
-from jimbot_stack.mode import Mode
-from jimbot_stack.stack import Stack
 
 PROJECT = "com.docker.compose.project"
 COUNT = "count"
-
-
-def store(*volumes: str, **labels: str) -> dict[str, Any]:
-    """Return a service of the model whose data lies in *volumes*."""
-    said = {
-        "jimbot.stack.data.volumes": " ".join(volumes),
-        "jimbot.stack.backup.count": COUNT,
-    }
-    return {
-        "image": "localhost/store:2.1",
-        "labels": said | {f"jimbot.stack.{k}": text for k, text in labels.items()},
-        "volumes": [
-            {"type": "volume", "source": key, "target": f"/{key}"} for key in volumes
-        ],
-    }
-
-
-def two_stores() -> dict[str, Any]:
-    """Return a model of `memo`, `pair` with two volumes, and what reads both."""
-    reader = {"image": "localhost/reader:1", "depends_on": {"memo": {}, "pair": {}}}
-    return {
-        "memo": store("memo_data"),
-        "pair": store("left_data", "right_data"),
-        "reader": reader,
-    }
 
 
 class Killed(BaseException):
@@ -314,43 +286,3 @@ class Talk:
 
     def hear(self) -> str:
         return self.answers.pop(0)
-
-
-def opened(root: Path, world: World, *, dry: bool = False) -> Stack:
-    """Return the stack of *world*, whose state lies in *root*."""
-    return Stack(
-        root=root,
-        project="trial",
-        mode=Mode(offline=True),
-        engine=world,  # type: ignore[arg-type]
-        everyone=tuple(world.there),
-        started_as=None,
-        dry=dry,
-    )
-
-
-def back_up(stack: Stack, *services: str, **wanted: Any) -> str:
-    """Take a set of *services*, of all where none is named; return its id."""
-    request = take.Request(
-        services=services,
-        everything=not services,
-        dest=stack.root / "backups",
-        **wanted,
-    )
-    made = take.take(stack, request)
-    assert made is not None
-    return made.id
-
-
-def bring_back(stack: Stack, *services: str, **wanted: Any) -> str:
-    """Restore *services*, all where none is named, from the newest set."""
-    wish = restore.Wish(
-        services=services,
-        everything=not services,
-        dest=stack.root / "backups",
-        yes=True,
-        **wanted,
-    )
-    made = restore.restore(stack, wish)
-    assert made is not None
-    return made.id

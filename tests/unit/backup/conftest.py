@@ -5,7 +5,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from backup_world import World, opened, two_stores
+from backup_steps import opened, two_stores
+from backup_world import World
 from jimbot_helper import __main__ as helper_program
 
 from jimbot_stack import change, checks

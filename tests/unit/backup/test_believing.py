@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from backup_world import World, back_up, bring_back
+from backup_steps import back_up, bring_back
+from backup_world import World
 
 from jimbot_stack.backup import command, pruning, sets
 from jimbot_stack.backup.retention import Rules

@@ -1,7 +1,8 @@
 """Which set a restore of everything takes, and what it says of what is missing."""
 
 import pytest
-from backup_world import World, back_up, bring_back, opened, store
+from backup_steps import back_up, bring_back, opened, store
+from backup_world import World
 
 from jimbot_stack.backup import command
 from jimbot_stack.errors import DataError

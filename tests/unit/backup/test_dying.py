@@ -8,16 +8,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from backup_world import (
-    Fate,
-    Killed,
-    World,
-    back_up,
-    bring_back,
-    opened,
-    store,
-    two_stores,
-)
+from backup_steps import back_up, bring_back, opened, store, two_stores
+from backup_world import Fate, Killed, World
 from jimbot_helper import staging
 
 from jimbot_stack import change, journal

@@ -4,7 +4,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from backup_world import World, back_up, bring_back, opened, store
+from backup_steps import back_up, bring_back, opened, store
+from backup_world import World
 from fakes import container
 
 from jimbot_stack import change, journal

@@ -3,7 +3,8 @@
 from functools import partial
 
 import pytest
-from backup_world import COUNT, World, back_up, bring_back
+from backup_steps import back_up, bring_back
+from backup_world import COUNT, World
 from fakes import container
 
 from jimbot_stack import change, journal

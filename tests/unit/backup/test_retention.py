@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from backup_world import World, back_up, bring_back
+from backup_steps import back_up, bring_back
+from backup_world import World
 
 from jimbot_stack.backup import pruning
 from jimbot_stack.backup.retention import Candidate, Rules, reasons

@@ -1,7 +1,8 @@
 """What the backup tasks tell a person."""
 
 import pytest
-from backup_world import COUNT, World, back_up, bring_back, opened
+from backup_steps import back_up, bring_back, opened
+from backup_world import COUNT, World
 
 from jimbot_stack.backup import asking, command
 from jimbot_stack.engine import Output

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from backup_world import COUNT, World, back_up
+from backup_steps import back_up
+from backup_world import COUNT, World
 
 from jimbot_stack import journal
 from jimbot_stack.backup import command, scratch, sets

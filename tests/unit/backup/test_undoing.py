@@ -1,7 +1,8 @@
 """What a restore moved aside comes back, or goes, for just the services named."""
 
 import pytest
-from backup_world import World, back_up, bring_back
+from backup_steps import back_up, bring_back
+from backup_world import World
 
 from jimbot_stack import lifecycle
 from jimbot_stack.backup import previous, undoing

@@ -1,0 +1,75 @@
+"""What tests of backups do with the engine in memory."""
+
+from pathlib import Path
+from typing import Any
+
+from backup_world import COUNT, World
+
+from jimbot_stack.backup import restore, take
+from jimbot_stack.mode import Mode
+from jimbot_stack.stack import Stack
+
+
+def store(*volumes: str, **labels: str) -> dict[str, Any]:
+    """Return a service of the model whose data lies in *volumes*."""
+    said = {
+        "jimbot.stack.data.volumes": " ".join(volumes),
+        "jimbot.stack.backup.count": COUNT,
+    }
+    return {
+        "image": "localhost/store:2.1",
+        "labels": said | {f"jimbot.stack.{k}": text for k, text in labels.items()},
+        "volumes": [
+            {"type": "volume", "source": key, "target": f"/{key}"} for key in volumes
+        ],
+    }
+
+
+def two_stores() -> dict[str, Any]:
+    """Return a model of `memo`, `pair` with two volumes, and what reads both."""
+    reader = {"image": "localhost/reader:1", "depends_on": {"memo": {}, "pair": {}}}
+    return {
+        "memo": store("memo_data"),
+        "pair": store("left_data", "right_data"),
+        "reader": reader,
+    }
+
+
+def opened(root: Path, world: World, *, dry: bool = False) -> Stack:
+    """Return the stack of *world*, whose state lies in *root*."""
+    return Stack(
+        root=root,
+        project="trial",
+        mode=Mode(offline=True),
+        engine=world,  # type: ignore[arg-type]
+        everyone=tuple(world.there),
+        started_as=None,
+        dry=dry,
+    )
+
+
+def back_up(stack: Stack, *services: str, **wanted: Any) -> str:
+    """Take a set of *services*, of all where none is named; return its id."""
+    request = take.Request(
+        services=services,
+        everything=not services,
+        dest=stack.root / "backups",
+        **wanted,
+    )
+    made = take.take(stack, request)
+    assert made is not None
+    return made.id
+
+
+def bring_back(stack: Stack, *services: str, **wanted: Any) -> str:
+    """Restore *services*, all where none is named, from the newest set."""
+    wish = restore.Wish(
+        services=services,
+        everything=not services,
+        dest=stack.root / "backups",
+        yes=True,
+        **wanted,
+    )
+    made = restore.restore(stack, wish)
+    assert made is not None
+    return made.id
