@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from jimbot_stack import journal as journals
 from jimbot_stack.backup import halting, helper, previous
 from jimbot_stack.backup.helper import Helper, Work
 from jimbot_stack.backup.previous import Previous
@@ -44,6 +45,7 @@ def finish(stack: Stack, journal: Journal) -> None:
                 kept.append(volume)
             if facts.get("earlier"):
                 talk.ask("discard", restore=facts["earlier"])
+        journals.reached(f"after committing {volume}")
     if kept:
         previous.add(stack, _entry(facts, kept))
     if facts.get("earlier"):
@@ -84,6 +86,7 @@ def _give_back(stack: Stack, journal: Journal, volume: str) -> None:
             talk.ask("release", restore=facts["run"], earlier=facts["earlier"])
         else:
             talk.ask("discard", restore=facts["run"])
+    journals.reached(f"after giving back {volume}")
 
 
 def _resume(stack: Stack, journal: Journal) -> None:

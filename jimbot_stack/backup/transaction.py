@@ -139,6 +139,7 @@ def stage(
                     talk.ask(
                         "mend", restore=journal.facts["run"], command=part.policy.mend
                     )
+        journals.reached(f"after staging {part.volume}")
 
 
 def unpack(talk: Helper, run: str, manifest: Manifest, part: Part) -> None:
@@ -162,6 +163,7 @@ def swap_and_try(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
         check_rest(stack, journal, parts)
         with rollback.at_volume(stack, journal, part.volume) as talk:
             talk.ask("swap in", restore=journal.facts["run"])
+        journals.reached(f"after swapping {part.volume}")
     check_rest(stack, journal, parts)
     journal.reach("trying")
     services = journal.facts["services"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from jimbot_stack import journal as journals
 from jimbot_stack.backup import preconditions, previous, rollback, transaction
 from jimbot_stack.backup.parts import Part, earlier_parts
 from jimbot_stack.backup.previous import Previous
@@ -43,6 +44,7 @@ def undo(stack: Stack, services: Sequence[str], *, yes: bool) -> str:
                             restore=journal.facts["run"],
                             earlier=entry.restore,
                         )
+                    journals.reached(f"after adopting {part.volume}")
                 transaction.swap_and_try(stack, journal, parts)
     return entry.restore
 
