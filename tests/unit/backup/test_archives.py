@@ -1,5 +1,6 @@
 """What the helper writes, reads back, refuses and unpacks."""
 
+import fcntl
 import io
 import json
 import os
@@ -10,7 +11,7 @@ import tarfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from jimbot_helper import checking, copying, headers, packing, staging, swapping
@@ -340,6 +341,26 @@ HOSTILE: dict[str, tuple[tarfile.TarInfo, ...]] = {
     "a folder with contents": (member("./a", tarfile.DIRTYPE, size=512),),
     "a time that is no number": (member("./a", pax_headers={"mtime": '1","x":"'}),),
 }
+
+
+def test_narrow_pipe_unpacks_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the kernel grants no wide one; tar leaves what follows its end marker."""
+
+    def narrow(pipe: IO[bytes] | None) -> None:
+        assert pipe is not None
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+
+    monkeypatch.setattr(staging, "widen", narrow)
+    volume, archive = tmp_path / "volume", tmp_path / "a.zst"
+    volume.mkdir()
+    (volume / "file").write_text("content")
+    packed(volume, archive)
+
+    target = staged(volume, archive, sha256(archive.read_bytes()).hexdigest())
+
+    assert (target / "file").read_text() == "content"
 
 
 @pytest.mark.parametrize("name", HOSTILE)

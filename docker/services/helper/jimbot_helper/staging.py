@@ -11,7 +11,7 @@ from jimbot_helper import swapping
 from jimbot_helper.checking import check, widen
 from jimbot_helper.failure import Failed, Refused
 from jimbot_helper.screen import Screen
-from jimbot_helper.window import PIECE
+from jimbot_helper.window import PIECE, Sink
 
 # Without --acls, which would make ACLs anew of modes: they come as attributes.
 EXTRACT = (
@@ -76,9 +76,8 @@ def _unpack(
                 compression=compression,
                 screen=screen,
                 progress=progress,
-                sink=pipe.write,
+                sink=_until_its_end(tar, pipe.write),
             )
-            pipe.close()
         except BrokenPipeError:
             raise Failed(_why(errors.read())) from None
         except Refused:
@@ -86,10 +85,29 @@ def _unpack(
             with suppress(BrokenPipeError):
                 pipe.close()
             raise
+        with suppress(BrokenPipeError):
+            pipe.close()
         said = errors.read()
         if tar.wait() != 0:
             raise Failed(_why(said))
     return found
+
+
+def _until_its_end(tar: subprocess.Popen[bytes], give: Sink) -> Sink:
+    """
+    Let *give* be refused by a tar that ended well.
+
+    It reads no further than the end marker, and zeros follow that fill a record.
+    """
+
+    def gives(piece: bytes) -> None:
+        try:
+            give(piece)
+        except BrokenPipeError:
+            if tar.wait() != 0:
+                raise
+
+    return gives
 
 
 def _why(said: bytes) -> str:
