@@ -12,13 +12,16 @@ from typing import Any
 
 from e2e_scenario import Scenario, docker
 
+# It is ill with data that holds `sick`, unless it was cured, and cannot be copied while
+# it runs when it is `busy`; a start forgets both, as it does the lock.
 NOTES = """
 services:
   notes:
     image: localhost/jimbot-base:bookworm
     stop_grace_period: 10s
-    restart: unless-stopped
+    restart: always
     network_mode: none
+    tmpfs: [/run]
     command:
       - sh
       - -c
@@ -27,11 +30,15 @@ services:
         touch /data/ready; while :; do sleep 1 & wait $$!; done
     volumes: [notes_data:/data]
     healthcheck:
-      test: [CMD, test, -f, /data/ready]
+      test: test -f /data/ready && { test ! -e /data/sick || test -e /run/cured; }
       interval: 1s
+      timeout: 2s
+      retries: 2
     labels:
       jimbot.stack.data.volumes: notes_data
-      jimbot.stack.backup.consistency: stop crash
+      jimbot.stack.backup.consistency: stop native crash
+      jimbot.stack.backup.native.prepare: test ! -e /run/busy && touch /run/locked
+      jimbot.stack.backup.native.release: rm -f /run/locked
       jimbot.stack.backup.count: wc -l </data/notes || echo 0
       jimbot.stack.backup.version: echo 2.1
   reader:
