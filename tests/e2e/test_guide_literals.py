@@ -326,6 +326,25 @@ def test_a_stage_that_is_not_there_cannot_be_built(literals: Literals) -> None:
     assert cured.returncode == 0, cured.stderr
 
 
+def test_a_mount_hides_the_code_of_the_image(literals: Literals) -> None:
+    """With the guide's mount every image runs what the folder of the host holds."""
+    source, target, _ = guide("services.app.volumes[./jimbot:/app/jimbot:ro]").split(
+        ":"
+    )
+    version = f"{target}/version"
+    (literals.folder / source).mkdir()
+    (literals.folder / source / "version").write_text("of the host\n")
+    lines = f"FROM {BASE}\nRUN mkdir -p {target} && echo of the image >{version}\n"
+    image = literals.build(lines, "--quiet", context=literals.folder).stdout.strip()
+    mount = ("--volume", f"{literals.folder / source}:{target}:ro")
+
+    mounted = literals.once(*mount, command=("cat", version), image=image)
+    bare = literals.once(command=("cat", version), image=image)
+
+    assert mounted.stdout == "of the host\n"
+    assert bare.stdout == "of the image\n"
+
+
 def test_a_mistyped_volume_is_saved_empty(literals: Literals) -> None:
     """The guide's backup of a volume that is not there ends with 0."""
     name = f"{literals.name}-mistyped"
