@@ -9,6 +9,7 @@ from jimbot_stack.console import say
 from jimbot_stack.errors import UnhealthyError
 from jimbot_stack.journal import Journal
 from jimbot_stack.locking import locked
+from jimbot_stack.rollout import journal as updates
 from jimbot_stack.stack import Stack
 
 # What undoes each kind of journal: `undo(stack, journal)` of a module.
@@ -18,17 +19,26 @@ UNDOING = {
     "drill": "jimbot_stack.backup.scratch",
 }
 
+UPDATE = "jimbot_stack.rollout.update"
+
 
 @contextmanager
-def changing(stack: Stack, task: str) -> Iterator[None]:
-    """Hold the project's lock for *task*, once what a dead task left was undone."""
+def changing(stack: Stack, task: str, *, keeps: bool = True) -> Iterator[None]:
+    """
+    Hold the project's lock for *task*, once what a dead task left was undone.
+
+    A task that *keeps* no container need not wait for an update to be put right.
+    """
     with locked(stack.info.id, stack.project, task=task):
         recover(stack)
+        if keeps and updates.read(stack.state):
+            import_module(UPDATE).clean_up(stack)
+            stack.everyone = stack.engine.containers()
         yield
 
 
 def recover(stack: Stack) -> None:
-    """Undo what tasks that died have left; the lock must be held. May raise."""
+    """Undo what dead tasks but updates have left; the lock must be held. May raise."""
     left = journal.pending(stack)
     for found in left:
         say(f"a {found.kind} died at the step '{found.step}': putting things back")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from jimbot_stack import builds, checks, hashes, offline, transition
 from jimbot_stack.backup import previous
@@ -31,7 +32,8 @@ def up(
     checks.require(stack, checks.VERSIONS)
     names = stack.model.check_services(services)
     wanted = stack.model.dependencies(names or stack.model.services)
-    change = _look(stack, wanted)
+    checks.require(stack, checks.UP, services=wanted)
+    seen, change = stack.everyone, _transition(stack)
     if stack.why_gpu:
         say(f"mode: {stack.mode} ({stack.why_gpu})")
     _say_what_stays(stack)
@@ -47,9 +49,14 @@ def up(
         _print_plan(plan)
         return
     with changing(stack, "invoke up"):
+        if stack.everyone is not seen:
+            change = _transition(stack)
         transition.execute(change, stack.engine)
-        _prepare_images(stack, unbuilt, build=build)
-        handover.update(stack, handover.rolled(stack, wanted), timeout=timeout)
+        rolled = handover.rolled(stack, wanted)
+        made = [n for n in rolled if n in unbuilt]
+        _prepare_images(stack, [n for n in unbuilt if n not in made], build=build)
+        handover.update(stack, made, make=partial(_build, stack), timeout=timeout)
+        handover.update(stack, [n for n in rolled if n not in made], timeout=timeout)
         _start(stack, names, wanted, timeout)
         hashes.remember(stack)
 
@@ -74,7 +81,7 @@ def down(stack: Stack, *, volumes: bool = False, yes: bool = False) -> None:
                 "nothing was removed: the project's name was not typed",
                 hint="invoke backup --all keeps the data; --yes answers for a script",
             )
-    with changing(stack, "invoke down"):
+    with changing(stack, "invoke down", keeps=False):
         stack.engine.down(volumes=volumes)
         handover.all_removed(stack)
         if volumes:
@@ -85,10 +92,8 @@ def restart(
     stack: Stack, services: Iterable[str] = (), *, timeout: int | None = None
 ) -> None:
     """Restart what runs of the services, and wait until it is healthy again."""
-    names = stack.model.check_services(services)
-    running = [
-        c for c in stack.containers if c.service in (names or stack.model.services)
-    ]
+    names = stack.model.check_services(services) or tuple(stack.model.services)
+    running = [c for c in stack.containers if c.service in names]
     if not running:
         raise UsageError("nothing of that is there", hint="invoke up starts the stack")
     if stack.dry:
@@ -96,6 +101,7 @@ def restart(
         return
     _say_what_stays(stack)
     with changing(stack, "invoke restart"):
+        running = [c for c in stack.containers if c.service in names]
         rolled = handover.rolled(stack, {c.service for c in running})
         handover.update(stack, rolled, because="to be restarted", timeout=timeout)
         if others := [c for c in running if c.service not in rolled]:
@@ -137,10 +143,12 @@ def rebuild(
     with changing(stack, "invoke rebuild"):
         if stack.mode.offline:
             offline.prepare(stack.engine, stack.root)
-        say("building " + ", ".join(names))
-        builds.build(stack, names, cache=cache)
         rolled = handover.rolled(stack, running)
-        handover.update(stack, rolled, because="rebuilt", timeout=timeout)
+        make = partial(_build, stack, cache=cache)
+        if alone := [n for n in names if n not in rolled]:
+            say("building " + ", ".join(alone))
+            make(*alone)
+        handover.update(stack, rolled, because="rebuilt", make=make, timeout=timeout)
         if others := [n for n in running if n not in rolled]:
             _recreate(stack, others)
         if running:
@@ -178,8 +186,7 @@ def _say_what_stays(stack: Stack) -> None:
         say(line)
 
 
-def _look(stack: Stack, wanted: Sequence[str]) -> transition.Transition:
-    checks.require(stack, checks.UP, services=wanted)
+def _transition(stack: Stack) -> transition.Transition:
     networks = stack.engine.networks()
     label = "com.docker.compose.project"
     return transition.plan(
@@ -198,7 +205,11 @@ def _prepare_images(stack: Stack, names: Sequence[str], *, build: bool) -> None:
         offline.prepare(stack.engine, stack.root)
     if names:
         say("building " + ", ".join(names))
-        builds.build(stack, names)
+        _build(stack, *names)
+
+
+def _build(stack: Stack, *names: str, cache: bool = True) -> None:
+    builds.build(stack, names, cache=cache)
 
 
 def _start(

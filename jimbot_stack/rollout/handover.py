@@ -1,10 +1,11 @@
 """What other tasks hand to the rolling update, so that no replica set goes at once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from jimbot_stack.stack import Stack
 
-from . import deployed, journal, policy
+from . import deployed, journal, policy, recovery
 from .update import Wish, perform
 
 
@@ -22,15 +23,23 @@ def rolled(stack: Stack, services: Iterable[str]) -> tuple[str, ...]:
 
 
 def update(
-    stack: Stack, services: Iterable[str], *, because: str = "", timeout: int | None
+    stack: Stack,
+    services: Iterable[str],
+    *,
+    because: str = "",
+    make: Callable[[str], None] | None = None,
+    timeout: int | None,
 ) -> None:
     """
     Make *services* as the model says, or with *because* replace all their replicas.
 
-    For a caller that holds the lock; raises what `rollout.update.update` raises.
+    *make* makes the image of one first; where the update fails or is refused, the image
+    that was there has its tag again. For a caller that holds the lock; raises what
+    `rollout.update.update` raises.
     """
     for name in services:
-        perform(stack, name, Wish(forced=because), timeout=timeout)
+        wish = Wish(forced=because, make=partial(make, name) if make else None)
+        perform(stack, name, wish, timeout=timeout)
 
 
 def notes(stack: Stack) -> list[str]:
@@ -45,5 +54,6 @@ def pinned(stack: Stack, service: str) -> str:
 
 def all_removed(stack: Stack) -> None:
     """Note that no container of the project is left."""
-    (stack.state / journal.FILE).unlink(missing_ok=True)
+    if left := journal.read(stack.state):
+        recovery.abandon(stack.engine, left)
     deployed.forget_names(stack.state)

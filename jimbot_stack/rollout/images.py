@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jimbot_stack import environment, offline
+from jimbot_stack import builds, environment, offline
 from jimbot_stack.engine import Engine
 from jimbot_stack.errors import EngineError, UsageError
 from jimbot_stack.model import Model
@@ -43,16 +43,16 @@ def given(stack: Stack, service: str, reference: str) -> Choice:
     return Choice(kept.tag, reference)
 
 
-def built(stack: Stack, engine: Engine, service: str) -> None:
+def built(stack: Stack, service: str) -> None:
     """Build the service's image from its Dockerfile; UsageError where it has none."""
-    if not Model(engine.model()).service(service).get("build"):
+    if not stack.model.service(service).get("build"):
         raise UsageError(
             f"{service} has no Dockerfile here, it runs a ready-made image",
             hint="--image names another one",
         )
     if stack.mode.offline:
-        offline.prepare(engine, stack.root)
-    engine.build([service])
+        offline.prepare(stack.engine, stack.root)
+    builds.build(stack, [service])
 
 
 def reference_of(model: Model, service: str) -> str:

@@ -1,6 +1,6 @@
 """Clean up after an update that was killed: forward where it was proven, else back."""
 
-from jimbot_stack.engine import EventStream
+from jimbot_stack.engine import Engine, EventStream
 
 from . import replicas
 from .journal import Journal
@@ -28,4 +28,11 @@ def recover(site: Site, journal: Journal, events: EventStream) -> None:
     put_back(site, journal, back, events)
     if journal.reference and not forward:
         site.engine.tag(journal.image_id, journal.reference)
+    journal.close()
+
+
+def abandon(engine: Engine, journal: Journal) -> None:
+    """Forget an update whose containers are going; a tag that it moved goes back."""
+    if journal.reference:
+        engine.tag(journal.image_id, journal.reference)
     journal.close()

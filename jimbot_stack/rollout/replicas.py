@@ -59,7 +59,7 @@ def attach(site: Site, ids: Sequence[str]) -> None:
 def admit(site: Site, ids: Sequence[str]) -> None:
     """Let the gateway send requests to containers, and see that it does."""
     attach(site, ids)
-    if site.traffic:
+    if site.traffic and site.gateway:
         gateway.wait_admitted(
             site.engine,
             site.gateway,

@@ -20,7 +20,8 @@ class Site:
     """
     What the steps of an update need; `network` and `gateway` are names on the engine.
 
-    Both are empty for a service that no gateway serves. Times are in seconds.
+    Both are empty for a service that no gateway serves, `gateway` alone while it does
+    not run. Times are in seconds.
     """
 
     engine: Engine
@@ -53,7 +54,7 @@ class Site:
 
     def addresses(self, ids: Sequence[str]) -> list[str]:
         """Return where the gateway finds containers; none for those not attached."""
-        if self.traffic is None:
+        if self.traffic is None or not self.gateway:
             return []
         found = [self.container(i).networks.get(self.network, "") for i in ids]
         return [f"{address}:{self.traffic.port}" for address in found if address]
@@ -67,11 +68,13 @@ def site(
     *,
     limit: int | None,
     clock: Clock,
+    served: bool = True,
 ) -> Site:
     """
     Return the place of an update of *service*.
 
-    Raises UnhealthyError when the gateway that its labels name does not run.
+    Raises UnhealthyError when the gateway that its labels name does not run; unless it
+    must be *served*, the place is then one that has none.
     """
     described = model.service(service)
     found = traffic(described)
@@ -81,7 +84,7 @@ def site(
         service=service,
         traffic=found,
         network=_network(model, found),
-        gateway=_gateway(stack, found),
+        gateway=_gateway(stack, found, served=served),
         health_limit=float(limit or model.seconds_to_verdict(service)),
         grace=seconds(described.get("stop_grace_period"), DEFAULT_GRACE),
         clock=clock,
@@ -95,12 +98,14 @@ def _network(model: Model, found: Traffic | None) -> str:
     return str(network.get("name", f"{model.project}_{found.network}"))
 
 
-def _gateway(stack: Stack, found: Traffic | None) -> str:
+def _gateway(stack: Stack, found: Traffic | None, *, served: bool) -> str:
     if found is None:
         return ""
     running = [
         c for c in stack.refresh() if c.service == found.gateway and c.is_running
     ]
+    if not running and not served:
+        return ""
     if not running:
         raise UnhealthyError(
             f"{found.gateway} does not run: nothing was changed",

@@ -1,11 +1,13 @@
 """The rolling update of one service, from the plan to the proof."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from jimbot_stack import checks
+from jimbot_stack.change import changing
 from jimbot_stack.console import say
 from jimbot_stack.engine import Engine, EventStream
 from jimbot_stack.errors import (
@@ -15,7 +17,6 @@ from jimbot_stack.errors import (
     UnhealthyError,
 )
 from jimbot_stack.health import Clock
-from jimbot_stack.locking import locked
 from jimbot_stack.model import Model
 from jimbot_stack.stack import Stack
 
@@ -64,10 +65,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the caller wants: an image, a build, or every replica replaced and why."""
+    """
+    What the caller wants: an image, a build, or every replica replaced and why.
+
+    `build` returns to what the files say; `make` makes the image of what is deployed.
+    """
 
     image: str = ""
     build: bool = False
+    make: Callable[[], None] | None = None
     choice: Choice | None = None
     forced: str = ""
     is_rollback: bool = False
@@ -86,28 +92,35 @@ def update(
     checks.require(stack, checks.ROLLOUT, services=(service,))
     if stack.dry:
         return _prepared(stack, service, wish, timeout, shortage)
-    with locked(stack.info.id, stack.project, task="invoke rolling-update"):
-        clean_up(stack)
+    with changing(stack, "invoke rolling-update"):
         return _prepared(stack, service, wish, timeout, shortage)
 
 
 def perform(
     stack: Stack, service: str, wish: Wish, *, timeout: int | None = None
 ) -> Outcome:
-    """Do what `update` does, for a caller that has checked and holds the lock."""
-    clean_up(stack)
+    """Do what `update` does, for a caller that has checked and is `changing`."""
     return _prepared(stack, service, wish, timeout, _shortage(stack, service))
 
 
 def clean_up(stack: Stack) -> None:
-    """Put right what a killed update left; does nothing where none did."""
+    """
+    Put right what a killed update left; does nothing where none did.
+
+    Where the gateway does not run nobody is served, and nothing is waited for there.
+    """
     left = journal.read(stack.state)
     if left is None:
         return
     say(f"an update of {left.service} was killed at: {left.step}; cleaning up")
     engine = images.candidate(stack, left.service, None)
     model = Model(engine.model())
-    place = site.site(stack, model, engine, left.service, limit=None, clock=CLOCK)
+    if left.service not in model.services:
+        recovery.abandon(engine, left)
+        return
+    place = site.site(
+        stack, model, engine, left.service, limit=None, clock=CLOCK, served=False
+    )
     with _events(place) as events:
         recovery.recover(place, left, events)
 
@@ -182,8 +195,11 @@ def _choice(
     stack: Stack, service: str, wish: Wish, book: journal.Journal
 ) -> Choice | None:
     if wish.build:
-        _build(stack, service, book)
+        files = replace(stack, engine=images.candidate(stack, service, Choice()))
+        _make(files, service, book, partial(images.built, files, service))
         return Choice()
+    if wish.make:
+        _make(stack, service, book, wish.make)
     if not wish.image:
         return wish.choice
     if stack.dry:
@@ -231,10 +247,11 @@ def _plan(place: Site, engine: Engine, model: Model, service: str, wish: Wish) -
     )
 
 
-def _build(stack: Stack, service: str, book: journal.Journal) -> None:
-    engine = images.candidate(stack, service, Choice())
-    reference = images.reference_of(Model(engine.model()), service)
-    before = engine.image(reference)
+def _make(
+    stack: Stack, service: str, book: journal.Journal, make: Callable[[], None]
+) -> None:
+    reference = images.reference_of(stack.model, service)
+    before = stack.engine.image(reference)
     if stack.dry:
         say(f"would build {service} first; the plan is without its result")
         return
@@ -242,7 +259,7 @@ def _build(stack: Stack, service: str, book: journal.Journal) -> None:
         book.reference, book.image_id = reference, before.id
         book.note("build")
     say(f"building {service}")
-    images.built(stack, engine, service)
+    make()
 
 
 def _carry_out(

@@ -1,0 +1,152 @@
+"""An update that builds first: the tag of the image is part of what goes back."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from composing import APP, Composing, opened, quick_clock
+
+from jimbot_stack import checks, lifecycle
+from jimbot_stack.errors import ConfigurationError, RolledBack, StackError
+from jimbot_stack.rollout import journal, update
+from jimbot_stack.rollout.rollback import rollback
+from jimbot_stack.rollout.update import Wish
+from jimbot_stack.stack import Stack
+
+OLD, NEW = "sha256:app-1", "sha256:built"
+BUILD = Wish(build=True)
+
+
+class Killed(BaseException):
+    """The end of a process in the middle of something."""
+
+
+@pytest.fixture(autouse=True)
+def _without_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "require", lambda *_args, **_how: None)
+    monkeypatch.setattr(update, "CLOCK", quick_clock())
+
+
+@pytest.fixture
+def engine() -> Composing:
+    """Return an engine on which two replicas of the app run."""
+    engine = Composing({"app": APP})
+    engine.run_all()
+    return engine
+
+
+@pytest.fixture
+def stack(engine: Composing, tmp_path: Path) -> Stack:
+    return opened(tmp_path, engine)
+
+
+def test_a_good_build_is_deployed(engine: Composing, stack: Stack) -> None:
+    """Both replicas run it, and the tag stays with it."""
+    outcome = update.update(stack, "app", BUILD)
+
+    assert outcome.result == "updated"
+    assert engine.running("app") == {NEW}
+    assert engine.tags["app"] == NEW
+    assert journal.read(stack.state) is None
+
+
+ROUTES: dict[str, Callable[[Stack], object]] = {
+    "rolling-update --build": lambda stack: update.update(stack, "app", BUILD),
+    "rebuild": lambda stack: lifecycle.rebuild(stack, ["app"]),
+    "up --build": lambda stack: lifecycle.up(stack, build=True),
+}
+
+
+@pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
+def test_a_bad_build_gives_the_tag_back(
+    engine: Composing, stack: Stack, route: Callable[[Stack], object]
+) -> None:
+    """Later tasks, and a start from nothing, do not meet the bad image again."""
+    before = [c.id for c in engine.there]
+    engine.bad.add(NEW)
+
+    with pytest.raises(RolledBack):
+        route(stack)
+
+    assert [c.id for c in engine.there] == before
+    assert engine.running("app") == {OLD}
+    assert engine.tags["app"] == OLD
+    assert journal.read(stack.state) is None
+
+
+@pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
+def test_a_good_build_stays(
+    engine: Composing, stack: Stack, route: Callable[[Stack], object]
+) -> None:
+    """The same tasks leave the tag with an image that was proven."""
+    route(stack)
+
+    assert engine.running("app") == {NEW}
+    assert engine.tags["app"] == NEW
+
+
+def test_a_refused_update_gives_the_tag_back(engine: Composing, tmp_path: Path) -> None:
+    """What cannot be updated as asked is refused after its build."""
+    deploy = {"replicas": 1, "update_config": {"order": "start-first"}}
+    engine.services = {"app": APP | {"deploy": deploy, "container_name": "app"}}
+
+    with pytest.raises(ConfigurationError):
+        update.update(opened(tmp_path, engine), "app", BUILD)
+
+    assert engine.tags["app"] == OLD
+
+
+@pytest.mark.parametrize(
+    "next_task",
+    [
+        lambda stack: update.update(stack, "app", Wish()),
+        lifecycle.up,
+        lifecycle.down,
+    ],
+    ids=["rolling-update", "up", "down"],
+)
+def test_a_kill_after_the_build_gives_the_tag_back(
+    engine: Composing,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    next_task: Callable[[Stack], object],
+) -> None:
+    """The next task does, before it looks at anything."""
+    monkeypatch.setattr(update, "_plan", _killed)
+    with pytest.raises(Killed):
+        update.update(opened(tmp_path, engine), "app", BUILD)
+    assert engine.tags["app"] == NEW
+    monkeypatch.undo()
+    _without(monkeypatch)
+
+    next_task(opened(tmp_path, engine))
+
+    assert engine.tags["app"] == OLD
+    assert engine.running("app") <= {OLD}
+
+
+def test_a_build_leads_from_a_deployed_image_to_the_files(
+    engine: Composing, tmp_path: Path
+) -> None:
+    """A rollback stays deployed until `--build`, which later tasks then follow."""
+    update.update(opened(tmp_path, engine), "app", BUILD)
+    rollback(opened(tmp_path, engine), "app")
+    assert engine.running("app") == {OLD}
+    assert "kept-" in str(opened(tmp_path, engine).model.service("app")["image"])
+
+    update.update(opened(tmp_path, engine), "app", BUILD)
+
+    assert engine.running("app") == {NEW}
+    assert opened(tmp_path, engine).model.service("app")["image"] == "app"
+    assert update.update(opened(tmp_path, engine), "app", Wish()).result == (
+        "nothing-to-do"
+    )
+
+
+def _killed(*_args: object) -> StackError:
+    raise Killed
+
+
+def _without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "require", lambda *_args, **_how: None)
+    monkeypatch.setattr(update, "CLOCK", quick_clock())
