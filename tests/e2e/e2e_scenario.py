@@ -147,13 +147,13 @@ class Scenario:
             volumes = ["--volumes"] if noun == "container" else []
             if ids:
                 docker(noun, "rm", *force, *volumes, *ids, check=False)
-        tags = docker("image", "ls", "--filter", f"reference={self.project}-*", "-q")
-        if tags.split():
+        for pattern in (f"{self.project}-*", f"localhost/{self.project}-*"):
             names = docker(
-                *("image", "ls", "--filter", f"reference={self.project}-*"),
+                *("image", "ls", "--filter", f"reference={pattern}"),
                 *("--format", "{{.Repository}}:{{.Tag}}"),
             )
-            docker("image", "rm", *names.split(), check=False)
+            if names.split():
+                docker("image", "rm", *names.split(), check=False)
 
 
 def created(root: Path) -> Scenario:

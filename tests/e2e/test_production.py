@@ -26,7 +26,11 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
     file = scenario.root / "docker-compose.prod.yml"
     text = file.read_text()
     assert "monitor: 130s" in text
-    file.write_text(text.replace("monitor: 130s", "monitor: 6s"))
+    assert "delay: 10s" in text
+    quick = text.replace("monitor: 130s", "monitor: 3s").replace(
+        "delay: 10s", "delay: 1s"
+    )
+    file.write_text(quick)
     try:
         scenario.invoke("init", "--prod")
         scenario.invoke("up", "--prod", "--offline", timeout=590)
@@ -63,6 +67,18 @@ def dependencies(scenario: Scenario, *, ready: bool) -> dict[str, Any]:
 def replicas(scenario: Scenario) -> list[dict[str, Any]]:
     label = "com.docker.compose.service"
     return [c for c in scenario.containers() if c["Config"]["Labels"][label] == "app"]
+
+
+def name(scenario: Scenario) -> str:
+    """Return what the application calls itself."""
+    return str(answer(scenario, "/")[1]["name"])
+
+
+def edit(scenario: Scenario, text: str, instead: str) -> None:
+    """Change a line of the application's pages in the checkout."""
+    file = scenario.root / "jimbot/web.py"
+    assert text in file.read_text()
+    file.write_text(file.read_text().replace(text, instead))
 
 
 def test_the_gateway_is_the_way_in(production: Scenario) -> None:
@@ -171,19 +187,22 @@ def test_initialising_again_writes_over_nothing(production: Scenario) -> None:
     kept.rename(lost)
 
 
-def test_the_application_is_updated_without_losing_a_request(
+def test_new_code_gets_in_by_an_update_that_loses_no_request(
     production: Scenario,
 ) -> None:
-    """A changed key replaces both replicas, and the proof counts no failure."""
+    """A build and a changed key replace both replicas, and the proof counts it."""
     before = {c["Id"] for c in replicas(production)}
     production.set(ANTHROPIC_API_KEY="another")
+    edit(production, '"name": "jimbot"', '"name": "jimbot two"')
+    assert name(production) == "jimbot"
 
-    outcome = production.json("rolling-update", "--service", "app")
+    outcome = production.json("rolling-update", "--service", "app", "--build")
     after = replicas(production)
 
     assert outcome["result"] == "updated"
     assert outcome["proof"]["failed"] == 0
-    assert outcome["proof"]["requests"] > 1000
+    assert outcome["proof"]["requests"] / outcome["seconds"] > 50
+    assert name(production) == "jimbot two"
     assert len(after) == 2
     assert not before & {c["Id"] for c in after}
 
@@ -195,6 +214,27 @@ def test_an_update_right_after_an_update_has_nothing_to_do(
     found = production.json("rolling-update", "--service", "app", "--dry")
 
     assert found["result"] == "nothing-to-do"
+
+
+def test_a_bad_rebuild_leaves_nothing_behind(production: Scenario) -> None:
+    """The replicas stay, and so does the image that later tasks start."""
+    before = replicas(production)
+    edit(production, "import AsyncIterator", "import NothingOfTheKind")
+
+    production.invoke("rebuild", "--service", "app", "--cache", code=8)
+
+    assert {c["Id"] for c in replicas(production)} == {c["Id"] for c in before}
+    image = inspected("image", [f"{production.project}-app"])[0]["Id"]
+    assert {c["Image"] for c in before} == {image}
+    found = production.json("rolling-update", "--service", "app", "--dry")
+    assert found["result"] == "nothing-to-do"
+
+
+def test_a_rollback_brings_the_code_back(production: Scenario) -> None:
+    """What the checkout says meanwhile does not matter."""
+    production.invoke("rollback", "--service", "app")
+
+    assert name(production) == "jimbot"
 
 
 def test_a_foreign_authority_makes_the_app_unready(production: Scenario) -> None:
