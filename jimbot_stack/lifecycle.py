@@ -189,12 +189,15 @@ def _say_what_stays(stack: Stack) -> None:
 def _transition(stack: Stack) -> transition.Transition:
     networks = stack.engine.networks()
     label = "com.docker.compose.project"
-    return transition.plan(
+    change = transition.plan(
         stack.model,
         stack.containers,
         [n for n in networks if n.labels.get(label) == stack.project],
         stack.engine.volumes(project=stack.project),
     )
+    if change.networks:
+        handover.refuse_to_cut(stack, change.networks, change.containers)
+    return change
 
 
 def _prepare_images(stack: Stack, names: Sequence[str], *, build: bool) -> None:

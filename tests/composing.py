@@ -13,6 +13,7 @@ from typing import Any, cast
 from fakes import FakeEngine, container
 
 from jimbot_stack.engine import (
+    PROJECT_LABEL,
     Container,
     Engine,
     EngineInfo,
@@ -55,6 +56,8 @@ class Composing(FakeEngine):
         self.bad: set[str] = set()
         self.next_build = "sha256:built"
         self.overrides: Sequence[Path] = ()
+        self.nets: list[Network] = []
+        self.subnets: dict[str, str] = {}
         self._id = uuid.uuid4().hex
 
     def reading(self, files: Sequence[Path]) -> Engine:
@@ -77,7 +80,11 @@ class Composing(FakeEngine):
         services = copy.deepcopy(dict(self.services))
         for file in self.overrides:
             _override(services, file.read_text())
-        return {"name": PROJECT, "services": services, "networks": {}, "volumes": {}}
+        networks = {
+            name: {"ipam": {"config": [{"subnet": subnet}]}}
+            for name, subnet in self.subnets.items()
+        }
+        return {"name": PROJECT, "services": services, "networks": networks}
 
     def config_hashes(self) -> dict[str, str]:
         return {n: _hash(service) for n, service in self.model()["services"].items()}
@@ -86,8 +93,7 @@ class Composing(FakeEngine):
         pass
 
     def networks(self, *, project: str | None = None) -> tuple[Network, ...]:
-        del project
-        return ()
+        return tuple(n for n in self.nets if project in {None, n.labels[PROJECT_LABEL]})
 
     def volumes(self, *, project: str | None = None) -> tuple[Volume, ...]:
         del project
@@ -230,15 +236,15 @@ class Composing(FakeEngine):
         return made
 
 
-def opened(root: Path, engine: Composing) -> Stack:
-    """Return the stack as a task opens it, with what is deployed."""
+def opened(root: Path, engine: Composing, *, started_as: str = "prod") -> Stack:
+    """Return the stack as a task opens it in production, with what is deployed."""
     stack = Stack(
         root=root,
         project=PROJECT,
         mode=Mode("prod"),
         engine=cast("Engine", engine),
         everyone=engine.containers(),
-        started_as=Mode("prod"),
+        started_as=Mode(started_as),
         reopen=engine.reading,
     )
     deployed = stack.state / "deployed.yml"

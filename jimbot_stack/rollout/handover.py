@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from jimbot_stack.engine import Container, Network
+from jimbot_stack.errors import ConfigurationError
 from jimbot_stack.stack import Stack
 
 from . import deployed, journal, policy, recovery
@@ -40,6 +42,30 @@ def update(
     for name in services:
         wish = Wish(forced=because, make=partial(make, name) if make else None)
         perform(stack, name, wish, timeout=timeout)
+
+
+def refuse_to_cut(
+    stack: Stack, networks: Iterable[Network], doomed: Iterable[Container]
+) -> None:
+    """
+    Raise ConfigurationError where removing *doomed* would leave a service unserved.
+
+    They hold *networks*, whose definition changed. From one stage to another there is
+    no way without a gap.
+    """
+    if stack.started_as is None or stack.started_as.stage != stack.mode.stage:
+        return
+    gone = {container.service for container in doomed}
+    for name in rolled(stack, stack.model.services):
+        traffic = policy.traffic(stack.model.service(name))
+        if gone & {name, traffic.gateway if traffic else name}:
+            changed = ", ".join(network.name for network in networks)
+            raise ConfigurationError(
+                f"{name} would not be served while {changed} is made anew: its "
+                "definition changed",
+                hint="invoke down and then invoke up, when nobody needs it; or take "
+                "back what changed in .env or the compose files",
+            )
 
 
 def notes(stack: Stack) -> list[str]:

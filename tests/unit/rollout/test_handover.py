@@ -1,0 +1,82 @@
+"""What other tasks leave to the rolling update, and refuse to do behind its back."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from composing import APP, PROJECT, Composing, opened
+from fakes import network
+
+from jimbot_stack import checks, lifecycle
+from jimbot_stack.errors import ConfigurationError
+
+SERVED = {
+    "labels": {
+        "jimbot.stack.rollout.gateway": "gateway",
+        "jimbot.stack.rollout.network": "app",
+        "jimbot.stack.rollout.port": "8000",
+    }
+}
+
+
+@pytest.fixture(autouse=True)
+def _without_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "require", lambda *_args, **_how: None)
+
+
+@pytest.fixture
+def engine() -> Composing:
+    """Return an engine on which the app, its gateway and a store run, each its own."""
+    app = {key: value for key, value in APP.items() if key != "build"}
+    services: dict[str, Any] = {"app": app | SERVED}
+    engine = Composing(services | {n: {"image": n} for n in ("gateway", "store")})
+    engine.run_all()
+    for number, name in enumerate(("app", "gateway", "store")):
+        subnet = f"10.0.{number}.0/24"
+        engine.subnets[name] = subnet
+        engine.nets.append(network(f"{PROJECT}_{name}", subnet, project=PROJECT))
+        for container in [c for c in engine.there if c.service == name]:
+            engine.connect(f"{PROJECT}_{name}", container.id)
+    return engine
+
+
+@pytest.mark.parametrize("changed", ["app", "gateway"])
+@pytest.mark.parametrize("dry", [False, True])
+def test_up_does_not_cut_what_is_served(
+    engine: Composing, tmp_path: Path, changed: str, *, dry: bool
+) -> None:
+    """Another subnet for the replicas or their gateway is refused, and nothing goes."""
+    engine.subnets[changed] = "10.1.0.0/24"
+    before = list(engine.there)
+    stack = opened(tmp_path, engine)
+    stack.dry = dry
+
+    with pytest.raises(ConfigurationError, match=f"{PROJECT}_{changed}") as refused:
+        lifecycle.up(stack)
+
+    assert "invoke down" in refused.value.hint
+    assert engine.there == before
+
+
+def test_up_recreates_a_network_that_serves_nobody(
+    engine: Composing, tmp_path: Path
+) -> None:
+    """A store's own network goes with the store, and the replicas stay."""
+    engine.subnets["store"] = "10.1.0.0/24"
+    replicas = [c.id for c in engine.there if c.service == "app"]
+
+    lifecycle.up(opened(tmp_path, engine))
+
+    assert [c.id for c in engine.there if c.service == "app"] == replicas
+    assert ("remove_network", f"{PROJECT}_store") in engine.done
+
+
+def test_another_stage_may_take_everything_away(
+    engine: Composing, tmp_path: Path
+) -> None:
+    """From development to production there is no way without a gap."""
+    engine.subnets["app"] = "10.1.0.0/24"
+
+    lifecycle.up(opened(tmp_path, engine, started_as="dev"))
+
+    assert ("remove_network", f"{PROJECT}_app") in engine.done
