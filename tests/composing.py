@@ -54,6 +54,7 @@ class Composing(FakeEngine):
         self.tags = {str(s["image"]): f"sha256:{s['image']}-1" for s in self._all()}
         self.known = set(self.tags.values())
         self.bad: set[str] = set()
+        self.in_registry: set[str] = set()
         self.next_build = "sha256:built"
         self.overrides: Sequence[Path] = ()
         self.nets: list[Network] = []
@@ -116,6 +117,10 @@ class Composing(FakeEngine):
     def images(self, references: Iterable[str]) -> Mapping[str, Image]:
         found = {name: self.image(name) for name in references}
         return {name: image for name, image in found.items() if image}
+
+    def registry_answers(self, reference: str, *, timeout: float) -> bool:
+        del timeout
+        return reference in self.in_registry
 
     def tag(self, image: str, tag: str) -> None:
         self.tags[tag] = self.tags.get(image, image)

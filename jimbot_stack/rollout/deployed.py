@@ -111,10 +111,15 @@ def override(deployed: Deployed) -> str:
 
 def keep(engine: Engine, project: str, service: str, image_id: str, name: str) -> Kept:
     """Tag an image so that no ordinary prune takes it."""
-    short = image_id.removeprefix("sha256:")[:12]
-    tag = f"localhost/{project}-{service}:kept-{short}"
+    tag = kept_tag(project, service, image_id)
     engine.tag(image_id, tag)
     return Kept(tag=tag, id=image_id, name=name)
+
+
+def kept_tag(project: str, service: str, image_id: str) -> str:
+    """Return the tag under which an image is kept."""
+    short = image_id.removeprefix("sha256:")[:12]
+    return f"localhost/{project}-{service}:kept-{short}"
 
 
 def after_update(

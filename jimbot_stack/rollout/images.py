@@ -12,6 +12,7 @@ from jimbot_stack.stack import Stack
 from . import deployed
 
 CANDIDATE = "candidate.yml"
+REGISTRY_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +32,33 @@ def given(stack: Stack, service: str, reference: str) -> Choice:
     if stack.engine.image(reference) is None:
         output = stack.engine.docker("pull", "--quiet", reference)
         if output.code != 0:
-            raise EngineError(
-                f"the image {reference} is not here and cannot be pulled",
-                hint="docker images lists what is here; --build builds from the files",
-                detail=output.stderr.strip(),
-            )
+            raise _absent(reference, output.stderr.strip())
     found = stack.engine.image(reference)
     if found is None:
         raise EngineError(f"the image {reference} is gone again")
     kept = deployed.keep(stack.engine, stack.project, service, found.id, reference)
     return Choice(kept.tag, reference)
+
+
+def planned(stack: Stack, service: str, reference: str) -> Choice:
+    """Return what `given` would, without pulling or tagging anything."""
+    found = stack.engine.image(reference)
+    tag = deployed.kept_tag(stack.project, service, found.id) if found else reference
+    return Choice(tag, reference)
+
+
+def require_pullable(engine: Engine, reference: str) -> None:
+    """Raise EngineError when no registry has *reference* right now."""
+    if not engine.registry_answers(reference, timeout=REGISTRY_SECONDS):
+        raise _absent(reference)
+
+
+def _absent(reference: str, detail: str = "") -> EngineError:
+    return EngineError(
+        f"the image {reference} is not here and cannot be pulled",
+        hint="docker images lists what is here; --build builds from the files",
+        detail=detail,
+    )
 
 
 def built(stack: Stack, service: str) -> None:

@@ -30,16 +30,16 @@ def to_start_first(service: Mapping[str, Any]) -> Iterator[str]:
 
 
 def is_within_limits(
-    running: Sequence[Container], *, total: int, service: str, surge: int
+    running: Sequence[Container], *, total: int, limit: int, surge: int
 ) -> bool:
     """
     Say whether all may use what they may at most, and *surge* more beside them.
 
-    Then nobody needs to know what they use. A container without a limit may use all.
+    Then nobody needs to know what they use. *limit* is that of the new ones; without
+    one (0) a container may use all.
     """
-    most = {c.id: int(_host(c).get("Memory") or total) for c in running}
-    each = max((most[c.id] for c in running if c.service == service), default=total)
-    return sum(most.values()) + surge * each <= total
+    most = sum(int(_host(c).get("Memory") or total) for c in running)
+    return most + surge * (limit or total) <= total
 
 
 def memory(
@@ -48,17 +48,20 @@ def memory(
     *,
     total: int,
     service: str,
+    reserved: int,
     surge: int,
 ) -> str:
     """
     Return why *surge* more replicas do not fit into the machine's memory, or "".
 
     A container counts with what it uses or, where that is more, has reserved: the rest
-    of its limit is not promised to anybody.
+    of its limit is not promised to anybody. A new replica has *reserved* what the model
+    says, and uses what the others do.
     """
     used = {sample.container: sample.memory for sample in usage}
     claims = {c.id: max(used.get(c.id, 0), _reserved(c)) for c in running}
-    each = max((claims[c.id] for c in running if c.service == service), default=0)
+    mine = [used.get(c.id, 0) for c in running if c.service == service]
+    each = max([reserved, *mine])
     free = total - sum(claims.values())
     if surge * each <= free:
         return ""

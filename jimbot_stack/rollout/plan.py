@@ -11,7 +11,7 @@ from .policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What every container of the service should be."""
+    """What every container of the service should be; "" where it is not known yet."""
 
     replicas: int
     image: str
@@ -106,9 +106,9 @@ def causes(
     if container is None:
         return ("a replica is missing",)
     found = [forced] if forced else []
-    if container.image_id != wanted.image_id:
+    if wanted.image_id and container.image_id != wanted.image_id:
         found.append(f"image {short(container.image_id)} → {short(wanted.image_id)}")
-    if container.config_hash != wanted.config_hash:
+    if wanted.config_hash and container.config_hash != wanted.config_hash:
         found.append(
             f"configuration {container.config_hash[:12]} → {wanted.config_hash[:12]}"
         )

@@ -38,18 +38,22 @@ def probe_of(place: Site) -> TrafficProbe | None:
     return probe
 
 
-def measured(engine: Engine, *, total: int, service: str, surge: int) -> Shortage:
+def measured(
+    engine: Engine, model: Model, *, total: int, service: str, surge: int
+) -> Shortage:
     """
     Begin to find out whether *surge* more replicas fit into *total* bytes of memory.
 
-    Returns what waits for the answer: Docker takes two seconds to sample what is used,
-    where the containers' limits do not settle it. Raises what the sampling raised.
+    They are as *model* says. Returns what waits for the answer: Docker takes two
+    seconds to sample what is used, where the limits do not settle it. Raises what the
+    sampling raised.
     """
     found: Future[str] = Future()
-    fits = partial(
-        obstacles.is_within_limits, total=total, service=service, surge=surge
+    limit, reserved = (model.memory(service, k) for k in ("limits", "reservations"))
+    fits = partial(obstacles.is_within_limits, total=total, limit=limit, surge=surge)
+    short = partial(
+        obstacles.memory, total=total, service=service, reserved=reserved, surge=surge
     )
-    short = partial(obstacles.memory, total=total, service=service, surge=surge)
 
     def measure() -> None:
         try:
@@ -76,18 +80,24 @@ def check(
 ) -> None:
     """Refuse what cannot work; the probe measures the time before meanwhile."""
     place.engine.get_ready()
-    if planned.policy.order == START_FIRST:
-        reasons = list(obstacles.to_start_first(model.service(planned.service)))
-        if reasons := [*reasons, *filter(None, [shortage()])]:
-            raise ConfigurationError(
-                f"{planned.service} cannot be updated start-first: {reasons[0]}",
-                hint="set update_config.order to stop-first, or remove the reason",
-                detail="\n".join(f"  - {reason}" for reason in reasons[1:]),
-            )
+    require_possible(model, planned, shortage)
     if probe:
         until = probe.begin + BASELINE_SECONDS
         place.clock.sleep(max(until - place.clock.now(), 0))
         _require_service(place, probe, planned)
+
+
+def require_possible(model: Model, planned: Plan, shortage: Shortage) -> None:
+    """Raise ConfigurationError where two generations cannot run side by side."""
+    if planned.policy.order != START_FIRST:
+        return
+    reasons = list(obstacles.to_start_first(model.service(planned.service)))
+    if reasons := [*reasons, *filter(None, [shortage()])]:
+        raise ConfigurationError(
+            f"{planned.service} cannot be updated start-first: {reasons[0]}",
+            hint="set update_config.order to stop-first, or remove the reason",
+            detail="\n".join(f"  - {reason}" for reason in reasons[1:]),
+        )
 
 
 def _require_service(place: Site, probe: TrafficProbe, planned: Plan) -> None:

@@ -28,7 +28,7 @@ from .images import Choice
 from .plan import Plan, Wanted, plan
 from .policy import policy
 from .probe import TrafficProbe
-from .readiness import Shortage, check, measured, probe_of
+from .readiness import Shortage, check, measured, probe_of, require_possible
 from .roll import Roll
 from .settle import settle
 from .site import Site
@@ -129,7 +129,9 @@ def _shortage(stack: Stack, service: str) -> Shortage:
     described = stack.model.service(service)
     surge = policy(described, stack.model.replicas(service)).parallelism
     total = stack.info.memory
-    return measured(stack.engine, total=total, service=service, surge=surge)
+    return measured(
+        stack.engine, stack.model, total=total, service=service, surge=surge
+    )
 
 
 def _prepared(
@@ -143,7 +145,9 @@ def _prepared(
         # What is deployed stays: that is the model that is known already.
         model = stack.model if choice is None else Model(engine.model())
         place = site.site(stack, model, engine, service, limit=timeout, clock=CLOCK)
-        planned = _plan(place, engine, model, service, wish)
+        planned = _plan(place, engine, model, service, wish, dry=stack.dry)
+        if stack.dry and not planned.is_empty:
+            require_possible(model, planned, shortage)
         if stack.dry or planned.is_empty:
             return _unchanged(stack, planned, choice, book, wish)
         probe = probe_of(place)
@@ -203,7 +207,7 @@ def _choice(
     if not wish.image:
         return wish.choice
     if stack.dry:
-        return Choice(wish.image, wish.image)
+        return images.planned(stack, service, wish.image)
     return images.given(stack, service, wish.image)
 
 
@@ -227,23 +231,34 @@ def _tag_returns(engine: Engine, book: journal.Journal) -> Iterator[None]:
         raise
 
 
-def _plan(place: Site, engine: Engine, model: Model, service: str, wish: Wish) -> Plan:
-    reference = images.reference_of(model, service)
-    found = engine.image(wish.image or reference)
-    if found is None:
+def _plan(
+    place: Site, engine: Engine, model: Model, service: str, wish: Wish, *, dry: bool
+) -> Plan:
+    reference = wish.image or images.reference_of(model, service)
+    found = engine.image(reference)
+    forced = wish.forced
+    if found is None and dry and wish.image:
+        images.require_pullable(engine, reference)
+        forced = f"image {reference}, which would be pulled first"
+    elif found is None:
         raise ConfigurationError(
-            f"{service} has no image: {wish.image or reference} is not here",
+            f"{service} has no image: {reference} is not here",
             hint=f"invoke rolling-update --service {service} --build makes it",
         )
     replicas = model.replicas(service)
-    wanted = Wanted(replicas, reference, found.id, engine.config_hashes()[service])
+    wanted = Wanted(
+        replicas,
+        reference,
+        image_id=found.id if found else "",
+        config_hash=engine.config_hashes()[service] if found else "",
+    )
     return plan(
         service,
         wanted,
         policy(model.service(service), replicas),
         place.containers(),
         admitted_by=place.network,
-        forced=wish.forced,
+        forced=forced,
     )
 
 

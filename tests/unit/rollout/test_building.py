@@ -143,7 +143,7 @@ def test_a_build_leads_from_a_deployed_image_to_the_files(
     )
 
 
-def _killed(*_args: object) -> StackError:
+def _killed(*_args: object, **_how: object) -> StackError:
     raise Killed
 
 

@@ -165,24 +165,30 @@ def claiming(number: int, **memory: int) -> Any:
 
 
 def test_memory_for_the_surge_is_what_a_replica_claims() -> None:
-    """Its reservation, or what it uses where that is more."""
+    """What the model reserves now, or what the others use where that is more."""
     running = [claiming(1, MemoryReservation=100), claiming(2, MemoryReservation=100)]
     usage = [Usage("id-1", 0.0, 300, 1000)]
 
-    def short(total: int) -> str:
-        return obstacles.memory(running, usage, total=total, service="app", surge=1)
+    def short(total: int, *, reserved: int) -> str:
+        return obstacles.memory(
+            running, usage, total=total, service="app", reserved=reserved, surge=1
+        )
 
-    assert short(700) == ""
-    assert "would need" in short(699)
+    assert short(700, reserved=100) == ""
+    assert "would need" in short(699, reserved=100)
+    assert short(900, reserved=500) == ""
+    assert "would need" in short(899, reserved=500)
 
 
 def test_what_fits_with_every_limit_needs_no_sample() -> None:
-    """A container without a limit may take all that there is."""
+    """A container without a limit may take all that there is, old or new."""
     limited = [claiming(1, Memory=100), claiming(2, Memory=300)]
 
-    def fits(total: int, *running: Any) -> bool:
-        return obstacles.is_within_limits(running, total=total, service="app", surge=2)
+    def fits(total: int, limit: int, *running: Any) -> bool:
+        return obstacles.is_within_limits(running, total=total, limit=limit, surge=2)
 
-    assert fits(1000, *limited)
-    assert not fits(999, *limited)
-    assert not fits(1000, *limited, replica(3))
+    assert fits(1000, 300, *limited)
+    assert not fits(999, 300, *limited)
+    assert not fits(1000, 301, *limited)
+    assert not fits(1000, 0, *limited)
+    assert not fits(1000, 300, *limited, replica(3))
