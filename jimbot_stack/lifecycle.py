@@ -146,7 +146,6 @@ def rebuild(
         rolled = handover.rolled(stack, running)
         make = partial(_build, stack, cache=cache)
         if alone := [n for n in names if n not in rolled]:
-            say("building " + ", ".join(alone))
             make(*alone)
         handover.update(stack, rolled, because="rebuilt", make=make, timeout=timeout)
         if others := [n for n in running if n not in rolled]:
@@ -207,11 +206,11 @@ def _prepare_images(stack: Stack, names: Sequence[str], *, build: bool) -> None:
         say("preparing the offline images")
         offline.prepare(stack.engine, stack.root)
     if names:
-        say("building " + ", ".join(names))
         _build(stack, *names)
 
 
 def _build(stack: Stack, *names: str, cache: bool = True) -> None:
+    say("building " + ", ".join(names))
     builds.build(stack, names, cache=cache)
 
 

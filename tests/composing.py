@@ -134,6 +134,12 @@ class Composing(FakeEngine):
             self.tags[self.model()["services"][name]["image"]] = self.next_build
             self.known.add(self.next_build)
 
+    def pull(self, services: Iterable[str] = ()) -> None:
+        for name in services:
+            reference = self.model()["services"][name]["image"]
+            self.known.add(f"sha256:{reference}-pulled")
+            self.tags[reference] = f"sha256:{reference}-pulled"
+
     def up(
         self,
         services: Iterable[str] = (),

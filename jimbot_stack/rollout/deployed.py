@@ -49,13 +49,13 @@ class Deployed:
     def with_(self, service: str, deployment: Deployment) -> "Deployed":
         return Deployed({**self.services, service: deployment})
 
-    def notes(self) -> list[str]:
-        """Return one line for each image that stays deployed."""
+    def notes(self, only: str = "") -> list[str]:
+        """Return a line for each image that stays deployed; *only* one service's."""
         return [
             f"{service} stays on {d.name}, deployed by an update; "
             f"invoke rolling-update --service {service} --build returns to the files"
             for service, d in self.services.items()
-            if d.image
+            if d.image and only in {"", service}
         ]
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jimbot_stack import builds, environment, offline
+from jimbot_stack.console import say
 from jimbot_stack.engine import Engine
-from jimbot_stack.errors import EngineError, UsageError
+from jimbot_stack.errors import EngineError
 from jimbot_stack.model import Model
 from jimbot_stack.stack import Stack
 
@@ -61,15 +62,15 @@ def _absent(reference: str, detail: str = "") -> EngineError:
     )
 
 
-def built(stack: Stack, service: str) -> None:
-    """Build the service's image from its Dockerfile; UsageError where it has none."""
+def made(stack: Stack, service: str) -> None:
+    """Build the image that the files name or, where they build none, have it here."""
     if not stack.model.service(service).get("build"):
-        raise UsageError(
-            f"{service} has no Dockerfile here, it runs a ready-made image",
-            hint="--image names another one",
-        )
+        if stack.engine.image(reference_of(stack.model, service)) is None:
+            stack.engine.pull([service])
+        return
     if stack.mode.offline:
         offline.prepare(stack.engine, stack.root)
+    say(f"building {service}")
     builds.build(stack, [service])
 
 

@@ -15,6 +15,7 @@ from jimbot_stack.errors import (
     RolledBack,
     StackError,
     UnhealthyError,
+    UsageError,
 )
 from jimbot_stack.health import Clock
 from jimbot_stack.model import Model
@@ -88,8 +89,15 @@ def update(
     Raises UsageError, ConfigurationError or UnhealthyError before anything changed;
     RolledBack, with the new container's evidence, when the old version serves again.
     """
+    if wish.image and wish.build:
+        raise UsageError(
+            "--image and --build exclude each other", hint="give one of them"
+        )
     shortage = _shortage(stack, service)
     checks.require(stack, checks.ROLLOUT, services=(service,))
+    if not (wish.image or wish.build or wish.choice):
+        for line in deployed.read(stack.state).notes(service):
+            say(line)
     if stack.dry:
         return _prepared(stack, service, wish, timeout, shortage)
     with changing(stack, "invoke rolling-update"):
@@ -200,7 +208,7 @@ def _choice(
 ) -> Choice | None:
     if wish.build:
         files = replace(stack, engine=images.candidate(stack, service, Choice()))
-        _make(files, service, book, partial(images.built, files, service))
+        _make(files, service, book, partial(images.made, files, service))
         return Choice()
     if wish.make:
         _make(stack, service, book, wish.make)
@@ -268,12 +276,12 @@ def _make(
     reference = images.reference_of(stack.model, service)
     before = stack.engine.image(reference)
     if stack.dry:
-        say(f"would build {service} first; the plan is without its result")
+        if stack.model.service(service).get("build"):
+            say(f"would build {service} first; the plan is without its result")
         return
     if before:
         book.reference, book.image_id = reference, before.id
         book.note("build")
-    say(f"building {service}")
     make()
 
 

@@ -1,0 +1,75 @@
+"""What was deployed with an image of its own stays, says so, and has a way back."""
+
+from pathlib import Path
+
+import pytest
+from composing import APP, Composing, opened, quick_clock
+
+from jimbot_stack import checks
+from jimbot_stack.errors import UsageError
+from jimbot_stack.rollout import update
+from jimbot_stack.rollout.update import Wish
+
+BUILD = Wish(build=True)
+READY_MADE = {key: value for key, value in APP.items() if key != "build"}
+
+
+@pytest.fixture(autouse=True)
+def _without_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "require", lambda *_args, **_how: None)
+    monkeypatch.setattr(update, "CLOCK", quick_clock())
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Composing:
+    """Return an engine on which app:2 was deployed, and the files build nothing."""
+    engine = Composing({"app": READY_MADE})
+    engine.run_all()
+    engine.known.add("sha256:app-2")
+    engine.tags["app:2"] = "sha256:app-2"
+    update.update(opened(tmp_path, engine), "app", Wish(image="app:2"))
+    return engine
+
+
+def test_a_ready_made_image_has_a_way_back(engine: Composing, tmp_path: Path) -> None:
+    """`--build` is what the files name, where they build nothing too."""
+    assert engine.running("app") == {"sha256:app-2"}
+
+    update.update(opened(tmp_path, engine), "app", BUILD)
+
+    assert engine.running("app") == {"sha256:app-1"}
+    assert opened(tmp_path, engine).model.service("app")["image"] == "app"
+    again = update.update(opened(tmp_path, engine), "app", BUILD)
+    assert again.result == "nothing-to-do"
+
+
+def test_a_ready_made_image_that_is_gone_is_pulled(
+    engine: Composing, tmp_path: Path
+) -> None:
+    """The way back does not end where a prune took the image."""
+    del engine.tags["app"]
+
+    update.update(opened(tmp_path, engine), "app", BUILD)
+
+    assert engine.running("app") == {"sha256:app-pulled"}
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_plain_update_says_what_stays(
+    engine: Composing, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, dry: bool
+) -> None:
+    """An image that changed in the files is not deployed, and a line tells why."""
+    engine.services = {"app": READY_MADE | {"image": "app:3"}}
+    stack = opened(tmp_path, engine)
+    stack.dry = dry
+
+    assert update.update(stack, "app", Wish()).result == "nothing-to-do"
+    assert "app stays on app:2" in capsys.readouterr().err
+
+
+def test_an_image_and_a_build_exclude_each_other(
+    engine: Composing, tmp_path: Path
+) -> None:
+    """Rather than one winning silently."""
+    with pytest.raises(UsageError):
+        update.update(opened(tmp_path, engine), "app", Wish(image="app:2", build=True))
