@@ -91,17 +91,25 @@ def down(stack: Stack, *, volumes: bool = False, yes: bool = False) -> None:
 def restart(
     stack: Stack, services: Iterable[str] = (), *, timeout: int | None = None
 ) -> None:
-    """Restart what runs of the services, and wait until it is healthy again."""
-    names = stack.model.check_services(services) or tuple(stack.model.services)
-    running = [c for c in stack.containers if c.service in names]
+    """
+    Restart what runs of the services, and wait until it is healthy again.
+
+    A gateway is left alone unless it is named: nobody would be served meanwhile.
+    """
+    named = stack.model.check_services(services)
+    names = set(named or stack.model.services)
+    spared = set() if named else handover.gateways(stack)
+    running = [c for c in stack.containers if c.service in names - spared]
     if not running:
         raise UsageError("nothing of that is there", hint="invoke up starts the stack")
     if stack.dry:
         _print_plan([f"restart container {c.name}" for c in running])
         return
     _say_what_stays(stack)
+    for name in sorted(spared):
+        say(f"{name} goes on serving; invoke restart --service {name} restarts it")
     with changing(stack, "invoke restart"):
-        running = [c for c in stack.containers if c.service in names]
+        running = [c for c in stack.containers if c.service in names - spared]
         rolled = handover.rolled(stack, {c.service for c in running})
         handover.update(stack, rolled, because="to be restarted", timeout=timeout)
         if others := [c for c in running if c.service not in rolled]:

@@ -24,6 +24,15 @@ def rolled(stack: Stack, services: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def gateways(stack: Stack) -> set[str]:
+    """Return the services through which requests reach those that are rolled."""
+    found = (
+        policy.traffic(stack.model.service(name))
+        for name in rolled(stack, stack.model.services)
+    )
+    return {traffic.gateway for traffic in found if traffic}
+
+
 def update(
     stack: Stack,
     services: Iterable[str],

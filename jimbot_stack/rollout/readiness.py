@@ -9,7 +9,7 @@ from jimbot_stack.engine import Engine
 from jimbot_stack.errors import ConfigurationError, UnhealthyError
 from jimbot_stack.model import Model
 
-from . import obstacles
+from . import gateway, obstacles
 from .plan import Plan
 from .policy import START_FIRST
 from .probe import TrafficProbe
@@ -25,10 +25,12 @@ def probe_of(place: Site) -> TrafficProbe | None:
     """Start the probe through the gateway; None where none serves the service."""
     if place.traffic is None:
         return None
-    opening = next(iter(place.container(place.gateway).published), None)
+    container = place.container(place.gateway)
+    opening = gateway.entrance(container, place.traffic.port)
     if opening is None:
         raise UnhealthyError(
-            f"{place.traffic.gateway} publishes no port: the update cannot be proven",
+            f"{place.traffic.gateway} does not publish its port {place.traffic.port}: "
+            "the update cannot be proven",
             hint=f"invoke up --service {place.traffic.gateway}",
         )
     everywhere = opening.host in {"0.0.0.0", "::", ""}  # noqa: S104 - compared only

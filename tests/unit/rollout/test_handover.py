@@ -9,6 +9,7 @@ from fakes import network
 
 from jimbot_stack import checks, lifecycle
 from jimbot_stack.errors import ConfigurationError
+from jimbot_stack.rollout import handover
 
 SERVED = {
     "labels": {
@@ -80,3 +81,26 @@ def test_another_stage_may_take_everything_away(
     lifecycle.up(opened(tmp_path, engine, started_as="dev"))
 
     assert ("remove_network", f"{PROJECT}_app") in engine.done
+
+
+@pytest.mark.parametrize(
+    ("named", "restarted"), [([], {"store"}), (["gateway"], {"gateway"})]
+)
+def test_a_restart_of_everything_leaves_the_gateway_alone(
+    engine: Composing,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: list[str],
+    restarted: set[str],
+) -> None:
+    """Nobody would be served meanwhile; who names it wants just that."""
+    rolled = []
+    monkeypatch.setattr(
+        handover, "perform", lambda _stack, name, *_, **__: rolled.append(name)
+    )
+
+    lifecycle.restart(opened(tmp_path, engine), named)
+
+    [ids] = [call[1] for call in engine.done if call[0] == "restart"]
+    assert {c.service for c in engine.there if c.id in ids} == restarted
+    assert rolled == ([] if named else ["app"])
