@@ -284,6 +284,9 @@ class Engine(Protocol):
 
     def kill(self, container: str, signal: str = "KILL") -> None: ...
 
+    def set_restart(self, container: str, policy: str) -> None:
+        """Change the restart policy, which the configuration hash leaves out."""
+
     def pause(self, *containers: str) -> None: ...
 
     def unpause(self, *containers: str) -> None: ...
@@ -299,11 +302,17 @@ class Engine(Protocol):
     ) -> Output:
         """Run a command in a container; code 124 when *timeout* passed."""
 
+    def look(self, container: str, command: Sequence[str]) -> str:
+        """Return what a command prints that only looks: it may be run twice."""
+
     def logs(self, container: str, *, tail: int = 20) -> str:
         """Return the last lines that a container wrote, both streams."""
 
     def usage(self, *containers: str) -> tuple[Usage, ...]:
         """Return one sample of CPU and memory per running container."""
+
+    def memory(self, *containers: str) -> tuple[Usage, ...]:
+        """Return the memory per running container, without CPU and so at once."""
 
     def events(
         self, *filters: str, since: float | None = None

@@ -58,17 +58,36 @@ class Stack:
         return tuple(c for c in self.everyone if c.project == self.project)
 
     def __post_init__(self) -> None:
-        self._model = Once(lambda: Model(self.engine.model()))
+        self._forget()
         self._plugins = self.asking_plugins or Once(self.engine.plugins)
 
     def begin(self) -> None:
         """Let Compose merge the files, so that the model is there sooner."""
         self._model.begin()
 
+    def begin_hashes(self) -> None:
+        """Let Compose merge the files and hash them, so that both are there sooner."""
+        Thread(target=self._model.begin, daemon=True).start()
+        Thread(target=self._hashes.begin, daemon=True).start()
+
+    def look_again(self) -> None:
+        """Forget the merged files: what updates deployed has changed meanwhile."""
+        self.engine = self.with_files(_deployed(self.root, self.project, self.info))
+        self._forget()
+
+    def _forget(self) -> None:
+        self._model = Once(lambda: Model(self.engine.model()))
+        self._hashes = Once(lambda: {**self.engine.config_hashes()})
+
     @property
     def model(self) -> Model:
         """The merged compose model; ConfigurationError when it is not valid."""
         return self._model.answer()
+
+    @property
+    def config_hashes(self) -> Mapping[str, str]:
+        """Compose's configuration hash of each service, as the files were opened."""
+        return self._hashes.answer()
 
     @property
     def plugins(self) -> Mapping[str, str]:

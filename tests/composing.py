@@ -100,9 +100,12 @@ class Composing(FakeEngine):
         del project
         return ()
 
-    def usage(self, *containers: str) -> tuple[()]:
+    def memory(self, *containers: str) -> tuple[()]:
         del containers
         return ()
+
+    def set_restart(self, container: str, policy: str) -> None:
+        self.done.append(("set_restart", container, policy))
 
     @contextmanager
     def events(self, *filters: str, since: float | None = None) -> Iterator[Silent]:

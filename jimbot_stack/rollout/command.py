@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from jimbot_stack.console import say, show
 from jimbot_stack.errors import StackError, UsageError
 
-from .update import Outcome
+from .outcome import Outcome
 
 
 def one(services: Sequence[str] | None) -> str:

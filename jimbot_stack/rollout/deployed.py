@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from jimbot_stack import environment
 from jimbot_stack.engine import Engine
@@ -65,14 +66,13 @@ def read(state: Path) -> Deployed:
         data = json.loads((state / FILE).read_text())
     except FileNotFoundError:
         return Deployed()
-    return Deployed(
-        {
-            service: Deployment(
-                **{**found, "previous": tuple(Kept(**k) for k in found["previous"])}
-            )
-            for service, found in data.items()
-        }
-    )
+    return Deployed({service: deployment(found) for service, found in data.items()})
+
+
+def deployment(data: Mapping[str, Any]) -> Deployment:
+    """Return what `asdict` made of a deployment, and JSON of that."""
+    previous = tuple(Kept(**kept) for kept in data["previous"])
+    return Deployment(**{**data, "previous": previous})
 
 
 def write(state: Path, deployed: Deployed) -> None:
@@ -109,17 +109,17 @@ def override(deployed: Deployed) -> str:
     return "\n".join(["services:", *lines, ""]) if lines else ""
 
 
+def kept(project: str, service: str, image_id: str, name: str) -> Kept:
+    """Return an image with the tag that keeps it."""
+    short = image_id.removeprefix("sha256:")[:12]
+    return Kept(f"localhost/{project}-{service}:kept-{short}", image_id, name)
+
+
 def keep(engine: Engine, project: str, service: str, image_id: str, name: str) -> Kept:
     """Tag an image so that no ordinary prune takes it."""
-    tag = kept_tag(project, service, image_id)
-    engine.tag(image_id, tag)
-    return Kept(tag=tag, id=image_id, name=name)
-
-
-def kept_tag(project: str, service: str, image_id: str) -> str:
-    """Return the tag under which an image is kept."""
-    short = image_id.removeprefix("sha256:")[:12]
-    return f"localhost/{project}-{service}:kept-{short}"
+    found = kept(project, service, image_id, name)
+    engine.tag(found.id, found.tag)
+    return found
 
 
 def after_update(

@@ -2,52 +2,76 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from jimbot_stack.errors import Interrupted, RolledBack, StackError, UnhealthyError
 
-from . import undo
+from . import gate, undo
 from .figures import Proof
 from .probe import TrafficProbe
 from .roll import Roll
 
 
 def undone(roll: Roll, probe: TrafficProbe | None, error: BaseException) -> StackError:
-    """Put everything back; return the error that says what happened."""
-    place, book = roll.site, roll.journal
+    """
+    Put everything back; return the error that says what happened.
+
+    Where that fails too, the error says so, and the journal stays for the next task.
+    """
     paused = roll.plan.policy.failure_action == "pause"
-    kept = [p for p in book.places if p.proven] if paused else []
-    back = [p for p in book.places if p not in kept]
-    with _uninterrupted():
+    kept = sum(p.proven for p in roll.journal.places) if paused else 0
+    with uninterrupted():
+        with suppress(StackError):
+            roll.let_go()
+        if isinstance(error, UnhealthyError):
+            gate.with_evidence(roll.site, roll.new, error)
         roll.say("putting the old version back")
-        undo.put_back(place, book, back, roll.events)
-        for done in kept:
-            undo.finish_proven(place, done)
-        if book.reference and not kept:
-            place.engine.tag(book.image_id, book.reference)
-        book.close()
+        wrong = _back(roll, paused=paused)
         proof = probe.stop() if probe else None
-    found = _error(roll, error, proof, kept=len(kept))
+    found = _error(roll, error, proof, kept=kept, wrong=wrong)
     found.proof = proof
     return found
 
 
+def _back(roll: Roll, *, paused: bool) -> list[str]:
+    """Return what could not be put back, in words."""
+    place, book = roll.site, roll.journal
+    kept = [p for p in book.places if p.proven] if paused else []
+    back = [p for p in book.places if not (paused and p.proven)]
+    try:
+        wrong = undo.put_back(place, book, back, roll.events)
+        for done in kept:
+            undo.finish_proven(place, done)
+        undo.remove_strays(place, book)
+        if book.reference and not kept:
+            place.engine.tag(book.image_id, book.reference)
+    except StackError as broken:
+        return [f"{broken.message}; the next update or up cleans up"]
+    book.close()
+    return wrong
+
+
 def _error(
-    roll: Roll, error: BaseException, proof: Proof | None, *, kept: int
+    roll: Roll,
+    error: BaseException,
+    proof: Proof | None,
+    *,
+    kept: int,
+    wrong: list[str],
 ) -> StackError:
     seen = f"through the gateway: {proof.line()}" if proof else ""
-    if isinstance(error, KeyboardInterrupt):
-        return Interrupted(
-            "interrupted: the old version serves",
-            hint="the same command begins again",
-            detail=seen,
-        )
-    cause = error if isinstance(error, StackError) else UnhealthyError(str(error))
     state = (
         f"{kept} replicas run the new version, the others the old one (paused)"
         if kept
         else "the old version serves"
     )
+    if wrong:
+        state = f"and not all is as it was: {'; '.join(wrong)}"
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(
+            f"interrupted: {state}", hint="the same command begins again", detail=seen
+        )
+    cause = error if isinstance(error, StackError) else UnhealthyError(str(error))
     return RolledBack(
         f"{roll.plan.service} was not updated, {state}: {cause.message}",
         hint=cause.hint,
@@ -56,8 +80,8 @@ def _error(
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let nothing but SIGKILL stop what puts the old version back."""
+def uninterrupted() -> Iterator[None]:
+    """Let nothing but SIGKILL stop what must come to its end."""
     names = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(name, signal.SIG_IGN) for name in names]
     try:

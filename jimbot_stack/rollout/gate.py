@@ -1,10 +1,11 @@
 """What a new container must get through: healthy, stable, and answering."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from jimbot_stack import health
 from jimbot_stack.engine import Container, EventStream
-from jimbot_stack.errors import UnhealthyError
+from jimbot_stack.errors import StackError, UnhealthyError
 
 from . import direct
 from .site import Site
@@ -19,9 +20,11 @@ Outside = Callable[[], str]
 """Return what is wrong beyond the new containers themselves, or nothing."""
 
 
-def wait_healthy(site: Site, ids: Sequence[str], events: EventStream) -> float:
+def wait_healthy(
+    site: Site, ids: Sequence[str], events: EventStream, *, who: str = "new"
+) -> None:
     """
-    Return after how many seconds all of *ids* were healthy.
+    Return when all of *ids* are healthy; *who* says which they are, for the error.
 
     Raises UnhealthyError, with the container's evidence, as soon as one has ended, was
     restarted, ran out of memory or is unhealthy, and when the time is over.
@@ -30,37 +33,49 @@ def wait_healthy(site: Site, ids: Sequence[str], events: EventStream) -> float:
     while True:
         found = [site.container(i) for i in ids]
         for container in found:
-            require_alive(site, container)
+            require_alive(site, container, who)
         passed = site.clock.now() - begin
         if all(c.is_healthy for c in found):
-            return passed
+            return
         if passed > site.health_limit:
             late = next(c for c in found if not c.is_healthy)
-            raise failed(site, late, f"is not healthy after {site.health_limit:.0f} s")
+            what = f"is not healthy after {site.health_limit:.0f} s"
+            raise failed(site, late, what, who)
         events.next(min(LOOK_PERIOD, max(site.health_limit - passed, 0.01)))
 
 
-def require_alive(site: Site, container: Container) -> None:
+def require_alive(site: Site, container: Container, who: str = "new") -> None:
     """Raise UnhealthyError for a container that has failed already."""
     if container.restart_count or container.state == "restarting":
-        raise failed(
-            site, container, f"was restarted (exit code {container.exit_code})"
-        )
+        what = f"was restarted (exit code {container.exit_code})"
+        raise failed(site, container, what, who)
     if health.verdict(container) == "failed":
-        raise failed(site, container, health.cause(container))
+        raise failed(site, container, health.cause(container), who)
     if container.is_running and container.probes and container.health == "healthy":
         last = container.probes[-1]
         if last.code != 0:
-            raise failed(site, container, "failed a health check")
+            raise failed(site, container, "failed a health check", who)
 
 
-def failed(site: Site, container: Container, what: str) -> UnhealthyError:
+def failed(
+    site: Site, container: Container, what: str, who: str = "new"
+) -> UnhealthyError:
     """Return the error for a container, with its health output and last log lines."""
     return UnhealthyError(
-        f"the new {container.name} {what}",
+        f"the {who} {container.name} {what}",
         hint="mend the new version and update again; the old one serves",
         detail=health.evidence(site.engine, container, lines=LOG_LINES),
     )
+
+
+def with_evidence(site: Site, ids: Sequence[str], error: UnhealthyError) -> None:
+    """Add what *ids* say of themselves to an error that came from elsewhere."""
+    if error.detail:
+        return
+    with suppress(StackError):
+        found = [c for c in map(site.engine.container, ids) if c]
+        parts = [health.evidence(site.engine, c, lines=LOG_LINES) for c in found]
+        error.detail = "\n".join(filter(None, parts))
 
 
 def watch(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jimbot_stack.engine import Container, Engine, PublishedPort
-from jimbot_stack.errors import EngineError, UnhealthyError
+from jimbot_stack.errors import EngineError, EngineUnavailable, UnhealthyError
 from jimbot_stack.health import Clock
 
 ASK = "exec 3<>/dev/tcp/127.0.0.1/9999 && printf 'show stat\\n' >&3 && cat <&3"
@@ -44,14 +44,19 @@ class Server:
 
 def servers(engine: Engine, gateway: str) -> dict[str, Server]:
     """Return the gateway's view by `address:port`; EngineError when it is silent."""
-    output = engine.execute(gateway, ["bash", "-c", ASK], timeout=10)
-    if output.code != 0 or "pxname" not in output.stdout:
+    try:
+        found, said = engine.look(gateway, ["bash", "-c", ASK]), ""
+    except EngineUnavailable:
+        raise
+    except EngineError as error:
+        found, said = "", f"{error.message}\n{error.detail}".strip()
+    if "pxname" not in found:
         raise EngineError(
             "the gateway does not say which replicas it uses",
             hint="invoke logs --service gateway; invoke restart --service gateway",
-            detail=output.stderr.strip(),
+            detail=said,
         )
-    return parse(output.stdout)
+    return parse(found)
 
 
 def parse(text: str) -> dict[str, Server]:

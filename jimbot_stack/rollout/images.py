@@ -1,5 +1,8 @@
 """Which image an update deploys, and how it is made or fetched."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from jimbot_stack.stack import Stack
 
 from . import deployed
 
-CANDIDATE = "candidate.yml"
+CANDIDATES = "candidate-*.yml"
 REGISTRY_SECONDS = 15.0
 
 
@@ -44,7 +47,11 @@ def given(stack: Stack, service: str, reference: str) -> Choice:
 def planned(stack: Stack, service: str, reference: str) -> Choice:
     """Return what `given` would, without pulling or tagging anything."""
     found = stack.engine.image(reference)
-    tag = deployed.kept_tag(stack.project, service, found.id) if found else reference
+    tag = (
+        deployed.kept(stack.project, service, found.id, reference).tag
+        if found
+        else reference
+    )
     return Choice(tag, reference)
 
 
@@ -96,7 +103,24 @@ def candidate(
     text = deployed.override(now.with_(service, mine))
     if not text:
         return stack.with_files(())
-    return stack.with_files((_written(stack.state / CANDIDATE, text),))
+    return stack.with_files((_written(_own(stack), text),))
+
+
+@contextmanager
+def own_file(stack: Stack) -> Iterator[None]:
+    """Remove what `candidate` wrote at the end, and what killed runs left."""
+    try:
+        yield
+    finally:
+        for path in stack.state.glob(CANDIDATES):
+            number = path.stem.rpartition("-")[2]
+            if path == _own(stack) or not Path(f"/proc/{number}").exists():
+                path.unlink(missing_ok=True)
+
+
+def _own(stack: Stack) -> Path:
+    """Return a file that no other process writes: Compose reads it at each step."""
+    return stack.state / CANDIDATES.replace("*", str(os.getpid()))
 
 
 def _written(path: Path, text: str) -> Path:

@@ -15,16 +15,21 @@ class Place:
     """
     A slot being changed: container ids, and the old one's name and restart policy.
 
-    *touched* says that the old container was told to drain, or stopped since; *proven*
-    that the batch's verdict was good, so that the old one is what goes.
+    *served* says that the old container was healthy and attached when the update began:
+    one that was not is put back without being asked for more. *touched* says that the
+    old container was told to drain, or stopped since; *proven* that the batch's verdict
+    was good, so that the old one is what goes; *failed* that it was bad.
     """
 
     old: str = ""
     name: str = ""
     restart: str = ""
     new: str = ""
+    served: bool = True
+    attached: bool = True
     touched: bool = False
     proven: bool = False
+    failed: bool = False
 
 
 @dataclass(slots=True)
@@ -33,12 +38,16 @@ class Journal:
     The running update of one service; `before` are the containers that it found.
 
     *reference* names the image tag that a build moved, and *image_id* what it named.
+    *slots* says how many places there will be, *record* what is deployed once all of
+    them are proven (`settle`).
     """
 
     path: Path
     service: str
     before: list[str]
     places: list[Place] = field(default_factory=list)
+    slots: int = 0
+    record: dict[str, Any] = field(default_factory=dict)
     reference: str = ""
     image_id: str = ""
     step: str = ""
@@ -52,6 +61,11 @@ class Journal:
 
     def close(self) -> None:
         self.path.unlink(missing_ok=True)
+
+    @property
+    def known(self) -> set[str]:
+        """The containers that were found, and those that were noted since."""
+        return {*self.before, *(p.new for p in self.places if p.new)}
 
 
 def read(state: Path) -> Journal | None:

@@ -46,9 +46,8 @@ def measured(
     """
     Begin to find out whether *surge* more replicas fit into *total* bytes of memory.
 
-    They are as *model* says. Returns what waits for the answer: Docker takes two
-    seconds to sample what is used, where the limits do not settle it. Raises what the
-    sampling raised.
+    They are as *model* says. Returns what waits for the answer: what is used is sampled
+    where the limits do not settle it. Raises what the sampling raised.
     """
     found: Future[str] = Future()
     limit, reserved = (model.memory(service, k) for k in ("limits", "reservations"))
@@ -63,7 +62,7 @@ def measured(
             if fits(running):
                 found.set_result("")
                 return
-            usage = engine.usage(*(c.id for c in running))
+            usage = engine.memory(*(c.id for c in running))
             found.set_result(short(running, usage))
         except Exception as wrong:  # noqa: BLE001 - whoever asks gets it
             found.set_exception(wrong)
@@ -79,14 +78,18 @@ def check(
     planned: Plan,
     probe: TrafficProbe | None,
     shortage: Shortage,
-) -> None:
-    """Refuse what cannot work; the probe measures the time before meanwhile."""
+) -> bool:
+    """
+    Refuse what cannot work; the probe measures the time before meanwhile.
+
+    Returns whether what the probe finds counts: no replica may have worked before.
+    """
     place.engine.get_ready()
     require_possible(model, planned, shortage)
     if probe:
         until = probe.begin + BASELINE_SECONDS
         place.clock.sleep(max(until - place.clock.now(), 0))
-        _require_service(place, probe, planned)
+    return probe is not None and _require_service(place, probe, planned)
 
 
 def require_possible(model: Model, planned: Plan, shortage: Shortage) -> None:
@@ -102,7 +105,7 @@ def require_possible(model: Model, planned: Plan, shortage: Shortage) -> None:
         )
 
 
-def _require_service(place: Site, probe: TrafficProbe, planned: Plan) -> None:
+def _require_service(place: Site, probe: TrafficProbe, planned: Plan) -> bool:
     """Refuse to update behind a gateway that fails, unless no replica works anyway."""
     wrong = probe.failure()
     if wrong and any(c.is_healthy for c in place.containers()):
@@ -110,3 +113,4 @@ def _require_service(place: Site, probe: TrafficProbe, planned: Plan) -> None:
             f"requests to {planned.service} fail before the update: {wrong}",
             hint="invoke status and invoke logs --service gateway show more",
         )
+    return not wrong

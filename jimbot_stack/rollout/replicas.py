@@ -7,6 +7,7 @@ from jimbot_stack.errors import EngineError, UnhealthyError
 
 from . import gateway
 from .journal import Place
+from .plan import Wanted
 from .site import Site
 
 ADMISSION_SECONDS = 15.0
@@ -14,9 +15,9 @@ ADMISSION_SECONDS = 15.0
 EVICTION_SECONDS = 5.0
 
 
-def create(site: Site, count: int) -> tuple[str, ...]:
+def create(site: Site, count: int, wanted: Wanted) -> tuple[str, ...]:
     """
-    Create *count* more containers, apart from the gateway, and start none.
+    Create *count* more containers as *wanted*, and start none.
 
     Compose takes `depends_on` out of the configuration hash of what it creates without
     dependencies, and such a container would never be as wanted: so it is told of them,
@@ -35,10 +36,23 @@ def create(site: Site, count: int) -> tuple[str, ...]:
     ]
     if others := [c.id for c in new if c.service != site.service]:
         site.engine.remove(*others, force=True)
-    made = tuple(c.id for c in new if c.service == site.service)
+    made = [c for c in new if c.service == site.service]
     if len(made) != count:
         raise EngineError(f"{len(made)} containers were created, not {count}")
-    return made
+    for container in made:
+        _require_wanted(container, wanted)
+    return tuple(c.id for c in made)
+
+
+def _require_wanted(container: Container, wanted: Wanted) -> None:
+    """Refuse what Compose made of files, or of a tag, changed since the plan."""
+    found = (container.image_id, container.config_hash)
+    if found != (wanted.image_id, wanted.config_hash):
+        raise EngineError(
+            f"{container.name} was created otherwise than planned: the compose files, "
+            f".env or the tag {wanted.image} were changed meanwhile",
+            hint="run the update again",
+        )
 
 
 def detach(site: Site, ids: Sequence[str]) -> None:
@@ -91,14 +105,19 @@ def retire(site: Site, ids: Sequence[str]) -> None:
     site.engine.stop(*ids)
 
 
-def evict(site: Site, ids: Sequence[str]) -> None:
-    """Take containers out of service that are not to be trusted, and remove them."""
+def evict(site: Site, ids: Sequence[str], *, trusted: bool = False) -> None:
+    """
+    Take containers out of service that are not wanted any more, and remove them.
+
+    What is *trusted* may end all requests that it has; others are given little time.
+    """
     there = [c.id for c in map(site.engine.container, ids) if c]
+    limit = ADMISSION_SECONDS + site.grace if trusted else EVICTION_SECONDS
     try:
         addresses = _drain(site, there)
         if addresses:
             gateway.wait_released(
-                site.engine, site.gateway, addresses, site.clock, EVICTION_SECONDS
+                site.engine, site.gateway, addresses, site.clock, limit
             )
     except EngineError:
         pass  # a container that has ended cannot be told to drain
@@ -122,13 +141,7 @@ def unpark(site: Site, place: Place) -> None:
 
 def set_restart(site: Site, container: str, policy: str) -> None:
     """Change a container's restart policy, which its configuration hash leaves out."""
-    output = site.engine.docker("update", "--restart", policy or "no", container)
-    if output.code != 0:
-        raise EngineError(
-            f"the restart policy of {container[:12]} could not be changed",
-            hint="invoke status shows what runs",
-            detail=output.stderr.strip(),
-        )
+    site.engine.set_restart(container, policy or "no")
 
 
 def restart_policy(container: Container) -> str:

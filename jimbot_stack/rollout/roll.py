@@ -1,7 +1,9 @@
 """Carry a plan out batch by batch; whatever goes wrong, put everything back."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from threading import Thread
 
 from jimbot_stack.engine import Container, EventStream
 from jimbot_stack.errors import StackError, UnhealthyError
@@ -12,7 +14,7 @@ from .plan import Plan, Slot
 from .policy import START_FIRST
 from .probe import TrafficProbe
 from .site import Site
-from .undo import put_back
+from .undo import put_back, remove_strays
 
 Say = Callable[[str], None]
 DELAY_STEP = 0.2
@@ -26,7 +28,9 @@ class Roll:
     A running update; `name` is the container name that the model fixes, or "".
 
     `verdict` is when the last batch had been judged: like Swarm's, the delay before the
-    next one counts from there, and the old containers drain in it.
+    next one counts from there, and the old containers drain in it. Where it `overlaps`
+    the next batch is not held up by what drains longer; that takes memory for one more
+    batch. `stuck` says that the gateway did not let go of one.
     """
 
     site: Site
@@ -40,6 +44,9 @@ class Roll:
     failed: int = 0
     failure: StackError | None = None
     verdict: float = 0.0
+    overlaps: bool = False
+    stuck: bool = False
+    leaving: Future[None] | None = None
 
     def run(self) -> None:
         """
@@ -50,6 +57,7 @@ class Roll:
         for number, batch in enumerate(self.plan.batches()):
             due = self.verdict + self.plan.policy.delay if number else 0.0
             self._guarded(batch, due=due)
+        self.let_go()
         self._leave([c.id for c in self.plan.surplus])
         self._wait(self.site.clock.now() + TAIL_SECONDS)
 
@@ -61,6 +69,11 @@ class Roll:
         if gone:
             self.site.engine.remove(*gone, force=True)
 
+    @property
+    def new(self) -> list[str]:
+        """The new containers of all batches so far."""
+        return [place.new for place in self.journal.places if place.new]
+
     def require_traffic(self) -> None:
         """Raise UnhealthyError when a request through the gateway failed."""
         if wrong := self._traffic():
@@ -71,23 +84,30 @@ class Roll:
         try:
             self._replace(batch, due=due)
         except StackError as error:
+            places = self.journal.places[begun:]
+            for place in places:
+                place.failed = True
+            if isinstance(error, UnhealthyError):
+                gate.with_evidence(self.site, [p.new for p in places if p.new], error)
             self.failed += len(batch)
             self.failure = error
             policy = self.plan.policy
             ratio = self.failed / len(self.plan.changing)
             tolerated = ratio <= policy.max_failure_ratio
-            if self._traffic() or not (
-                tolerated or policy.failure_action == "continue"
-            ):
+            goes_on = tolerated or policy.failure_action == "continue"
+            if self.stuck or self._traffic() or not goes_on:
                 raise
             self.say(f"{error.message}: going on, as the policy says")
-            put_back(self.site, self.journal, self.journal.places[begun:], self.events)
+            for wrong in put_back(self.site, self.journal, places, self.events):
+                self.say(wrong)
+            remove_strays(self.site, self.journal)
+            self.journal.before += [place.new for place in places if place.new]
             del self.journal.places[begun:]
             self.verdict = self.site.clock.now()
 
     def _replace(self, batch: Sequence[Slot], *, due: float) -> None:
         """Replace a batch; until *due* nothing of it starts and nothing of it ends."""
-        places = [_place(slot.old) for slot in batch]
+        places = [_place(self.site, slot.old) for slot in batch]
         self.journal.places += places
         start_first = self.plan.policy.order == START_FIRST
         if start_first:
@@ -95,6 +115,7 @@ class Roll:
         self._wait(due)
         if not start_first:
             self._retire(places)
+            self.let_go()
             self._create(places)
         self._prove(places)
         for place in places:
@@ -102,11 +123,14 @@ class Roll:
         self.verdict = self.site.clock.now()
         self.journal.note("the batch is proven")
         if start_first:
+            self.let_go()
             self._retire(places)
+            if not self.overlaps:
+                self.let_go()
 
     def _create(self, places: Sequence[Place]) -> None:
         self.journal.note("create")
-        made = replicas.create(self.site, len(places))
+        made = replicas.create(self.site, len(places), self.plan.wanted)
         for place, new in zip(places, made, strict=True):
             place.new = new
         self.journal.note("detach")
@@ -120,9 +144,11 @@ class Roll:
         window = self.plan.policy.monitor / 2
         names = ", ".join(self.site.container(i).name for i in ids)
         self.journal.note("start")
+        told = self.site.clock.now()
         self.site.engine.start(*ids)
         self.say(f"{names}: started, waiting for health")
-        passed = gate.wait_healthy(self.site, ids, self.events)
+        gate.wait_healthy(self.site, ids, self.events)
+        passed = self.site.clock.now() - told
         self.healthy_after |= dict.fromkeys(ids, passed)
         self.journal.note("watch before admission")
         self.say(f"{names}: healthy after {passed:.1f} s, asked directly")
@@ -148,6 +174,7 @@ class Roll:
         )
 
     def _retire(self, places: Sequence[Place]) -> None:
+        """Begin to drain and stop the old containers; `let_go` sees the end of it."""
         olds = [place for place in places if place.old]
         if not olds:
             return
@@ -155,9 +182,23 @@ class Roll:
             place.touched = True
         self.journal.note("retire")
         self.say(", ".join(p.name for p in olds) + ": draining")
+        self.leaving = begun(lambda: self._out(olds))
+
+    def _out(self, olds: Sequence[Place]) -> None:
         replicas.retire(self.site, [p.old for p in olds])
         if self.name:
             self.site.engine.rename(olds[0].old, f"{self.name}-before")
+
+    def let_go(self) -> None:
+        """Return when what drains is stopped; UnhealthyError when it still serves."""
+        if self.leaving is None:
+            return
+        try:
+            self.leaving.result()
+        except StackError:
+            self.stuck = True
+            raise
+        self.leaving = None
         self.journal.note("retired")
 
     def _leave(self, ids: Sequence[str]) -> None:
@@ -179,7 +220,29 @@ class Roll:
         return f"a request through the gateway failed: {wrong}" if wrong else ""
 
 
-def _place(old: Container | None) -> Place:
+def begun(do: Callable[[], None]) -> Future[None]:
+    """Do something aside; the result raises what it raised."""
+    found: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            do()
+            found.set_result(None)
+        except BaseException as wrong:  # noqa: BLE001 - whoever asks gets it
+            found.set_exception(wrong)
+
+    Thread(target=run, daemon=True).start()
+    return found
+
+
+def _place(site: Site, old: Container | None) -> Place:
     if old is None:
         return Place()
-    return Place(old=old.id, name=old.name, restart=replicas.restart_policy(old))
+    attached = not site.network or site.network in old.networks
+    return Place(
+        old=old.id,
+        name=old.name,
+        restart=replicas.restart_policy(old),
+        served=attached and old.is_healthy,
+        attached=attached,
+    )

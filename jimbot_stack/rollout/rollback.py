@@ -5,8 +5,9 @@ from jimbot_stack.stack import Stack
 
 from . import deployed
 from .images import Choice
+from .outcome import Outcome
 from .plan import short
-from .update import Outcome, Wish, update
+from .update import Wish, update
 
 
 def rollback(stack: Stack, service: str, *, timeout: int | None = None) -> Outcome:

@@ -1,8 +1,10 @@
 """Back to the old containers, after a failure or a run that was killed."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from jimbot_stack.engine import EventStream
+from jimbot_stack.engine import Container, EventStream
+from jimbot_stack.errors import EngineUnavailable, StackError, UnhealthyError
 
 from . import gate, gateway, replicas
 from .journal import Journal, Place
@@ -11,29 +13,37 @@ from .site import Site
 
 def put_back(
     site: Site, journal: Journal, places: Sequence[Place], events: EventStream
-) -> None:
+) -> list[str]:
     """
     Make the old containers of *places* serve again, and remove the new ones.
 
     An old one that still serves is left alone. One that was stopped is started apart
     from the gateway and admitted when it is healthy; only then does its successor go,
-    unless both may not run at once.
+    unless both may not run at once. Returns what could not be put back, in words; only
+    an engine that does not answer raises.
     """
-    for place in reversed(places):
+    proven = [place for place in places if place.proven]
+    for place in places:
         place.proven = False
     journal.note("put back")
+    wrong = []
     for place in reversed(places):
-        alone = bool(place.old) and not _side_by_side(site)
-        if place.new and (alone or not place.touched):
-            replicas.evict(site, [place.new])
-        if place.old and place.touched:
-            _serve_again(site, place, events)
-            place.touched = False
-            journal.note("an old one serves again")
-        if place.new:
-            replicas.evict(site, [place.new])
-        place.new = ""
-        journal.note("a new one is gone")
+        was_proven = any(place is one for one in proven)
+        try:
+            _put_back(site, journal, place, events, was_proven=was_proven)
+        except EngineUnavailable:
+            raise
+        except StackError as error:
+            wrong.append(error.message)
+    return wrong
+
+
+def remove_strays(site: Site, journal: Journal) -> None:
+    """Remove what a step that did not end created, and so did not note."""
+    there = {c.id for c in site.containers()}
+    # Where none of what it knew is left, others were at work since.
+    if journal.known & there:
+        replicas.evict(site, sorted(there - journal.known))
 
 
 def finish_proven(site: Site, place: Place) -> None:
@@ -42,20 +52,57 @@ def finish_proven(site: Site, place: Place) -> None:
     if old is None:
         return
     if old.is_running:
-        replicas.retire(site, [old.id])
+        # What still holds it had longer than stop_grace_period.
+        with suppress(UnhealthyError):
+            replicas.retire(site, [old.id])
+        site.engine.stop(old.id)
     site.engine.remove(old.id, force=True)
 
 
-def _serve_again(site: Site, place: Place, events: EventStream) -> None:
-    old = site.container(place.old)
+def _put_back(
+    site: Site, journal: Journal, place: Place, events: EventStream, *, was_proven: bool
+) -> None:
+    old = site.engine.container(place.old) if place.old else None
+    if place.old and old is None:
+        raise UnhealthyError(f"{place.name} is gone: its successor stays")
+    alone = old is not None and not _side_by_side(site)
+    if place.new and (alone or not place.touched):
+        _evict(site, place)
+    if old and place.touched:
+        try:
+            _serve_again(site, place, old, events)
+        except EngineUnavailable:
+            raise
+        except StackError:
+            if not was_proven:
+                _evict(site, place)
+            place.proven = bool(place.new)
+            journal.note("an old one does not serve again")
+            raise
+        place.touched = False
+        journal.note("an old one serves again")
+    _evict(site, place)
+    journal.note("a new one is gone")
+
+
+def _evict(site: Site, place: Place) -> None:
+    if place.new:
+        replicas.evict(site, [place.new], trusted=not place.failed)
+    place.new = ""
+
+
+def _serve_again(site: Site, place: Place, old: Container, events: EventStream) -> None:
     addresses = site.addresses([old.id]) if old.is_running else []
     if addresses:
         gateway.wait_released(
             site.engine, site.gateway, addresses, site.clock, site.grace
         )
     replicas.unpark(site, place)
-    gate.wait_healthy(site, [place.old], events)
-    replicas.admit(site, [place.old])
+    if place.served:
+        gate.wait_healthy(site, [place.old], events, who="old")
+        replicas.admit(site, [place.old])
+    elif place.attached:
+        replicas.attach(site, [place.old])
 
 
 def _side_by_side(site: Site) -> bool:

@@ -1,7 +1,7 @@
 """The rolling update of one service, from the plan to the proof."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,59 +9,23 @@ from functools import partial
 from jimbot_stack import checks
 from jimbot_stack.change import changing
 from jimbot_stack.console import say
-from jimbot_stack.engine import Engine, EventStream
-from jimbot_stack.errors import (
-    ConfigurationError,
-    RolledBack,
-    StackError,
-    UnhealthyError,
-    UsageError,
-)
+from jimbot_stack.engine import Engine
+from jimbot_stack.errors import ConfigurationError, StackError, UsageError
 from jimbot_stack.health import Clock
 from jimbot_stack.model import Model
 from jimbot_stack.stack import Stack
 
-from . import deployed, gate, images, journal, recovery, site
-from .display import shown
-from .failure import undone
-from .figures import Proof
+from . import deployed, images, journal, recovery, site
+from .carrying import carry_out, events_of, require_success
 from .images import Choice
+from .outcome import Outcome
 from .plan import Plan, Wanted, plan
 from .policy import policy
-from .probe import TrafficProbe
 from .readiness import Shortage, check, measured, probe_of, require_possible
-from .roll import Roll
-from .settle import settle
+from .settle import Record, recorded, settle
 from .site import Site
 
 CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an update ended; `result` is updated, nothing-to-do or planned."""
-
-    service: str
-    result: str
-    plan: Plan
-    proof: Proof | None
-    healthy_after: tuple[float, ...]
-    seconds: float
-
-    def as_json(self) -> dict[str, object]:
-        """Return the documented form of `invoke rolling-update --json`."""
-        return {
-            "service": self.service,
-            "result": self.result,
-            "order": self.plan.policy.order,
-            "plan": [
-                {"slot": slot.name, "causes": list(slot.causes)}
-                for slot in self.plan.changing
-            ],
-            "proof": self.proof.as_json() if self.proof else None,
-            "healthy_after": list(self.healthy_after),
-            "seconds": round(self.seconds, 2),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +57,8 @@ def update(
         raise UsageError(
             "--image and --build exclude each other", hint="give one of them"
         )
+    stack.begin_hashes()
+    checks.registered()  # their modules load while Compose merges the files
     shortage = _shortage(stack, service)
     checks.require(stack, checks.ROLLOUT, services=(service,))
     if not (wish.image or wish.build or wish.choice):
@@ -121,28 +87,43 @@ def clean_up(stack: Stack) -> None:
     if left is None:
         return
     say(f"an update of {left.service} was killed at: {left.step}; cleaning up")
-    engine = images.candidate(stack, left.service, None)
-    model = Model(engine.model())
-    if left.service not in model.services:
-        recovery.abandon(engine, left)
-        return
-    place = site.site(
-        stack, model, engine, left.service, limit=None, clock=CLOCK, served=False
-    )
-    with _events(place) as events:
-        recovery.recover(place, left, events)
+    with images.own_file(stack):
+        engine = images.candidate(stack, left.service, None)
+        model = Model(engine.model())
+        if left.service not in model.services:
+            recovery.abandon(engine, left)
+            return
+        place = site.site(
+            stack, model, engine, left.service, limit=None, clock=CLOCK, served=False
+        )
+        with events_of(place) as events:
+            forward, wrong = recovery.recover(place, left, events)
+    for line in wrong:
+        say(line)
+    if left.record and len(forward) == left.slots:
+        settle(stack, left.service, Record.of_json(left.record))
+        stack.look_again()
+    left.close()
 
 
-def _shortage(stack: Stack, service: str) -> Shortage:
+def _shortage(stack: Stack, service: str, batches: int = 1) -> Shortage:
+    """Begin to find out whether so many batches fit beside what runs."""
     described = stack.model.service(service)
-    surge = policy(described, stack.model.replicas(service)).parallelism
+    size = policy(described, stack.model.replicas(service)).parallelism
     total = stack.info.memory
     return measured(
-        stack.engine, stack.model, total=total, service=service, surge=surge
+        stack.engine, stack.model, total=total, service=service, surge=size * batches
     )
 
 
 def _prepared(
+    stack: Stack, service: str, wish: Wish, timeout: int | None, shortage: Shortage
+) -> Outcome:
+    with images.own_file(stack):
+        return _performed(stack, service, wish, timeout, shortage)
+
+
+def _performed(
     stack: Stack, service: str, wish: Wish, timeout: int | None, shortage: Shortage
 ) -> Outcome:
     begin = CLOCK.now()
@@ -153,33 +134,38 @@ def _prepared(
         # What is deployed stays: that is the model that is known already.
         model = stack.model if choice is None else Model(engine.model())
         place = site.site(stack, model, engine, service, limit=timeout, clock=CLOCK)
-        planned = _plan(place, engine, model, service, wish, dry=stack.dry)
+        hashes = stack.config_hashes if choice is None else engine.config_hashes()
+        planned = _plan(place, model, hashes, service, wish, dry=stack.dry)
         if stack.dry and not planned.is_empty:
             require_possible(model, planned, shortage)
         if stack.dry or planned.is_empty:
             return _unchanged(stack, planned, choice, book, wish)
-        probe = probe_of(place)
+        probe, spare = probe_of(place), _shortage(stack, service, batches=2)
         try:
-            check(place, model, planned, probe, shortage)
+            judged = check(place, model, planned, probe, shortage)
         except BaseException:
             if probe:
                 probe.stop()
             raise
-    name = _name(stack, model, planned)
-    if name:
-        engine = images.candidate(stack, service, choice, nameless=True)
-        place = replace(place, engine=engine)
-    roll, proof = _carry_out(place, planned, book, probe, name)
-    settle(
-        stack,
-        service,
-        choice,
+        name = _name(stack, model, planned)
+        if name:
+            engine = images.candidate(stack, service, choice, nameless=True)
+            place, planned = replace(place, engine=engine), _renamed(planned, engine)
+    is_back, nameless = wish.is_rollback, bool(name)
+    record = recorded(stack, planned, choice, is_rollback=is_back, nameless=nameless)
+    book.record = record.as_json()
+    done = partial(settle, stack, service, record)
+    roll, proof = carry_out(
+        place,
         planned,
-        is_rollback=wish.is_rollback,
-        nameless=bool(name),
+        book,
+        probe,
+        judged=judged,
+        overlaps=not spare(),
+        name=name,
+        settle=done,
     )
-    book.close()
-    _require_success(roll, proof)
+    require_success(roll, proof)
     healthy = tuple(round(s, 2) for s in roll.healthy_after.values())
     spent = CLOCK.now() - begin
     return Outcome(service, "updated", planned, proof, healthy, spent)
@@ -197,7 +183,8 @@ def _unchanged(
     if stack.dry:
         result = "nothing-to-do" if planned.is_empty else "planned"
         return Outcome(service, result, planned, None, (), 0.0)
-    settle(stack, service, choice, planned, is_rollback=wish.is_rollback)
+    record = recorded(stack, planned, choice, is_rollback=wish.is_rollback)
+    settle(stack, service, record)
     if book.step:
         book.close()
     return Outcome(service, "nothing-to-do", planned, None, (), 0.0)
@@ -227,6 +214,12 @@ def _name(stack: Stack, model: Model, planned: Plan) -> str:
     return next((slot.old.name for slot in planned.changing if slot.old), "")
 
 
+def _renamed(planned: Plan, engine: Engine) -> Plan:
+    """Return the plan with the hash of what *engine* creates, without a fixed name."""
+    found = engine.config_hashes()[planned.service]
+    return replace(planned, wanted=replace(planned.wanted, config_hash=found))
+
+
 @contextmanager
 def _tag_returns(engine: Engine, book: journal.Journal) -> Iterator[None]:
     """Give the tag that a build moved back to its image when the update is refused."""
@@ -240,13 +233,19 @@ def _tag_returns(engine: Engine, book: journal.Journal) -> Iterator[None]:
 
 
 def _plan(
-    place: Site, engine: Engine, model: Model, service: str, wish: Wish, *, dry: bool
+    place: Site,
+    model: Model,
+    hashes: Mapping[str, str],
+    service: str,
+    wish: Wish,
+    *,
+    dry: bool,
 ) -> Plan:
     reference = wish.image or images.reference_of(model, service)
-    found = engine.image(reference)
+    found = place.engine.image(reference)
     forced = wish.forced
     if found is None and dry and wish.image:
-        images.require_pullable(engine, reference)
+        images.require_pullable(place.engine, reference)
         forced = f"image {reference}, which would be pulled first"
     elif found is None:
         raise ConfigurationError(
@@ -258,7 +257,7 @@ def _plan(
         replicas,
         reference,
         image_id=found.id if found else "",
-        config_hash=engine.config_hashes()[service] if found else "",
+        config_hash=hashes[service] if found else "",
     )
     return plan(
         service,
@@ -283,55 +282,3 @@ def _make(
         book.reference, book.image_id = reference, before.id
         book.note("build")
     make()
-
-
-def _carry_out(
-    place: Site,
-    planned: Plan,
-    book: journal.Journal,
-    probe: TrafficProbe | None,
-    name: str,
-) -> tuple[Roll, Proof | None]:
-    book.before = planned.found
-    judged = probe if probe and not probe.failure() else None
-    with _events(place) as events, shown(planned.service, probe) as note:
-        roll = Roll(place, planned, book, events, judged, note, name)
-        if probe:
-            probe.mark_change()
-        try:
-            roll.run()
-            roll.finish()
-        except (StackError, KeyboardInterrupt) as error:
-            raise undone(roll, probe, error) from error
-    return roll, probe.stop() if probe else None
-
-
-def _require_success(roll: Roll, proof: Proof | None) -> None:
-    service = roll.plan.service
-    wrong: StackError | None = None
-    if roll.failure:
-        wrong = RolledBack(
-            f"{roll.failed} of {len(roll.plan.changing)} replicas of {service} kept "
-            f"the old version: {roll.failure.message}",
-            hint=roll.failure.hint,
-            detail=roll.failure.detail,
-        )
-    elif proof and roll.probe and proof.failed:
-        wrong = UnhealthyError(
-            f"{service} was updated, but not without loss: {proof.line()}",
-            hint=f"invoke rollback --service {service} goes back",
-            detail="\n".join(proof.failures),
-        )
-    if wrong:
-        wrong.proof = proof
-        raise wrong
-
-
-@contextmanager
-def _events(place: Site) -> Iterator[EventStream]:
-    labels = (
-        f"label=com.docker.compose.project={place.project}",
-        f"label=com.docker.compose.service={place.service}",
-    )
-    with place.engine.events("type=container", *labels, *gate.EVENTS) as stream:
-        yield stream

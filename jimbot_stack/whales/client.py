@@ -152,6 +152,18 @@ class Client:
         output = process.run(argv, echo=self.echo, timeout=timeout)
         return process.check(output, argv)
 
+    def act(
+        self,
+        words: Sequence[str],
+        target: str,
+        body: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Do what `docker WORDS` does, through the socket where that is possible."""
+        try:
+            self.daemon.act(["docker", *words], target, body)
+        except RefusedError:
+            self.checked(*words)
+
     def inspect(self, noun: str, names: Sequence[str]) -> list[dict[str, Any]]:
         """Inspect what is still there of *names*; what is gone is left out."""
         if not names:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from json import loads
+from urllib.parse import quote
 
 from jimbot_stack.engine import (
     ONEOFF_LABEL,
@@ -16,6 +17,7 @@ from jimbot_stack.errors import EngineError
 
 from . import parse, process
 from .client import Client
+from .daemon import RefusedError
 
 
 class ContainerVerbs(Client):
@@ -37,11 +39,20 @@ class ContainerVerbs(Client):
 
     # Without python-on-whales: a store at rest would wait until it was imported.
     def start(self, *containers: str) -> None:
-        self.checked("container", "start", *containers)
+        words = ("container", "start", *containers)
+        if len(containers) == 1:
+            self.act(words, f"containers/{quote(containers[0])}/start")
+        else:
+            self.checked(*words)
 
     def stop(self, *containers: str, timeout: int | None = None) -> None:
         limit = [] if timeout is None else ["--time", str(timeout)]
-        self.checked("container", "stop", *limit, *containers)
+        words = ("container", "stop", *limit, *containers)
+        if len(containers) == 1:
+            after = "" if timeout is None else f"?t={timeout}"
+            self.act(words, f"containers/{quote(containers[0])}/stop{after}")
+        else:
+            self.checked(*words)
 
     def restart(self, *containers: str, timeout: int | None = None) -> None:
         self.call(
@@ -59,7 +70,17 @@ class ContainerVerbs(Client):
         self.call(lambda docker: docker.container.rename(container, name))
 
     def kill(self, container: str, signal: str = "KILL") -> None:
-        self.call(lambda docker: docker.container.kill(container, signal=signal))
+        words = ("container", "kill", "--signal", signal, container)
+        self.act(words, f"containers/{quote(container)}/kill?signal={signal}")
+
+    def set_restart(self, container: str, policy: str) -> None:
+        name, _, most = policy.partition(":")
+        wanted = {"Name": name, "MaximumRetryCount": int(most or 0)}
+        self.act(
+            ("container", "update", "--restart", policy, container),
+            f"containers/{quote(container)}/update",
+            {"RestartPolicy": wanted},
+        )
 
     def pause(self, *containers: str) -> None:
         self.call(lambda docker: docker.container.pause(list(containers)))
@@ -82,6 +103,15 @@ class ContainerVerbs(Client):
         argv = self.docker_command("exec", *flags, container, *command)
         return process.run(argv, echo=self.echo, stdin=stdin, timeout=timeout)
 
+    def look(self, container: str, command: Sequence[str]) -> str:
+        try:
+            code, found = self.daemon.looked(container, command)
+        except RefusedError:
+            code = 1
+        if code == 0:
+            return found
+        return self.checked("exec", container, *command, timeout=self.patience).stdout
+
     def logs(self, container: str, *, tail: int = 20) -> str:
         output = self.docker("logs", "--tail", str(tail), container)
         return (output.stdout + output.stderr).strip()
@@ -100,6 +130,13 @@ class ContainerVerbs(Client):
             return together
         alone = (self._sample(name) for name in containers)
         return tuple(usage for found in alone for usage in found or ())
+
+    def memory(self, *containers: str) -> tuple[Usage, ...]:
+        try:
+            found = self.daemon.samples(containers)
+        except RefusedError:
+            return self.usage(*containers)
+        return tuple(map(parse.counters, found))
 
     def _sample(self, *containers: str) -> tuple[Usage, ...] | None:
         output = self.docker(

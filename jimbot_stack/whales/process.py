@@ -4,6 +4,7 @@ import re
 import selectors
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -101,7 +102,11 @@ def no_client() -> EngineUnavailable:
 
 @dataclass
 class Stream:
-    """The running `docker events`, read line by line with a time limit."""
+    """
+    The running `docker events`, read line by line with a time limit.
+
+    One that has ended brings nothing more: then each question takes its whole time.
+    """
 
     pipe: IO[bytes]
     selector: selectors.BaseSelector
@@ -113,6 +118,7 @@ class Stream:
                 return None
             block = self.pipe.read1(65536)  # type: ignore[attr-defined]
             if not block:
+                time.sleep(timeout)
                 return None
             self.rest += block
         line, self.rest = self.rest.split(b"\n", 1)
@@ -121,10 +127,17 @@ class Stream:
 
 @contextmanager
 def event_stream(argv: Sequence[str], *, echo: Echo) -> Iterator[Stream]:
-    """Follow *argv*, a `docker events` in JSON lines, until the block ends."""
+    """
+    Follow *argv*, a `docker events` in JSON lines, until the block ends.
+
+    In a session of its own: Ctrl-C is for the task alone.
+    """
     echo(argv)
     with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        argv,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     ) as process:
         if process.stdout is None:
             raise EngineError("docker events gave no output")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from jimbot_stack.engine import PROJECT_LABEL, Image, Network, Volume
 from jimbot_stack.errors import EngineError
@@ -58,10 +59,19 @@ class ResourceVerbs(Client):
         self, network: str, container: str, *, aliases: Sequence[str] = ()
     ) -> None:
         flags = [word for alias in aliases for word in ("--alias", alias)]
-        self.checked("network", "connect", *flags, network, container)
+        names = {"Container": container, "EndpointConfig": {"Aliases": list(aliases)}}
+        self.act(
+            ("network", "connect", *flags, network, container),
+            f"networks/{quote(network)}/connect",
+            names,
+        )
 
     def disconnect(self, network: str, container: str) -> None:
-        self.checked("network", "disconnect", network, container)
+        self.act(
+            ("network", "disconnect", network, container),
+            f"networks/{quote(network)}/disconnect",
+            {"Container": container},
+        )
 
     def image(self, reference: str) -> Image | None:
         found = self.inspect("image", [reference])

@@ -9,7 +9,8 @@ from composing import APP, Composing, opened, quick_clock
 from jimbot_stack import checks
 from jimbot_stack.errors import ConfigurationError, EngineError
 from jimbot_stack.rollout import update
-from jimbot_stack.rollout.update import Outcome, Wish
+from jimbot_stack.rollout.outcome import Outcome
+from jimbot_stack.rollout.update import Wish
 
 START_FIRST = {"update_config": {"order": "start-first", "monitor": "0s"}}
 TOO_MUCH = {"resources": {"reservations": {"memory": 2**40}}}

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from jimbot_stack.engine import Output
 from jimbot_stack.health import Clock
 from jimbot_stack.rollout import gateway
 from jimbot_stack.rollout.direct import judge
@@ -42,9 +41,8 @@ class Gateway:
         self.states = list(states)
         self.time = 0.0
 
-    def execute(self, *_words: Any, **_more: Any) -> Output:
-        found = self.states[0] if len(self.states) == 1 else self.states.pop(0)
-        return Output(0, found, "")
+    def look(self, *_words: Any) -> str:
+        return self.states[0] if len(self.states) == 1 else self.states.pop(0)
 
     def sleep(self, seconds: float) -> None:
         self.time += seconds

@@ -144,7 +144,7 @@ def _quick(patch: pytest.MonkeyPatch) -> None:
 def _dies_at(turn: int) -> Callable[..., float]:
     turns = iter(range(1, 99))
 
-    def wait_healthy(*_args: object) -> float:
+    def wait_healthy(*_args: object, **_how: object) -> float:
         if next(turns) == turn:
             raise Killed
         return 0.0
