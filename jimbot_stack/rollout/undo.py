@@ -74,9 +74,11 @@ def _put_back(
         except EngineUnavailable:
             raise
         except StackError:
-            if not was_proven:
+            # Rather a proven one of the new version than a replica less.
+            if was_proven and place.new:
+                replicas.evict(site, [old.id])
+            else:
                 _evict(site, place)
-            place.proven = bool(place.new)
             journal.note("an old one does not serve again")
             raise
         place.touched = False
