@@ -28,7 +28,8 @@ def rollback(stack: Stack, service: str, *, timeout: int | None = None) -> Outco
     if stack.engine.image(kept.tag) is None:
         if stack.engine.image(kept.id) is None:
             raise _gone(service, kept)
-        stack.engine.tag(kept.id, kept.tag)
+        if not stack.dry:
+            stack.engine.tag(kept.id, kept.tag)
     wish = Wish(choice=Choice(kept.tag, kept.name), is_rollback=True)
     return update(stack, service, wish, timeout=timeout)
 

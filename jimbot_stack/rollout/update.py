@@ -24,6 +24,7 @@ from .policy import policy
 from .readiness import Shortage, check, measured, probe_of, require_possible
 from .settle import Record, recorded, settle
 from .site import Site
+from .tags import released
 
 CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
 
@@ -66,7 +67,7 @@ def update(
             say(line)
     if stack.dry:
         return _prepared(stack, service, wish, timeout, shortage)
-    with changing(stack, "invoke rolling-update"):
+    with changing(stack, "invoke rolling-update"), released(stack, service, wish.image):
         return _prepared(stack, service, wish, timeout, shortage)
 
 

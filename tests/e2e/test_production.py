@@ -232,9 +232,48 @@ def test_a_bad_rebuild_leaves_nothing_behind(production: Scenario) -> None:
 
 def test_a_rollback_brings_the_code_back(production: Scenario) -> None:
     """What the checkout says meanwhile does not matter."""
+    left = replicas(production)[0]["Image"]
+
     production.invoke("rollback", "--service", "app")
 
     assert name(production) == "jimbot"
+    now = replicas(production)[0]["Image"]
+    assert kept(production) == {now}
+    assert left != now
+    words = ("rolling-update", "--service", "app", "--image", now, "--dry")
+    assert production.json(*words)["result"] == "nothing-to-do"
+
+
+def kept(scenario: Scenario) -> set[str]:
+    """Return the ids of the images that are kept for the project."""
+    pattern = f"reference=localhost/{scenario.project}-app:kept-*"
+    names = docker(
+        *("image", "ls", "--filter", pattern),
+        *("--format", "{{.Repository}}:{{.Tag}}"),
+    )
+    return {str(found["Id"]) for found in inspected("image", names.split())}
+
+
+@pytest.mark.parametrize("flags", [("--dry",), ()])
+def test_what_cannot_run_beside_the_old_is_refused(
+    production: Scenario, flags: tuple[str, ...]
+) -> None:
+    """A dry run says so as well, and nothing is touched."""
+    file = production.root / "docker-compose.prod.yml"
+    text, before = file.read_text(), {c["Id"] for c in replicas(production)}
+    ports = "container_name: !reset null\n    ports: !reset []"
+    assert ports in text
+    fixed = ports.replace("!reset []", '!override ["127.0.0.1:18999:8000"]')
+    file.write_text(text.replace(ports, fixed))
+    try:
+        refused = production.invoke(
+            "rolling-update", "--service", "app", *flags, code=3
+        )
+    finally:
+        file.write_text(text)
+
+    assert "cannot be updated start-first: its port 18999 is fixed" in refused.stderr
+    assert {c["Id"] for c in replicas(production)} == before
 
 
 def test_a_foreign_authority_makes_the_app_unready(production: Scenario) -> None:

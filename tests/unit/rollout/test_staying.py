@@ -6,8 +6,9 @@ import pytest
 from composing import APP, Composing, opened, quick_clock
 
 from jimbot_stack import checks
-from jimbot_stack.errors import UsageError
+from jimbot_stack.errors import RolledBack, UsageError
 from jimbot_stack.rollout import update
+from jimbot_stack.rollout.rollback import rollback
 from jimbot_stack.rollout.update import Wish
 
 BUILD = Wish(build=True)
@@ -73,3 +74,34 @@ def test_an_image_and_a_build_exclude_each_other(
     """Rather than one winning silently."""
     with pytest.raises(UsageError):
         update.update(opened(tmp_path, engine), "app", Wish(image="app:2", build=True))
+
+
+def test_an_image_that_was_not_deployed_is_not_kept(
+    engine: Composing, tmp_path: Path
+) -> None:
+    """A version that failed leaves no tag, one that is deployed keeps its own."""
+    engine.known.add("sha256:app-3")
+    engine.tags["app:3"] = "sha256:app-3"
+    engine.bad.add("sha256:app-3")
+    before = dict(engine.tags)
+
+    with pytest.raises(RolledBack):
+        update.update(opened(tmp_path, engine), "app", Wish(image="app:3"))
+
+    assert engine.tags == before
+    assert kept(engine) == {"sha256:app-1", "sha256:app-2"}
+
+
+def test_an_image_that_a_rollback_left_is_not_kept(
+    engine: Composing, tmp_path: Path
+) -> None:
+    """The next rollback goes a step further, so nothing leads back to it."""
+    rollback(opened(tmp_path, engine), "app")
+
+    assert engine.running("app") == {"sha256:app-1"}
+    assert kept(engine) == {"sha256:app-1"}
+    assert engine.tags["app:2"] == "sha256:app-2"
+
+
+def kept(engine: Composing) -> set[str]:
+    return {image for tag, image in engine.tags.items() if ":kept-" in tag}
