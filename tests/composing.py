@@ -25,7 +25,7 @@ from jimbot_stack.engine import (
 )
 from jimbot_stack.health import Clock
 from jimbot_stack.mode import Mode
-from jimbot_stack.stack import Stack
+from jimbot_stack.stack import Stack, state_folder
 
 PROJECT = "trial"
 UPDATED = {"update_config": {"monitor": "0s", "failure_action": "rollback"}}
@@ -154,6 +154,10 @@ class Composing(FakeEngine):
         services = tuple(services)
         self.done.append(("up", services, how))
         missing = scale or {n: self._replicas(n) for n in services or self.services}
+        if not scale:
+            hashes = self.config_hashes()
+            old = [c.id for c in self.there if c.config_hash != hashes[c.service]]
+            self.done += [("recreate", reference) for reference in old]
         made = [c for n, count in missing.items() for c in self._create(n, count)]
         if start:
             self.start(*made)
@@ -252,18 +256,16 @@ class Composing(FakeEngine):
 
 def opened(root: Path, engine: Composing, *, started_as: str = "prod") -> Stack:
     """Return the stack as a task opens it in production, with what is deployed."""
-    stack = Stack(
+    deployed = state_folder(root, engine.info().id, PROJECT) / "deployed.yml"
+    return Stack(
         root=root,
         project=PROJECT,
         mode=Mode("prod"),
-        engine=cast("Engine", engine),
+        engine=engine.reading((deployed,) if deployed.exists() else ()),
         everyone=engine.containers(),
         started_as=Mode(started_as),
         reopen=engine.reading,
     )
-    deployed = stack.state / "deployed.yml"
-    stack.engine = engine.reading((deployed,) if deployed.exists() else ())
-    return stack
 
 
 def quick_clock() -> Clock:

@@ -48,9 +48,12 @@ def update(
     that was there has its tag again. For a caller that holds the lock; raises what
     `rollout.update.update` raises.
     """
+    before = deployed.override(deployed.read(stack.state))
     for name in services:
         wish = Wish(forced=because, make=partial(make, name) if make else None)
         perform(stack, name, wish, timeout=timeout)
+    if deployed.override(deployed.read(stack.state)) != before:
+        stack.look_again()  # or Compose would make anew what has just been proven
 
 
 def refuse_to_cut(

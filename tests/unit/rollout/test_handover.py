@@ -104,3 +104,18 @@ def test_a_restart_of_everything_leaves_the_gateway_alone(
     [ids] = [call[1] for call in engine.done if call[0] == "restart"]
     assert {c.service for c in engine.there if c.id in ids} == restarted
     assert rolled == ([] if named else ["app"])
+
+
+def test_up_leaves_alone_what_it_has_just_updated(tmp_path: Path) -> None:
+    """A container that took over from its predecessor has not its name by Compose."""
+    deploy = {"update_config": {"monitor": "0s"}}
+    store = {"image": "store", "container_name": "trial-store", "deploy": deploy}
+    engine = Composing({"store": store})
+    engine.run_all()
+    engine.services = {"store": store | {"command": "another"}}
+
+    lifecycle.up(opened(tmp_path, engine))
+    lifecycle.up(opened(tmp_path, engine))
+
+    assert [c.name for c in engine.there] == ["trial-store"]
+    assert [call for call in engine.done if call[0] == "recreate"] == []
