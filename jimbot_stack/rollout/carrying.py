@@ -47,7 +47,7 @@ def carry_out(
                 roll.run()
                 end.enter_context(uninterrupted())
             except (StackError, KeyboardInterrupt) as error:
-                raise undone(roll, probe, error) from error
+                raise undone(roll, probe, error, settle) from error
             proof = probe.stop() if probe else None
             _finish(roll, settle)
     return roll, proof

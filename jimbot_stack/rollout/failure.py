@@ -1,7 +1,7 @@
 """When an update fails: everything back, and what to tell."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from jimbot_stack.errors import Interrupted, RolledBack, StackError, UnhealthyError
@@ -12,11 +12,18 @@ from .probe import TrafficProbe
 from .roll import Roll
 
 
-def undone(roll: Roll, probe: TrafficProbe | None, error: BaseException) -> StackError:
+def undone(
+    roll: Roll,
+    probe: TrafficProbe | None,
+    error: BaseException,
+    settle: Callable[[], None],
+) -> StackError:
     """
     Put everything back; return the error that says what happened.
 
-    Where that fails too, the error says so, and the journal stays for the next task.
+    Slots that a pause keeps are settled: what they run is deployed for later tasks,
+    which go on with the others. Where putting back fails too, the error says so, and
+    the journal stays for the next task.
     """
     paused = roll.plan.policy.failure_action == "pause"
     kept = sum(p.proven for p in roll.journal.places) if paused else 0
@@ -26,14 +33,14 @@ def undone(roll: Roll, probe: TrafficProbe | None, error: BaseException) -> Stac
         if isinstance(error, UnhealthyError):
             gate.with_evidence(roll.site, roll.new, error)
         roll.say("putting the old version back")
-        wrong = _back(roll, paused=paused)
+        wrong = _back(roll, settle, paused=paused)
         proof = probe.stop() if probe else None
     found = _error(roll, error, proof, kept=kept, wrong=wrong)
     found.proof = proof
     return found
 
 
-def _back(roll: Roll, *, paused: bool) -> list[str]:
+def _back(roll: Roll, settle: Callable[[], None], *, paused: bool) -> list[str]:
     """Return what could not be put back, in words."""
     place, book = roll.site, roll.journal
     kept = [p for p in book.places if p.proven] if paused else []
@@ -42,6 +49,8 @@ def _back(roll: Roll, *, paused: bool) -> list[str]:
         wrong = undo.put_back(place, book, back, roll.events)
         for done in kept:
             undo.finish_proven(place, done)
+        if kept:
+            settle()
         undo.remove_strays(place, book)
         if book.reference and not kept:
             place.engine.tag(book.image_id, book.reference)
