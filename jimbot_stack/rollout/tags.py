@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from jimbot_stack.errors import StackError
 from jimbot_stack.stack import Stack
 
-from . import deployed, images
+from . import deployed, journal
 
 
 @contextmanager
@@ -15,18 +15,28 @@ def released(stack: Stack, service: str, given: str = "") -> Iterator[None]:
     Remove at the end which tags of *service* have lost their use meanwhile.
 
     That is the tag of an image that was *given* and not deployed after all, and of one
-    that a rollback left: it is not gone back to.
+    that a rollback left: it is not gone back to. What a journal is left for stays.
     """
     before = _needed(stack, service)
     try:
         yield
     finally:
         with suppress(StackError):
-            made = {images.planned(stack, service, given).image} if given else set()
-            loose = (before | made - {given}) - _needed(stack, service)
-            for tag in sorted(loose):
-                if stack.engine.image(tag):
-                    stack.engine.remove_image(tag)
+            if journal.read(stack.state) is None:
+                _release(stack, before | _made(stack, service, given), service)
+
+
+def _release(stack: Stack, tags: set[str], service: str) -> None:
+    for tag in sorted(tags - _needed(stack, service)):
+        if stack.engine.image(tag):
+            stack.engine.remove_image(tag)
+
+
+def _made(stack: Stack, service: str, given: str) -> set[str]:
+    found = stack.engine.image(given) if given else None
+    if found is None:
+        return set()
+    return {deployed.kept(stack.project, service, found.id, given).tag}
 
 
 def _needed(stack: Stack, service: str) -> set[str]:

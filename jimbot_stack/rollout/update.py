@@ -88,7 +88,8 @@ def clean_up(stack: Stack) -> None:
     if left is None:
         return
     say(f"an update of {left.service} was killed at: {left.step}; cleaning up")
-    with images.own_file(stack):
+    given = left.record.get("deployment", {}).get("image", "")
+    with released(stack, left.service, given), images.own_file(stack):
         engine = images.candidate(stack, left.service, None)
         model = Model(engine.model())
         if left.service not in model.services:
@@ -99,12 +100,12 @@ def clean_up(stack: Stack) -> None:
         )
         with events_of(place) as events:
             forward, wrong = recovery.recover(place, left, events)
-    for line in wrong:
-        say(line)
-    if left.record and len(forward) == left.slots:
-        settle(stack, left.service, Record.of_json(left.record))
-        stack.look_again()
-    left.close()
+        for line in wrong:
+            say(line)
+        if left.record and len(forward) == left.slots:
+            settle(stack, left.service, Record.of_json(left.record))
+            stack.look_again()
+        left.close()
 
 
 def _shortage(stack: Stack, service: str, batches: int = 1) -> Shortage:

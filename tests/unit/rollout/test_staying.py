@@ -7,12 +7,16 @@ from composing import APP, Composing, opened, quick_clock
 
 from jimbot_stack import checks
 from jimbot_stack.errors import RolledBack, UsageError
-from jimbot_stack.rollout import update
+from jimbot_stack.rollout import gate, update
 from jimbot_stack.rollout.rollback import rollback
 from jimbot_stack.rollout.update import Wish
 
 BUILD = Wish(build=True)
 READY_MADE = {key: value for key, value in APP.items() if key != "build"}
+
+
+class Killed(BaseException):
+    """The end of a process in the middle of something."""
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +96,24 @@ def test_an_image_that_was_not_deployed_is_not_kept(
     assert kept(engine) == {"sha256:app-1", "sha256:app-2"}
 
 
+def test_an_image_whose_update_was_killed_is_not_kept(
+    engine: Composing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task that puts things right sees to it."""
+    engine.known.add("sha256:app-3")
+    engine.tags["app:3"] = "sha256:app-3"
+    with monkeypatch.context() as killing:
+        killing.setattr(gate, "wait_healthy", _killed)
+        with pytest.raises(Killed):
+            update.update(opened(tmp_path, engine), "app", Wish(image="app:3"))
+    assert "sha256:app-3" in kept(engine)
+
+    update.update(opened(tmp_path, engine), "app", Wish())
+
+    assert engine.running("app") == {"sha256:app-2"}
+    assert kept(engine) == {"sha256:app-1", "sha256:app-2"}
+
+
 def test_an_image_that_a_rollback_left_is_not_kept(
     engine: Composing, tmp_path: Path
 ) -> None:
@@ -105,3 +127,7 @@ def test_an_image_that_a_rollback_left_is_not_kept(
 
 def kept(engine: Composing) -> set[str]:
     return {image for tag, image in engine.tags.items() if ":kept-" in tag}
+
+
+def _killed(*_args: object, **_how: object) -> None:
+    raise Killed
