@@ -48,7 +48,8 @@ class Served(Composing):
     """
     Two replicas of the app behind a gateway.
 
-    *sick* are containers, and images, that are never healthy; `held` says until when
+    *sick* are containers, and images, that are never healthy, *refused* those that the
+    gateway does not take; `held` says until when
     a container has a request, `cut` which were stopped before. `at` is called with the
     name of each verb before it is done, and with "created" after.
     """
@@ -59,6 +60,7 @@ class Served(Composing):
         self.clock = quick_clock()
         self.numbers = count(2)
         self.sick: set[str] = set()
+        self.refused: set[str] = set()
         self.draining: set[str] = set()
         self.held: dict[str, float] = {}
         self.cut: list[str] = []
@@ -130,7 +132,7 @@ class Served(Composing):
 
     def _is_up(self, container: Container) -> bool:
         attached = container.is_healthy and NETWORK in container.networks
-        return attached and container.id not in self.draining
+        return attached and container.id not in self.draining | self.refused
 
     def _reached(self, verb: str) -> None:
         for at in tuple(self.at):

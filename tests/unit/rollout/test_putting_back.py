@@ -50,6 +50,12 @@ def assert_whole(root: Path, engine: Served, ids: set[str] | None = None) -> Non
     assert journal.read(opened(root, engine).state) is None
 
 
+def _configure(engine: Served, **settings: object) -> None:
+    config = {**ROLLED["update_config"], **settings}
+    app = {**SERVED, "deploy": {**ROLLED, "update_config": config}}
+    engine.services = {**engine.services, "app": app}
+
+
 def sick(engine: Served, container: Container) -> str:
     engine.sick.add(container.id)
     engine.start(container.id)
@@ -126,9 +132,7 @@ def test_what_was_being_created_goes(
     engine: Served, tmp_path: Path, error: BaseException, turn: int, size: int
 ) -> None:
     """Ctrl-C, or a refusal, after Compose made a container that nobody noted."""
-    config = {**ROLLED["update_config"], "parallelism": size}
-    deploy = {**ROLLED, "update_config": config}
-    engine.services = {**engine.services, "app": {**SERVED, "deploy": deploy}}
+    _configure(engine, parallelism=size)
     before = {c.id for c in engine.replicas()}
     engine.at.append(raising(error, "created", min(turn, 3 - size)))
 
@@ -228,24 +232,79 @@ def test_requests_of_a_good_replica_end_before_it_goes(
     assert_whole(tmp_path, engine)
 
 
+@pytest.mark.parametrize("late", [False, True])
 def test_a_failure_seen_through_the_gateway_shows_the_new_replicas_words(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, late: bool
 ) -> None:
-    """They are gone by the time that anybody reads it; a bad one gets no patience."""
+    """They are gone by the time that anybody reads it; at the very end, too."""
     engine = Served()
+    least = 2 if late else 1
 
     def wrong() -> str:
-        new = [c.id for c in engine.replicas() if c.image_id == NEW]
-        found = engine.served() & set(new)
-        engine.held |= dict.fromkeys(found - set(engine.held), engine.clock.now() + 99)
-        return "500" if found else ""
+        found = [c for c in engine.replicas() if c.image_id == NEW and c.is_running]
+        found = [c for c in found if c.id in engine.served()]
+        return "500" if len(found) >= least and len(engine.draining) >= late * 2 else ""
 
     quick(monkeypatch, engine, Probing(wrong))
     with pytest.raises(RolledBack) as failed:
         updated(tmp_path, engine)
 
     assert "the last 15 lines of" in failed.value.detail
-    assert engine.clock.now() < 30
+    assert_whole(tmp_path, engine)
+
+
+def test_a_replica_that_the_gateway_does_not_take_tells_why(
+    engine: Served, tmp_path: Path
+) -> None:
+    """Where the other slot is updated all the same."""
+    _configure(engine, failure_action="continue")
+
+    def at(verb: str) -> None:
+        if verb == "created" and len(engine.replicas()) == 3:
+            engine.refused.add(engine.replicas()[-1].id)
+            engine.at.clear()
+
+    engine.at.append(at)
+    with pytest.raises(RolledBack, match="1 of 2 replicas") as failed:
+        updated(tmp_path, engine)
+
+    assert "the last 15 lines of" in failed.value.detail
+    assert engine.running("app") == {OLD, NEW}
+    assert_whole(tmp_path, engine)
+
+
+def test_what_was_created_goes_where_the_update_goes_on(
+    engine: Served, tmp_path: Path
+) -> None:
+    """A slot whose creation was refused stays old, without a leftover."""
+    _configure(engine, failure_action="continue")
+    engine.at.append(raising(EngineError("refused"), "created"))
+
+    with pytest.raises(RolledBack, match="1 of 2 replicas"):
+        updated(tmp_path, engine)
+
+    assert engine.running("app") == {OLD, NEW}
+    assert_whole(tmp_path, engine)
+
+
+def test_a_bad_replica_gets_little_patience(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What it holds would only fail: it goes after five seconds."""
+    engine = Served()
+
+    def wrong() -> str:
+        new = {c.id for c in engine.replicas() if c.image_id == NEW}
+        found = new & engine.served()
+        engine.held |= dict.fromkeys(found, engine.clock.now() + 99)
+        return "500" if found else ""
+
+    quick(monkeypatch, engine, Probing(wrong))
+    with pytest.raises(RolledBack):
+        updated(tmp_path, engine)
+
+    assert engine.cut
+    assert engine.clock.now() < 10
     assert_whole(tmp_path, engine)
 
 

@@ -16,13 +16,28 @@ from jimbot_stack.errors import EngineUnavailable
 from jimbot_stack.whales import WhalesEngine
 from jimbot_stack.whales.daemon import Daemon, RefusedError
 
+
+def frame(stream: int, data: bytes) -> bytes:
+    """Return data as the engine sends it: 1 is stdout, 2 is stderr."""
+    return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4) + data
+
+
 ANSWERS = {
     "/v1.44/info": {"ID": "ENGINE", "ServerVersion": "26.1.5", "NCPU": 2},
     "/v1.44/images/localhost/jimbot-base:bookworm/json": {"Id": "sha256:1"},
     "/v1.44/volumes?filters={}": {"Volumes": [{"Name": "one"}]},
     '/v1.44/networks?filters={"label": ["a=b", "c=d"]}': [{"Id": "first"}],
     "/v1.44/networks/broken": "a fault",
+    "/v1.44/containers/one/stats?stream=false&one-shot=true": {"id": "one"},
+    "/v1.44/exec/1/json": {"ExitCode": 3},
 }
+DONE = {
+    "/v1.44/containers/one/start": b"",
+    "/v1.44/containers/one/exec": b'{"Id": "1"}',
+    "/v1.44/exec/1/start": frame(1, b"out") + frame(2, b"error") + frame(1, b"put"),
+}
+
+got: list[tuple[str, str]] = []
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -36,6 +51,15 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        got.append((self.path, self.rfile.read(length).decode()))
+        body = DONE.get(self.path)
+        self.send_response(409 if body is None else 200)
+        self.send_header("Content-Length", str(len(body or b"")))
+        self.end_headers()
+        self.wfile.write(body or b"")
 
     def address_string(self) -> str:
         return "the test"
@@ -74,6 +98,29 @@ def test_objects_are_listed_by_filters(engine: Daemon) -> None:
 
     assert found == [{"Id": "first"}]
     assert engine.listed("volume", []) == [{"Name": "one"}]
+
+
+def test_what_is_done_says_what_it_is_done_with(engine: Daemon) -> None:
+    engine.act(["docker"], "containers/one/start", {"a": 1})
+
+    assert got.pop() == ("/v1.44/containers/one/start", '{"a": 1}')
+
+
+def test_what_the_engine_refuses_to_do_is_left_to_the_docker_client(
+    engine: Daemon,
+) -> None:
+    """It says why in words that people know."""
+    with pytest.raises(RefusedError):
+        engine.act(["docker"], "containers/gone/start")
+
+
+def test_a_look_into_a_container_has_a_code_and_words(engine: Daemon) -> None:
+    """Of stdout alone."""
+    assert engine.looked("one", ["cat"]) == (3, "output")
+
+
+def test_memory_is_counted_of_what_is_there(engine: Daemon) -> None:
+    assert engine.samples(["one", "gone"]) == [{"id": "one"}]
 
 
 def test_refusal_is_left_to_the_docker_client(engine: Daemon) -> None:

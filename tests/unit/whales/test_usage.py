@@ -3,7 +3,7 @@
 import json
 
 from jimbot_stack.engine import Output
-from jimbot_stack.whales import WhalesEngine
+from jimbot_stack.whales import WhalesEngine, parse
 
 
 class Sampled(WhalesEngine):
@@ -40,3 +40,12 @@ def test_container_that_ends_meanwhile_is_left_out() -> None:
 
 def test_nothing_is_asked_for_nothing() -> None:
     assert Sampled().usage() == ()
+
+
+def test_memory_is_counted_without_what_files_left_in_the_cache() -> None:
+    """As `docker stats` does, by the names of cgroup v1 and v2."""
+    for name in ("total_inactive_file", "inactive_file"):
+        memory = {"usage": 5000, "limit": 9000, "stats": {name: 2000}}
+        found = parse.counters({"id": "a", "memory_stats": memory})
+
+        assert (found.container, found.memory, found.memory_limit) == ("a", 3000, 9000)
