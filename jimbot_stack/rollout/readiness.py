@@ -1,8 +1,9 @@
 """What an update needs before its first step."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 
 from jimbot_stack.engine import Engine
@@ -38,6 +39,17 @@ def probe_of(place: Site) -> TrafficProbe | None:
     probe = TrafficProbe(host, opening.port, place.traffic)
     probe.start()
     return probe
+
+
+@contextmanager
+def stopped_on_refusal(probe: TrafficProbe | None) -> Iterator[None]:
+    """Stop the probe where what is done in between refuses the update."""
+    try:
+        yield
+    except BaseException:
+        if probe:
+            probe.stop()
+        raise
 
 
 def measured(

@@ -21,7 +21,14 @@ from .images import Choice
 from .outcome import Outcome
 from .plan import Plan, Wanted, plan
 from .policy import policy
-from .readiness import Shortage, check, measured, probe_of, require_possible
+from .readiness import (
+    Shortage,
+    check,
+    measured,
+    probe_of,
+    require_possible,
+    stopped_on_refusal,
+)
 from .settle import Record, recorded, settle
 from .site import Site
 from .tags import released
@@ -143,29 +150,30 @@ def _performed(
         if stack.dry or planned.is_empty:
             return _unchanged(stack, planned, choice, book, wish)
         probe, spare = probe_of(place), _shortage(stack, service, batches=2)
-        try:
+        is_back = wish.is_rollback
+        with stopped_on_refusal(probe):
             judged = check(place, model, planned, probe, shortage)
-        except BaseException:
-            if probe:
-                probe.stop()
-            raise
-        name = _name(stack, model, planned)
-        if name:
-            engine = images.candidate(stack, service, choice, nameless=True)
-            place, planned = replace(place, engine=engine), _renamed(planned, engine)
-    is_back, nameless = wish.is_rollback, bool(name)
-    record = recorded(stack, planned, choice, is_rollback=is_back, nameless=nameless)
+            name = _name(stack, model, planned)
+            if name:
+                engine = images.candidate(stack, service, choice, nameless=True)
+                place, planned = (
+                    replace(place, engine=engine),
+                    _renamed(planned, engine),
+                )
+            record = recorded(
+                stack, planned, choice, is_rollback=is_back, nameless=bool(name)
+            )
+            overlaps = not spare()
     book.record = record.as_json()
-    done = partial(settle, stack, service, record)
     roll, proof = carry_out(
         place,
         planned,
         book,
         probe,
         judged=judged,
-        overlaps=not spare(),
+        overlaps=overlaps,
         name=name,
-        settle=done,
+        settle=partial(settle, stack, service, record),
     )
     require_success(roll, proof)
     healthy = tuple(round(s, 2) for s in roll.healthy_after.values())

@@ -103,18 +103,24 @@ class Daemon:
         return [one for one in found if one is not None]
 
     def act(
-        self, argv: Sequence[str], target: str, body: Mapping[str, Any] | None = None
+        self,
+        argv: Sequence[str],
+        target: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        seconds: float | None = None,
     ) -> bytes:
         """
         Do what the docker command *argv* would, and return what the engine answers.
 
-        It takes as long as it takes. Refused by the engine, or cut off: RefusedError.
+        It takes as long as it takes, where no *seconds* are given. Refused by the
+        engine, cut off or late: RefusedError.
         """
         if argv:
             self.echo(argv)
         if not self.path:
             raise RefusedError
-        connection = _Connection(self.path, None)
+        connection = _Connection(self.path, seconds)
         text = None if body is None else json.dumps(body)
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
@@ -135,8 +141,10 @@ class Daemon:
         words = {"AttachStdout": True, "AttachStderr": True, "Cmd": list(command)}
         target = f"containers/{quote(container)}/exec"
         try:
-            name = json.loads(self.act(argv, target, words))["Id"]
-            content = self.act((), f"exec/{name}/start", {"Detach": False})
+            made = self.act(argv, target, words, seconds=self.seconds)
+            name = json.loads(made)["Id"]
+            start, how = f"exec/{name}/start", {"Detach": False}
+            content = self.act((), start, how, seconds=self.seconds)
             code = self._ask([f"exec/{name}/json"])[0]["ExitCode"]
         except (KeyError, TypeError, ValueError) as refused:
             raise RefusedError from refused
