@@ -232,6 +232,35 @@ def test_requests_of_a_good_replica_end_before_it_goes(
     assert_whole(tmp_path, engine)
 
 
+def test_a_request_that_fails_at_the_first_step_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whether requests are judged is decided before, and once."""
+    engine = Served()
+    seen = iter([""])
+    quick(monkeypatch, engine, Probing(lambda: next(seen, "500")))
+
+    with pytest.raises(RolledBack, match="500"):
+        updated(tmp_path, engine)
+
+    assert engine.running("app") == {OLD}
+
+
+def test_requests_that_failed_before_count_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where no replica was healthy, the update is what mends that."""
+    engine = Served()
+    quick(monkeypatch, engine, Probing(lambda: "503"))
+    for replica in engine.replicas():
+        sick(engine, replica)
+
+    updated(tmp_path, engine)
+
+    assert engine.running("app") == {NEW}
+    assert_whole(tmp_path, engine)
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_a_failure_seen_through_the_gateway_shows_the_new_replicas_words(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, late: bool
