@@ -212,6 +212,31 @@ def test_a_proven_replica_that_died_since_is_not_gone_forward_with(
     assert_whole(tmp_path, engine, before)
 
 
+def test_a_connection_that_never_ends_holds_up_no_later_task(
+    engine: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The update was killed as it retired the first: that one gets its grace."""
+    note = journal.Journal.note
+
+    def dying(book: journal.Journal, step: str) -> None:
+        note(book, step)
+        if step == "retire":
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Journal, "note", dying)
+        with pytest.raises(Killed):
+            updated(tmp_path, engine)
+    first, second = engine.replicas()[:2]
+    engine.held[first.id] = engine.clock.now() + 999
+
+    update.clean_up(opened(tmp_path, engine))
+
+    assert first.id not in engine.served()
+    assert second.id in engine.served()
+    assert_whole(tmp_path, engine)
+
+
 def test_requests_of_a_good_replica_end_before_it_goes(
     engine: Served, tmp_path: Path
 ) -> None:
