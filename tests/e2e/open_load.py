@@ -15,8 +15,24 @@ from dataclasses import dataclass, field
 from typing import Self
 
 ANSWER_SECONDS = 15.0
-SLOW_EVERY = 97
-RATE = 110.0
+SLOW_EVERY, SLOW_SECONDS = 97, 2.5
+# Of what the replicas answer at most, which `capacity` measures; the usual rate is that
+# share for two replicas of rollout/app.py on a small machine.
+SHARE = 1 / 3
+RATE = 95.0
+CLIENTS, WARM_SECONDS, MEASURED_SECONDS = 32, 1.0, 2.0
+
+
+@dataclass
+class Connection:
+    """A connection that may carry more than one request."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @property
+    def is_open(self) -> bool:
+        return not self.reader.at_eof() and not self.writer.is_closing()
 
 
 @dataclass
@@ -24,9 +40,9 @@ class Load:
     """
     Sends `rate` requests a second from `start` to `stop`, whatever became of others.
 
-    GET and POST on fresh connections, and every now and then a page that takes
-    seconds. `failures` holds what was wrong with each request that failed.
-    `benchmarks/rolling` says which part the usual rate is of what a machine can do.
+    GET and POST, one half on fresh and one on kept connections, and every now and then
+    either for a page that takes seconds; `slow` counts the answers that did. Nothing is
+    sent twice. `failures` holds what was wrong with each request that failed.
     """
 
     host: str
@@ -34,11 +50,14 @@ class Load:
     rate: float = RATE
     sent: int = 0
     slow: int = 0
+    begin: float = 0.0
+    end: float = 0.0
     failures: list[str] = field(default_factory=list)
     versions: set[str] = field(default_factory=set)
     ends: list[float] = field(default_factory=list)
     failed: list[float] = field(default_factory=list)
     _open: set[int] = field(default_factory=set)
+    _kept: list[Connection] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -49,6 +68,11 @@ class Load:
 
     def __exit__(self, *_error: object) -> None:
         self.stop()
+
+    @property
+    def rate_sent(self) -> float:
+        """Return how many requests a second were really sent, once it has stopped."""
+        return self.sent / (self.end - self.begin)
 
     def stop(self) -> None:
         self._stop.set()
@@ -69,17 +93,30 @@ class Load:
             assert time.monotonic() < deadline, f"{self.sent} of {requests} sent"
             time.sleep(0.1)
 
+    async def saturate(self, until: float) -> None:
+        """Send requests from as many clients as answers can be had for, to *until*."""
+
+        async def client() -> None:
+            while time.monotonic() < until:
+                self.sent += 1
+                await self._exchange(self.sent)
+
+        await asyncio.gather(*(client() for _ in range(CLIENTS)))
+        self._close()
+
     async def _run(self) -> None:
-        begin, tasks = time.monotonic(), set()
+        self.begin, tasks = time.monotonic(), set()
         while not self._stop.is_set():
-            due = begin + self.sent / self.rate
+            due = self.begin + self.sent / self.rate
             await asyncio.sleep(max(due - time.monotonic(), 0))
             self._open.add(self.sent)
             task = asyncio.create_task(self._send(self.sent))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
             self.sent += 1
+        self.end = time.monotonic()
         await asyncio.gather(*tasks)
+        self._close()
 
     async def _send(self, number: int) -> None:
         try:
@@ -91,27 +128,49 @@ class Load:
         body = b"" if number % 2 else f"body {number}".encode()
         path = "/echo" if body else "/"
         if number % SLOW_EVERY == 1:
-            path, self.slow = "/slow", self.slow + 1
-        request = (
-            f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: test\r\n"
-            f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-        ).encode() + body
+            path = "/slow"
+        begin = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                reader, writer = await asyncio.open_connection(self.host, self.port)
-                writer.write(request)
-                answer = await reader.read()
-                writer.close()
-        except (OSError, TimeoutError) as broken:
-            self._note(f"{path}: {broken!r}")
+                answer = await self._answer(path, body, keep=number % 4 > 1)
+        except (OSError, EOFError, ValueError, TimeoutError) as broken:
+            self._note(f"{'POST' if body else 'GET'} {path}: {broken!r}")
             return
-        self._judge(path, body, answer)
+        self.slow += time.monotonic() - begin > SLOW_SECONDS
+        self._judge(path, body, *answer)
 
-    def _judge(self, path: str, body: bytes, answer: bytes) -> None:
-        head, _, content = answer.partition(b"\r\n\r\n")
+    async def _answer(
+        self, path: str, body: bytes, *, keep: bool
+    ) -> tuple[bytes, bytes]:
+        """Send one request; return head and body of its answer."""
+        connection = await self._connection(keep=keep)
+        request = (
+            f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: test\r\n"
+            f"Connection: {'keep-alive' if keep else 'close'}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        connection.writer.write(request.encode() + body)
+        head = (await connection.reader.readuntil(b"\r\n\r\n")).lower()
+        length = head.partition(b"content-length:")[2].split(b"\r\n")[0]
+        content = await connection.reader.readexactly(int(length))
+        if keep and b"connection: close" not in head:
+            self._kept.append(connection)
+        else:
+            connection.writer.close()
+        return head, content
+
+    async def _connection(self, *, keep: bool) -> Connection:
+        while keep and self._kept:
+            kept = self._kept.pop()
+            if kept.is_open:
+                return kept
+            kept.writer.close()
+        return Connection(*await asyncio.open_connection(self.host, self.port))
+
+    def _judge(self, path: str, body: bytes, head: bytes, content: bytes) -> None:
         status = head.split(b" ")[1:2]
         if status != [b"200"] or (body and content != body) or not content:
-            self._note(f"{path}: {answer[:60]!r}")
+            self._note(f"{path}: {head[:60]!r} {content[:60]!r}")
             return
         self.ends.append(time.monotonic())
         if path == "/":
@@ -120,6 +179,19 @@ class Load:
     def _note(self, failure: str) -> None:
         self.failed.append(time.monotonic())
         self.failures.append(failure)
+
+    def _close(self) -> None:
+        for connection in self._kept:
+            connection.writer.close()
+
+
+def capacity(host: str, port: int) -> float:
+    """Return how many requests a second of the same kinds are answered at most."""
+    load, begin = Load(host, port), time.monotonic() + WARM_SECONDS
+    end = begin + MEASURED_SECONDS
+    asyncio.run(load.saturate(end))
+    assert load.failures == []
+    return sum(begin <= t < end for t in load.ends) / MEASURED_SECONDS
 
 
 if __name__ == "__main__":

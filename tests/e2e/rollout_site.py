@@ -9,6 +9,11 @@ from typing import Any
 
 from e2e_scenario import ROOT, Scenario, created, docker, service_of
 
+from jimbot_stack.rollout import gateway
+
+# What two replicas of rollout/app.py can answer a second, were nothing in their way.
+MOST = 2 / 0.006
+TOKEN = "a-token-that-no-file-of-ours-may-hold"
 FILES = Path(__file__).parent / "rollout"
 # tag: mode of the application, version that it answers
 IMAGES = {
@@ -54,7 +59,7 @@ class RolloutSite:
             shutil.copy(FILES / name, root / name)
         shutil.copy(FILES / "offline.yml", root / "docker/overlays/offline.yml")
         site = cls(scenario, free_port())
-        scenario.set(APP_PORT=str(site.port), MONITOR=monitor)
+        scenario.set(APP_PORT=str(site.port), MONITOR=monitor, TOKEN=TOKEN)
         scenario.invoke("up", "--prod", "--offline")
         return site
 
@@ -93,7 +98,7 @@ class RolloutSite:
             return str(answer.read().decode())
 
     def assert_whole(self) -> None:
-        """Two replicas run, both attached to the gateway, and nothing is left over."""
+        """Two replicas run, the gateway uses both alone, and nothing is left over."""
         replicas = self.replicas()
         network = f"{self.scenario.project}_gateway_network"
         assert len(replicas) == 2
@@ -101,7 +106,40 @@ class RolloutSite:
             assert replica["State"]["Health"]["Status"] == "healthy"
             assert network in replica["NetworkSettings"]["Networks"]
             assert replica["HostConfig"]["RestartPolicy"]["Name"] == "always"
+        assert self.admitted() == self.addresses()
         assert not list(self.scenario.root.glob(".state/*/*/rollout.json"))
+
+    def addresses(self) -> set[str]:
+        """Return where the gateway would find each replica of the app."""
+        network = f"{self.scenario.project}_gateway_network"
+        attached = [c["NetworkSettings"]["Networks"] for c in self.replicas()]
+        return {f"{n[network]['IPAddress']}:8000" for n in attached if network in n}
+
+    def admitted(self) -> set[str]:
+        """Return the addresses to which the gateway sends requests."""
+        entrance = self.replicas("gateway")[0]["Id"]
+        return admitted(docker("exec", entrance, "bash", "-c", gateway.ASK))
+
+    def assert_discreet(self) -> None:
+        """State files are there, for their owner alone, and hold no secret."""
+        root = self.scenario.root
+        secrets = [p.read_text().strip() for p in (root / "secrets").glob("*.txt")]
+        files = [p for p in (root / ".state").rglob("*") if p.is_file()]
+        assert {"TOKEN=" + TOKEN in c["Config"]["Env"] for c in self.replicas()} == {
+            True
+        }
+        assert secrets
+        assert files
+        for file in files:
+            assert file.stat().st_mode & 0o777 == 0o600
+            assert not [s for s in (TOKEN, *secrets) if s in file.read_text()], file
+
+
+def admitted(told: str) -> set[str]:
+    """Read from the gateway's statistics where it sends requests."""
+    if "pxname" not in told:
+        return set()
+    return {a for a, server in gateway.parse(told).items() if server.is_admitted}
 
 
 def image_id(tag: str) -> str:
@@ -116,8 +154,10 @@ def free_port() -> int:
 
 __all__ = [
     "IMAGES",
+    "MOST",
     "ROOT",
     "RolloutSite",
+    "admitted",
     "build",
     "build_images",
     "free_port",

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from e2e_scenario import docker, end
-from open_load import Load
-from rollout_site import RolloutSite, build_images, image, image_id
+from open_load import SHARE, Load, capacity
+from rollout_site import MOST, RolloutSite, build_images, image, image_id
 
 pytestmark = pytest.mark.docker
 
@@ -28,19 +28,31 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
 
 
 @pytest.fixture(scope="module")
-def steady(site: RolloutSite) -> Iterator[Load]:
+def most(site: RolloutSite) -> float:
+    """Return how many requests a second the two replicas answer at most."""
+    return capacity("127.0.0.1", site.port)
+
+
+@pytest.fixture(scope="module")
+def steady(site: RolloutSite, most: float) -> Iterator[Load]:
     """Return the load that runs through all of these tests."""
-    with Load("127.0.0.1", site.port) as load:
+    with Load("127.0.0.1", site.port, rate=most * SHARE) as load:
         load.wait_until(100)
         yield load
 
 
 @pytest.fixture
 def load(steady: Load) -> Load:
-    """Return the steady load, whose failures and versions are those of one test."""
+    """
+    Return the steady load, whose failures and versions are those of one test.
+
+    What failed after the test before had looked, or in one that did not, counts here.
+    """
     steady.settle()
+    unseen = list(steady.failures)
     steady.failures.clear()
     steady.versions.clear()
+    assert unseen == []
     return steady
 
 
@@ -101,6 +113,7 @@ def test_a_bad_version_is_stopped_before_admission(
     load.settle()
 
     assert load.failures == []
+    assert load.versions == {"1"}
     assert sign in failed["error"] + failed["detail"]
     assert failed["proof"]["failed"] == 0
     assert [c["Id"] for c in site.replicas()] == before
@@ -121,6 +134,7 @@ def test_a_version_that_turns_bad_after_admission_goes(
     assert failed["proof"]["failed"] > 0
     assert lost > 0
     assert len(load.failures) - lost <= 5
+    load.failures.clear()  # the one test that loses some
     assert site.images() == {image_id("v1")}
     site.assert_whole()
 
@@ -140,14 +154,16 @@ def test_a_changed_setting_is_enough(site: RolloutSite, load: Load) -> None:
     site.assert_whole()
 
 
-def test_two_updates_at_once_are_refused(site: RolloutSite) -> None:
+def test_two_updates_at_once_are_refused(site: RolloutSite, load: Load) -> None:
     """The second names the first, and exits 9."""
     words = ("rolling-update", "--service", "app", "--image", image("v2"))
     first = site.scenario.begin(*words)
     eventually(lambda: len(site.replicas()) > 2)
     second = site.scenario.invoke(*words, code=9)
     first.communicate(timeout=120)
+    load.settle()
 
+    assert load.failures == []
     assert "invoke rolling-update" in second.stderr
     assert first.returncode == 0
     site.assert_whole()
@@ -204,12 +220,17 @@ def test_tasks_never_replace_all_replicas_at_once(
     site.assert_whole()
 
 
-def test_that_was_ten_thousand_requests(steady: Load) -> None:
+def test_that_was_ten_thousand_requests_at_a_third_of_capacity(
+    load: Load, most: float
+) -> None:
     """Those that the tests above have counted; then the load ends."""
-    steady.wait_until(10_000)
-    steady.stop()
+    load.wait_until(10_000)
+    load.stop()
 
-    assert steady.slow > 50
+    assert load.failures == []
+    assert load.slow > 90
+    assert 0.5 * MOST < most < MOST
+    assert load.rate_sent / most == pytest.approx(SHARE, rel=0.05)
 
 
 def test_a_store_keeps_its_data_and_returns_on_failure(site: RolloutSite) -> None:
@@ -235,38 +256,38 @@ def test_a_store_keeps_its_data_and_returns_on_failure(site: RolloutSite) -> Non
 
 
 def test_state_files_are_private_and_hold_no_secret(site: RolloutSite) -> None:
-    """0600, and none of the checkout's secrets in them."""
-    root = site.scenario.root
-    secrets = [p.read_text().strip() for p in (root / "secrets").glob("*.txt")]
-    files = [p for p in root.glob(".state/*/*/*") if p.is_file()]
-
-    assert secrets
-    assert files
-    for file in files:
-        assert file.stat().st_mode & 0o777 == 0o600
-        assert not [s for s in secrets if s in file.read_text()]
+    """Neither one of the checkout's secrets, nor what the app's environment has."""
+    site.assert_discreet()
 
 
 def test_a_post_whose_replica_dies_is_executed_once(site: RolloutSite) -> None:
-    """The gateway does not send it to another replica; a GET it does."""
+    """The gateway does not send it to another replica."""
     before = int(site.page("/kept"))
 
     with pytest.raises(OSError, match=r"502|503"):
         site.page_post("/die")
     eventually(lambda: site.page("/kept") == str(before + 1))
-    eventually(lambda: all(_is_healthy(c) for c in site.replicas()))
+    eventually(lambda: site.admitted() == site.addresses())
 
     assert int(site.page("/kept")) == before + 1
 
 
+def test_a_get_whose_replica_dies_is_answered_by_another(site: RolloutSite) -> None:
+    """The client sees nothing of it: the gateway has asked twice."""
+    assert site.page("/die") == "asked 2 times"
+
+    eventually(lambda: site.admitted() == site.addresses())
+
+
 def test_the_gateway_restarts_with_healthy_replicas_alone(site: RolloutSite) -> None:
-    """No task runs, and requests are answered again."""
+    """No task runs, and it sends requests to both again, which an update admitted."""
     gateway = site.replicas("gateway")[0]["Id"]
     docker("restart", gateway)
     docker("restart", site.replicas()[0]["Id"])
 
     eventually(lambda: _answers(site))
     eventually(lambda: all(_is_healthy(c) for c in site.replicas()))
+    eventually(lambda: site.admitted() == site.addresses())
     site.assert_whole()
 
 

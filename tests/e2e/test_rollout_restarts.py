@@ -13,10 +13,15 @@ from typing import Any
 
 import pytest
 from e2e_scenario import ROOT, docker
+from open_load import RATE
 from private_engine import PrivateEngine
-from rollout_site import build_images, image
+from rollout_site import admitted, build_images, image
 
-from jimbot_stack.rollout import gateway
+from jimbot_stack.health import Clock
+from jimbot_stack.rollout import gateway, replicas
+from jimbot_stack.rollout.policy import Traffic
+from jimbot_stack.rollout.site import Site
+from jimbot_stack.whales import WhalesEngine
 
 pytestmark = [
     pytest.mark.docker,
@@ -26,7 +31,9 @@ pytestmark = [
 FILES = Path(__file__).parent / "rollout"
 LOAD = Path(__file__).with_name("open_load.py")
 GATEWAY = "localhost/jimbot-test-gateway:now"
-PROJECT, PORT, RATE = "restarts", 8000, 60
+PROJECT, PORT = "restarts", 8000
+NETWORK = f"{PROJECT}_gateway_network"
+TRAFFIC = Traffic(PORT, "/", "/echo", "/health", "SIGUSR1", "gateway", NETWORK)
 VARIABLES = {
     "COMPOSE_PROJECT_NAME": PROJECT,
     "APP_PORT": str(PORT),
@@ -35,12 +42,12 @@ VARIABLES = {
     "FRONTEND_SUBNET": "10.90.2.0/24",
     "BACKEND_SUBNET": "10.90.3.0/24",
 }
-AFTERWARDS = 150
+AFTERWARDS = 200
 
 
 @dataclass
 class Place:
-    """Two admitted replicas of v1 and one of v2 that is not, on an engine to break."""
+    """Two replicas of v1, admitted as by an update, and one of v2 that was not."""
 
     engine: PrivateEngine
 
@@ -63,10 +70,22 @@ class Place:
     def admitted(self) -> int:
         """Return how many replicas the gateway sends requests to."""
         ask = ("exec", f"{PROJECT}-gateway-1", "bash", "-c", gateway.ASK)
-        told = self.engine.docker(*ask, check=False)
-        if "pxname" not in told:
-            return 0
-        return sum(s.is_admitted for s in gateway.parse(told).values())
+        return len(admitted(self.engine.docker(*ask, check=False)))
+
+    @property
+    def site(self) -> Site:
+        """Return the place as an update knows it."""
+        return Site(
+            engine=WhalesEngine(project=PROJECT, host=self.engine.host),
+            project=PROJECT,
+            service="app",
+            traffic=TRAFFIC,
+            network=NETWORK,
+            gateway=f"{PROJECT}-gateway-1",
+            health_limit=30,
+            grace=10,
+            clock=Clock(now=time.monotonic, sleep=time.sleep),
+        )
 
     @contextmanager
     def load(self) -> Iterator[dict[str, Any]]:
@@ -91,10 +110,11 @@ def place() -> Iterator[Place]:
         place.compose("up", "--detach", "--wait")
         scaled = ("--no-start", "--no-recreate", "--scale", "app=3")
         place.compose("up", *scaled, "app", more=("candidate.yml",))
-        name = f"{PROJECT}-app-3"
-        engine.docker("network", "disconnect", f"{PROJECT}_gateway_network", name)
-        engine.docker("start", name)
-        eventually(lambda: place.admitted() == 2)
+        for number in (1, 2, 3):
+            replicas.detach(place.site, [f"{PROJECT}-app-{number}"])
+        engine.docker("start", f"{PROJECT}-app-3")
+        replicas.admit(place.site, [f"{PROJECT}-app-1", f"{PROJECT}-app-2"])
+        assert place.admitted() == 2
         yield place
     docker("image", "rm", "--force", GATEWAY)
 
@@ -125,7 +145,7 @@ def test_a_restarted_engine_takes_healthy_replicas_back(place: Place) -> None:
     assert place.container("app-1")["State"]["StartedAt"] != before
     candidate = place.container("app-3")
     assert candidate["State"]["Running"]
-    assert f"{PROJECT}_gateway_network" not in candidate["NetworkSettings"]["Networks"]
+    assert NETWORK not in candidate["NetworkSettings"]["Networks"]
 
 
 def back_in_service(place: Place) -> float:

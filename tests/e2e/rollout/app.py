@@ -4,9 +4,12 @@ A web application that can be told to fail, in the ways that an update must find
 MODE is good, never-healthy, dies (3 s after its start), flaky (one request in ten),
 turns-bad (one second after the first request that came through a gateway) or sick-N
 (the N-th container of this version is never healthy). GET /
-answers with the version, POST /echo with its body, GET /slow after 3 s, GET /paced
-after 20 ms, POST /die counts itself in /data/executed and dies before it answers, GET
-/kept the count.
+answers with the version, a POST with its body; /slow answers either after 3 s, GET
+/paced after 20 ms. POST /die counts itself in /data/executed and dies before it
+answers, GET /kept is the count; GET /die dies the first time that it is asked.
+
+GET /, /slow and a POST need one of WORKERS for 6 ms, as others need a database: so it
+is known how many of them a replica answers a second at most.
 SIGUSR1 makes /health answer 503 from then on; SIGTERM ends the process.
 """
 
@@ -22,10 +25,13 @@ from pathlib import Path
 
 MODE = os.environ["MODE"]
 EXECUTED = Path("/data/executed")
+ASKED = Path("/data/asked")
 STARTS = Path("/data/starts-" + os.environ["VERSION"])
 SLOW_SECONDS = 3
 PACE_SECONDS = 0.02
+WORK_SECONDS = 0.006
 LIFE_SECONDS = 3
+workers = threading.BoundedSemaphore(int(os.environ.get("WORKERS", "1")))
 numbers = count(1)
 draining = threading.Event()
 through_gateway: list[float] = []
@@ -39,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
             bad = draining.is_set() or SICK
             self._answer(503 if bad else 200, b"health\n")
         elif self.path == "/slow":
-            time.sleep(SLOW_SECONDS)
+            self._work()
             self._answer(200, b"slow\n")
         elif self.path == "/paced":
             time.sleep(PACE_SECONDS)
@@ -47,7 +53,10 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/kept":
             kept = EXECUTED.read_bytes() if EXECUTED.exists() else b""
             self._answer(200, str(kept.count(b"\n")).encode())
+        elif self.path == "/die":
+            self._answer(200, f"asked {again()} times".encode())
         else:
+            self._work()
             version = {"version": os.environ["VERSION"], "pid": os.getpid()}
             self._answer(self._status(), json.dumps(version).encode())
 
@@ -57,7 +66,14 @@ class Handler(BaseHTTPRequestHandler):
             with EXECUTED.open("a") as file:
                 file.write("executed\n")
             os._exit(1)
+        self._work()
         self._answer(self._status(), body)
+
+    def _work(self) -> None:
+        with workers:
+            time.sleep(WORK_SECONDS)
+        if self.path == "/slow":
+            time.sleep(SLOW_SECONDS)
 
     def _status(self) -> int:
         now = time.monotonic()
@@ -86,6 +102,16 @@ def is_sick() -> bool:
     with STARTS.open("a") as file:
         file.write("started\n")
     return len(STARTS.read_text().splitlines()) == int(MODE.removeprefix("sick-"))
+
+
+def again() -> int:
+    """Return how often this was called, in whatever replica; end it the first time."""
+    with ASKED.open("a") as file:
+        file.write("asked\n")
+    times = len(ASKED.read_text().splitlines())
+    if times == 1:
+        os._exit(1)
+    return times
 
 
 class Server(ThreadingHTTPServer):
