@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
+MOST_TOLD = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -51,22 +53,27 @@ class Proof:
         )
 
 
-def proof(requests: Sequence[Request], *, begin: float, change: float) -> Proof:
+def proof(
+    requests: Sequence[Request], *, begin: float, change: float, least: int = 0
+) -> Proof:
     """
     Sum up *requests*; *begin* is when the first was due, *change* the first step.
 
-    A failed request ends no gap, and counts with its latency.
+    A failed request ends no gap, and counts with its latency. What lacks to *least*
+    counts as failed: nobody knows what it would have got.
     """
+    unsent = max(least - len(requests), 0)
     before = [r.latency for r in requests if r.done <= change]
     during = [r.latency for r in requests if r.done > change]
     wrong = [r for r in requests if r.wrong]
+    told = [f"the client sent {unsent} requests too few"] if unsent else []
     return Proof(
         requests=len(requests),
-        failed=len(wrong),
+        failed=len(wrong) + unsent,
         longest_gap_ms=round(longest_gap(requests, begin) * 1000, 1),
         p99_before_ms=round(percentile(before, 99) * 1000, 1),
         p99_during_ms=round(percentile(during, 99) * 1000, 1),
-        failures=tuple(dict.fromkeys(r.wrong for r in wrong))[:5],
+        failures=tuple(dict.fromkeys([*told, *(r.wrong for r in wrong)]))[:MOST_TOLD],
     )
 
 

@@ -9,7 +9,7 @@ from .direct import ANSWER_SECONDS, judge
 from .figures import Proof, Request, proof
 from .policy import Traffic
 
-RATE = 60.0
+RATE, LEAST_RATE = 60.0, 50.0
 MOST_HEADERS = 64
 
 
@@ -31,7 +31,8 @@ class TrafficProbe:
     An open-loop client: request n is due at begin + n/rate, whatever became of others.
 
     Every other request opens a connection of its own, and every other of each kind is
-    a POST whose answer must repeat its body. Nothing is sent twice.
+    a POST whose answer must repeat its body. Nothing is sent twice. Whatever comes
+    instead of an answer is a failure, and so is a client that sends too little.
     """
 
     host: str
@@ -56,13 +57,19 @@ class TrafficProbe:
 
     def stop(self) -> Proof:
         """Send nothing more, wait for what is on its way, and sum up."""
+        spent = time.monotonic() - self.begin if self._thread else 0.0
         self._ended.set()
         if self._thread:
             self._thread.join()
-        return self.summary()
+        return self._sum(int(spent * LEAST_RATE))
 
     def summary(self) -> Proof:
-        return proof(list(self.requests), begin=self.begin, change=self.change)
+        """Return the sum up to now, whatever is on its way."""
+        return self._sum(0)
+
+    def _sum(self, least: int) -> Proof:
+        sent = list(self.requests)
+        return proof(sent, begin=self.begin, change=self.change, least=least)
 
     def failure(self) -> str:
         """Return what was wrong with the first request that failed, or nothing."""
@@ -91,7 +98,7 @@ class TrafficProbe:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 wrong = await self._exchange(method, f"{number}".encode(), keep=keep)
-        except (OSError, EOFError, ValueError, TimeoutError) as broken:
+        except Exception as broken:  # noqa: BLE001 - each of them is no answer
             wrong = f"{method}: {type(broken).__name__}: {broken}"
         self.requests.append(Request(due=due, done=time.monotonic(), wrong=wrong))
 
@@ -99,12 +106,15 @@ class TrafficProbe:
         body = b"jimbot-stack " + nonce if method == "POST" else b""
         path = self.traffic.post if method == "POST" else self.traffic.get
         connection = await self._connect(keep=keep)
-        connection.writer.write(_request(method, path, self.host, body, keep=keep))
-        status, content, stays = await _answer(connection.reader)
-        if keep and stays:
-            self._kept.append(connection)
-        else:
-            connection.writer.close()
+        stays = False
+        try:
+            connection.writer.write(_request(method, path, self.host, body, keep=keep))
+            status, content, stays = await _answer(connection.reader)
+        finally:
+            if keep and stays:
+                self._kept.append(connection)
+            else:
+                connection.writer.close()
         return judge(method, path, body, status, content)
 
     async def _connect(self, *, keep: bool) -> _Connection:

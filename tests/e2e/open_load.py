@@ -149,14 +149,18 @@ class Load:
             f"Connection: {'keep-alive' if keep else 'close'}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
-        connection.writer.write(request.encode() + body)
-        head = (await connection.reader.readuntil(b"\r\n\r\n")).lower()
-        length = head.partition(b"content-length:")[2].split(b"\r\n")[0]
-        content = await connection.reader.readexactly(int(length))
-        if keep and b"connection: close" not in head:
-            self._kept.append(connection)
-        else:
-            connection.writer.close()
+        stays = False
+        try:
+            connection.writer.write(request.encode() + body)
+            head = (await connection.reader.readuntil(b"\r\n\r\n")).lower()
+            length = head.partition(b"content-length:")[2].split(b"\r\n")[0]
+            content = await connection.reader.readexactly(int(length))
+            stays = keep and b"connection: close" not in head
+        finally:
+            if stays:
+                self._kept.append(connection)
+            else:
+                connection.writer.close()
         return head, content
 
     async def _connection(self, *, keep: bool) -> Connection:

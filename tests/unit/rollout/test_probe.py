@@ -1,0 +1,149 @@
+"""What the proof of an update is made of: the requests that the probe sends."""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from small_server import Asked, SmallServer, answer, good, serving
+
+from jimbot_stack.rollout import probe as probing
+from jimbot_stack.rollout.figures import Proof
+from jimbot_stack.rollout.probe import TrafficProbe
+
+RATE = 200.0
+
+
+def probed(server: SmallServer, requests: int, *, rate: float = RATE) -> Proof:
+    """Send at least *requests* requests to a server, and sum up."""
+    probe = TrafficProbe("127.0.0.1", server.port, server.traffic, rate=rate)
+    probe.start()
+    deadline = time.monotonic() + 10
+    while len(probe.requests) < requests:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return probe.stop()
+
+
+def test_half_of_the_requests_come_on_fresh_connections() -> None:
+    """The other half on few that are kept; GET and POST on either."""
+    with serving() as server:
+        proof = probed(server, 80)
+
+    uses = Counter(asked.connection for asked in server.asked)
+    fresh = [a for a in server.asked if not a.keeps]
+    kept = [a for a in server.asked if a.keeps]
+
+    assert proof.failed == 0
+    assert abs(len(fresh) - len(kept)) <= 1
+    assert {uses[a.connection] for a in fresh} == {1}
+    assert len({a.connection for a in kept}) <= len(kept) / 4
+    for half in (fresh, kept):
+        methods = Counter(a.method for a in half)
+        assert abs(methods["GET"] - methods["POST"]) <= 2
+
+
+def test_nothing_is_sent_twice() -> None:
+    """Not even what was refused, dropped or not answered: each counts once."""
+    with serving(
+        lambda asked: b"" if asked.method == "POST" else good(asked)
+    ) as server:
+        proof = probed(server, 40)
+
+    bodies = [asked.body for asked in server.asked if asked.body]
+
+    assert len(server.asked) == proof.requests
+    assert len(bodies) == len(set(bodies)) == proof.failed
+
+
+def test_bodies_are_compared() -> None:
+    """A POST that comes back with another body has failed, whatever its status."""
+    with serving(lambda asked: answer(200, asked.body[:-1] or b"page")) as server:
+        proof = probed(server, 40)
+
+    posts = [asked for asked in server.asked if asked.method == "POST"]
+
+    assert proof.failed == len(posts) > 0
+    assert "another body" in proof.failures[0]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"broken",
+        b"broken\r\n\r\n",
+        b"broken " + b"x" * 100_000,
+        b"broken status 200\r\n\r\n",
+        answer(503, b"busy"),
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfew\r\n",
+    ],
+)
+def test_whatever_is_no_answer_is_a_failure(broken: bytes) -> None:
+    """None is left out of the count, and the probe goes on."""
+    with serving(lambda _asked: broken) as server:
+        proof = probed(server, 12)
+
+    assert proof.requests == proof.failed >= 12
+    assert proof.failures
+
+
+def test_a_server_that_is_not_there_fails_each_request() -> None:
+    """Refused connections count like refused requests."""
+    with serving() as server:
+        pass
+
+    assert probed(server, 12).failed >= 12
+
+
+def test_a_hang_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time that an answer may take, and it counts with all of it."""
+    monkeypatch.setattr(probing, "ANSWER_SECONDS", 0.2)
+
+    def hang(asked: Asked) -> bytes:
+        time.sleep(0.6)
+        return good(asked)
+
+    with serving(hang) as server:
+        proof = probed(server, 12)
+
+    assert proof.failed == proof.requests
+    assert proof.longest_gap_ms >= 200
+    assert proof.p99_during_ms >= 200
+    assert "TimeoutError" in proof.failures[0]
+
+
+def test_latency_counts_from_when_a_request_was_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What waited behind a client that stood still counts with its wait."""
+    connect, stall = asyncio.open_connection, iter([0.5])
+
+    def stalled(*words: Any, **named: Any) -> Any:
+        time.sleep(next(stall, 0.0))
+        return connect(*words, **named)
+
+    monkeypatch.setattr(asyncio, "open_connection", stalled)
+    with serving() as server:
+        probe = TrafficProbe("127.0.0.1", server.port, server.traffic, rate=RATE)
+        probe.start()
+        while len(probe.requests) < 0.6 * RATE:
+            time.sleep(0.01)
+        probe.stop()
+
+    late = [r for r in probe.requests if r.latency > 0.2]
+
+    assert len(late) > 0.2 * RATE
+
+
+def test_a_client_that_sends_too_little_proves_nothing() -> None:
+    """Below 50 requests a second the proof has failed."""
+    with serving() as server:
+        few = probed(server, 12, rate=25.0)
+        enough = probed(server, 12, rate=60.0)
+
+    assert few.failed > 0
+    assert "too few" in few.failures[0]
+    assert (enough.failed, enough.failures) == (0, ())
