@@ -1,0 +1,196 @@
+"""What a new replica must get through before a request is sent to it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fakes import EPOCH, FakeEngine, container
+from small_server import Asked, SmallServer, answer, good, serving
+
+from jimbot_stack.engine import Container, Event, Probe
+from jimbot_stack.errors import UnhealthyError
+from jimbot_stack.health import Clock
+from jimbot_stack.rollout import gate
+from jimbot_stack.rollout.policy import Traffic
+from jimbot_stack.rollout.site import Site
+
+LIMIT, WINDOW = 30.0, 4.0
+Happens = dict[float, dict[str, Any]]
+
+
+class Place(FakeEngine):
+    """An engine whose one container changes at given seconds, each with an event."""
+
+    def __init__(self, happens: Happens, **changes: Any) -> None:
+        super().__init__([container(networks={"front": "127.0.0.1"}, **changes)])
+        self.happens = happens
+        self.time = 0.0
+
+    def container(self, reference: str) -> Container | None:
+        [found] = self.there
+        return found if reference in {found.id, "two"} else None
+
+    def next(self, timeout: float) -> Event | None:
+        """Let time pass until something happens, but no more than *timeout*."""
+        due = min([t for t in self.happens if t > self.time], default=float("inf"))
+        end = self.time + timeout
+        if due > end:
+            self.time = end
+            return None
+        self.time = due
+        changed = {"networks": {"front": "127.0.0.1"}, **self.happens[due]}
+        self.there = [container(**changed)]
+        return Event(self.time, "container", "changed", "id-app", {})
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    def site(self, traffic: Traffic | None = None) -> Site:
+        return Site(
+            engine=self,  # type: ignore[arg-type]
+            project="trial",
+            service="app",
+            traffic=traffic,
+            network="front" if traffic else "",
+            gateway="gateway" if traffic else "",
+            health_limit=LIMIT,
+            grace=10.0,
+            clock=Clock(now=lambda: self.time, sleep=self.sleep),
+        )
+
+    def wait(self) -> float:
+        return gate.wait_healthy(self.site(), ["id-app"], self)
+
+    def watch(self, server: SmallServer | None = None, *ids: str, **how: Any) -> int:
+        site = self.site(server.traffic if server else None)
+        how = {"window": WINDOW, "probes": gate.PROBES, **how}
+        return gate.watch(site, ids or ["id-app"], self, **how)
+
+
+@pytest.fixture
+def server() -> Iterator[SmallServer]:
+    with serving() as server:
+        yield server
+
+
+def test_health_is_waited_for_by_events() -> None:
+    """It goes on in the moment in which the container is healthy."""
+    place = Place({2.34: {"health": "healthy"}}, health="starting")
+
+    assert place.wait() == 2.34
+    assert place.time == 2.34
+
+
+@pytest.mark.parametrize(
+    ("becomes", "said"),
+    [
+        ({"state": "exited", "health": "", "exit_code": 3}, "exit code 3"),
+        ({"state": "exited", "oom_killed": True, "exit_code": 137}, "memory limit"),
+        ({"oom_killed": True, "health": "starting"}, "memory limit"),
+        ({"state": "dead", "exit_code": 1}, "exit code 1"),
+        ({"restart_count": 1, "health": "starting", "exit_code": 9}, "exit code 9"),
+        ({"state": "restarting", "health": "starting"}, "restarted"),
+        ({"health": "unhealthy"}, "unhealthy"),
+    ],
+)
+def test_the_first_sign_of_an_end_is_enough(becomes: dict[str, Any], said: str) -> None:
+    """Nobody waits for the limit, and the last log lines come with the reason."""
+    place = Place({1.5: becomes}, health="starting")
+
+    with pytest.raises(UnhealthyError, match=said) as ended:
+        place.wait()
+
+    assert place.time == 1.5
+    assert "log lines of trial-app" in ended.value.detail
+
+
+@pytest.mark.parametrize("state", [{"state": "exited"}, {"oom_killed": True}])
+def test_what_has_ended_already_is_not_waited_for(state: dict[str, Any]) -> None:
+    """A container may be gone before anybody looks."""
+    place = Place({}, **{"health": "starting", **state})
+
+    with pytest.raises(UnhealthyError):
+        place.wait()
+
+    assert place.time == 0
+
+
+def test_a_replica_that_is_never_healthy_has_its_time() -> None:
+    """And no more."""
+    place = Place({}, health="starting")
+
+    with pytest.raises(UnhealthyError, match="not healthy after 30 s"):
+        place.wait()
+
+    assert LIMIT <= place.time < LIMIT + gate.LOOK_PERIOD
+
+
+def test_each_replica_answers_two_hundred_requests(server: SmallServer) -> None:
+    """Page, echo and health in turn, on the replica itself."""
+    answered = Place({}).watch(server, "id-app", "two")
+    asked = Counter((a.method, a.path) for a in server.asked)
+
+    assert gate.PROBES == 200
+    assert answered == len(server.asked) >= 400
+    assert set(asked) == {("GET", "/"), ("POST", "/echo"), ("GET", "/health")}
+    assert max(asked.values()) - min(asked.values()) <= 2
+
+
+def test_they_are_asked_however_short_the_window_is(server: SmallServer) -> None:
+    """A small `monitor` makes it no easier."""
+    assert Place({}).watch(server, window=0.0) == 200
+
+
+def test_a_long_window_is_asked_in_to_its_end(server: SmallServer) -> None:
+    """Nobody looks away once 200 answers are in."""
+    place = Place({})
+
+    place.watch(server, window=60.0)
+
+    assert place.time >= 60.0
+    assert len(server.asked) >= 600
+
+
+def failing_at(number: int, how: bytes) -> Callable[[Asked], bytes]:
+    left = iter(range(1, number))
+    return lambda asked: good(asked) if next(left, 0) else how
+
+
+@pytest.mark.parametrize("how", [answer(500, b"no"), answer(200, b""), b""])
+def test_one_wrong_answer_of_two_hundred_is_one_too_many(how: bytes) -> None:
+    """It is the last request that the replica gets."""
+    with serving(failing_at(200, how)) as server, pytest.raises(UnhealthyError):
+        Place({}).watch(server)
+
+    assert len(server.asked) == 200
+
+
+@pytest.mark.parametrize(
+    "becomes",
+    [
+        {"state": "exited", "exit_code": 7},
+        {"oom_killed": True, "state": "exited"},
+        {"restart_count": 1},
+        {"health": "unhealthy"},
+        {"probes": (Probe(EPOCH, 1, "failed"),)},
+    ],
+)
+def test_the_window_ends_with_the_first_sign_of_an_end(becomes: dict[str, Any]) -> None:
+    """Also for a service that no request is sent to."""
+    place = Place({1.25: becomes})
+
+    with pytest.raises(UnhealthyError):
+        place.watch(probes=0)
+
+    assert place.time == 1.25
+
+
+def test_trouble_elsewhere_ends_the_window(server: SmallServer) -> None:
+    """A request through the gateway that failed, for instance."""
+    troubles = iter(["", "", "a request failed"])
+
+    with pytest.raises(UnhealthyError, match="a request failed"):
+        Place({}).watch(server, outside=lambda: next(troubles))
+
+    assert len(server.asked) == 3
