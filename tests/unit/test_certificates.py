@@ -1,0 +1,107 @@
+"""The private authority and the certificates that `invoke init --prod` makes."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from jimbot_stack import certificates, initialise, ownership, production
+
+NAMES = {"memgraph": "memgraph", "eventstore": "eventstoredb-node"}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkout in which `init --prod` has run, files not given away."""
+    root = tmp_path_factory.mktemp("checkout")
+    example = f"COMPOSE_PROJECT_NAME=trial\nDATA_ROOT={root / 'data'}\n"
+    (root / ".env.example").write_text(example)
+    (root / "secrets").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ownership, "give", lambda *_words: None)
+        patch.setattr(ownership, "make_folders", lambda *_words: None)
+        initialise.run(None, root=root, more=production.steps(None, root))
+    return root
+
+
+def certificate(path: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def key(path: Path) -> RSAPrivateKey:
+    found = load_pem_private_key(path.read_bytes(), password=None)
+    assert isinstance(found, RSAPrivateKey)
+    return found
+
+
+@pytest.mark.parametrize("server", NAMES)
+def test_a_server_has_an_rsa_key_and_a_certificate_for_it(
+    checkout: Path, server: str
+) -> None:
+    """Both servers refuse other kinds; a key is for the eyes of its owner alone."""
+    folder = checkout / "certs" / server
+    private = key(folder / "key.pem")
+
+    assert private.key_size >= 2048
+    assert certificate(folder / "cert.pem").public_key() == private.public_key()
+    assert (folder / "key.pem").stat().st_mode & 0o777 == 0o400
+
+
+@pytest.mark.parametrize(("server", "common"), NAMES.items())
+def test_a_certificate_names_its_server(
+    checkout: Path, server: str, common: str
+) -> None:
+    """By the name that others on the network use, and for a check from inside."""
+    found = certificate(checkout / "certs" / server / "cert.pem")
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+
+    assert server in names.get_values_for_type(x509.DNSName)
+    assert "localhost" in names.get_values_for_type(x509.DNSName)
+    assert IPv4Address("127.0.0.1") in names.get_values_for_type(x509.IPAddress)
+    assert found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == (
+        common
+    )
+
+
+def test_the_app_is_given_the_authority_that_signed_them(checkout: Path) -> None:
+    """And so is EventStore, whose nodes verify each other."""
+    authority = certificate(checkout / "certs/app/ca.pem")
+    assert isinstance(authority.public_key(), RSAPublicKey)
+
+    for server in NAMES:
+        found = certificate(checkout / "certs" / server / "cert.pem")
+        found.verify_directly_issued_by(authority)
+    assert certificate(checkout / "certs/eventstore/ca/ca.crt") == authority
+
+
+def test_no_private_key_lies_in_the_checkout_but_the_servers_own(
+    checkout: Path,
+) -> None:
+    """The authority's is kept nowhere: whoever reads all of it can sign nothing."""
+    keys = {
+        path.relative_to(checkout)
+        for path in checkout.rglob("*")
+        if path.is_file() and b"PRIVATE KEY" in path.read_bytes()
+    }
+    authority = certificate(checkout / "certs/app/ca.pem").public_key()
+
+    assert keys == {Path("certs") / name / "key.pem" for name in NAMES}
+    assert all(key(checkout / path).public_key() != authority for path in keys)
+
+
+def test_each_key_goes_to_the_user_of_its_service(tmp_path: Path) -> None:
+    """When all files are there: what cannot be given away can be by hand."""
+    given: list[tuple[str, int, int, bool]] = []
+
+    def own(keys: Sequence[tuple[Path, int, int]]) -> None:
+        whole = all(path.exists() for path in certificates.files(tmp_path))
+        given.extend((path.parent.name, u, g, whole) for path, u, g in keys)
+
+    certificates.make(tmp_path, own)
+
+    assert given == [(s.name, s.uid, s.gid, True) for s in certificates.SERVERS]
+    assert len({s.uid for s in certificates.SERVERS}) == len(NAMES)
