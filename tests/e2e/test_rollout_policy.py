@@ -25,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
 
 @pytest.fixture
 def load(site: RolloutSite) -> Iterator[Load]:
-    with Load("127.0.0.1", site.port, rate=60.0) as load:
+    with Load("127.0.0.1", site.port) as load:
         load.wait_until(30)
         yield load
 
