@@ -1,14 +1,14 @@
 """
 Three ways to bring a changed setting to two replicas, under one load, in one run.
 
-    python benchmarks/rolling/run.py [--connections 15] [--monitor 12]
+    python benchmarks/rolling/run.py [--connections N] [--monitor 12]
 
 Needs an engine, the offline base images, and wrk. The ways: this project's rolling
 update; `docker compose up -d`, which recreates; and what public rollout scripts do, one
 more replica, wait until it is healthy, one fewer. wrk counts what failed and measures
 the 99th percentile; a second client of 30 requests a second, some of which take
-seconds, measures the longest time without a good answer. First wrk measures what the
-two replicas can do at most, so that the load is known as a part of it.
+seconds, measures the longest time without a good answer. First wrk measures how many of
+the same requests the two replicas answer at most, and the load is a third of that.
 """
 
 import argparse
@@ -29,11 +29,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/e2e")]
 
 from e2e_scenario import Scenario, docker  # noqa: E402
-from open_load import RATE, Load  # noqa: E402
+from open_load import SHARE, Load  # noqa: E402
 from rollout_site import RolloutSite, build_images  # noqa: E402
 
 DELAY = 1.0
 SLOTS = 2
+# Each answer takes 20 ms and a little; nothing else bounds how many there are.
+PACE = 0.0215
+WORKERS = 256
 REST_SECONDS = 15
 CAPACITY_SECONDS = 6
 MARGIN_SECONDS = 2.0
@@ -53,13 +56,14 @@ class Measured:
 
 def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("--connections", type=int, default=15)
+    options.add_argument("--connections", type=int, default=0)
     options.add_argument("--monitor", type=float, default=12.0)
     given = options.parse_args()
     Scenario.prepare_images()
     build_images()
     with tempfile.TemporaryDirectory() as folder:
-        site = RolloutSite.started(Path(folder), monitor=f"{given.monitor:.0f}s")
+        monitor = f"{given.monitor:.0f}s"
+        site = RolloutSite.started(Path(folder), monitor=monitor, workers=WORKERS)
         try:
             compare(site, given.connections, given.monitor)
         finally:
@@ -67,16 +71,14 @@ def main() -> None:
 
 
 def compare(site: RolloutSite, connections: int, monitor: float) -> None:
-    most, fresh = capacity(site), capacity(site, "--header", "Connection: close")
-    print(
-        f"on fresh connections: {fresh:.0f} requests a second at most; the engine "
-        f"tests' load of {RATE:.0f} is {RATE / fresh:.0%}"
-    )
+    most = capacity(site)
+    connections = connections or max(round(most * SHARE * PACE), 1)
     rest = measured(site, connections, lambda: time.sleep(REST_SECONDS))
     rate = rest.requests / (rest.seconds + 2 * MARGIN_SECONDS)
     print(
-        f"at rest: {rate:.0f} requests a second, {rate / most:.0%} of {most:.0f} at "
-        f"most; p99 {rest.p99:.1f} ms, longest gap {rest.gap * 1000:.0f} ms"
+        f"at rest, {connections} connections: {rate:.0f} requests a second, "
+        f"{rate / most:.0%} of {most:.0f} at most; p99 {rest.p99:.1f} ms, "
+        f"longest gap {rest.gap * 1000:.0f} ms"
     )
     own: dict[str, Any] = {}
 
@@ -106,11 +108,11 @@ def compare(site: RolloutSite, connections: int, monitor: float) -> None:
     print("proof: " + json.dumps(own["proof"]))
 
 
-def capacity(site: RolloutSite, *more: str) -> float:
+def capacity(site: RolloutSite) -> float:
     """Return how many requests a second the replicas answer when wrk never waits."""
-    url = f"http://127.0.0.1:{site.port}/"
-    flags = ("-t1", "-c16", f"-d{CAPACITY_SECONDS}s", "--latency")
-    report = subprocess.check_output(["wrk", *flags, *more, url], text=True)
+    url = f"http://127.0.0.1:{site.port}/paced"
+    flags = ("-t1", "-c64", f"-d{CAPACITY_SECONDS}s", "--latency")
+    report = subprocess.check_output(["wrk", *flags, url], text=True)
     return read(report)[1] / CAPACITY_SECONDS
 
 

@@ -52,14 +52,17 @@ class RolloutSite:
     port: int
 
     @classmethod
-    def started(cls, root: Path, *, monitor: str = "8s") -> "RolloutSite":
+    def started(
+        cls, root: Path, *, monitor: str = "8s", workers: int = 1
+    ) -> "RolloutSite":
         """Start two replicas of v1, their gateway and a store."""
         scenario = created(root)
         for name in ("docker-compose.yml", "docker-compose.prod.yml"):
             shutil.copy(FILES / name, root / name)
         shutil.copy(FILES / "offline.yml", root / "docker/overlays/offline.yml")
         site = cls(scenario, free_port())
-        scenario.set(APP_PORT=str(site.port), MONITOR=monitor, TOKEN=TOKEN)
+        settings = {"MONITOR": monitor, "WORKERS": str(workers), "TOKEN": TOKEN}
+        scenario.set(APP_PORT=str(site.port), **settings)
         scenario.invoke("up", "--prod", "--offline")
         return site
 

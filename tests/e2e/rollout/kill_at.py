@@ -1,8 +1,9 @@
 """
-Run `invoke WORDS`, and send it signals at step boundaries: SIGNAL@STEP[#TIME],… WORDS.
+Run `invoke WORDS`, and send it signals at step boundaries: [SIGNAL@]STEP,… WORDS.
 
-A boundary is what the journal notes; "#2" means the second time that it does. Each is
-added to the file that BOUNDARIES names, before the signal. "-" sends none.
+A boundary is what the journal notes; STEP names it, with "#2" when it comes for the
+second time, or is its number. The signal is KILL unless another is named, "-" sends
+none. Each boundary is added to the file that BOUNDARIES names, before its signal.
 """
 
 import os
@@ -18,20 +19,21 @@ from invoke.main import program
 from jimbot_stack.rollout.journal import Journal
 
 note, times = Journal.note, Counter[str]()
+notes = Path(os.environ.get("BOUNDARIES", os.devnull))
 due: dict[str, str] = {}
 for word in sys.argv[1].split(","):
-    number, _, step = word.partition("@")
-    due[step] = f"SIG{number}"
+    before, _, at = word.rpartition("@")
+    due[at] = f"SIG{before or 'KILL'}"
 
 
 def note_and_signal(journal: Journal, step: str) -> None:
     note(journal, step)
     times[step] += 1
     name = step if times[step] == 1 else f"{step}#{times[step]}"
-    with Path(os.environ["BOUNDARIES"]).open("a") as notes:
-        notes.write(name + "\n")
-    if name in due:
-        os.kill(os.getpid(), signal.Signals[due[name]])
+    with notes.open("a") as file:
+        file.write(name + "\n")
+    for here in {name, str(times.total())} & set(due):
+        os.kill(os.getpid(), signal.Signals[due[here]])
 
 
 setattr(Journal, "note", note_and_signal)  # noqa: B010 - mypy wants a method there
