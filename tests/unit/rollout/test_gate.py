@@ -8,7 +8,7 @@ import pytest
 from fakes import EPOCH, FakeEngine, container
 from small_server import Asked, SmallServer, answer, good, serving
 
-from jimbot_stack.engine import Container, Event, Probe
+from jimbot_stack.engine import Container, Event, Output, Probe
 from jimbot_stack.errors import UnhealthyError
 from jimbot_stack.health import Clock
 from jimbot_stack.rollout import gate
@@ -195,3 +195,38 @@ def test_trouble_elsewhere_ends_the_window(server: SmallServer) -> None:
         Place({}).watch(server, outside=lambda: next(troubles))
 
     assert len(server.asked) == 3
+
+
+class Remote(Place):
+    """An engine elsewhere: this host has no route to its containers."""
+
+    def __init__(self, *codes: str, has_curl: bool = True) -> None:
+        super().__init__({})
+        self.there = [container(networks={})]
+        self.codes = iter(codes)
+        self.has_curl = has_curl
+        self.asked = 0
+
+    def execute(self, _name: str, words: list[str], *, timeout: float) -> Output:
+        assert timeout > 0
+        if words == ["curl", "--version"]:
+            return Output(0 if self.has_curl else 127, "", "")
+        self.asked += 1
+        return Output(0, next(self.codes, "200"), "")
+
+
+def test_a_replica_without_a_route_is_asked_from_inside(server: SmallServer) -> None:
+    """As often, with its own curl; one wrong answer is one too many there as well."""
+    good_one, bad_one = Remote(), Remote("200", "200", "500")
+
+    good_one.watch(server)
+    with pytest.raises(UnhealthyError, match="500"):
+        bad_one.watch(server)
+
+    assert (good_one.asked, bad_one.asked, server.asked) == (200, 3, [])
+
+
+def test_a_replica_that_cannot_be_asked_is_not_admitted(server: SmallServer) -> None:
+    """Neither from here nor from inside: nobody knows whether it answers."""
+    with pytest.raises(UnhealthyError, match="cannot be asked"):
+        Remote(has_curl=False).watch(server)
