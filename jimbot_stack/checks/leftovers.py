@@ -1,6 +1,7 @@
 """What interrupted tasks left, and how old the newest backup is."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from jimbot_stack.checks.facts.leftovers import (
     BackupAge,
@@ -11,6 +12,7 @@ from jimbot_stack.checks.facts.leftovers import (
 from jimbot_stack.checks.registry import check
 from jimbot_stack.checks.secret_files import shown
 from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, warn
+from jimbot_stack.paths import BACKUPS
 from jimbot_stack.stack import Stack
 from jimbot_stack.units import readable_duration
 
@@ -48,8 +50,11 @@ def journals_ended(stack: Stack, journals: Journals) -> Iterator[Verdict]:
     why="It takes room and is good for nothing.",
 )
 def partial_files_gone(
-    stack: Stack, partial_files: tuple[Leftover, ...]
+    stack: Stack, partial_files: tuple[Leftover, ...], journals: Journals
 ) -> Iterator[Verdict]:
+    if partial_files and journals.holder:
+        yield ok(f"at work: {journals.holder}")
+        return
     old = [one for one in partial_files if one.age > AT_WORK_SECONDS]
     for one in old:
         path = shown(stack, one.path)
@@ -57,10 +62,16 @@ def partial_files_gone(
             f"{path} was never finished ({readable_duration(one.age)} ago)",
             command("rm", "-r", path),
             about=path,
-            safe=True,
+            safe=is_own(stack, one.path),
         )
     if not old:
         yield ok("no half-written file is left")
+
+
+def is_own(stack: Stack, path: Path) -> bool:
+    """Say whether a partial file can only be a task's of this project."""
+    backups = stack.root / BACKUPS
+    return path.parent in {stack.root, backups, backups / stack.project}
 
 
 @check(

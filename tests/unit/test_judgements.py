@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fakes import container, network
+from judging import OFFLINE, STACK, judge
 
-from jimbot_stack import checks
-from jimbot_stack.checks.examination import judged
 from jimbot_stack.checks.facts.disks import Disk
 from jimbot_stack.checks.facts.engine import Answer, Place, elsewhere, parse_answer
 from jimbot_stack.checks.facts.host import Handles, Kernel
@@ -19,16 +17,12 @@ from jimbot_stack.checks.facts.leftovers import BackupAge, Journals, Leftover
 from jimbot_stack.checks.facts.network import Route, parse_routes
 from jimbot_stack.checks.facts.project import User
 from jimbot_stack.checks.facts.settings import Settings
-from jimbot_stack.checks.verdict import Row
 from jimbot_stack.engine import EngineInfo, Image, Output
-from jimbot_stack.mode import Mode
 from jimbot_stack.model import Model
 
 GIB = 1024**3
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SERVICES = ("memgraph", "questdb", "app")
-STACK = SimpleNamespace(root=Path("/checkout"), project="trial", mode=Mode())
-OFFLINE = SimpleNamespace(root=STACK.root, project="trial", mode=Mode(offline=True))
 
 
 def info(**changes: Any) -> EngineInfo:
@@ -68,13 +62,6 @@ def model(limit: int, reserved: int) -> Model:
 
     shares = zip(SERVICES, (0.5, 0.25, 0.25), strict=True)
     return Model({"name": "trial", "services": {n: service(s) for n, s in shares}})
-
-
-def judge(name: str, **facts: Any) -> Row:
-    """Return the row of a check that gets only the facts that it needs."""
-    check = checks.registered()[name]
-    needed = {need: facts[need] for need in check.needs}
-    return Row(name, check.topic, judged(check.judge, needed))
 
 
 def disk(

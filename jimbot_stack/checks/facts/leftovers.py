@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,11 @@ from jimbot_stack.stack import Stack
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A file that a task left; `kind` is the task's, `age` in seconds."""
+    """
+    A file or folder that a task left; `kind` is the task's.
+
+    `age` is the seconds since anything was last written to it.
+    """
 
     path: Path
     age: float
@@ -56,7 +61,15 @@ def partial_files(stack: Stack) -> tuple[Leftover, ...]:
     found = {p for f in (stack.root, backups) for p in f.glob("*.partial")}
     found |= set(backups.glob("*/.partial-*")) | set(backups.glob("*/*.partial"))
     found |= set(stack.root.glob(".*.partial"))
-    return tuple(Leftover(path, _age(path)) for path in sorted(found))
+    return tuple(Leftover(path, _rest(path)) for path in sorted(found))
+
+
+def _rest(path: Path) -> float:
+    """Return for how many seconds nothing was written to a file or below a folder."""
+    ages = [_age(path)]
+    with suppress(OSError):
+        ages += [_age(one) for one in path.rglob("*")]
+    return min(ages)
 
 
 @dataclass(frozen=True, slots=True)
