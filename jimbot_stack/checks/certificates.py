@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
+from jimbot_stack.checks.facts.access import EVERYBODY, User
 from jimbot_stack.checks.facts.certificates import CertificateFile
-from jimbot_stack.checks.facts.project import User
 from jimbot_stack.checks.registry import check
 from jimbot_stack.checks.secret_files import shown
 from jimbot_stack.checks.verdict import Verdict, command, fail, ok, skip, warn
@@ -157,14 +157,35 @@ def key_private(
         path = shown(stack, one.file.path)
         user = users.get(one.service, User(None))
         about = f"{one.service} {one.setting}"
-        if one.file.exposed:
-            said = f"every user of this machine can read the key {path}"
-            yield warn(said, command("chmod", "400", path), about=about, safe=True)
-        elif user.may_read(one.file.mode, one.file.owner) is False:
+        if one.file.readers and not shares(user, one):
+            owns = user.uid == one.file.owner
+            yield warn(
+                f"{one.file.readers} can read the key {path}",
+                closing(user, path, owns=owns),
+                about=about,
+                safe=owns,
+            )
+        elif user.may(one.file.permissions) is False:
             yield fail(
                 f"{one.service} runs as uid {user.uid} and cannot read its key {path} "
-                f"({one.file.mode:04o} of uid {one.file.owner})",
+                f"({one.file.mode:04o} of uid {one.file.owner}, gid {one.file.group})",
                 command("sudo", "chown", user.uid, path),
                 about=about,
             )
     yield ok(f"{len(keys)} keys are private" if keys else "this mode names no key")
+
+
+def shares(user: User, key: CertificateFile) -> bool:
+    """Say whether a key's group is the service's own, and is what reads it."""
+    is_members = key.file.group in (user.groups or ())
+    return is_members and key.file.readers != EVERYBODY
+
+
+def closing(user: User, path: str, *, owns: bool) -> str:
+    """Return what closes a key to all but the service's user, who must own it."""
+    if owns:
+        return command("chmod", "400", path)
+    if user.uid is None:
+        return command("chmod", "o-r", path)
+    chown = command("sudo", "chown", user.uid, path)
+    return f"{chown} && {command('sudo', 'chmod', '400', path)}"

@@ -1,7 +1,7 @@
 """The engine: it answers, is new enough, keeps the time, and lies on this machine."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from jimbot_stack.checks.facts.engine import Answer, ModelAnswer, Place, moment
 from jimbot_stack.checks.registry import check
@@ -126,13 +126,36 @@ def engine_limits(info: EngineInfo) -> Iterator[Verdict]:
     absent = [name for key, name in wanted.items() if info.raw.get(key) is False]
     version, driver = info.raw.get("CgroupVersion"), info.raw.get("CgroupDriver")
     if absent:
+        options = info.raw.get("SecurityOptions") or ()
+        is_rootless = any("name=rootless" in option for option in options)
         yield fail(
             f"the engine cannot limit {' and '.join(absent)} (cgroup v{version})",
-            "sudo sed -i 's/^GRUB_CMDLINE_LINUX=.*/GRUB_CMDLINE_LINUX="
-            '"cgroup_enable=memory"/\' /etc/default/grub && sudo update-grub',
+            limits_repair(absent, is_rootless=is_rootless),
+            about=" ".join(absent),
         )
     else:
         yield ok(f"cgroup v{version} with the {driver} driver limits memory and CPU")
+
+
+def limits_repair(absent: Sequence[str], *, is_rootless: bool) -> str:
+    """
+    Return what gives the engine its controllers; a new start of the machine follows.
+
+    Docker's documentation, Rootless mode, Limiting resources; Linux post-installation.
+    """
+    if is_rootless:
+        folder = "/etc/systemd/system/user@.service.d"
+        text = "[Service]\\nDelegate=cpu cpuset io memory pids\\n"
+        return (
+            f"sudo mkdir -p {folder} && printf '{text}' | "
+            f"sudo tee {folder}/delegate.conf && sudo systemctl daemon-reload"
+        )
+    if "memory" in absent:
+        return (
+            "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&cgroup_enable=memory /' "
+            "/etc/default/grub && sudo update-grub"
+        )
+    return 'grep CFS_BANDWIDTH "/boot/config-$(uname -r)"'
 
 
 @check(

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 
+from jimbot_stack.checks.facts.access import User
 from jimbot_stack.checks.facts.folders import BindFacts, DataFolder
-from jimbot_stack.checks.facts.project import User
 from jimbot_stack.checks.registry import check
 from jimbot_stack.checks.secret_files import shown
 from jimbot_stack.checks.verdict import Verdict, command, fail, ok
 from jimbot_stack.stack import Stack
 
 CERTIFICATES = "certs"
+MOST_NAMES = 20
+"""Files named in one repair: each is opened to every user, so each is to be seen."""
 
 
 @check(
@@ -47,24 +49,19 @@ def bind_readable(
         user = users.get(bind.service, User(None))
         if user.uid is None or shown(stack, bind.source).startswith(CERTIFICATES):
             continue
-        closed = [path for path, owner in bind.closed if not is_open(user, owner)]
+        closed = [c for c in bind.closed if user.may(c.permissions, c.bits) is False]
         if closed:
             found = True
+            names = [shown(stack, one.path) for one in closed]
             more = f" and {len(closed) - 1} more" if len(closed) > 1 else ""
             yield fail(
                 f"{bind.service} runs as uid {user.uid} and cannot read "
-                f"{shown(stack, closed[0])}{more}",
-                command("chmod", "-R", "o+rX", shown(stack, bind.source)),
+                f"{names[0]}{more}",
+                command("chmod", "a+rX", *names[:MOST_NAMES]),
                 about=f"{bind.service} {bind.target}",
-                safe=True,
             )
     if not found:
         yield ok("containers can read what they mount")
-
-
-def is_open(user: User, owner: int) -> bool:
-    """Say whether a file that others may not read is the user's own."""
-    return user.overrides or user.uid == owner
 
 
 @check(

@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from jimbot_stack.checks.facts.project import User
+from jimbot_stack.checks.facts.access import EVERYBODY, User
 from jimbot_stack.checks.facts.secret_files import FileFacts, SecretFile
 from jimbot_stack.checks.registry import check
 from jimbot_stack.checks.settings import is_placeholder
 from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, skip, warn
+from jimbot_stack.paths import SECRETS
 from jimbot_stack.stack import Stack
 
 LEAST_LETTERS = 12
@@ -65,7 +66,7 @@ def secret_readable(
     for secret in secret_files:
         for service in secret.services if secret.file.is_there else ():
             user = users.get(service, User(None))
-            may = user.may_read(secret.file.mode, secret.file.owner)
+            may = user.may(secret.file.permissions)
             judged += may is not None
             if may is False:
                 yield unreadable(
@@ -81,13 +82,22 @@ def unreadable(
     stack: Stack, file: FileFacts, what: str, service: str, user: User
 ) -> Verdict:
     path = shown(stack, file.path)
+    repair = f"{command('sudo', 'chown', user.uid, path)} && "
+    repair += command("sudo", "chmod", "u+r", path)
+    if is_ours(stack, file.path):
+        repair = f"{command('chmod', '700', str(Path(path).parent))} && "
+        repair += command("chmod", "644", path)
     return fail(
         f"{service} runs as uid {user.uid} and cannot read the {what} "
-        f"({file.mode:04o} of uid {file.owner})",
-        f"{command('chmod', '700', str(Path(path).parent))} && "
-        f"{command('chmod', '644', path)}",
+        f"({file.mode:04o} of uid {file.owner}, gid {file.group})",
+        repair,
         about=f"{service} {what}",
     )
+
+
+def is_ours(stack: Stack, path: Path) -> bool:
+    """Say whether a secret lies in the checkout's own folder, which may be closed."""
+    return path.is_relative_to(stack.root / SECRETS)
 
 
 @check(
@@ -98,14 +108,18 @@ def unreadable(
 def secret_private(
     stack: Stack, secret_files: tuple[SecretFile, ...]
 ) -> Iterator[Verdict]:
-    exposed = [s for s in secret_files if s.file.exposed]
+    exposed = [s for s in secret_files if s.file.readers]
     for secret in exposed:
         path = Path(shown(stack, secret.file.path))
+        closing = command("chmod", "o-r", path)
+        if secret.file.readers != EVERYBODY:
+            closing = command("chmod", "g-r,o-r", path)
+        ours = is_ours(stack, secret.file.path)
         yield warn(
-            f"every user of this machine can read the secret {secret.name} ({path})",
-            command("chmod", "700", path.parent),
+            f"{secret.file.readers} can read the secret {secret.name} ({path})",
+            command("chmod", "700", path.parent) if ours else closing,
             about=secret.name,
-            safe=True,
+            safe=ours,
         )
     if not exposed:
         yield ok("no other user can read a secret")

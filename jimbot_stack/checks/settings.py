@@ -129,9 +129,9 @@ def is_placeholder(value: str) -> bool:
 )
 def env_private(own_values: Mapping[str, str], settings: Settings) -> Iterator[Verdict]:
     del own_values
-    if settings.exposed:
+    if settings.readers:
         yield warn(
-            f"every user of this machine can read {ENV_FILE}",
+            f"{settings.readers} can read {ENV_FILE}",
             command("chmod", "600", ENV_FILE),
             about="mode",
             safe=True,

@@ -15,7 +15,6 @@ from jimbot_stack.checks.facts.engine import Answer, Place, elsewhere, parse_ans
 from jimbot_stack.checks.facts.host import Handles, Kernel
 from jimbot_stack.checks.facts.leftovers import BackupAge, Journals, Leftover
 from jimbot_stack.checks.facts.network import Route, parse_routes
-from jimbot_stack.checks.facts.project import User
 from jimbot_stack.checks.facts.settings import Settings
 from jimbot_stack.engine import EngineInfo, Image, Output
 from jimbot_stack.model import Model
@@ -339,24 +338,6 @@ def test_engine_of_another_machine_is_told(
 ) -> None:
     """A virtual machine's engine answers on a socket of this one all the same."""
     assert (not elsewhere(answer(host=host), info(raw=raw), "here", "6")) is is_local
-
-
-@pytest.mark.parametrize(
-    ("user", "mode", "owner", "may"),
-    [
-        (User(1000), 0o644, 0, True),
-        (User(1000), 0o600, 0, False),
-        (User(1000), 0o400, 1000, True),
-        (User(0), 0o600, 1000, False),
-        (User(0, overrides=True), 0o600, 1000, True),
-        (User(None), 0o600, 0, None),
-    ],
-)
-def test_who_may_read_a_file(
-    user: User, mode: int, owner: int, *, may: bool | None
-) -> None:
-    """Root without its capability is a user like any other."""
-    assert user.may_read(mode, owner) is may
 
 
 def test_repairs_set_variables_where_they_are_set() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from jimbot_stack.checks.facts.access import ENTER, READ, Permissions
 from jimbot_stack.checks.facts.engine import Place
 from jimbot_stack.checks.registry import fact
 from jimbot_stack.model import Model
@@ -14,11 +15,20 @@ MOST = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """A path that some may not use; `bits` are what reading, or entering, it takes."""
+
+    path: Path
+    permissions: Permissions
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
 class BindFacts:
     """
     A path of this machine that a service mounts; `state` is file, folder or absent.
 
-    `closed` are paths below it whose owner alone may read them, with their owner.
+    `closed` are paths below it that not everybody may read.
     """
 
     service: str
@@ -26,7 +36,7 @@ class BindFacts:
     target: str
     writable: bool
     state: str
-    closed: tuple[tuple[Path, int], ...] = ()
+    closed: tuple[Closed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +78,18 @@ def look_at_bind(
     return BindFacts(service, path, target, not read_only, state, tuple(_closed(path)))
 
 
-def _closed(path: Path) -> Iterator[tuple[Path, int]]:
+def _closed(path: Path) -> Iterator[Closed]:
     """Yield paths that others may not read or, for folders, enter."""
     for number, one in enumerate((path, *_below(path))):
         if number >= MOST:
             return
         told = one.lstat()
-        need = 0o005 if stat.S_ISDIR(told.st_mode) else 0o004
-        if not stat.S_ISLNK(told.st_mode) and told.st_mode & need != need:
-            yield one, told.st_uid
+        bits = READ | ENTER if stat.S_ISDIR(told.st_mode) else READ
+        permissions = Permissions.of(told)
+        if not stat.S_ISLNK(told.st_mode) and not (
+            permissions.others(bits) and permissions.groups(bits)
+        ):
+            yield Closed(one, permissions, bits)
 
 
 def _below(path: Path) -> Iterator[Path]:

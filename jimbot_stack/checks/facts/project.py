@@ -1,12 +1,14 @@
 """Facts of the project on the engine: images, the users that containers run as."""
 
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from jimbot_stack.checks.facts.access import User
 from jimbot_stack.checks.facts.engine import Place
 from jimbot_stack.checks.registry import NotMeasuredError, fact
 from jimbot_stack.engine import Container, EngineInfo, Image, RunSpec
@@ -17,22 +19,6 @@ from jimbot_stack.stack import Stack
 REGISTRY_SECONDS = 1.0
 BUILT_HERE = "localhost/"
 ASK_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """The uid that a service's process has, None where nobody can tell."""
-
-    uid: int | None
-    overrides: bool = False
-
-    def may_read(self, mode: int, owner: int) -> bool | None:
-        """Say whether a file of that mode and owner can be read; None: not known."""
-        if mode & 0o004 or self.overrides:
-            return True
-        if self.uid is None:
-            return None
-        return self.uid == owner and bool(mode & 0o400)
 
 
 def image_name(stack: Stack, model: Model, service: str) -> str:
@@ -69,9 +55,9 @@ def users(
         if service.get("secrets") or _binds(service):
             running = [c for c in ours if c.service == name and c.is_running]
             image = images.get(image_name(stack, model, name))
-            uid = _running_uid(running)
-            uid = _stated_uid(stack, service, image) if uid is None else uid
-            found[name] = User(uid, overrides=_overrides(service, uid))
+            ids = _running_ids(running) or _stated_ids(stack, service, image)
+            uid, groups = ids
+            found[name] = User(uid, groups, overrides=_overrides(service, uid))
     return found
 
 
@@ -87,37 +73,52 @@ def _overrides(service: Mapping[str, Any], uid: int | None) -> bool:
     return uid == 0 and (keeps or bool(added & {"ALL", "DAC_OVERRIDE"}))
 
 
-def _running_uid(containers: Iterable[Container]) -> int | None:
+Ids = tuple[int | None, frozenset[int] | None]
+"""A uid and its groups, None for what is not known."""
+
+
+def _running_ids(containers: Iterable[Container]) -> Ids | None:
     for container in containers:
         pid = (container.raw.get("State") or {}).get("Pid")
-        try:
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        except OSError:
-            continue
-        return next(int(line.split()[2]) for line in lines if line.startswith("Uid:"))
+        with suppress(OSError):
+            return status_ids(Path(f"/proc/{pid}/status").read_text())
     return None
 
 
-def _stated_uid(
-    stack: Stack, service: Mapping[str, Any], image: Image | None
-) -> int | None:
+def status_ids(text: str) -> Ids:
+    """Read the effective ids of a process from its /proc/PID/status."""
+    words = {k: v.split() for k, _, v in (n.partition(":") for n in text.splitlines())}
+    groups = {words["Gid"][1], *words.get("Groups", ())}
+    return int(words["Uid"][1]), frozenset(map(int, groups))
+
+
+def _stated_ids(stack: Stack, service: Mapping[str, Any], image: Image | None) -> Ids:
     if image is None and not service.get("user"):
-        return None
+        return None, None
     config = (image.raw.get("Config") or {}) if image is not None else {}
-    user = str(service.get("user") or config.get("User") or "0").partition(":")[0]
+    stated = str(service.get("user") or config.get("User") or "0")
+    user, _, group = stated.partition(":")
     if user.isdigit():
-        return int(user)
-    return _ask_image(stack, image, user) if image is not None else None
+        return int(user), frozenset({int(group)}) if group.isdigit() else None
+    return _ask_image(stack, image, user) if image is not None else (None, None)
 
 
-def _ask_image(stack: Stack, image: Image, user: str) -> int | None:
-    spec = RunSpec(image=image.id, command=["-u", user], entrypoint="id")
+def _ask_image(stack: Stack, image: Image, user: str) -> Ids:
+    spec = RunSpec(image=image.id, command=[user], entrypoint="id")
     try:
         output = stack.engine.run(spec, timeout=ASK_SECONDS)
     except EngineError:
-        return None
-    text = output.stdout.strip()
-    return int(text) if output.code == 0 and text.isdigit() else None
+        return None, None
+    return told_ids(output.stdout) if output.code == 0 else (None, None)
+
+
+def told_ids(text: str) -> Ids:
+    """Read what `id` prints: uid=101(memgraph) gid=103(memgraph) groups=103(...)."""
+    found = re.match(r"uid=(\d+)\S* gid=(\d+)\S*(?: groups=(\S+))?", text.strip())
+    if found is None:
+        return None, None
+    groups = {found[2], *re.findall(r"(?:^|,)(\d+)", found[3] or "")}
+    return int(found[1]), frozenset(map(int, groups))
 
 
 @fact(limit=REGISTRY_SECONDS + 1)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from jimbot_stack.checks.facts.access import Permissions, readers
 from jimbot_stack.checks.facts.engine import Place
 from jimbot_stack.checks.registry import fact
 from jimbot_stack.model import Model
@@ -17,7 +18,7 @@ class FileFacts:
     """
     A file as the host has it. `state` is file, folder, absent or hidden.
 
-    `exposed` says that other users of the host can reach and read it; `content` is None
+    `readers` names others of this machine who can reach and read it; `content` is None
     where this user may not read it.
     """
 
@@ -26,12 +27,16 @@ class FileFacts:
     mode: int = 0
     owner: int = 0
     group: int = 0
-    exposed: bool = False
+    readers: str = ""
     content: bytes | None = None
 
     @property
     def is_there(self) -> bool:
         return self.state == "file"
+
+    @property
+    def permissions(self) -> Permissions:
+        return Permissions(self.mode, self.owner, self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +65,8 @@ def look(path: Path) -> FileFacts:
         mode,
         told.st_uid,
         told.st_gid,
-        exposed=is_exposed(path, mode),
+        readers=readers(path, told),
         content=_content(path),
-    )
-
-
-def is_exposed(path: Path, mode: int) -> bool:
-    """Say whether other users may read *path*: its mode and all folders above."""
-    return bool(mode & 0o004) and all(
-        parent.stat().st_mode & 0o001 for parent in path.resolve().parents
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jimbot_stack import environment
-from jimbot_stack.checks.facts.secret_files import is_exposed
+from jimbot_stack.checks.facts.access import readers
 from jimbot_stack.checks.registry import NotMeasuredError, fact
 from jimbot_stack.checks.verdict import command
 from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE
@@ -22,7 +22,7 @@ class Settings:
     `.env` (None when there is none), its example and the shell's environment.
 
     `repeated` are names that `.env` sets more than once, `broken` its lines that are no
-    assignment, counted from 1; `exposed` says that other users can read it.
+    assignment, counted from 1; `readers` names others who can read it.
     """
 
     file: Mapping[str, str] | None
@@ -30,7 +30,7 @@ class Settings:
     shell: Mapping[str, str]
     repeated: tuple[str, ...] = ()
     broken: tuple[int, ...] = ()
-    exposed: bool = False
+    readers: str = ""
     in_force: Mapping[str, str] = field(default_factory=dict)
 
     def variable(self, value: str, ending: str) -> str:
@@ -85,6 +85,6 @@ def read_settings(
             if line.strip() and not line.lstrip().startswith("#")
             if not _NAME.match(line)
         ),
-        exposed=is_exposed(path, path.stat().st_mode),
+        readers=readers(path, path.stat()),
         in_force={**example, **values, **shell},
     )
