@@ -371,8 +371,12 @@ class Engine(Protocol):
 
     def remove_image(self, reference: str) -> None: ...
 
-    def registry_answers(self, reference: str, *, timeout: float) -> bool:
-        """Say whether *reference* can be resolved in its registry right now."""
+    def registry_answers(self, reference: str, *, timeout: float) -> bool | None:
+        """
+        Say whether *reference* can be had from its registry right now.
+
+        None: no answer within *timeout* seconds, or not one about the image.
+        """
 
     def build_image(
         self,

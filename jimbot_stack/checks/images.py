@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
+from jimbot_stack.checks.facts.project import AbsentImage
 from jimbot_stack.checks.registry import check
-from jimbot_stack.checks.verdict import Verdict, fail, listed, ok, warn
+from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, warn
 from jimbot_stack.engine import Container, Image
 from jimbot_stack.model import Model
-from jimbot_stack.stack import Stack
 
 
 @check(
@@ -15,23 +15,22 @@ from jimbot_stack.stack import Stack
     why="An image that cannot be had stops the start half way.",
 )
 def images_obtainable(
-    stack: Stack,
-    model: Model,
-    wanted: tuple[str, ...],
-    unreachable: Mapping[str, str],
+    model: Model, wanted: tuple[str, ...], absent_images: tuple[AbsentImage, ...]
 ) -> Iterator[Verdict]:
-    for service, image in unreachable.items():
-        if stack.mode.offline:
-            said = f"the stand-in {image} of {service} is not built yet"
-            yield ok(f"{said}: invoke up --offline builds it")
-            continue
-        yield fail(
-            f"the image {image} of {service} is not here and no registry has it",
-            "invoke up --offline",
-            about=image,
-        )
+    for one in absent_images:
+        told = f"the image {one.name} of {one.service} is not here"
+        if one.is_obtainable is None:
+            yield warn(
+                f"{told} and its registry did not answer in time",
+                command("docker", "pull", one.name),
+                about=one.name,
+            )
+        elif not one.is_obtainable:
+            yield fail(
+                f"{told} and no registry has it", "invoke up --offline", about=one.name
+            )
     made = [name for name in wanted if not model.service(name).get("build")]
-    if not unreachable:
+    if all(one.is_obtainable for one in absent_images):
         yield ok(f"{listed(made)}: the images are here or a registry has them")
 
 

@@ -21,6 +21,8 @@ from jimbot_stack.engine import (
     Volume,
 )
 
+from .process import TIMED_OUT
+
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 _SIZE = re.compile(r"([0-9.]+)\s*([kKMGTP]?i?B)")
 _UNITS = {
@@ -28,6 +30,25 @@ _UNITS = {
     **{f"{p}B": 1000**n for n, p in enumerate("kMGTP", start=1)},
     **{f"{p}iB": 1024**n for n, p in enumerate("KMGTP", start=1)},
 }
+
+
+_NO_ANSWER = re.compile(
+    r"toomanyrequests|too many requests|timeout|unexpected status.*\b(429|5\d\d)\b"
+    r"|not a docker command|unknown command|unknown flag",
+    re.IGNORECASE,
+)
+
+
+def registry_answer(code: int, words: str) -> bool | None:
+    """
+    Read how buildx ended that looked up an image in its registry.
+
+    None where that says nothing about the image: out of time, a registry that limits
+    or is broken, a client without buildx. Without a network it is no.
+    """
+    if code == 0:
+        return True
+    return None if code == TIMED_OUT or _NO_ANSWER.search(words) else False
 
 
 def moment(text: str) -> datetime | None:

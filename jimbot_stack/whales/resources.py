@@ -93,11 +93,11 @@ class ResourceVerbs(Client):
     def remove_image(self, reference: str) -> None:
         self.call(lambda docker: docker.image.remove(reference))
 
-    def registry_answers(self, reference: str, *, timeout: float) -> bool:
+    def registry_answers(self, reference: str, *, timeout: float) -> bool | None:
         output = self.docker(
             "buildx", "imagetools", "inspect", "--raw", reference, timeout=timeout
         )
-        return output.code == 0
+        return parse.registry_answer(output.code, output.stderr)
 
     def build_image(
         self,

@@ -242,6 +242,21 @@ def image_that_cannot_be_had(world: World) -> Iterator[None]:
     yield
 
 
+@fault(
+    FAULTS,
+    "images-obtainable",
+    "did not answer in time",
+    *("--offline", "--overlay", "mute"),
+)
+def registry_that_does_not_answer(world: World) -> Iterator[None]:
+    """Take connections like a registry, and say nothing on them."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        image = f"127.0.0.1:{server.getsockname()[1]}/questdb:1"
+        text = f"services:\n  questdb:\n    image: {image}\n"
+        write(world, "docker/overlays/mute.yml", text)
+        yield
+
+
 @fault(FAULTS, "bind-folders", "mounts config, which is not there")
 def mounted_folder_gone(world: World) -> Iterator[None]:
     subprocess.run(["rm", "-r", str(world.root / "config")], check=True)

@@ -1,11 +1,16 @@
 """The registry is whole: known facts, real gates, a current page."""
 
+from types import SimpleNamespace
+from typing import Any
+
 from jimbot_stack import checks
+from jimbot_stack.checks.facts.project import absent_images
 from jimbot_stack.checks.reference import PAGE, page
 from jimbot_stack.checks.registry import FACTS, GIVEN, limit
+from jimbot_stack.model import Model
 from jimbot_stack.paths import ROOT
 
-NETWORK = {"unreachable"}
+NETWORK_SECONDS = 1.0
 
 
 def test_every_need_is_a_fact() -> None:
@@ -32,3 +37,23 @@ def test_gates_name_checks() -> None:
 def test_page_is_what_the_checks_make_of_it() -> None:
     """Run `python -m jimbot_stack.checks.reference` after a change."""
     assert page() == (ROOT / PAGE).read_text()
+
+
+def test_network_checks_have_a_second() -> None:
+    """What a registry does not say within one second is not waited for."""
+    asked: list[tuple[str, float]] = []
+
+    def registry_answers(reference: str, *, timeout: float) -> None:
+        asked.append((reference, timeout))
+
+    services = {"questdb": {"image": "questdb:7"}, "app": {"build": "."}}
+    stack: Any = SimpleNamespace(
+        project="trial", engine=SimpleNamespace(registry_answers=registry_answers)
+    )
+    model = Model({"name": "trial", "services": services})
+
+    found = absent_images(stack, model, tuple(services), {})
+
+    assert [(one.service, one.is_obtainable) for one in found] == [("questdb", None)]
+    assert [name for name, _ in asked] == ["questdb:7"]
+    assert all(0 < seconds <= NETWORK_SECONDS for _, seconds in asked)

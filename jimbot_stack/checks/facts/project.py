@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -121,29 +122,42 @@ def told_ids(text: str) -> Ids:
     return int(found[1]), frozenset(map(int, groups))
 
 
-@fact(limit=REGISTRY_SECONDS + 1)
-def unreachable(
-    stack: Stack, model: Model, wanted: tuple[str, ...], images: Mapping[str, Image]
-) -> Mapping[str, str]:
+@dataclass(frozen=True, slots=True)
+class AbsentImage:
     """
-    Return images that are not here and that no registry answers for, by service.
+    A ready-made image that is not here, and whether its registry has it.
+
+    None: the registry gave no answer in time.
+    """
+
+    service: str
+    name: str
+    is_obtainable: bool | None
+
+
+@fact(limit=REGISTRY_SECONDS + 1)
+def absent_images(
+    stack: Stack, model: Model, wanted: tuple[str, ...], images: Mapping[str, Image]
+) -> tuple[AbsentImage, ...]:
+    """
+    Return the images that are not here and that nothing here builds.
 
     The offline images count as here: `up` builds those that lack.
     """
-    absent = [
-        name
+    absent = {
+        name: image_name(stack, model, name)
         for name in wanted
         if not model.service(name).get("build")
         and image_name(stack, model, name) not in images
         and not image_name(stack, model, name).startswith(BUILT_HERE)
-    ]
-    names = {name: image_name(stack, model, name) for name in absent}
-    with ThreadPoolExecutor(max(1, len(names))) as pool:
-        answers = pool.map(partial(_answers, stack), names.values())
-        return {
-            n: names[n] for n, there in zip(names, answers, strict=True) if not there
-        }
+    }
+    with ThreadPoolExecutor(max(1, len(absent))) as pool:
+        answers = pool.map(partial(_ask_registry, stack), absent.values())
+        return tuple(
+            AbsentImage(service, name, there)
+            for (service, name), there in zip(absent.items(), answers, strict=True)
+        )
 
 
-def _answers(stack: Stack, image: str) -> bool:
+def _ask_registry(stack: Stack, image: str) -> bool | None:
     return stack.engine.registry_answers(image, timeout=REGISTRY_SECONDS)
