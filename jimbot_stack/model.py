@@ -14,7 +14,11 @@ DEFAULT_RETRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port that the model asks for; `published` is 0 for an ephemeral one."""
+    """
+    A port that the model asks for.
+
+    `published` is 0 where the engine chooses it, of all or of a range.
+    """
 
     service: str
     host: str
@@ -98,7 +102,7 @@ class Model:
                 yield Port(
                     service=name,
                     host=port.get("host_ip", ""),
-                    published=int(port.get("published") or 0),
+                    published=_number(str(port.get("published") or 0)),
                     target=int(port["target"]),
                     protocol=port.get("protocol", "tcp"),
                 )
@@ -133,3 +137,7 @@ class Model:
     def _depth(self, name: str) -> int:
         needs = self.service(name).get("depends_on") or {}
         return 1 + max((self._depth(need) for need in needs), default=-1)
+
+
+def _number(published: str) -> int:
+    return int(published) if published.isdigit() else 0

@@ -34,6 +34,7 @@ FACTS = (
     "host",
     "disks",
     "network",
+    "ports",
     "settings",
     "secret_files",
     "certificates",

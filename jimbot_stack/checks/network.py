@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Network
 
-from jimbot_stack.checks.facts.network import Holder, PortFacts, Route
+from jimbot_stack.checks.facts.network import Route
+from jimbot_stack.checks.facts.ports import Holder, PortFacts
 from jimbot_stack.checks.facts.settings import Settings
 from jimbot_stack.checks.registry import check
 from jimbot_stack.checks.verdict import Verdict, command, fail, ok

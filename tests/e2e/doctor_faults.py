@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from doctor_world import Fault, World, fault
-from e2e_scenario import docker
+from e2e_scenario import docker, free_port
 
 from jimbot_stack.backup import manifest
 
@@ -30,12 +30,6 @@ def write(world: World, name: str, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
-        return int(plug.getsockname()[1])
 
 
 @fault(FAULTS, "env-file", "there is no .env", mended=True)

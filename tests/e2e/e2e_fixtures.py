@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from e2e_scenario import Scenario, created
+from e2e_scenario import Scenario, created, free_port
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,11 +61,13 @@ def dev_stack() -> Iterator[Scenario]:
     """
     Return the whole development stack, started once; tests only look at it.
 
-    Its folder may be entered by every user of the machine.
+    Its folder may be entered by every user of the machine; two of its ports are fixed.
     """
     with TemporaryDirectory(prefix="jimbot-dev-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         scenario = created(Path(folder))
+        names = ("APP_DEBUG_PORT", "QUESTDB_HTTP_PORT")
+        scenario.set(**{name: str(free_port()) for name in names})
         try:
             scenario.invoke("up", "--dev", "--offline", timeout=600)
             yield scenario

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -185,6 +186,13 @@ def created(root: Path) -> Scenario:
         **free_subnets(),
     )
     return scenario
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody holds right now."""
+    with socket.socket() as plug:
+        plug.bind(("127.0.0.1", 0))
+        return int(plug.getsockname()[1])
 
 
 def free_subnets() -> dict[str, str]:
