@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from jimbot_stack.checks.facts.engine import Answer, ModelAnswer, Place, moment
 from jimbot_stack.checks.registry import check
-from jimbot_stack.checks.verdict import Verdict, fail, ok, warn
+from jimbot_stack.checks.verdict import Verdict, fail, ok, skip, warn
 from jimbot_stack.engine import EngineInfo
 
 INSTALL = "./scripts/engine.sh"
@@ -103,6 +103,9 @@ def buildx_version(plugins: Mapping[str, str]) -> Iterator[Verdict]:
     "there as somebody else.",
 )
 def engine_place(answer: Answer, place: Place) -> Iterator[Verdict]:
+    if place.shares_files:
+        yield skip(f"{place.why}, a virtual machine: what lies in it is not measured")
+        return
     if not place.is_local:
         repair = "unset DOCKER_HOST" if answer.host else "docker context use default"
         said = f"{place.why}: its containers do not see this checkout's files"

@@ -7,7 +7,7 @@ from jimbot_stack.checks.facts.network import Route
 from jimbot_stack.checks.facts.ports import Holder, PortFacts
 from jimbot_stack.checks.facts.settings import Settings
 from jimbot_stack.checks.registry import check
-from jimbot_stack.checks.verdict import Verdict, command, fail, ok
+from jimbot_stack.checks.verdict import Verdict, command, fail, ok, skip
 from jimbot_stack.engine import PROJECT_LABEL, Container, Network
 from jimbot_stack.model import Model
 from jimbot_stack.stack import Stack
@@ -30,8 +30,14 @@ def ports_free(
             port_repair(settings, holder, spare),
             about=f"{holder.port.protocol} {number}",
         )
-    if not others:
+    if port_facts.unseen:
+        yield skip(f"no container holds a port; {not_asked(port_facts)}")
+    elif not others:
         yield ok("every port is free, or held by this project")
+
+
+def not_asked(port_facts: PortFacts) -> str:
+    return f"processes and addresses cannot be seen from here: {port_facts.unseen}"
 
 
 def who(holder: Holder) -> str:
@@ -62,7 +68,9 @@ def bind_address(port_facts: PortFacts, settings: Settings) -> Iterator[Verdict]
             settings.assignment("BIND_ADDRESS", "127.0.0.1"),
             about=address,
         )
-    if not port_facts.absent_addresses:
+    if port_facts.unseen:
+        yield skip(not_asked(port_facts))
+    elif not port_facts.absent_addresses:
         yield ok("the machine has the addresses that ports are published on")
 
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from doctor_world import Fault, World, fault
@@ -153,15 +153,22 @@ def client_missing(_world: World) -> Iterator[str]:
 @fault(FAULTS, "engine-place", "its containers do not see this checkout")
 def engine_of_another_machine(world: World) -> Iterator[str]:
     """Let a relay carry the engine's socket over TCP, as from another machine."""
+    with relayed() as host:
+        yield f"export DOCKER_HOST={host}"
+    assert world.root.exists()
+
+
+@contextmanager
+def relayed() -> Iterator[str]:
+    """Yield the address under which the engine seems to be on another machine."""
     port = free_port()
     relay = Path(__file__).with_name("doctor_relay.py")
     with subprocess.Popen(["python3", str(relay), str(port)]) as process:
         try:
             _wait_for_port(port)
-            yield f"export DOCKER_HOST=tcp://127.0.0.1:{port}"
+            yield f"tcp://127.0.0.1:{port}"
         finally:
             process.terminate()
-    assert world.root.exists()
 
 
 def _wait_for_port(port: int) -> None:

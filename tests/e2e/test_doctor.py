@@ -67,6 +67,27 @@ def test_table_is_long_enough() -> None:
     assert sum(fault.is_mended for fault in FAULTS) >= LEAST_MENDED
 
 
+UNMEASURED = {
+    *("bind-address", "bind-folders", "bind-readable", "data-folders", "data-owners"),
+    *("disk-space", "file-descriptors", "inodes", "key-private", "machine-files"),
+    *("map-count", "ports-free", "routes-free"),
+    *("certificate-pair", "certificate-present", "certificate-valid"),
+    *("secret-present", "secret-private", "secret-readable", "secret-strength"),
+}
+"""What lies on the engine's machine and cannot be seen from another one."""
+
+
+def test_remote_engine_is_not_judged_by_this_machine(world: World) -> None:
+    """What cannot be measured through it is skipped with a word; the rest is judged."""
+    with doctor_faults.relayed() as host:
+        rows = World(world.scenario, {"DOCKER_HOST": host}).doctor()
+
+    skipped = {name for name, row in rows.items() if row["outcome"] == "skipped"}
+    assert skipped == UNMEASURED
+    assert all("DOCKER_HOST names tcp" in rows[name]["detail"] for name in skipped)
+    assert [line.partition(":")[0] for line in problems(rows)] == ["engine-place"]
+
+
 def test_user_without_permission_is_told_how_to_get_it(world: World) -> None:
     row = as_nobody(world, NOBODY, "--only", "engine-answers")["engine-answers"]
 

@@ -11,11 +11,19 @@ from fakes import container, network
 from judging import OFFLINE, STACK, judge
 
 from jimbot_stack.checks.facts.disks import Disk
-from jimbot_stack.checks.facts.engine import Answer, Place, elsewhere, parse_answer
+from jimbot_stack.checks.facts.engine import (
+    Answer,
+    Place,
+    elsewhere,
+    parse_answer,
+    place,
+    shared,
+)
 from jimbot_stack.checks.facts.host import Handles, Kernel
 from jimbot_stack.checks.facts.leftovers import BackupAge, Journals, Leftover
 from jimbot_stack.checks.facts.network import Route, parse_routes
 from jimbot_stack.checks.facts.settings import Settings
+from jimbot_stack.checks.registry import NotMeasuredError
 from jimbot_stack.engine import EngineInfo, Image, Output
 from jimbot_stack.model import Model
 
@@ -338,6 +346,31 @@ def test_engine_of_another_machine_is_told(
 ) -> None:
     """A virtual machine's engine answers on a socket of this one all the same."""
     assert (not elsewhere(answer(host=host), info(raw=raw), "here", "6")) is is_local
+
+
+@pytest.mark.parametrize(
+    ("host", "raw", "outcome"),
+    [
+        ("", {"Name": "docker-desktop", "KernelVersion": "5"}, "skipped"),
+        ("", {"Name": "x", "OperatingSystem": "Docker Desktop"}, "skipped"),
+        ("unix:///x.sock", {"Name": "colima", "KernelVersion": "5"}, "skipped"),
+        ("ssh://far", {"Name": "docker-desktop", "KernelVersion": "5"}, "warn"),
+        ("", {"Name": "far", "KernelVersion": "6"}, "warn"),
+    ],
+)
+def test_desktops_virtual_machine_is_no_other_machine(
+    host: str, raw: Mapping[str, Any], outcome: str
+) -> None:
+    """It shares the folders of this one; what is inside it is not measured."""
+    asked = answer(host=host)
+    found = place(asked, info(raw=raw))
+
+    assert judge("engine-place", answer=asked, place=found).outcome == outcome
+    if outcome == "skipped":
+        assert shared(found) == found
+    else:
+        with pytest.raises(NotMeasuredError, match="files of elsewhere"):
+            shared(found)
 
 
 def test_repairs_set_variables_where_they_are_set() -> None:

@@ -128,3 +128,19 @@ def test_addresses_of_the_kernels_table_are_read() -> None:
 def test_process_that_listens_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert "pid" in ports.listener(server.getsockname()[1])
+
+
+def test_remote_engines_ports_are_not_tried_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What listens on this machine is in nobody's way there."""
+    far = Place(is_local=False, is_rootless=False, remaps_users=False, why="far away")
+    monkeypatch.setattr(ports, "try_bind", lambda _port: errno.EADDRINUSE)
+    found = ports.port_facts(model(8000), ("app",), (), far)
+    settings = Settings({}, {}, {})
+
+    for name in ("ports-free", "bind-address"):
+        judged = judge(name, stack=STACK, port_facts=found, settings=settings)
+        assert judged.outcome == "skipped"
+        assert "far away" in judged.detail
+    assert row(model(8000), holder(8000, ""), place=far).outcome == "fail"

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from jimbot_stack.checks.facts.engine import Place
 from jimbot_stack.checks.facts.secret_files import FileFacts, look
 from jimbot_stack.checks.registry import fact
 from jimbot_stack.model import Model
@@ -48,9 +49,10 @@ class CertificateFile:
 
 @fact(limit=5)
 def certificate_files(
-    model: Model, wanted: tuple[str, ...]
+    model: Model, wanted: tuple[str, ...], shared: Place
 ) -> tuple[CertificateFile, ...]:
     """Return the certificates, keys and authorities named by flags and variables."""
+    del shared
     return tuple(
         read(service, setting, path)
         for service in wanted

@@ -22,6 +22,9 @@ INFO_SECONDS = 5.0
 MODEL_SECONDS = 20.0
 TIMED_OUT = 124
 
+DESKTOPS = ("docker-desktop", "docker desktop", "orbstack", "colima", "lima-")
+"""Words of hosts and systems whose virtual machines share the user's folders."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -44,12 +47,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the engine runs, seen from here; `why` tells what says elsewhere."""
+    """
+    Where the engine runs, seen from here; `why` tells what says elsewhere.
+
+    `shares_files` says that it is a virtual machine which shares this one's folders.
+    """
 
     is_local: bool
     is_rootless: bool
     remaps_users: bool
     why: str = ""
+    shares_files: bool = False
 
 
 @fact(limit=INFO_SECONDS + 1)
@@ -137,7 +145,20 @@ def place(answer: Answer, info: EngineInfo) -> Place:
     options = info.raw.get("SecurityOptions") or ()
     named = {option.partition(",")[0].removeprefix("name=") for option in options}
     why = elsewhere(answer, info, socket.gethostname(), platform.release())
-    return Place(not why, "rootless" in named, "userns" in named, why)
+    return Place(
+        is_local=not why,
+        is_rootless="rootless" in named,
+        remaps_users="userns" in named,
+        why=why,
+        shares_files=bool(why) and is_desktop(answer, info),
+    )
+
+
+def is_desktop(answer: Answer, info: EngineInfo) -> bool:
+    """Say whether the engine is one of the desktop products' virtual machines."""
+    told = [str(info.raw.get(key, "")).lower() for key in ("Name", "OperatingSystem")]
+    is_near = not answer.host or answer.host.startswith(("unix://", "npipe://"))
+    return is_near and any(word in one for one in told for word in DESKTOPS)
 
 
 def elsewhere(answer: Answer, info: EngineInfo, name: str, kernel: str) -> str:
@@ -155,6 +176,14 @@ def local(place: Place) -> Place:
     """Return the place, known to be this machine."""
     if not place.is_local:
         raise NotMeasuredError(f"cannot be measured from here: {place.why}")
+    return place
+
+
+@fact(limit=1)
+def shared(place: Place) -> Place:
+    """Return the place, known to see this checkout's files."""
+    if not place.is_local and not place.shares_files:
+        raise NotMeasuredError(f"its containers see files of elsewhere: {place.why}")
     return place
 
 

@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,11 +30,16 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class PortFacts:
-    """Wanted ports that are held, addresses that this machine lacks, free ports."""
+    """
+    Wanted ports that are held, addresses that this machine lacks, free ports.
+
+    `unseen` tells why only containers could be asked; empty where processes were, too.
+    """
 
     held: tuple[Holder, ...]
     absent_addresses: tuple[str, ...]
     spare: Mapping[int, int]
+    unseen: str = ""
 
 
 @fact(limit=3)
@@ -61,8 +66,9 @@ def port_facts(
             elif refusal == errno.EADDRNOTAVAIL:
                 absent.add(port.host)
     foreign = [h.port for h in held if h.project != model.project]
-    spare = {port.published: spare_port(port, running) for port in foreign}
-    return PortFacts(tuple(held), tuple(sorted(absent)), spare)
+    bind = try_bind if place.is_local else lambda _port: 0
+    spare = {port.published: spare_port(port, running, bind) for port in foreign}
+    return PortFacts(tuple(held), tuple(sorted(absent)), spare, place.why)
 
 
 def owner_of(
@@ -102,11 +108,13 @@ def try_bind(port: Port) -> int:
     return 0
 
 
-def spare_port(port: Port, running: Sequence[Container]) -> int:
+def spare_port(
+    port: Port, running: Sequence[Container], bind: Callable[[Port], int]
+) -> int:
     """Return the next port above that nobody holds, 0 when there is none near."""
     for number in range(port.published + 1, port.published + 100):
         other = Port(port.service, port.host, number, port.target, port.protocol)
-        if owner_of(other, running, "") is None and try_bind(other) == 0:
+        if owner_of(other, running, "") is None and bind(other) == 0:
             return number
     return 0
 

@@ -80,10 +80,10 @@ def _content(path: Path) -> bytes | None:
 
 @fact(limit=2)
 def secret_files(
-    model: Model, wanted: tuple[str, ...], place: Place
+    model: Model, wanted: tuple[str, ...], shared: Place
 ) -> tuple[SecretFile, ...]:
     """Return the secrets that the wanted services mount and that are files."""
-    del place
+    del shared
     secrets: Mapping[str, Mapping[str, str]] = model.raw.get("secrets") or {}
     found = []
     for name, secret in secrets.items():
