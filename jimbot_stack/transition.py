@@ -70,10 +70,8 @@ def execute(transition: Transition, engine: Engine) -> None:
 
 def check_volumes(model: Model, volumes: Iterable[Volume]) -> None:
     """Raise ConfigurationError when volumes are not where the model wants them."""
-    wanted = {
-        model.volume_name(key): value or {} for key, value in model.volumes.items()
-    }
-    moved = [v for v in volumes if v.name in wanted and _moves(v, wanted[v.name])]
+    wanted = _definitions(model)
+    moved = moved_volumes(model, volumes)
     if not moved:
         return
     places = [
@@ -90,6 +88,16 @@ def check_volumes(model: Model, volumes: Iterable[Volume]) -> None:
         + ", start this mode, and invoke restore with the same services",
         detail="\n".join(places[1:]),
     )
+
+
+def moved_volumes(model: Model, volumes: Iterable[Volume]) -> list[Volume]:
+    """Return the volumes that are not where the model wants them."""
+    wanted = _definitions(model)
+    return [v for v in volumes if v.name in wanted and _moves(v, wanted[v.name])]
+
+
+def _definitions(model: Model) -> dict[str, Mapping[str, Any]]:
+    return {model.volume_name(key): value or {} for key, value in model.volumes.items()}
 
 
 def _moves(volume: Volume, definition: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from jimbot_stack.engine import Container, Network, Volume
 from jimbot_stack.errors import ConfigurationError
 from jimbot_stack.model import Model
 from jimbot_stack.stack import Stack
-from jimbot_stack.transition import VOLUME_LABEL, check_volumes, plan
+from jimbot_stack.transition import VOLUME_LABEL, check_volumes, moved_volumes, plan
 
 NOTHING = "nothing of the project runs"
 LETTERS = 160
@@ -155,13 +155,36 @@ def containers_current(
     why="Compose keeps a volume whose definition changed, without a word, and the data "
     "is not where this mode looks for it.",
 )
-def volume_definitions(model: Model, volumes: tuple[Volume, ...]) -> Iterator[Verdict]:
+def volume_definitions(
+    stack: Stack, model: Model, volumes: tuple[Volume, ...]
+) -> Iterator[Verdict]:
+    moved = moved_volumes(model, volumes)
     try:
         check_volumes(model, volumes)
     except ConfigurationError as differs:
-        yield fail(differs.message, differs.hint, about="volume")
+        names = " ".join(volume.name for volume in moved)
+        yield fail(differs.message, move_data(stack, model, moved), about=names)
     else:
         yield ok("volumes are as the files say")
+
+
+def move_data(stack: Stack, model: Model, moved: Sequence[Volume]) -> str:
+    """Return what carries the data of volumes over into this mode's."""
+    keys = {volume.labels.get(VOLUME_LABEL) for volume in moved}
+    services = [
+        name
+        for name, service in model.services.items()
+        if keys & {mount.get("source") for mount in service.get("volumes") or ()}
+    ]
+    flags = [word for name in services for word in ("--service", name)]
+    steps = (
+        ("invoke", "backup", *flags),
+        ("invoke", "down"),
+        ("docker", "volume", "rm", *(volume.name for volume in moved)),
+        ("invoke", "up", *stack.mode.flags().split()),
+        ("invoke", "restore", *flags, "--yes"),
+    )
+    return " && ".join(command(*words) for words in steps)
 
 
 @check(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from jimbot_stack.checks.registry import check
-from jimbot_stack.checks.verdict import Verdict, fail, ok, warn
+from jimbot_stack.checks.verdict import Verdict, command, fail, ok, warn
 from jimbot_stack.rules import Finding
 
 JUDGES = {"error": fail, "warning": warn}
@@ -18,8 +18,8 @@ def model_rules(findings: tuple[Finding, ...]) -> Iterator[Verdict]:
     open_ones = [f for f in findings if not f.accepted and f.severity in JUDGES]
     for one in open_ones:
         yield JUDGES[one.severity](
-            f"{one.file}:{one.line}: {one.message} [{one.rule}]",
-            one.repair,
+            f"{one.file}:{one.line}: {one.message} [{one.rule}]; {one.repair}",
+            command("invoke", "lint", "--rule", one.rule),
             about=f"{one.rule} {one.path}",
         )
     if not open_ones:

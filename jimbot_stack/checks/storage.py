@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from jimbot_stack.checks.facts.disks import Disk
 from jimbot_stack.checks.registry import check
-from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, warn
+from jimbot_stack.checks.verdict import Verdict, fail, listed, ok, warn
 from jimbot_stack.units import readable_size
 
 LEAST_FREE = 1024**3
@@ -25,9 +25,7 @@ def disk_space(disks: tuple[Disk, ...]) -> Iterator[Verdict]:
         told = (
             f"{readable_size(disk.free)} free at {disk.path}, for {listed(disk.holds)}"
         )
-        repair = "docker image prune && docker builder prune"
-        if disk.holds == ("backups",):
-            repair = "invoke prune --keep-last 2"
+        repair = room_repair(disk)
         if disk.free < LEAST_FREE:
             yield fail(f"the disk is full: {told}", repair, about=f"full {disk.path}")
         elif disk.free < sum(disk.needs.values()):
@@ -36,6 +34,13 @@ def disk_space(disks: tuple[Disk, ...]) -> Iterator[Verdict]:
             yield warn(said, repair, about=f"short {disk.path}")
         else:
             yield ok(told)
+
+
+def room_repair(disk: Disk) -> str:
+    """Return what removes what nobody needs from a disk; it asks before."""
+    if disk.holds == ("backups",):
+        return "invoke prune --keep-last 2"
+    return "docker image prune && docker builder prune"
 
 
 @check(
@@ -48,12 +53,9 @@ def inodes(disks: tuple[Disk, ...]) -> Iterator[Verdict]:
     for disk in counted:
         least = min(LEAST_INODES, disk.inodes * INODE_SHARE)
         if disk.inodes_free < least:
-            find = command(
-                "du", "--inodes", "--one-file-system", "--summarize", disk.path
-            )
             yield fail(
                 f"{disk.inodes_free} of {disk.inodes} inodes are free at {disk.path}",
-                find,
+                room_repair(disk),
                 about=f"inodes {disk.path}",
             )
     if counted:

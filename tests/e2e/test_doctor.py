@@ -218,10 +218,17 @@ def test_fix_runs_only_what_is_safe(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [((), 0), (("--strict",), 10), (("--only", "nonsense"), 2)],
+    [
+        ((), 0),
+        (("--strict",), 10),
+        (("--only", "cpu-limits"), 11),
+        (("--only", "cpu-limits", "--skip", "cpu-limits"), 0),
+        (("--only", "nonsense"), 2),
+    ],
 )
 def test_exit_codes(world: World, words: tuple[str, ...], code: int) -> None:
     with world.kept():
+        world.scenario.set(RAY_CPUS="4000")
         (world.root / ".env").chmod(0o644)
         done = world.run(["invoke", "doctor", "--only", "env-private", *words])
 

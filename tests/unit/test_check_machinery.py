@@ -73,6 +73,22 @@ def test_facts_are_collected_side_by_side() -> None:
     assert rows()["check"].outcome == "ok"
 
 
+def test_what_is_left_out_is_skipped_and_not_collected() -> None:
+    def unwanted() -> int:
+        raise AssertionError("collected")
+
+    given_fact("number", lambda: 1)
+    given_fact("dear", unwanted)
+    given_check("one", judge_number, "number")
+    given_check("two", lambda dear: iter([ok(f"{dear}")]), "dear")
+
+    found = {row.id: row for row in examine(("one", "two"), {}, skipped=["two"])}
+
+    assert found.keys() == {"one", "two"}
+    assert (found["one"].outcome, found["two"].outcome) == ("ok", "skipped")
+    assert found["two"].detail == "left out with --skip"
+
+
 def test_what_needs_a_missing_fact_is_skipped_with_its_reason() -> None:
     def absent() -> int:
         raise NotMeasuredError("no engine answers")
