@@ -1,7 +1,7 @@
 """Certificates: there, in date, matching their keys, and closed to other users."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from jimbot_stack.checks.facts.access import EVERYBODY, User
 from jimbot_stack.checks.facts.certificates import CertificateFile
@@ -22,36 +22,61 @@ NONE_NAMED = "this mode names no certificate"
     why="Without it the service exits, or speaks in clear.",
 )
 def certificate_present(
-    stack: Stack, certificate_files: tuple[CertificateFile, ...]
+    stack: Stack,
+    certificate_files: tuple[CertificateFile, ...],
+    running: frozenset[str],
 ) -> Iterator[Verdict]:
+    repair = renew(stack, certificate_files, running)
     for one in certificate_files:
         path = shown(stack, one.file.path)
-        about = f"{one.service} {one.setting}"
-        if one.file.state in {"absent", "folder"}:
-            yield fail(
-                f"{one.service}: {one.setting} names {path}, which is no file",
-                renew(stack, certificate_files),
-                about=about,
-            )
+        fault = absence(one)
+        if fault:
+            said = f"{one.service}: {one.setting} names {path}, {fault}"
+            yield fail(said, repair, about=f"{one.service} {one.setting}")
         elif one.fault:
             yield fail(
                 f"{path} is no {one.role}: {one.fault}",
-                renew(stack, certificate_files),
-                about=about,
+                repair,
+                about=f"{one.service} {one.setting}",
             )
+        elif one.file.content is None:
+            yield skip(f"this user may not read {path}")
     yield ok("every certificate is there" if certificate_files else NONE_NAMED)
 
 
-def renew(stack: Stack, files: tuple[CertificateFile, ...]) -> str:
-    """Return what makes a whole new set, and keeps the old one beside it."""
+def absence(one: CertificateFile) -> str:
+    """Say what is there instead of a file, nothing where there is one."""
+    if one.file.state == "folder" and one.role == "authority":
+        return "a folder without certificates"
+    return "which is no file" if one.file.state in {"absent", "folder"} else ""
+
+
+def renew(
+    stack: Stack, files: tuple[CertificateFile, ...], running: frozenset[str]
+) -> str:
+    """
+    Return what makes a whole new set, keeps the old one beside it, and takes it up.
+
+    A running container holds the folder that was moved until it starts again; clients
+    come after servers, as they trust nothing else from then on.
+    """
     folder = stack.root / CERTIFICATES
-    inside = [one.file.path for one in files if one.file.path.is_relative_to(folder)]
+    there = [one.file.path for one in files if one.file.state != "absent"]
+    inside = [path for path in there if path.is_relative_to(folder)]
     tops = {folder / path.relative_to(folder).parts[0] for path in inside}
-    old = [shown(stack, top) for top in sorted(tops) if top.exists()]
-    if not old:
-        return INIT
-    moving = f'mkdir "$old" && {command("mv", *old)} "$old"/'
-    return f'old="{CERTIFICATES}/old-$(date +%s)" && {moving} && {INIT}'
+    old = [shown(stack, top) for top in sorted(tops)]
+    servers = {one.service for one in files if one.role != "authority"}
+    clients = {one.service for one in files} - servers
+    steps = [INIT, *(restart(group & running) for group in (servers, clients))]
+    if old:
+        aside = f'old="{CERTIFICATES}/old-$(date +%s)" && mkdir "$old"'
+        steps = [aside, f'{command("mv", *old)} "$old"/', *steps]
+    return " && ".join(filter(None, steps))
+
+
+def restart(services: frozenset[str] | set[str]) -> str:
+    flags = [word for name in sorted(services) for word in ("--service", name)]
+    return command("invoke", "restart", *flags) if flags else ""
 
 
 @check(
@@ -60,10 +85,13 @@ def renew(stack: Stack, files: tuple[CertificateFile, ...]) -> str:
     why="On the day it ends every client refuses the service.",
 )
 def certificate_valid(
-    stack: Stack, certificate_files: tuple[CertificateFile, ...]
+    stack: Stack,
+    certificate_files: tuple[CertificateFile, ...],
+    running: frozenset[str],
+    now: datetime,
 ) -> Iterator[Verdict]:
     judged = [one for one in certificate_files if one.certificate is not None]
-    repair, now = renew(stack, certificate_files), datetime.now(UTC)
+    repair = renew(stack, certificate_files, running)
     for one in judged:
         found = date_fault(one, shown(stack, one.file.path), repair, now)
         if found:
@@ -104,32 +132,30 @@ def date_fault(
     "authority every client refuses.",
 )
 def certificate_pair(
-    stack: Stack, certificate_files: tuple[CertificateFile, ...]
+    stack: Stack,
+    certificate_files: tuple[CertificateFile, ...],
+    running: frozenset[str],
 ) -> Iterator[Verdict]:
     own = {o.service: o for o in certificate_files if o.role == "certificate"}
     keys = {o.service: o for o in certificate_files if o.role == "key"}
-    known = {
-        c.subject for o in certificate_files if o.role == "authority" for c in o.chain
-    }
+    repair = renew(stack, certificate_files, running)
+    compared = 0
     for service, one in own.items():
+        key = keys.get(service)
+        unread = [o for o in (one, key) if o is not None and o.file.content is None]
+        for other in unread:
+            yield skip(f"this user may not read {shown(stack, other.file.path)}")
+        compared += not unread
         if one.certificate is not None:
-            repair = renew(stack, certificate_files)
-            yield from pair_faults(stack, one, keys.get(service), known, repair)
-    readable = [one for one in own.values() if one.certificate is not None]
-    yield ok(f"{len(readable)} certificates and keys match" if own else NONE_NAMED)
+            yield from key_faults(stack, one, key, repair)
+            yield from signature_faults(stack, one, certificate_files, repair)
+    yield ok(f"{compared} certificates and keys match" if own else NONE_NAMED)
 
 
-def pair_faults(
-    stack: Stack,
-    one: CertificateFile,
-    key: CertificateFile | None,
-    known: set[str],
-    repair: str,
+def key_faults(
+    stack: Stack, one: CertificateFile, key: CertificateFile | None, repair: str
 ) -> Iterator[Verdict]:
-    certificate = one.certificate
-    if certificate is None:
-        return
-    path = shown(stack, one.file.path)
+    certificate, path = one.chain[0], shown(stack, one.file.path)
     if key is not None and key.key and key.key != certificate.key:
         other = shown(stack, key.file.path)
         said = f"the key {other} does not belong to the certificate {path}"
@@ -137,9 +163,29 @@ def pair_faults(
     if certificate.names and one.service not in certificate.names:
         said = f"the certificate {path} does not name {one.service}"
         yield fail(said, repair, about=f"{one.service} name")
-    if known and not {c.issuer for c in one.chain} & known:
-        said = f"the certificate {path} is not signed by the authority of the clients"
-        yield fail(said, repair, about=f"{one.service} authority")
+
+
+def signature_faults(
+    stack: Stack,
+    one: CertificateFile,
+    files: tuple[CertificateFile, ...],
+    repair: str,
+) -> Iterator[Verdict]:
+    """Hold a certificate against its clients' authority and its own service's roots."""
+    servers = {o.service for o in files if o.role == "certificate"}
+    authorities = [o for o in files if o.role == "authority"]
+    groups = {
+        "of the clients": [o for o in authorities if o.service not in servers],
+        f"that {one.service} trusts": [
+            o for o in authorities if o.service == one.service
+        ],
+    }
+    for whose, trusted in groups.items():
+        known = {c.subject for o in trusted for c in o.chain}
+        if known and not {c.issuer for c in one.chain} & known:
+            path = shown(stack, one.file.path)
+            said = f"the certificate {path} is not signed by the authority {whose}"
+            yield fail(said, repair, about=f"{one.service} authority {whose}")
 
 
 @check(

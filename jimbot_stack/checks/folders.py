@@ -76,8 +76,7 @@ def data_folders_there(
     for folder in data_folders:
         path = shown(stack, folder.path)
         if folder.state == "absent":
-            parent = next(p for p in folder.path.parents if p.exists())
-            prefix = () if parent.is_relative_to(stack.root) else ("sudo",)
+            prefix = () if folder.path.is_relative_to(stack.root) else ("sudo",)
             yield fail(
                 f"the data folder {path} of {folder.services[0]} is not there",
                 command(*prefix, "mkdir", "-p", path),

@@ -42,8 +42,11 @@ def issue(
 
 @fault(FAULTS, "certificate-valid", "expired on", mended=True)
 def certificate_expired(world: World) -> Iterator[None]:
+    """Let a certificate end; what runs uses the new one after the repair."""
     issue(world, ends=NOW - timedelta(days=3))
     yield
+    inside = world.scenario.execute("memgraph", "cat", "/certs/cert.pem")
+    assert inside.strip() == (folder(world) / "cert.pem").read_text().strip()
 
 
 @fault(FAULTS, "certificate-valid", "expires on", mended=True)
@@ -80,6 +83,19 @@ def certificate_of_another_authority(world: World) -> Iterator[None]:
 @fault(FAULTS, "certificate-present", "is no file", mended=True)
 def certificate_missing(world: World) -> Iterator[None]:
     (folder(world) / "cert.pem").unlink()
+    yield
+
+
+@fault(FAULTS, "certificate-present", "a folder without certificates")
+def trusted_root_missing(world: World) -> Iterator[None]:
+    (world.root / "certs/eventstore/ca/ca.crt").unlink()
+    yield
+
+
+@fault(FAULTS, "certificate-pair", "the authority that eventstore trusts")
+def trusted_root_of_another_authority(world: World) -> Iterator[None]:
+    other = CA(key_type=KeyType.RSA)
+    other.cert_pem.write_to_path(world.root / "certs/eventstore/ca/ca.crt")
     yield
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,6 +13,9 @@ from jimbot_stack.checks.registry import fact
 from jimbot_stack.model import Model
 
 KINDS = frozenset({".pem", ".crt", ".cer", ".key"})
+FOLDER_WORDS = frozenset({"trusted", "certificates"})
+"""Words of a setting that names a folder of certificates, not any other folder."""
+
 _FLAG = re.compile(r"--([a-z0-9-]+)=(/\S+)")
 
 
@@ -47,6 +50,12 @@ class CertificateFile:
     chain: tuple[Certificate, ...] = field(default=())
 
 
+@fact(limit=1)
+def now() -> datetime:
+    """Return the moment that certificates are judged at."""
+    return datetime.now(UTC)
+
+
 @fact(limit=5)
 def certificate_files(
     model: Model, wanted: tuple[str, ...], shared: Place
@@ -61,13 +70,30 @@ def certificate_files(
 
 
 def named_files(service: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
-    """Yield each setting that names such a file of this machine, each file once."""
+    """
+    Yield each setting that names such a file of this machine, each file once.
+
+    A folder of trusted authorities is named by its files, by itself when it has none.
+    """
     seen: set[Path] = set()
     for setting, inside in _settings(service):
         path = on_host(service, inside)
-        if path is not None and path.suffix in KINDS and path not in seen:
-            seen.add(path)
-            yield setting, path
+        for one in _files(setting, path) if path is not None else ():
+            if one not in seen:
+                seen.add(one)
+                yield setting, one
+
+
+def _files(setting: str, path: Path) -> list[Path]:
+    if path.suffix in KINDS:
+        return [path]
+    if not FOLDER_WORDS & set(_words(setting)) or path.is_file():
+        return []
+    try:
+        inside = sorted(one for one in path.iterdir() if one.suffix in KINDS)
+    except OSError:
+        inside = []
+    return inside or [path]
 
 
 def _settings(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -91,10 +117,14 @@ def on_host(service: Mapping[str, Any], inside: str) -> Path | None:
 
 
 def role_of(setting: str, path: Path) -> str:
-    words = re.split(r"[^a-z]+", setting.lower())
+    words = _words(setting)
     if "key" in words or path.suffix == ".key":
         return "key"
     return "authority" if {"ca", "root", "trusted"} & set(words) else "certificate"
+
+
+def _words(setting: str) -> list[str]:
+    return re.split(r"[^a-z]+", setting.lower())
 
 
 def read(service: str, setting: str, path: Path) -> CertificateFile:

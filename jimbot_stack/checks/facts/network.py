@@ -35,6 +35,15 @@ def ours(stack: Stack, everyone: tuple[Container, ...]) -> tuple[Container, ...]
     return tuple(c for c in everyone if c.project == stack.project)
 
 
+@fact(limit=1)
+def running(stack: Stack, everyone: tuple[Container, ...]) -> frozenset[str]:
+    """Return the services of this checkout's project that run."""
+    if stack.other_checkout is not None:
+        return frozenset()
+    own = [c for c in everyone if c.project == stack.project]
+    return frozenset(c.service for c in own if c.is_running)
+
+
 @fact(limit=10)
 def networks(stack: Stack, info: EngineInfo) -> tuple[Network, ...]:
     del info
