@@ -9,9 +9,16 @@ from jimbot_stack.checks.examination import judged
 from jimbot_stack.checks.verdict import Row
 from jimbot_stack.mode import Mode
 
-STACK = SimpleNamespace(root=Path("/checkout"), project="trial", mode=Mode())
-OFFLINE = SimpleNamespace(root=STACK.root, project="trial", mode=Mode(offline=True))
-PROD = SimpleNamespace(root=STACK.root, project="trial", mode=Mode("prod"))
+
+def stack(mode: Mode) -> Any:
+    """Return what judgements ask of a stack."""
+    root = Path("/checkout")
+    return SimpleNamespace(root=root, project="trial", mode=mode, other_checkout=None)
+
+
+STACK = stack(Mode())
+OFFLINE = stack(Mode(offline=True))
+PROD = stack(Mode("prod"))
 
 
 def judge(name: str, **facts: Any) -> Row:

@@ -1,6 +1,7 @@
 """Ports and subnets of the model, against who holds them."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from jimbot_stack.checks.facts.network import Route
@@ -11,6 +12,9 @@ from jimbot_stack.checks.verdict import Verdict, command, fail, ok, skip
 from jimbot_stack.engine import PROJECT_LABEL, Container, Network
 from jimbot_stack.model import Model
 from jimbot_stack.stack import Stack
+
+WIDEST, NARROWEST = 16, 24
+"""A subnet is moved as a block of this many bits: a prefix variable is of 24."""
 
 
 @check(
@@ -94,32 +98,33 @@ def subnets_free(
     model: Model,
     networks: tuple[Network, ...],
     everyone: tuple[Container, ...],
+    settings: Settings,
 ) -> Iterator[Verdict]:
-    found = False
-    for key, mine in subnets(model).items():
-        for network in networks:
-            if network.labels.get(PROJECT_LABEL) == stack.project:
-                continue
-            if meets(mine, network.subnets):
-                found = True
-                yield fail(
-                    f"the subnet {mine} of {key} overlaps the network {network.name}",
-                    subnet_repair(network, everyone),
-                    about=f"{key} {network.name}",
-                )
-    if not found:
+    mover = Mover(settings, [*subnets(model).values(), *ranges(networks)])
+    clashes = [
+        (key, mine, network)
+        for key, mine in subnets(model).items()
+        for network in networks
+        if network.labels.get(PROJECT_LABEL) != stack.project
+        and any(mine.overlaps(other) for other in ranges([network]))
+    ]
+    for key, mine, network in clashes:
+        repair = command("docker", "network", "rm", network.name)
+        if any(network.name in container.networks for container in everyone):
+            look = command("docker", "network", "inspect", network.name)
+            repair = mover.move(mine) or look
+        yield fail(
+            f"the subnet {mine} of {key} overlaps the network {network.name}",
+            repair,
+            about=f"{key} {network.name}",
+        )
+    if not clashes:
         yield ok("no other network overlaps")
 
 
-def meets(mine: IPv4Network, others: tuple[str, ...]) -> bool:
-    return any(mine.overlaps(IPv4Network(o)) for o in others if ":" not in o)
-
-
-def subnet_repair(network: Network, everyone: Iterable[Container]) -> str:
-    """Return what removes a network that nobody uses, else what shows its users."""
-    if any(network.name in container.networks for container in everyone):
-        return command("docker", "network", "inspect", network.name)
-    return command("docker", "network", "rm", network.name)
+def ranges(networks: Iterable[Network]) -> list[IPv4Network]:
+    """Return the IPv4 subnets of the engine's networks."""
+    return [IPv4Network(s) for n in networks for s in n.subnets if ":" not in s]
 
 
 @check(
@@ -142,11 +147,13 @@ def routes_free(
         for route in foreign
         if mine.overlaps(route.network)
     ]
+    taken = [*subnets(model).values(), *ranges(networks), *(r.network for r in foreign)]
+    mover = Mover(settings, taken)
     for key, mine, route in clashes:
         yield fail(
             f"the subnet {mine} of {key} overlaps the route {route.network} "
             f"of {route.interface}",
-            move_subnet(settings, mine, foreign),
+            mover.move(mine) or "ip route",
             about=f"{key} {route.interface}",
         )
     if not clashes:
@@ -160,21 +167,38 @@ def bridge(network: Network) -> str:
     return str(named or f"br-{network.id[:12]}")
 
 
-def move_subnet(settings: Settings, mine: IPv4Network, routes: list[Route]) -> str:
-    """Return what puts the variable behind a subnet into a range without a route."""
-    for second in range(100, 200):
-        free = IPv4Network(f"10.{second}.0.0/16")
-        if not any(free.overlaps(route.network) for route in routes):
-            break
-    else:
-        return "ip route"
-    prefix = str(mine.network_address).rpartition(".")[0]
-    third = prefix.split(".")[1]
-    for value, kind, new in (
-        (str(mine), "_SUBNET", f"10.{second}.{third}.0/{mine.prefixlen}"),
-        (prefix, "_PREFIX", f"10.{second}.{third}"),
-    ):
-        name = settings.variable(value, kind)
-        if name:
-            return settings.assignment(name, new)
-    return "ip route"
+@dataclass
+class Mover:
+    """Finds ranges for subnets that stand in somebody's way; none is given twice."""
+
+    settings: Settings
+    taken: list[IPv4Network]
+
+    def move(self, mine: IPv4Network) -> str:
+        """Return what gives the variable behind a subnet a free range, or nothing."""
+        length = max(WIDEST, min(mine.prefixlen, NARROWEST))
+        free = self._free(length)
+        if free is None:
+            return ""
+        new_one = str(IPv4Network((free.network_address, max(length, mine.prefixlen))))
+        for value, kind, new in (
+            (str(mine), "_SUBNET", new_one),
+            (_head(mine), "_PREFIX", _head(free)),
+        ):
+            name = self.settings.variable(value, kind)
+            if name:
+                self.taken.append(free)
+                return self.settings.assignment(name, new)
+        return ""
+
+    def _free(self, length: int) -> IPv4Network | None:
+        for second in range(100, 256):
+            for subnet in IPv4Network(f"10.{second}.0.0/16").subnets(new_prefix=length):
+                if not any(subnet.overlaps(other) for other in self.taken):
+                    return subnet
+        return None
+
+
+def _head(subnet: IPv4Network) -> str:
+    """Return the three numbers that a prefix of addresses consists of."""
+    return str(subnet.network_address).rpartition(".")[0]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from jimbot_stack.checks.facts.access import EVERYBODY, User
@@ -14,6 +15,13 @@ from jimbot_stack.stack import Stack
 
 LEAST_LETTERS = 12
 LEAST_KINDS = 5
+FIRST_START = "memgraph"
+"""Sets its user's password when it first starts, and never again."""
+
+KEPT = (
+    "data that is there keeps the old password: change it in Memgraph, too "
+    "(docs/production.md)"
+)
 COMMON = frozenset({"password", "quest", "admin", "jimbot", "secret", "memgraph"})
 
 
@@ -130,12 +138,16 @@ def secret_private(
     "Passwords are long and random, JSON secrets are JSON.",
     why="A password that can be guessed protects nothing; a torn file is an empty one.",
 )
-def secret_strength(secret_files: tuple[SecretFile, ...]) -> Iterator[Verdict]:
+def secret_strength(
+    stack: Stack, secret_files: tuple[SecretFile, ...]
+) -> Iterator[Verdict]:
     read = [s for s in secret_files if s.file.content is not None]
     weak = 0
     for secret in read:
         fault = weakness(secret)
         weak += bool(fault)
+        if fault and stack.mode.stage == "prod" and FIRST_START in secret.services:
+            fault = replace(fault, detail=f"{fault.detail}; {KEPT}")
         if fault:
             yield fault
     if not read and secret_files:

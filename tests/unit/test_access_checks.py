@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judging import STACK, judge
+from judging import PROD, STACK, judge
 
 from jimbot_stack.checks.engine import limits_repair
 from jimbot_stack.checks.facts.access import EVERYBODY, READ, Permissions, User, others
@@ -166,3 +166,17 @@ def test_kernel_command_line_keeps_its_words(tmp_path: Path) -> None:
 
 def test_rootless_engine_is_given_its_controllers() -> None:
     assert "Delegate=" in limits_repair(["CPU"], is_rootless=True)
+
+
+def test_weak_password_of_production_is_not_changed_by_a_file_alone() -> None:
+    """Memgraph set its own when it first started."""
+    file = FileFacts(
+        Path("/checkout/secrets/db_password.txt"), "file", content=b"quest"
+    )
+    weak = (SecretFile("db_password", ("memgraph", "app"), file),)
+
+    kept = judge("secret-strength", stack=PROD, secret_files=weak)
+    free = judge("secret-strength", stack=STACK, secret_files=weak)
+
+    assert "change it in Memgraph, too" in kept.detail
+    assert "Memgraph" not in free.detail

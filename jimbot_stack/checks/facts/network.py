@@ -11,6 +11,8 @@ from jimbot_stack.checks.registry import NotMeasuredError, fact
 from jimbot_stack.engine import Container, EngineInfo, Network
 from jimbot_stack.stack import Stack
 
+ONEOFF_LABEL = "com.docker.compose.oneoff"
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -29,10 +31,16 @@ def everyone(stack: Stack, info: EngineInfo) -> tuple[Container, ...]:
 
 @fact(limit=2)
 def ours(stack: Stack, everyone: tuple[Container, ...]) -> tuple[Container, ...]:
-    """Return the project's containers, when it is this checkout's."""
+    """Return the services' containers, when the project is this checkout's."""
     if stack.other_checkout is not None:
         raise NotMeasuredError(f"{stack.project} is another checkout's project")
-    return tuple(c for c in everyone if c.project == stack.project)
+    return tuple(c for c in everyone if is_services(stack, c))
+
+
+def is_services(stack: Stack, container: Container) -> bool:
+    """Say whether a container is a service's, not one that `compose run` made."""
+    is_single = container.labels.get(ONEOFF_LABEL, "").lower() == "true"
+    return container.project == stack.project and not is_single
 
 
 @fact(limit=1)
@@ -40,8 +48,9 @@ def running(stack: Stack, everyone: tuple[Container, ...]) -> frozenset[str]:
     """Return the services of this checkout's project that run."""
     if stack.other_checkout is not None:
         return frozenset()
-    own = [c for c in everyone if c.project == stack.project]
-    return frozenset(c.service for c in own if c.is_running)
+    return frozenset(
+        c.service for c in everyone if c.is_running and is_services(stack, c)
+    )
 
 
 @fact(limit=10)
