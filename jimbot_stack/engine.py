@@ -128,6 +128,7 @@ class Volume:
     options: Mapping[str, str]
     labels: Mapping[str, str]
     mountpoint: str
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jimbot_stack.backup import belief, helper, proof, pruning, sets, take, undoing
+from jimbot_stack.backup import (
+    belief,
+    destinations,
+    helper,
+    proof,
+    pruning,
+    sets,
+    take,
+    undoing,
+)
 from jimbot_stack.backup import drill as drilling
 from jimbot_stack.backup import restore as operation
 from jimbot_stack.backup.manifest import Manifest
@@ -20,6 +29,8 @@ def backup(stack: Stack, dest: str, **wanted: Any) -> dict[str, Any] | None:
     """Take a set; return what --json says of it, None with --dry."""
     request = take.Request(dest=destination(stack, dest), **wanted)
     made = take.take(stack, request)
+    if made:
+        destinations.remember(stack.root, stack.state, request.dest)
     return summary(made, request.dest) if made else None
 
 

@@ -117,6 +117,7 @@ def volume(data: Mapping[str, Any]) -> Volume:
         options=data.get("Options") or {},
         labels=data.get("Labels") or {},
         mountpoint=data.get("Mountpoint", ""),
+        created=moment(data.get("CreatedAt") or ""),
     )
 
 

@@ -7,6 +7,8 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from doctor_world import Fault, World, fault
@@ -386,10 +388,12 @@ def half_written_backup(world: World) -> Iterator[None]:
 
 @fault(FAULTS, "backup-age", "the last verified backup is 30d")
 def backup_too_old(world: World) -> Iterator[None]:
-    made = time.strftime(
-        "%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() - 30 * 86400)
-    )
-    name = f"backups/{world.scenario.project}/20200101T000000Z-0001/record.json"
-    write(world, name, json.dumps({"verified": made}))
+    """Leave a set of 30 days ago that was verified today."""
+    now = datetime.now(UTC)
+    made = (now - timedelta(days=30)).isoformat(timespec="seconds")
+    kept = replace(large_set(world.scenario.project, 1), created=made)
+    folder = f"backups/{world.scenario.project}/{kept.id}"
+    write(world, f"{folder}/manifest.json", manifest.written(kept))
+    write(world, f"{folder}/record.json", json.dumps({"verified": now.isoformat()}))
     yield
     subprocess.run(["rm", "-rf", str(world.root / "backups")], check=True)

@@ -2,13 +2,23 @@
 
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from fakes import container
 from judging import STACK, judge
 
-from jimbot_stack.checks.facts.leftovers import Journals, Leftover, partial_files
+from jimbot_stack.backup import command, destinations, sets, take
+from jimbot_stack.checks.facts.leftovers import (
+    Journals,
+    Leftover,
+    backup_age,
+    partial_files,
+)
+from jimbot_stack.engine import Mount, Volume
 
 DAY = 86400.0
 
@@ -45,3 +55,72 @@ def test_partial_set_is_as_old_as_its_newest_file(tmp_path: Path) -> None:
     [found] = partial_files(SimpleNamespace(root=tmp_path))  # type: ignore[arg-type]
 
     assert found.age < DAY / 2
+
+
+def taken(days: int, *, verified: int | None = 0) -> Any:
+    """Return a set of so many days ago that was verified so many days ago."""
+    now = datetime.now(UTC)
+    proof = None if verified is None else now - timedelta(days=verified)
+    created = (now - timedelta(days=days)).isoformat()
+    return SimpleNamespace(verified=proof, manifest=SimpleNamespace(created=created))
+
+
+def age(root: Path, *, days_of_data: int = 30) -> Any:
+    """Return the age of backup and data of a project whose container is of today."""
+    begun = datetime.now(UTC) - timedelta(days=days_of_data)
+    mount = Mount("volume", "trial_data", "/v", "/data", writable=True)
+    used = container("questdb", created=datetime.now(UTC), mounts=(mount,))
+    volumes = (
+        Volume("trial_data", "local", {}, {}, "/v", begun),
+        Volume("trial_old", "local", {}, {}, "/o", begun - timedelta(days=99)),
+    )
+    stack: Any = SimpleNamespace(root=root, state=root / "state", project="trial")
+    return backup_age(stack, (used,), volumes)
+
+
+def test_data_is_as_old_as_its_volume(tmp_path: Path) -> None:
+    """A container made anew by an update has data of long ago."""
+    assert age(tmp_path).data == pytest.approx(30 * DAY, abs=60)
+    assert age(tmp_path).verified is None
+
+
+def test_set_is_as_old_as_its_data_however_late_it_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = [taken(9), taken(4, verified=None), taken(20, verified=1)]
+    monkeypatch.setattr(sets, "listed", lambda *_: there)
+
+    assert age(tmp_path).verified == pytest.approx(9 * DAY, abs=60)
+
+
+def test_sets_of_another_destination_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `invoke backup --dest` wrote elsewhere is remembered."""
+    there = {tmp_path / "elsewhere": [taken(2)]}
+    monkeypatch.setattr(sets, "listed", lambda dest, _: there.get(dest, []))
+    assert age(tmp_path).verified is None
+
+    for dest in (tmp_path / "backups", tmp_path / "elsewhere", tmp_path / "elsewhere"):
+        destinations.remember(tmp_path, tmp_path / "state", dest)
+
+    assert destinations.known(tmp_path, tmp_path / "state") == (
+        tmp_path / "backups",
+        tmp_path / "elsewhere",
+    )
+    assert age(tmp_path).verified == pytest.approx(2 * DAY, abs=60)
+
+
+def test_backup_remembers_where_it_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [None, taken(0)]
+    monkeypatch.setattr(take, "take", lambda *_: made.pop(0))
+    monkeypatch.setattr(command, "summary", lambda *_: {})
+    stack: Any = SimpleNamespace(root=tmp_path, state=tmp_path / "state")
+
+    command.backup(stack, "dry")
+    command.backup(stack, "elsewhere")
+
+    own, *others = destinations.known(stack.root, stack.state)
+    assert (own, others) == (tmp_path / "backups", [tmp_path / "elsewhere"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jimbot_stack import locking
 from jimbot_stack.checks.registry import fact
-from jimbot_stack.engine import Container, EngineInfo
+from jimbot_stack.engine import Container, EngineInfo, Volume
 from jimbot_stack.paths import BACKUPS, PREVIOUS_FILE
 from jimbot_stack.stack import Stack
 
@@ -74,18 +74,21 @@ def _rest(path: Path) -> float:
 
 @dataclass(frozen=True, slots=True)
 class BackupAge:
-    """Seconds since the newest verified set; since the oldest data was first used."""
+    """Seconds since the newest verified set was taken; since the oldest data began."""
 
     verified: float | None
     data: float | None
 
 
 @fact(limit=5)
-def backup_age(stack: Stack, ours: tuple[Container, ...]) -> BackupAge:
-    """Return how old the newest verified set is, by what its record says."""
+def backup_age(
+    stack: Stack, ours: tuple[Container, ...], volumes: tuple[Volume, ...]
+) -> BackupAge:
+    """Return how old the newest verified set is, and how old what is in use."""
+    used = {m.name for c in ours for m in c.mounts if m.kind == "volume"}
+    begun = [v.created for v in volumes if v.name in used and v.created]
     moments = list(_verified(stack))
     now = datetime.now(UTC)
-    begun = [c.created for c in ours if any(m.kind == "volume" for m in c.mounts)]
     return BackupAge(
         (now - max(moments)).total_seconds() if moments else None,
         (now - min(begun)).total_seconds() if begun else None,
@@ -93,13 +96,14 @@ def backup_age(stack: Stack, ours: tuple[Container, ...]) -> BackupAge:
 
 
 def _verified(stack: Stack) -> Iterator[datetime]:
-    backups = stack.root / BACKUPS
-    if backups.is_dir():
-        from jimbot_stack.backup import sets
+    """Yield when each verified set was taken: to verify one again renews no data."""
+    from jimbot_stack.backup import destinations, sets
 
-        yield from (
-            k.verified for k in sets.listed(backups, stack.project) if k.verified
-        )
+    for dest in destinations.known(stack.root, stack.state):
+        with suppress(OSError, ValueError):
+            for kept in sets.listed(dest, stack.project):
+                if kept.verified and kept.manifest:
+                    yield datetime.fromisoformat(kept.manifest.created)
 
 
 @dataclass(frozen=True, slots=True)
