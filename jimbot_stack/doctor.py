@@ -80,7 +80,9 @@ def examine(
 def _accepting(
     stack: Stack, rows: tuple[Row, ...], reasons: dict[str, str]
 ) -> tuple[Row, ...]:
-    if stack.known is None and not reasons:
+    if stack.known is None:
+        for name in reasons:
+            say(f"{name} is not accepted: what is remembered is kept by engine")
         return rows
     if reasons:
         accepted.remember(stack.state, rows, reasons)

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from jimbot_stack.checks.examination import FACT_TOPIC, examine
 from jimbot_stack.checks.registry import CHECKS, Check
-from jimbot_stack.checks.verdict import Row
+from jimbot_stack.checks.verdict import ENGINE, Row
 from jimbot_stack.errors import ConfigurationError, EngineUnavailable
 from jimbot_stack.stack import Stack
 
@@ -46,6 +46,9 @@ FACTS = (
 
 VERSIONS = ("engine-answers", "engine-version", "compose-version")
 """What must hold before anything is asked of the engine."""
+
+NEEDED = frozenset({*VERSIONS, "model-valid"})
+"""What no reason replaces: without it a task cannot even begin."""
 
 FILES = (
     *VERSIONS,
@@ -111,14 +114,15 @@ def run(
 
 def require(stack: Stack, ids: Sequence[str], *, services: Iterable[str] = ()) -> None:
     """
-    Return when no check of *ids* fails for *services*.
+    Return when no check of *ids* fails for *services*, but for what was accepted.
 
     Raises one ConfigurationError that lists every failure with its repair; the
     EngineUnavailable behind it when the engine does not answer or is too old.
     """
     failed = [
         verdict
-        for row in run(stack, ids, services=services)
+        for row in _with_accepted(stack, run(stack, ids, services=services))
+        if not row.accepted or row.id in NEEDED
         for verdict in row.problems
         if verdict.outcome != "warn" or row.topic == FACT_TOPIC
     ]
@@ -126,9 +130,19 @@ def require(stack: Stack, ids: Sequence[str], *, services: Iterable[str] = ()) -
         return
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     lines = [f"  - {v.detail}\n    {v.repair}" for v in failed]
-    kind = EngineUnavailable if failed[0].about == "engine" else ConfigurationError
+    kind = (
+        EngineUnavailable if failed[0].about.startswith(ENGINE) else ConfigurationError
+    )
     raise kind(
         f"{failed[0].detail}{more}",
         hint=failed[0].repair,
         detail="\n".join(lines) if more else "",
     )
+
+
+def _with_accepted(stack: Stack, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    if stack.known is None:
+        return rows
+    from jimbot_stack import accepted  # it rests on the verdicts of this package
+
+    return accepted.apply(rows, accepted.load(stack.state))

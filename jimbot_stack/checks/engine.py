@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from jimbot_stack.checks.facts.engine import Answer, ModelAnswer, Place, moment
 from jimbot_stack.checks.registry import check
-from jimbot_stack.checks.verdict import Verdict, fail, ok, skip, warn
+from jimbot_stack.checks.verdict import ENGINE, Verdict, fail, ok, skip, warn
 from jimbot_stack.engine import EngineInfo
 
 INSTALL = "./scripts/engine.sh"
@@ -48,7 +48,8 @@ def engine_answers(answer: Answer) -> Iterator[Verdict]:
     elif answer.trouble == "daemon" and answer.context not in {"", "default"}:
         repair = "docker context use default"
     words = f": {answer.words}" if answer.words else ""
-    yield fail(f"{said}{where}{words}", repair, about="engine")
+    about = f"{ENGINE}{answer.trouble}{where}"
+    yield fail(f"{said}{where}{words}", repair, about=about)
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -62,10 +63,11 @@ def judge_version(what: str, version: str) -> Verdict:
     minimum, reason = MINIMUM[what]
     least = ".".join(map(str, minimum))
     if not version:
-        return fail(f"{what} is missing: {reason}", INSTALL, about="engine")
+        told = f"{what} is missing: {reason}"
+        return fail(told, INSTALL, about=f"{ENGINE}{what} missing")
     if numbers(version) < minimum:
         told = f"{what} {version} is too old, {least} is the minimum: {reason}"
-        return fail(told, INSTALL, about="engine")
+        return fail(told, INSTALL, about=f"{ENGINE}{what} {version}")
     return ok(f"{what} {version}")
 
 
@@ -218,7 +220,7 @@ def clock(answer: Answer, info: EngineInfo) -> Iterator[Verdict]:
 )
 def model_valid(model_answer: ModelAnswer) -> Iterator[Verdict]:
     if model_answer.model is None:
-        yield fail(model_answer.words, "invoke lint", about="model")
+        yield fail(model_answer.words, "invoke lint", about=model_answer.words)
     else:
         count = len(model_answer.model.services)
         yield ok(f"the compose files are valid: {count} services")

@@ -10,6 +10,9 @@ from typing import Any
 OUTCOMES = ("ok", "skipped", "warn", "fail", "crashed")
 """From harmless to bad; a row has the worst outcome of its verdicts."""
 
+ENGINE = "engine: "
+"""What `about` begins with where nothing can be done without mending it."""
+
 PROBLEMS = frozenset({"warn", "fail", "crashed"})
 
 

@@ -151,7 +151,7 @@ def test_task_refuses_what_was_not_found_out_in_time(
     given_fact("number", lambda: forever.wait(30), limit=0.1)
     given_check("one", judge_number, "number")
     monkeypatch.setattr(checks, "registered", lambda: CHECKS)
-    stack: Any = SimpleNamespace()
+    stack: Any = SimpleNamespace(known=None)
 
     with pytest.raises(ConfigurationError, match="number could not be found out"):
         checks.require(stack, ["one"])

@@ -1,5 +1,6 @@
 """An image that a registry lacks is a failure; one it does not speak of is none."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def test_slow_registry_does_not_stop_a_start(
 ) -> None:
     found = (row(is_obtainable=is_obtainable),)
     monkeypatch.setattr(checks, "run", lambda *_, **__: found)
-    stack: Any = None
+    stack: Any = SimpleNamespace(known=None)
 
     if is_obtainable is None:
         checks.require(stack, ["images-obtainable"])

@@ -1,0 +1,81 @@
+"""What was accepted with a reason holds for that finding, also before a task."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from judging import judge
+
+from jimbot_stack import accepted, checks, doctor
+from jimbot_stack.checks.facts.engine import Answer, ModelAnswer
+from jimbot_stack.checks.verdict import Row, fail
+from jimbot_stack.errors import ConfigurationError, EngineUnavailable
+
+PORT = Row("ports-free", "network", (fail("port 80 is held", "mend", about="80"),))
+OTHER = Row("ports-free", "network", (fail("port 81 is held", "mend", about="81"),))
+OLD = Row("compose-version", "engine", (fail("too old", "mend", about="engine: x"),))
+
+
+def stack(state: Path | None) -> Any:
+    known = None if state is None else object()
+    return SimpleNamespace(known=known, state=state, project="trial", mode="base")
+
+
+def required(monkeypatch: pytest.MonkeyPatch, state: Path | None, row: Row) -> None:
+    monkeypatch.setattr(checks, "run", lambda *_, **__: (row,))
+    checks.require(stack(state), [row.id])
+
+
+def test_task_goes_on_with_what_was_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted.remember(tmp_path, [PORT], {"ports-free": "it is ours"})
+
+    required(monkeypatch, tmp_path, PORT)
+    with pytest.raises(ConfigurationError, match="port 81"):
+        required(monkeypatch, tmp_path, OTHER)
+
+
+def test_what_a_task_cannot_do_without_is_not_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted.remember(tmp_path, [OLD], {"compose-version": "it will do"})
+
+    with pytest.raises(EngineUnavailable, match="too old"):
+        required(monkeypatch, tmp_path, OLD)
+
+
+def test_accepting_without_an_engine_still_reports(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is remembered is kept by engine, and none answers."""
+    monkeypatch.setattr(checks, "registered", lambda: {"ports-free": None})
+    monkeypatch.setattr(checks, "run", lambda *_, **__: (PORT,))
+
+    report = doctor.examine(
+        lambda: stack(None), only=["ports-free"], accept=["ports-free=it is ours"]
+    )
+
+    assert report.counts()["fail"] == 1
+    assert "ports-free is not accepted" in capsys.readouterr().err
+
+
+def test_other_trouble_of_the_engine_is_another_finding() -> None:
+    """An engine that is slow is not one that refuses, here is not elsewhere."""
+    answers = [
+        Answer("slow", ""),
+        Answer("daemon", "gone"),
+        Answer("daemon", "gone", host="tcp://far"),
+    ]
+    found = {judge("engine-answers", answer=one).finding for one in answers}
+    assert len(found) == len(answers)
+
+    words = ["services.app is odd", "services.lab is odd"]
+    models = [ModelAnswer(None, one) for one in words]
+    found = {judge("model-valid", model_answer=one).finding for one in models}
+    assert len(found) == len(words)
+
+    versions = [{"compose": "2.20.3"}, {"compose": "2.1.0"}, {}]
+    found = {judge("compose-version", plugins=one).finding for one in versions}
+    assert len(found) == len(versions)
