@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 from jimbot_stack.errors import ConfigurationError
@@ -25,6 +27,35 @@ def read(path: Path) -> dict[str, str]:
             hint=f"make it yours: ls -l {path}",
         ) from unreadable
     return {name: value or "" for name, value in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """
+    An assignment of an env file, or what stands there and is none (`name` is empty).
+
+    Lines count from 1; a quoted value may have many.
+    """
+
+    name: str
+    first: int
+    last: int
+
+
+def statements(text: str) -> tuple[Statement, ...]:
+    """Return what stands in an env file, without comments and empty lines."""
+    from dotenv.parser import parse_stream
+
+    found = []
+    for one in parse_stream(StringIO(text)):
+        raw = one.original.string
+        before = len(raw) - len(raw.lstrip())
+        first = one.original.line + raw[:before].count("\n")
+        last = first + raw.strip().count("\n")
+        if one.error or one.key:
+            name = "" if one.error or one.value is None else str(one.key)
+            found.append(Statement(name, first, last))
+    return tuple(found)
 
 
 def settings(root: Path) -> dict[str, str]:

@@ -76,6 +76,12 @@ class Model:
         stated = (deploy.get("resources") or {}).get(kind) or {}
         return int(stated.get("memory") or 0)
 
+    def cpus(self, name: str, kind: str) -> float:
+        """Return the cores in a service's `limits` or `reservations`, 0 for none."""
+        deploy = self.service(name).get("deploy") or {}
+        stated = (deploy.get("resources") or {}).get(kind) or {}
+        return float(stated.get("cpus") or 0)
+
     def dependencies(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return *names* and all that they depend on, each once."""
         found: dict[str, None] = {}

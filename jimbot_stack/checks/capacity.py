@@ -76,6 +76,29 @@ def cpu_limits(
 
 
 @check(
+    "cpu-sum",
+    "The engine's cores carry the mode's reservations and limits.",
+    why="Services that are all busy share what there is: each is slower than its limit "
+    "says.",
+)
+def cpu_sum(
+    settings: Settings, info: EngineInfo, model: Model, wanted: tuple[str, ...]
+) -> Iterator[Verdict]:
+    limits, reserved = (
+        sum(model.cpus(name, kind) * model.replicas(name) for name in wanted)
+        for kind in ("limits", "reservations")
+    )
+    told = f"{info.cpus} CPUs, reservations {reserved:g}, limits {limits:g}"
+    if reserved > info.cpus or limits > info.cpus * OVERCOMMIT:
+        number = sum(model.replicas(n) for n in wanted if model.cpus(n, "limits"))
+        each = max(1, info.cpus // max(1, number))
+        repair = settings.assignment("RAY_CPUS", str(each))
+        yield warn(f"cores may be short under load: {told}", repair, about="cpus")
+    else:
+        yield ok(told)
+
+
+@check(
     "map-count",
     "The kernel allows a process enough memory mappings.",
     why="QuestDB and Memgraph map many files: at the limit an allocation fails under "

@@ -8,13 +8,11 @@ from pathlib import Path
 from jimbot_stack.checks.facts.access import EVERYBODY, User
 from jimbot_stack.checks.facts.secret_files import FileFacts, SecretFile
 from jimbot_stack.checks.registry import check
-from jimbot_stack.checks.settings import is_placeholder
+from jimbot_stack.checks.strength import is_placeholder, is_weak
 from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, skip, warn
 from jimbot_stack.paths import SECRETS
 from jimbot_stack.stack import Stack
 
-LEAST_LETTERS = 12
-LEAST_KINDS = 5
 FIRST_START = "memgraph"
 """Sets its user's password when it first starts, and never again."""
 
@@ -22,7 +20,6 @@ KEPT = (
     "data that is there keeps the old password: change it in Memgraph, too "
     "(docs/production.md)"
 )
-COMMON = frozenset({"password", "quest", "admin", "jimbot", "secret", "memgraph"})
 
 
 def shown(stack: Stack, path: Path) -> str:
@@ -173,10 +170,3 @@ def weakness(secret: SecretFile) -> Verdict | None:
     if "password" in secret.name and is_weak(text):
         return warn(f"the secret {secret.name} is easy to guess", repair, about=about)
     return None
-
-
-def is_weak(text: str) -> bool:
-    common = (
-        any(word in text.lower() for word in COMMON) and len(text) < 2 * LEAST_LETTERS
-    )
-    return len(text) < LEAST_LETTERS or len(set(text)) < LEAST_KINDS or common

@@ -5,19 +5,19 @@ from difflib import get_close_matches
 
 from jimbot_stack.checks.facts.settings import Settings
 from jimbot_stack.checks.registry import check
+from jimbot_stack.checks.strength import (
+    REAL_VALUE,
+    SECRET_WORDS,
+    is_placeholder,
+    is_secret,
+    is_weak,
+)
 from jimbot_stack.checks.verdict import Verdict, command, fail, listed, ok, warn
 from jimbot_stack.engine import Container
-from jimbot_stack.environment import PLACEHOLDER
 from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE
 from jimbot_stack.stack import Stack, of_another_checkout
 
 INIT = "invoke init"
-SECRET_WORDS = ("KEY", "PASSWORD", "SECRET", "TOKEN")
-PLACEHOLDERS = frozenset({PLACEHOLDER, "changeme", "todo", "xxx", "your-api-key"})
-
-
-def is_secret(name: str) -> bool:
-    return any(word in name for word in SECRET_WORDS)
 
 
 @check(
@@ -35,10 +35,11 @@ def env_file(settings: Settings) -> Iterator[Verdict]:
             command("sed", "-i", f"{number}s/^/# /", ENV_FILE),
             about=f"line {number}",
         )
-    for name in settings.repeated:
+    for name, earlier in settings.repeated.items():
+        edits = ";".join(f"{first},{last}s/^/# /" for first, last in earlier)
         yield warn(
             f"{name} stands more than once in {ENV_FILE}: the last one counts",
-            f"grep -n '^{name}=' {ENV_FILE}",
+            command("sed", "-i", edits, ENV_FILE),
             about=name,
         )
     yield ok(f"{len(settings.file)} variables in {ENV_FILE}")
@@ -68,8 +69,8 @@ def env_missing(own_values: Mapping[str, str], settings: Settings) -> Iterator[V
     "Every variable of `.env` is one that the compose files read.",
     why="A misspelt variable has no effect, and nothing says so.",
 )
-def env_unknown(settings: Settings) -> Iterator[Verdict]:
-    known = set(settings.example)
+def env_unknown(settings: Settings, interpolated: frozenset[str]) -> Iterator[Verdict]:
+    known = {*settings.example, *interpolated}
     unknown = [
         name
         for name in settings.file or {}
@@ -87,7 +88,7 @@ def env_unknown(settings: Settings) -> Iterator[Verdict]:
             about=name,
         )
     if not unknown:
-        yield ok(f"{ENV_EXAMPLE} knows every variable of {ENV_FILE}")
+        yield ok(f"the compose files read every variable of {ENV_FILE}")
 
 
 @check(
@@ -111,15 +112,39 @@ def env_placeholder(
         judge = fail if stack.mode.stage == "prod" else warn
         yield judge(
             f"{name} is a placeholder",
-            settings.assignment(name, "THE-REAL-VALUE"),
+            settings.assignment(name, REAL_VALUE),
             about=name,
         )
     if not left:
         yield ok("no placeholder is left")
 
 
-def is_placeholder(value: str) -> bool:
-    return value.strip().lower() in PLACEHOLDERS | {""}
+@check(
+    "env-strength",
+    "No password, key or token of `.env` is easy to guess.",
+    why="A secret that can be guessed protects nothing.",
+)
+def env_strength(
+    stack: Stack, own_values: Mapping[str, str], settings: Settings
+) -> Iterator[Verdict]:
+    weak = [
+        name
+        for name in own_values
+        if name.endswith(SECRET_WORDS)
+        and not is_placeholder(settings.in_force.get(name, ""))
+        and is_weak(settings.in_force.get(name, ""))
+    ]
+    if weak and stack.mode.offline:
+        yield ok(f"{listed(weak)} is weak; the offline stack calls nobody")
+        return
+    for name in weak:
+        yield warn(
+            f"{name} of {ENV_FILE} is easy to guess",
+            settings.assignment(name, REAL_VALUE),
+            about=name,
+        )
+    if not weak:
+        yield ok(f"no secret of {ENV_FILE} is weak")
 
 
 @check(

@@ -24,11 +24,15 @@ STRAY = {
 }
 """Variables and their effect; DOCKER_HOST is judged with the engine."""
 
+HARMLESS = {("DOCKER_CONTEXT", "default")}
+
+FALSE = frozenset({"0", "f", "false", "n", "no"})
+TRUE = frozenset({"1", "t", "true", "y", "yes"})
 FATAL = {
-    ("DOCKER_BUILDKIT", "0"): "the old builder knows no named contexts: builds fail",
-    ("COMPOSE_DISABLE_ENV_FILE", "1"): f"Compose passes over {ENV_FILE}",
-    ("COMPOSE_DISABLE_ENV_FILE", "true"): f"Compose passes over {ENV_FILE}",
+    "DOCKER_BUILDKIT": (FALSE, "the old builder knows no named contexts: builds fail"),
+    "COMPOSE_DISABLE_ENV_FILE": (TRUE, f"Compose passes over {ENV_FILE}"),
 }
+"""Variables with the values, in any case, that break something."""
 
 
 @check(
@@ -39,8 +43,10 @@ FATAL = {
 def shell_variables(settings: Settings) -> Iterator[Verdict]:
     found = False
     for name, value in sorted(settings.shell.items()):
-        broken, effect = FATAL.get((name, value)), STRAY.get(name)
-        if broken or effect:
+        values, broken = FATAL.get(name, (frozenset(), ""))
+        broken = broken if value.strip().lower() in values else ""
+        effect = STRAY.get(name)
+        if broken or (effect and value and (name, value) not in HARMLESS):
             found = True
             judge = fail if broken else warn
             said = f"{name} is set in this shell: {broken or effect}"

@@ -1,8 +1,7 @@
 """Facts of `.env`, its example and the shell that the task runs in."""
 
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,10 +9,15 @@ from jimbot_stack import environment
 from jimbot_stack.checks.facts.access import readers
 from jimbot_stack.checks.registry import NotMeasuredError, fact
 from jimbot_stack.checks.verdict import command
-from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE
+from jimbot_stack.paths import (
+    BASE_FILE,
+    ENV_EXAMPLE,
+    ENV_FILE,
+    OVERLAYS,
+    STAGE_FILES,
+)
+from jimbot_stack.rules.interpolation import variables
 from jimbot_stack.stack import Stack
-
-_NAME = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +25,15 @@ class Settings:
     """
     `.env` (None when there is none), its example and the shell's environment.
 
-    `repeated` are names that `.env` sets more than once, `broken` its lines that are no
-    assignment, counted from 1; `readers` names others who can read it.
+    `repeated` has the lines, first and last, of values that a later one of the same
+    name replaces; `broken` are lines that are no assignment; all counted from 1.
+    `readers` names others who can read it.
     """
 
     file: Mapping[str, str] | None
     example: Mapping[str, str]
     shell: Mapping[str, str]
-    repeated: tuple[str, ...] = ()
+    repeated: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
     broken: tuple[int, ...] = ()
     readers: str = ""
     in_force: Mapping[str, str] = field(default_factory=dict)
@@ -67,24 +72,32 @@ def own_values(settings: Settings) -> Mapping[str, str]:
     return settings.file
 
 
+@fact(limit=2)
+def interpolated(stack: Stack) -> frozenset[str]:
+    """Return the variables that the checkout's compose files and overlays read."""
+    files = [stack.root / BASE_FILE, *(stack.root / f for f in STAGE_FILES.values())]
+    files += sorted((stack.root / OVERLAYS).glob("*.yml"))
+    texts = [path.read_text(errors="replace") for path in files if path.is_file()]
+    return frozenset(name for text in texts for name, _ in variables(text))
+
+
 def read_settings(
     path: Path, example: Mapping[str, str], shell: Mapping[str, str]
 ) -> Settings:
     """Read an env file with what is odd about it."""
-    lines = path.read_text(errors="replace").splitlines()
-    names = [found[1] for line in lines if (found := _NAME.match(line))]
     values = environment.read(path)
+    found = environment.statements(path.read_text(errors="replace"))
+    names = [one.name for one in found if one.name]
     return Settings(
         file=values,
         example=example,
         shell=shell,
-        repeated=tuple(sorted({name for name in names if names.count(name) > 1})),
-        broken=tuple(
-            number
-            for number, line in enumerate(lines, start=1)
-            if line.strip() and not line.lstrip().startswith("#")
-            if not _NAME.match(line)
-        ),
+        repeated={
+            name: [(one.first, one.last) for one in found if one.name == name][:-1]
+            for name in names
+            if names.count(name) > 1
+        },
+        broken=tuple(one.first for one in found if not one.name),
         readers=readers(path, path.stat()),
         in_force={**example, **values, **shell},
     )

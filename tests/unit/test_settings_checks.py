@@ -1,0 +1,132 @@
+"""`.env` and the shell: what is read, what is torn, what is weak, what is harmless."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from judging import OFFLINE, STACK, judge
+
+from jimbot_stack.checks.facts.settings import Settings, interpolated, read_settings
+from jimbot_stack.checks.verdict import Row
+from jimbot_stack.model import Model
+
+MANY_LINES = """\
+# a comment
+KEY="one
+two=
+three"
+  export PORT = 1
+
+half a line
+alone
+PORT=2
+PORT=3
+"""
+
+
+def read(folder: Path, text: str) -> Settings:
+    path = folder / ".env"
+    path.write_text(text)
+    return read_settings(path, {}, {})
+
+
+def test_value_of_many_lines_is_no_broken_one(tmp_path: Path) -> None:
+    settings = read(tmp_path, MANY_LINES)
+
+    assert settings.broken == (7, 8)
+    assert settings.file is not None
+    assert settings.file["KEY"] == "one\ntwo=\nthree"
+
+
+def test_earlier_values_are_commented_out_by_the_repair(tmp_path: Path) -> None:
+    settings = read(tmp_path, MANY_LINES.replace("KEY", "PORT"))
+    row = judge("env-file", settings=settings)
+    [repair] = [v.repair for v in row.problems if v.about == "PORT"]
+    subprocess.run(["sh", "-c", repair], cwd=tmp_path, check=True)
+
+    after = read_settings(tmp_path / ".env", {}, {})
+    assert (after.file or {})["PORT"] == "3"
+    assert after.repeated == {}
+
+
+def unknown(values: Mapping[str, str], names: frozenset[str]) -> Row:
+    settings = Settings(values, {"LOG_LEVEL": ""}, {})
+    return judge("env-unknown", settings=settings, interpolated=names)
+
+
+def test_variable_of_an_own_overlay_is_known(tmp_path: Path) -> None:
+    overlay = tmp_path / "docker/overlays/mine.yml"
+    overlay.parent.mkdir(parents=True)
+    overlay.write_text("services: {app: {image: 'x:${MINE:-1}', command: $$NOT}}\n")
+    stack: Any = SimpleNamespace(root=tmp_path)
+    names = interpolated(stack)
+
+    assert names == {"MINE"}
+    assert unknown({"MINE": "1"}, names).outcome == "ok"
+    assert unknown({"MNE": "1"}, names).outcome == "warn"
+
+
+def secret(check: str, value: str, stack: Any = STACK) -> Row:
+    values = {"API_TOKEN": value}
+    settings = Settings(values, values, {}, in_force=values)
+    return judge(check, stack=stack, own_values=values, settings=settings)
+
+
+def test_repairs_own_placeholder_is_one() -> None:
+    """Run as printed, the repair leaves a value that only the user can replace."""
+    repair = secret("env-placeholder", "change-me").repair
+    value = repair.partition("=")[2].partition("=")[2].partition("|")[0]
+
+    assert secret("env-placeholder", value).outcome == "warn"
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome"),
+    [("abc", "warn"), ("aaaaaaaaaaaaaaaa", "warn"), ("sk-Tq8vRw2zLm5xYb", "ok")],
+)
+def test_weak_secret_of_the_settings_is_named(value: str, outcome: str) -> None:
+    assert secret("env-strength", value).outcome == outcome
+    assert secret("env-strength", value, OFFLINE).outcome == "ok"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "outcome"),
+    [
+        ("DOCKER_BUILDKIT", "false", "fail"),
+        ("DOCKER_BUILDKIT", "0", "fail"),
+        ("DOCKER_BUILDKIT", "1", "ok"),
+        ("COMPOSE_DISABLE_ENV_FILE", "TRUE", "fail"),
+        ("DOCKER_CONTEXT", "default", "ok"),
+        ("DOCKER_CONTEXT", "far", "warn"),
+        ("COMPOSE_FILE", "", "ok"),
+        ("COMPOSE_FILE", "other.yml", "warn"),
+    ],
+)
+def test_variables_of_the_shell(name: str, value: str, outcome: str) -> None:
+    settings = Settings({}, {}, {name: value})
+
+    assert judge("shell-variables", settings=settings).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("cpus", "replicas", "outcome"), [(4, 1, "ok"), (2, 2, "ok"), (4, 2, "warn")]
+)
+def test_limits_of_all_services_are_held_against_the_cores(
+    cpus: int, replicas: int, outcome: str
+) -> None:
+    limits = {"limits": {"cpus": str(cpus)}}
+    worker = {"deploy": {"resources": limits, "replicas": replicas}}
+    row = judge(
+        "cpu-sum",
+        settings=Settings({"RAY_CPUS": "4"}, {}, {}),
+        info=SimpleNamespace(cpus=4),
+        model=Model({"name": "trial", "services": {"ray": worker}}),
+        wanted=("ray",),
+    )
+
+    assert row.outcome == outcome
+    if outcome == "warn":
+        assert row.repair == "sed -i 's|^RAY_CPUS=.*|RAY_CPUS=2|' .env"
