@@ -69,7 +69,10 @@ UP = (
     "ports-free",
     "bind-address",
     "subnets-free",
+    "bind-folders",
+    "key-private",
     "data-folders",
+    "data-owners",
     "volume-definitions",
     "images-obtainable",
 )

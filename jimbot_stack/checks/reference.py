@@ -34,11 +34,13 @@ not found out in time is a warning; where a task requires it, the task refuses.
 - Exit codes: 0; 10 with `--strict` when a check warns; 11 when one fails or breaks.
 
 `invoke up`, `invoke rolling-update` and `invoke restore` require the marked checks
-before they change anything, and name all that fail together.
+before they change anything, and name all that fail together. What was accepted with a
+reason stops no task, unless nothing can be done without it.
 
 On an engine of another machine, or in a virtual machine, what cannot be measured
-through it is skipped with a word. What follows from the compose files alone is a rule
-of `invoke lint`; the check `model-rules` asks those rules for the mode.
+through it is skipped with a word; a desktop's virtual machine sees the checkout's
+files, so these are judged. What follows from the compose files alone is a rule of
+`invoke lint`; the check `model-rules` asks those rules for the mode.
 """
 
 GPU = """\

@@ -12,7 +12,7 @@ import pytest
 from fakes import container
 
 from jimbot_stack.backup import sets
-from jimbot_stack.checks.facts.disks import disks
+from jimbot_stack.checks.facts.disks import CONTAINERD_ROOT, disks, image_root
 from jimbot_stack.checks.facts.engine import Place
 from jimbot_stack.checks.facts.host import handles, processes
 from jimbot_stack.engine import EngineInfo
@@ -74,6 +74,15 @@ def test_next_backup_needs_what_the_newest_took(
     monkeypatch.setattr(sets, "listed", lambda *_: made)
 
     assert needs(tmp_path)["the next backup"] == 7
+
+
+def test_images_of_the_containerd_store_lie_at_containerds() -> None:
+    def told(*status: list[str]) -> Path:
+        raw = {"DockerRootDir": "/d", "DriverStatus": list(status)}
+        return image_root(EngineInfo("ID", "29.0", 2, 0, (), raw))
+
+    assert told(["Backing Filesystem", "extfs"]) == Path("/d")
+    assert told(["driver-type", "io.containerd.snapshotter.v1"]) == CONTAINERD_ROOT
 
 
 @pytest.fixture

@@ -19,6 +19,9 @@ IMAGE_ROOM = 1024**3
 CUDA_IMAGE_ROOM = 12 * 1024**3
 """The CUDA runtime with cuDNN and torch's own copy of both, unpacked: an estimate."""
 
+CONTAINERD_ROOT = Path("/var/lib/containerd")
+"""containerd's default; Docker's documentation, containerd image store."""
+
 SNAPSHOTS = "memgraph"
 SNAPSHOT_TARGET = "/var/lib/memgraph"
 
@@ -54,10 +57,11 @@ def disks(
 ) -> tuple[Disk, ...]:
     """Return the filesystems of images, volumes and backups, each once."""
     del local
-    root = Path(str(info.raw.get("DockerRootDir", "")))
+    root = _root(info)
     absent = [n for n in wanted if image_name(stack, model, n) not in images]
     places = [
-        ("images and volumes", root, _image_needs(stack, model, absent)),
+        ("images and volumes", root, {}),
+        ("images and volumes", image_root(info), _image_needs(stack, model, absent)),
         *_data_places(model, root),
         ("backups", stack.root / BACKUPS, _backup_needs(stack)),
     ]
@@ -73,6 +77,17 @@ def disks(
     if not found:
         raise NotMeasuredError("no folder of the engine can be looked at")
     return tuple(found.values())
+
+
+def _root(info: EngineInfo) -> Path:
+    return Path(str(info.raw.get("DockerRootDir", "")))
+
+
+def image_root(info: EngineInfo) -> Path:
+    """Return where images lie: with the containerd image store, not the engine's."""
+    status = dict(info.raw.get("DriverStatus") or ())
+    is_containerds = str(status.get("driver-type", "")).startswith("io.containerd.")
+    return CONTAINERD_ROOT if is_containerds else _root(info)
 
 
 def _image_needs(stack: Stack, model: Model, absent: Iterable[str]) -> dict[str, int]:
