@@ -57,3 +57,9 @@ def test_network_checks_have_a_second() -> None:
     assert [(one.service, one.is_obtainable) for one in found] == [("questdb", None)]
     assert [name for name, _ in asked] == ["questdb:7"]
     assert all(0 < seconds <= NETWORK_SECONDS for _, seconds in asked)
+
+
+def test_start_requires_what_its_services_cannot_run_without() -> None:
+    needed = {"bind-folders", "data-owners", "key-private", "secret-readable"}
+
+    assert needed <= {*checks.UP}
