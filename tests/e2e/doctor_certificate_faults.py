@@ -1,4 +1,9 @@
-"""Faults of production's certificates and keys."""
+"""
+Faults of production's certificates and keys.
+
+One repair renews the set whatever is wrong with it, and restarts what uses it: it is
+run for one of them.
+"""
 
 import os
 from collections.abc import Iterator
@@ -49,7 +54,7 @@ def certificate_expired(world: World) -> Iterator[None]:
     assert inside.strip() == (folder(world) / "cert.pem").read_text().strip()
 
 
-@fault(FAULTS, "certificate-valid", "expires on", mended=True)
+@fault(FAULTS, "certificate-valid", "expires on")
 def certificate_expires_soon(world: World) -> Iterator[None]:
     issue(world, ends=NOW + timedelta(days=10))
     yield
@@ -61,7 +66,7 @@ def certificate_not_valid_yet(world: World) -> Iterator[None]:
     yield
 
 
-@fault(FAULTS, "certificate-pair", "does not belong to the certificate", mended=True)
+@fault(FAULTS, "certificate-pair", "does not belong to the certificate")
 def certificate_of_another_key(world: World) -> Iterator[None]:
     other = CA(key_type=KeyType.RSA).issue_cert("memgraph", key_type=KeyType.RSA)
     other.private_key_pem.write_to_path(folder(world) / "key.pem")
@@ -80,7 +85,7 @@ def certificate_of_another_authority(world: World) -> Iterator[None]:
     yield
 
 
-@fault(FAULTS, "certificate-present", "is no file", mended=True)
+@fault(FAULTS, "certificate-present", "is no file")
 def certificate_missing(world: World) -> Iterator[None]:
     (folder(world) / "cert.pem").unlink()
     yield
@@ -99,7 +104,7 @@ def trusted_root_of_another_authority(world: World) -> Iterator[None]:
     yield
 
 
-@fault(FAULTS, "certificate-present", "is no certificate", mended=True)
+@fault(FAULTS, "certificate-present", "is no certificate")
 def certificate_torn(world: World) -> Iterator[None]:
     (folder(world) / "cert.pem").write_text("-----BEGIN CERTIFICATE-----\nMIIB\n")
     yield

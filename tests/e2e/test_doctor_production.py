@@ -21,9 +21,23 @@ pytestmark = [
 ]
 
 
+BRISK = """
+services:
+  app:
+    healthcheck:
+      interval: 1s
+      start_period: 2s
+    deploy:
+      update_config:
+        delay: 0s
+        monitor: 8s
+"""
+"""An update of it is watched for seconds, not for minutes."""
+
+
 @pytest.fixture(scope="module")
 def production() -> Iterator[World]:
-    with started("--prod") as world:
+    with started("--prod", "--overlay", "quick", overlay=BRISK) as world:
         yield world
 
 
