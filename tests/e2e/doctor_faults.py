@@ -74,7 +74,7 @@ def settings_torn(world: World) -> Iterator[None]:
     yield
 
 
-@fault(FAULTS, "env-file", "LOG_LEVEL stands more than once")
+@fault(FAULTS, "env-file", "LOG_LEVEL stands more than once", mended=True)
 def variable_twice(world: World) -> Iterator[None]:
     file = world.root / ".env"
     file.write_text(file.read_text() + "LOG_LEVEL=debug\n")
