@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from jimbot_stack.checks.facts.disks import Disk
 from jimbot_stack.checks.registry import check
-from jimbot_stack.checks.verdict import Verdict, fail, listed, ok, warn
+from jimbot_stack.checks.verdict import Verdict, fail, listed, ok, skip, warn
 from jimbot_stack.units import readable_size
 
 LEAST_FREE = 1024**3
@@ -22,6 +22,9 @@ INODE_SHARE = 0.02
 )
 def disk_space(disks: tuple[Disk, ...]) -> Iterator[Verdict]:
     for disk in disks:
+        if not disk.is_seen:
+            yield skip(f"this user may not look at {disk.path}, {listed(disk.holds)}")
+            continue
         told = (
             f"{readable_size(disk.free)} free at {disk.path}, for {listed(disk.holds)}"
         )

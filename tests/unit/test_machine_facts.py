@@ -4,15 +4,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fakes import container
+from judging import judge
 
 from jimbot_stack.backup import sets
-from jimbot_stack.checks.facts.disks import CONTAINERD_ROOT, disks, image_root
+from jimbot_stack.checks.facts.disks import (
+    CONTAINERD_ROOT,
+    disks,
+    image_root,
+    measure,
+)
 from jimbot_stack.checks.facts.engine import Place
 from jimbot_stack.checks.facts.host import handles, processes
 from jimbot_stack.engine import EngineInfo
@@ -74,6 +81,26 @@ def test_next_backup_needs_what_the_newest_took(
     monkeypatch.setattr(sets, "listed", lambda *_: made)
 
     assert needs(tmp_path)["the next backup"] == 7
+
+
+def test_folder_that_may_not_be_looked_at_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What could not be measured is not told as having room."""
+
+    def refuse(path: Path) -> os.statvfs_result:
+        if path == tmp_path / "closed":
+            raise PermissionError(13, "no")
+        return there(path)
+
+    there = os.statvfs
+    monkeypatch.setattr(os, "statvfs", refuse)
+    closed, seen = (measure("images", tmp_path / name) for name in ("closed", "open"))
+    row = judge("disk-space", disks=(closed, replace(seen, free=2 * GIB)))
+
+    assert (closed.is_seen, seen.is_seen) == (False, True)
+    assert row.outcome == "skipped"
+    assert f"may not look at {tmp_path}/closed" in row.detail
 
 
 def test_images_of_the_containerd_store_lie_at_containerds() -> None:

@@ -32,7 +32,8 @@ class Disk:
     A filesystem and what the stack keeps on it; sizes in bytes.
 
     `device` tells filesystems apart; `inodes` is 0 where they are not counted. `needs`
-    has the bytes that are to be written there next, by what for.
+    has the bytes that are to be written there next, by what for. `is_seen` is false
+    for a place that this user may not look at.
     """
 
     device: int
@@ -43,6 +44,7 @@ class Disk:
     inodes: int = 0
     inodes_free: int = 0
     needs: Mapping[str, int] = field(default_factory=dict)
+    is_seen: bool = True
 
 
 @fact(limit=5)
@@ -65,16 +67,14 @@ def disks(
         *_data_places(model, root),
         ("backups", stack.root / BACKUPS, _backup_needs(stack)),
     ]
-    found: dict[int, Disk] = {}
+    found: dict[int | str, Disk] = {}
     for what, path, needs in places:
         disk = measure(what, path)
-        if disk is not None:
-            before = found.get(disk.device, replace(disk, holds=()))
-            holds = tuple(dict.fromkeys((*before.holds, what)))
-            found[disk.device] = replace(
-                before, holds=holds, needs={**before.needs, **needs}
-            )
-    if not found:
+        key = disk.device if disk.is_seen else disk.path
+        before = found.get(key, replace(disk, holds=()))
+        holds = tuple(dict.fromkeys((*before.holds, what)))
+        found[key] = replace(before, holds=holds, needs={**before.needs, **needs})
+    if not any(disk.is_seen for disk in found.values()):
         raise NotMeasuredError("no folder of the engine can be looked at")
     return tuple(found.values())
 
@@ -136,7 +136,7 @@ def _backup_needs(stack: Stack) -> dict[str, int]:
     return {"the next backup": made[0].size} if made else {}
 
 
-def measure(what: str, path: Path) -> Disk | None:
+def measure(what: str, path: Path) -> Disk:
     """Return the filesystem of *path* or of its nearest folder that exists."""
     for folder in (path, *path.parents):
         try:
@@ -145,7 +145,7 @@ def measure(what: str, path: Path) -> Disk | None:
         except FileNotFoundError:
             continue
         except OSError:
-            return None
+            break
         return Disk(
             device=device,
             holds=(what,),
@@ -155,4 +155,4 @@ def measure(what: str, path: Path) -> Disk | None:
             inodes=told.f_files,
             inodes_free=told.f_favail,
         )
-    return None
+    return Disk(0, (what,), str(path), 0, 0, is_seen=False)
