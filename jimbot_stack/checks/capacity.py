@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from jimbot_stack.checks.facts.host import Handles, Kernel
 from jimbot_stack.checks.facts.settings import Settings
 from jimbot_stack.checks.registry import check
-from jimbot_stack.checks.verdict import Verdict, fail, ok, skip, warn
+from jimbot_stack.checks.verdict import Verdict, command, fail, ok, skip, warn
 from jimbot_stack.engine import EngineInfo
 from jimbot_stack.model import Model
 from jimbot_stack.rules import Finding
@@ -27,6 +27,9 @@ FILES_SHARE = 0.8
 STORE_FILES = 65536
 """QuestDB's documentation recommends 1048576 for a process; a table takes a descriptor
 for each column of each partition that is open."""
+
+RAY = "services.ray-"
+"""Whose limits the variable RAY_CPUS sets."""
 
 STORES = frozenset({"memgraph", "questdb"})
 
@@ -69,7 +72,9 @@ def cpu_limits(
     settings: Settings, info: EngineInfo, cpu_findings: tuple[Finding, ...]
 ) -> Iterator[Verdict]:
     for one in cpu_findings:
-        repair = settings.assignment("RAY_CPUS", str(info.cpus))
+        repair = command("invoke", "lint", "--rule", one.rule)
+        if one.path.startswith(RAY):
+            repair = settings.assignment("RAY_CPUS", str(info.cpus))
         yield fail(one.message, repair, about=one.path)
     if not cpu_findings:
         yield ok(f"{info.cpus} CPUs are enough for every limit")

@@ -12,6 +12,7 @@ from judging import OFFLINE, STACK, judge
 from jimbot_stack.checks.facts.settings import Settings, interpolated, read_settings
 from jimbot_stack.checks.verdict import Row
 from jimbot_stack.model import Model
+from jimbot_stack.rules import Finding
 
 MANY_LINES = """\
 # a comment
@@ -130,3 +131,25 @@ def test_limits_of_all_services_are_held_against_the_cores(
     assert row.outcome == outcome
     if outcome == "warn":
         assert row.repair == "sed -i 's|^RAY_CPUS=.*|RAY_CPUS=2|' .env"
+
+
+@pytest.mark.parametrize(
+    ("service", "repair"),
+    [
+        ("ray-head", "sed -i 's|^RAY_CPUS=.*|RAY_CPUS=4|' .env"),
+        ("questdb", "invoke lint --rule cpus-beyond-engine"),
+    ],
+)
+def test_variable_is_set_for_the_services_that_it_limits(
+    service: str, repair: str
+) -> None:
+    path = f"services.{service}.deploy.resources.limits.cpus"
+    finding = Finding("cpus-beyond-engine", "error", "a.yml", 1, "too many", "", path)
+    row = judge(
+        "cpu-limits",
+        settings=Settings({"RAY_CPUS": "9"}, {}, {}),
+        info=SimpleNamespace(cpus=4),
+        cpu_findings=(finding,),
+    )
+
+    assert row.repair == repair
