@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from jimbot_stack.checks.verdict import Row
 from jimbot_stack.environment import write_private
@@ -12,8 +13,12 @@ from jimbot_stack.errors import UsageError
 FILE = "accepted.json"
 
 
-def load(state: Path) -> dict[str, dict[str, str]]:
-    """Return what was accepted: {finding: {"id", "reason"}}; none when unreadable."""
+def load(state: Path) -> dict[str, dict[str, Any]]:
+    """
+    Return what was accepted: {finding: {"id", "reason", "keys"}}; none when unreadable.
+
+    `keys` are those of the verdicts that the finding consists of.
+    """
     try:
         found = json.loads((state / FILE).read_text())
     except (OSError, ValueError):
@@ -40,13 +45,23 @@ def remember(state: Path, rows: Iterable[Row], reasons: Mapping[str, str]) -> No
     kept = load(state)
     for row in rows:
         if row.id in reasons and row.problems:
-            kept[row.finding] = {"id": row.id, "reason": reasons[row.id]}
+            kept[row.finding] = {
+                "id": row.id,
+                "reason": reasons[row.id],
+                "keys": [verdict.key for verdict in row.problems],
+            }
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(state / FILE, json.dumps(kept, indent=2) + "\n")
 
 
+def keys(state: Path) -> set[tuple[str, str]]:
+    """Return the id and the key of each verdict that was accepted."""
+    kept = load(state).values()
+    return {(one["id"], key) for one in kept for key in one.get("keys", ())}
+
+
 def apply(
-    rows: Iterable[Row], known: Mapping[str, Mapping[str, str]]
+    rows: Iterable[Row], known: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Row, ...]:
     """Mark the rows whose findings were accepted, each just as it was."""
     return tuple(

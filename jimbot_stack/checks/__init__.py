@@ -122,12 +122,13 @@ def require(stack: Stack, ids: Sequence[str], *, services: Iterable[str] = ()) -
     Raises one ConfigurationError that lists every failure with its repair; the
     EngineUnavailable behind it when the engine does not answer or is too old.
     """
+    known = _accepted(stack)
     failed = [
         verdict
-        for row in _with_accepted(stack, run(stack, ids, services=services))
-        if not row.accepted or row.id in NEEDED
+        for row in run(stack, ids, services=services)
         for verdict in row.problems
         if verdict.outcome != "warn" or row.topic == FACT_TOPIC
+        if row.id in NEEDED or (row.id, verdict.key) not in known
     ]
     if not failed:
         return
@@ -143,9 +144,9 @@ def require(stack: Stack, ids: Sequence[str], *, services: Iterable[str] = ()) -
     )
 
 
-def _with_accepted(stack: Stack, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+def _accepted(stack: Stack) -> set[tuple[str, str]]:
     if stack.known is None:
-        return rows
+        return set()
     from jimbot_stack import accepted  # it rests on the verdicts of this package
 
-    return accepted.apply(rows, accepted.load(stack.state))
+    return accepted.keys(stack.state)

@@ -31,6 +31,11 @@ class Verdict:
     about: str = ""
     safe: bool = False
 
+    @property
+    def key(self) -> str:
+        """What was found, the same while only figures change."""
+        return f"{self.outcome}:{self.about or self.detail}"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -71,7 +76,7 @@ class Row:
     @property
     def finding(self) -> str:
         """The fingerprint of what was found: other findings have another one."""
-        about = sorted(f"{v.outcome}:{v.about or v.detail}" for v in self.problems)
+        about = sorted(verdict.key for verdict in self.problems)
         return sha256("\n".join([self.id, *about]).encode()).hexdigest()[:16]
 
     def as_json(self) -> dict[str, Any]:

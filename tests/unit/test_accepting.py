@@ -14,6 +14,7 @@ from jimbot_stack.errors import ConfigurationError, EngineUnavailable
 
 PORT = Row("ports-free", "network", (fail("port 80 is held", "mend", about="80"),))
 OTHER = Row("ports-free", "network", (fail("port 81 is held", "mend", about="81"),))
+THIRD = Row("ports-free", "network", (fail("port 82 is held", "mend", about="82"),))
 OLD = Row("compose-version", "engine", (fail("too old", "mend", about="engine: x"),))
 
 
@@ -30,8 +31,10 @@ def required(monkeypatch: pytest.MonkeyPatch, state: Path | None, row: Row) -> N
 def test_task_goes_on_with_what_was_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accepted.remember(tmp_path, [PORT], {"ports-free": "it is ours"})
+    both = Row("ports-free", "network", (*PORT.verdicts, *THIRD.verdicts))
+    accepted.remember(tmp_path, [both], {"ports-free": "they are ours"})
 
+    required(monkeypatch, tmp_path, both)
     required(monkeypatch, tmp_path, PORT)
     with pytest.raises(ConfigurationError, match="port 81"):
         required(monkeypatch, tmp_path, OTHER)
