@@ -145,7 +145,7 @@ def certificate_pair(
         unread = [o for o in (one, key) if o is not None and o.file.content is None]
         for other in unread:
             yield skip(f"this user may not read {shown(stack, other.file.path)}")
-        compared += not unread
+        compared += not unread and one.certificate is not None
         if one.certificate is not None:
             yield from key_faults(stack, one, key, repair)
             yield from signature_faults(stack, one, certificate_files, repair)

@@ -56,6 +56,14 @@ def test_unread_key_is_not_told_as_a_match() -> None:
     assert read.detail == "1 certificates and keys match"
 
 
+def test_torn_certificate_is_not_told_as_a_match() -> None:
+    """That it is torn is another check's finding."""
+    torn = file("memgraph", "certificate", fault="no PEM")
+    found = row("certificate-pair", torn, file("memgraph", "key", key=b"K"))
+
+    assert found.detail == "0 certificates and keys match"
+
+
 def test_unread_certificate_is_not_told_as_there() -> None:
     hidden = file("memgraph", "certificate", state="hidden", content=None)
 
