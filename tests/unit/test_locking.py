@@ -1,13 +1,18 @@
 """One task at a time: the lock names its holder and dies with it."""
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from jimbot_stack.errors import Locked
+from jimbot_stack import locking
+from jimbot_stack.errors import ConfigurationError, Locked
 from jimbot_stack.locking import locked
 
 HOLD = """
@@ -16,6 +21,12 @@ from jimbot_stack.locking import locked
 with locked("engine", sys.argv[1], task="invoke backup"):
     print("held", flush=True)
     sys.stdin.read()
+"""
+
+AS_NOBODY = """
+import os, jimbot_stack.locking
+os.umask(0o077)
+os.setuid(65534)
 """
 
 
@@ -61,3 +72,102 @@ def test_other_project_is_not_locked() -> None:
         locked("engine", f"two-{os.getpid()}", task="invoke up"),
     ):
         pass
+
+
+def test_lock_of_another_user_is_taken_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a sticky folder the kernel refuses O_CREAT on it, even to root."""
+    monkeypatch.setattr(locking, "FOLDERS", (shared(tmp_path),))
+    with locked("engine", "theirs", task="invoke up"):
+        pass
+    monkeypatch.setattr(os, "open", guarded(os.open))
+
+    with locked("engine", "theirs", task="invoke up"):
+        pass
+
+
+def guarded(real: Callable[..., int]) -> Callable[..., int]:
+    """Refuse as Linux does with fs.protected_regular for files of other users."""
+
+    def opened(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_CREAT and Path(path).exists() and not flags & os.O_EXCL:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, flags, mode)
+
+    return opened
+
+
+def shared(folder: Path) -> Path:
+    folder.chmod(0o1777)
+    return folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
+def test_two_users_meet_at_one_lock() -> None:
+    """Root and a plain user do not change a project at the same time."""
+    project = f"lock-{os.getpid()}"
+    with subprocess.Popen(
+        [sys.executable, "-c", AS_NOBODY + HOLD, project],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with (
+            pytest.raises(Locked, match=f"invoke backup .pid {process.pid}"),
+            locked("engine", project, task="invoke up"),
+        ):
+            pass
+        process.kill()
+    with locked("engine", project, task="invoke up"):
+        pass
+
+
+def test_folder_is_the_same_for_who_may_not_write_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only root may write to some machines' /run/lock: no lock lies there then."""
+    closed, open_to_all = tmp_path / "closed", tmp_path / "open"
+    closed.mkdir(mode=0o755)
+    open_to_all.mkdir()
+    monkeypatch.setattr(locking, "FOLDERS", (closed, shared(open_to_all)))
+
+    with locked("engine", "any", task="invoke up"):
+        assert list(open_to_all.iterdir())
+        assert not list(closed.iterdir())
+
+
+def test_lock_that_cannot_be_opened_is_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locking, "FOLDERS", (shared(tmp_path),))
+    with locked("engine", "any", task="invoke up"):
+        [file] = tmp_path.iterdir()
+    file.unlink()
+    file.symlink_to(tmp_path / "elsewhere")
+
+    with (
+        pytest.raises(ConfigurationError, match="cannot be opened") as refused,
+        locked("engine", "any", task="invoke up"),
+    ):
+        pass
+
+    assert refused.value.hint.endswith(f"sudo rm -f {file}")
+
+
+def test_who_asks_for_the_holder_keeps_no_task_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To ask takes the lock for an instant, shared."""
+    monkeypatch.setattr(locking, "FOLDERS", (shared(tmp_path),))
+    with locked("engine", "any", task="invoke up"):
+        [file] = tmp_path.iterdir()
+    with file.open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        monkeypatch.setattr(time, "sleep", lambda _seconds: asking.close())
+
+        with locked("engine", "any", task="invoke up"):
+            pass
