@@ -37,9 +37,14 @@ class Node:
     kind: str = ""
     text_line: int = 0
 
+    @property
+    def holds_others(self) -> bool:
+        """Say whether this is a mapping or a list with something in it."""
+        return isinstance(self.value, dict | tuple) and bool(self.value)
+
     def members(self) -> "Mapping[str, Node]":
         """Return the mapping's members, none when this is no mapping."""
-        return self.value if isinstance(self.value, Mapping) else {}
+        return self.value if isinstance(self.value, dict) else {}
 
     def items(self) -> "tuple[Node, ...]":
         """Return the list's items, none when this is no list."""

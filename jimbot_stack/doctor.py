@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from jimbot_stack import accepted, checks
@@ -65,8 +64,9 @@ def examine(
     """
     reasons = accepted.parse(accept)
     sys.setswitchinterval(SWITCH_SECONDS)
-    stack = open_stack()
-    with ThreadPoolExecutor(1) as aside:
+    with ThreadPoolExecutor(2) as aside:
+        aside.submit(checks.registered)  # they load while the engine answers
+        stack = open_stack()
         if not only:  # Compose takes the longest: it merges while the checks load
             aside.submit(stack.begin)
         check_ids([*only, *skipped, *reasons])
@@ -94,6 +94,8 @@ def check_ids(names: Iterable[str]) -> None:
     known = checks.registered()
     for name in names:
         if name not in known:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "docs/doctor.md lists them"
             raise UsageError(f"there is no check {name!r}", hint=hint)

@@ -5,7 +5,6 @@ A function's parameters are what it needs: a fact's collector may ask for other 
 check's judgement for any. Judgements are pure: they see values, not the machine.
 """
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -104,4 +103,5 @@ def limit(check: Check) -> float:
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(inspect.signature(function).parameters)
+    code = function.__code__  # inspect.signature takes 15 ms for all of them
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]

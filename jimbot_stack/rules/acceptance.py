@@ -10,7 +10,7 @@ Dockerfile or an environment file, which keep their comments, the line above say
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,9 +70,8 @@ def acceptances(subject: Subject) -> tuple[Acceptance, ...]:
 
 def in_documents(documents: tuple[Document, ...]) -> Iterator[Acceptance]:
     for document in documents:
-        for path, node in document.root.walk():
-            stated = node.members().get(KEY, Node(0, {})).members()
-            paths = (path, *inherited(documents, path)) if stated else ()
+        for path, stated in stating(document.root):
+            paths = (path, *inherited(documents, path))
             for words, reason in stated.items():
                 rule, *names = words.split() or [""]
                 yield Acceptance(
@@ -83,6 +82,19 @@ def in_documents(documents: tuple[Document, ...]) -> Iterator[Acceptance]:
                     paths,
                     names=tuple(names),
                 )
+
+
+def stating(root: Node) -> Iterator[tuple[tuple[Step, ...], Mapping[str, Node]]]:
+    """Yield what each mapping accepts and its path; most files state nothing."""
+    waiting: list[tuple[tuple[Step, ...], Node]] = [((), root)]
+    while waiting:
+        path, node = waiting.pop()
+        members = node.members()
+        if KEY in members and members[KEY].members():
+            yield path, members[KEY].members()
+        below = members.items() or enumerate(node.items())
+        more = [((*path, step), one) for step, one in below if one.holds_others]
+        waiting += reversed(more)
 
 
 def inherited(
