@@ -1,5 +1,7 @@
 """What makes a function a task: flags, help, errors as exit codes, JSON on stdout."""
 
+import atexit
+import gc
 import inspect
 import json
 import signal
@@ -17,7 +19,13 @@ from invoke.parser.argument import Argument
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
-from jimbot_stack.errors import Interrupted, StackError, UsageError
+from jimbot_stack.errors import (
+    ConfigurationError,
+    Interrupted,
+    StackError,
+    UsageError,
+)
+from jimbot_stack.paths import OWN_STATE
 
 Body = Callable[..., Any]
 
@@ -49,6 +57,11 @@ HELP = {
 # invoke turns it off; every task would then compile all modules again (1 s).
 sys.dont_write_bytecode = False
 
+# A short task makes no garbage worth a search, which takes a tenth of its time; at the
+# end all goes anyhow. Long ones are searched still, less often.
+gc.set_threshold(50_000, 20, 20)
+atexit.register(gc.freeze)
+
 REPEATABLE = list[str] | None
 
 
@@ -74,6 +87,12 @@ class StackTask(Task[Any]):
                 return super().__call__(*args, **kwargs)
         except StackError as error:
             raise Exit(str(error), code=error.exit_code) from error
+        except PermissionError as refused:
+            closed = ConfigurationError(
+                f"{refused.filename} is closed to this user: {refused.strerror}",
+                hint=f"if a task of root's made it: {OWN_STATE}",
+            )
+            raise Exit(str(closed), code=closed.exit_code) from refused
         except KeyboardInterrupt as stop:
             ended = Interrupted("interrupted", hint="the same command carries on")
             raise Exit(str(ended), code=ended.exit_code) from stop

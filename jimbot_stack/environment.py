@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from io import StringIO
 from pathlib import Path
 
@@ -15,17 +16,23 @@ PLACEHOLDER = "change-me"
 
 def read(path: Path) -> dict[str, str]:
     """Return the variables of an env file, empty when there is none."""
-    from dotenv import dotenv_values
-
-    if not path.exists():
-        return {}
     try:
-        found = dotenv_values(path, interpolate=False)
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
     except (OSError, UnicodeDecodeError) as unreadable:
         raise ConfigurationError(
             f"{path.name} cannot be read: {unreadable}",
-            hint=f"make it yours: ls -l {path}",
+            hint=f'make it yours: sudo chown "$(id -u)" {path}, or save it as UTF-8',
         ) from unreadable
+    return dict(_parsed(text))
+
+
+@cache
+def _parsed(text: str) -> Mapping[str, str]:
+    from dotenv import dotenv_values
+
+    found = dotenv_values(stream=StringIO(text), interpolate=False)
     return {name: value or "" for name, value in found.items()}
 
 

@@ -12,6 +12,10 @@ ENV_EXAMPLE = ".env.example"
 SECRETS = "secrets"
 CERTIFICATES = "certs"
 STATE = ".state"
+OWN_STATE = f'sudo chown -R "$(id -u)" {STATE}'
+"""What a user types after a task of root's made the state."""
+
+PLUGINS_FILE = "plugins.json"
 DEPLOYED_FILE = "deployed.yml"
 PREVIOUS_FILE = "previous.json"
 BACKUPS = "backups"

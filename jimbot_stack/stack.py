@@ -1,5 +1,6 @@
 """The composition root: from flags to the project, its mode and its engine."""
 
+import os
 import re
 import shlex
 import sys
@@ -16,7 +17,15 @@ from jimbot_stack.errors import ConfigurationError, EngineUnavailable, UsageErro
 from jimbot_stack.mode import Mode, check_overlays, from_labels
 from jimbot_stack.model import Model
 from jimbot_stack.once import Once
-from jimbot_stack.paths import DEPLOYED_FILE, ENV_EXAMPLE, ENV_FILE, ROOT, STATE
+from jimbot_stack.paths import (
+    DEPLOYED_FILE,
+    ENV_EXAMPLE,
+    ENV_FILE,
+    OWN_STATE,
+    PLUGINS_FILE,
+    ROOT,
+    STATE,
+)
 
 LOOK_PATIENCE = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
@@ -133,10 +142,10 @@ def open_stack(
     if gpu not in GPU_CHOICES:
         raise UsageError(f"--gpu {gpu!r} is unknown", hint="auto, on or off")
     overlays = check_overlays(tuple(overlay), root)
-    values = environment.settings(root)
+    values = _values(root, only_look=only_look)
     project = environment.project_name(values)
     echo_to = _echo if echo else lambda _argv: None
-    plugins = _begun_plugins(echo_to) if only_look else None
+    plugins = _begun_plugins(echo_to, root) if only_look else None
     everyone, info = _observe(echo_to, need_engine=need_engine and not only_look)
     origin, started = _started(everyone, project)
     other = origin if origin not in {None, root} else None
@@ -146,12 +155,12 @@ def open_stack(
     stage = "dev" if dev else "prod" if prod else "base"
     flags = Mode(stage, offline, overlays=overlays)
     mode, why = _selected(flags, gpu, started, info)
-    reopen = partial(_engine, root, mode, values, echo_to)
+    reopen = partial(_engine, root, mode, values, echo=echo_to, only_look=only_look)
     return Stack(
         root=root,
         project=project,
         mode=mode,
-        engine=reopen(_deployed(root, project, info)),
+        engine=reopen(_deployed(root, project, info, only_look=only_look)),
         everyone=everyone,
         started_as=started,
         why_gpu=why,
@@ -168,12 +177,32 @@ def state_folder(root: Path, engine_id: str, project: str) -> Path:
     return root / STATE / engine_id.replace(":", "")[:12] / project
 
 
-def _deployed(root: Path, project: str, info: EngineInfo | None) -> tuple[Path, ...]:
+def _values(root: Path, *, only_look: bool) -> Mapping[str, str]:
+    """Return what Compose interpolates; doctor says itself that `.env` is closed."""
+    try:
+        return environment.settings(root)
+    except ConfigurationError:
+        if only_look:
+            return dict(os.environ)
+        raise
+
+
+def _deployed(
+    root: Path, project: str, info: EngineInfo | None, *, only_look: bool
+) -> tuple[Path, ...]:
     """Return the compose file of what updates deployed, which later tasks keep."""
     if info is None:
         return ()
     file = state_folder(root, info.id, project) / DEPLOYED_FILE
-    return (file,) if file.exists() else ()
+    try:
+        return (file,) if file.exists() else ()
+    except PermissionError as refused:
+        if only_look:
+            return ()
+        raise ConfigurationError(
+            f"what tasks remember in {STATE} is closed to this user",
+            hint=f"make it yours: {OWN_STATE}",
+        ) from refused
 
 
 def docker_client(*, echo: bool = False) -> Engine:
@@ -195,11 +224,13 @@ def host_engine() -> Engine | None:
     return engine
 
 
-def _begun_plugins(echo: Echo) -> Once[Mapping[str, str]]:
+def _begun_plugins(echo: Echo, root: Path) -> Once[Mapping[str, str]]:
     """Let docker start to say what its plugins are: no other look takes as long."""
     from jimbot_stack.whales import WhalesEngine
 
-    asking: Once[Mapping[str, str]] = Once(WhalesEngine(echo=echo).plugins)
+    memory = root / STATE / PLUGINS_FILE
+    engine = WhalesEngine(echo=echo, memory=memory, only_look=True)
+    asking: Once[Mapping[str, str]] = Once(engine.plugins)
     Thread(target=asking.begin, daemon=True).start()
     return asking
 
@@ -276,8 +307,10 @@ def _engine(
     root: Path,
     mode: Mode,
     values: Mapping[str, str],
-    echo: Echo,
     further: Sequence[Path] = (),
+    *,
+    echo: Echo,
+    only_look: bool,
 ) -> Engine:
     from jimbot_stack.whales import WhalesEngine
 
@@ -289,6 +322,8 @@ def _engine(
         env_files=[env_file] if env_file.exists() else [],
         environment=mode.environment(values, environment.read(root / ENV_EXAMPLE)),
         echo=echo,
+        memory=root / STATE / PLUGINS_FILE,
+        only_look=only_look,
     )
 
 

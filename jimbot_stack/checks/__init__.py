@@ -26,6 +26,7 @@ TOPICS = (
     "folders",
     "images",
     "containers",
+    "state",
     "leftovers",
     "model_rules",
 )
@@ -40,6 +41,7 @@ FACTS = (
     "certificates",
     "folders",
     "project",
+    "state",
     "leftovers",
     "findings",
 )

@@ -18,6 +18,11 @@ from jimbot_stack.paths import ENV_EXAMPLE, ENV_FILE
 from jimbot_stack.stack import Stack, of_another_checkout
 
 INIT = "invoke init"
+OWN = f'sudo chown "$(id -u)" {ENV_FILE} && chmod u+rw {ENV_FILE}'
+RECODE = (
+    f"(umask 077; iconv -f WINDOWS-1252 -t UTF-8 {ENV_FILE} > {ENV_FILE}.partial) "
+    f"&& mv {ENV_FILE}.partial {ENV_FILE}"
+)
 
 
 @check(
@@ -26,6 +31,11 @@ INIT = "invoke init"
     why="Compose takes the values from there; a torn line is passed over in silence.",
 )
 def env_file(settings: Settings) -> Iterator[Verdict]:
+    if settings.trouble:
+        said = f"{ENV_FILE} cannot be read: {settings.trouble}"
+        repair = RECODE if "codec" in settings.trouble else OWN
+        yield fail(said, repair, about="unreadable")
+        return
     if settings.file is None:
         yield fail(f"there is no {ENV_FILE}", INIT, about="absent", safe=True)
         return

@@ -2,15 +2,14 @@
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import replace
 from json import loads
 from pathlib import Path
 
 from jimbot_stack.engine import EngineInfo
 
-from . import parse, process
-from .client import silent
+from . import parse, versions
 from .clientfiles import plugin
 from .compose import ComposeVerbs
 from .containers import ContainerVerbs
@@ -22,16 +21,6 @@ __all__ = ["WhalesEngine"]
 
 PLUGIN_SECONDS = 5.0
 PLUGINS = ("compose", "buildx")
-
-
-def _version(file: str) -> str:
-    """Return what a plugin tells docker of itself; nothing when it is broken."""
-    argv = [file, "docker-cli-plugin-metadata"]
-    try:
-        output = process.run(argv, echo=silent, timeout=PLUGIN_SECONDS)
-        return str(loads(output.stdout)["Version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
 
 
 class WhalesEngine(ComposeVerbs, ContainerVerbs, ConversationVerbs, ResourceVerbs):
@@ -51,16 +40,24 @@ class WhalesEngine(ComposeVerbs, ContainerVerbs, ConversationVerbs, ResourceVerb
     def plugins(self) -> dict[str, str]:
         files = {name: plugin(name, os.environ) for name in PLUGINS}
         if all(files.values()):
-            for name in files:
-                self.echo(["docker", name, "version"])
-            with ThreadPoolExecutor(len(files)) as pool:
-                return dict(zip(files, pool.map(_version, files.values()), strict=True))
+            return self._known(files) or self._asked(files)
         words = ("info", "--format", "{{json .ClientInfo}}")
         output = self.checked(*words, timeout=PLUGIN_SECONDS)
         return {
             one["Name"]: "" if one.get("Err") else one.get("Version", "")
             for one in loads(output.stdout).get("Plugins") or ()
         }
+
+    def _known(self, files: Mapping[str, str]) -> dict[str, str]:
+        return versions.known(self.memory, files) if self.memory else {}
+
+    def _asked(self, files: Mapping[str, str]) -> dict[str, str]:
+        for name in files:
+            self.echo(["docker", name, "version"])
+        found = versions.ask(files)
+        if self.memory and not self.only_look:
+            versions.keep(self.memory, files, found)
+        return found
 
     def started(self) -> str:
         """Return when the engine made its default bridge, which each start does."""

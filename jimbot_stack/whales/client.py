@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 CONFIG_SECONDS = 60.0
 """To merge files takes 0.1 s; this ends a client that hangs."""
+_NO_COLLECTOR = f"GOGC={os.environ.get('GOGC', 'off')}"
+"""A merge ends before the memory is worth searching; that takes a third of its time."""
+
 # How Docker says that what is asked about is not there, each noun in its own words.
 _GONE = re.compile(r"no such|network \S+ not found", re.IGNORECASE)
 
@@ -36,7 +39,8 @@ class Client:
     Holds the compose files, the project and the environment that every command gets.
 
     Assignments go in front of the command through `env`, so that what `--echo` prints
-    can be typed again as it stands.
+    can be typed again as it stands. *memory* is a file of what plugins said of
+    themselves before; with *only_look* nothing is added to it.
     """
 
     def __init__(
@@ -50,6 +54,8 @@ class Client:
         host: str | None = None,
         echo: Echo = lambda _argv: None,
         patience: float = PATIENCE,
+        memory: Path | None = None,
+        only_look: bool = False,
     ) -> None:
         self.files = tuple(files)
         self.project = project
@@ -59,6 +65,8 @@ class Client:
         self.host = host
         self.echo = echo
         self.patience = patience
+        self.memory = memory
+        self.only_look = only_look
 
     @cached_property
     def whales(self) -> "DockerClient":
@@ -143,7 +151,7 @@ class Client:
         self.echo(argv)
         before, after = self.client_call()[:-1], argv[argv.index("compose") + 1 :]
         file = plugin("compose", os.environ)
-        direct = [*before, file, *after] if file else argv
+        direct = [*(before or ["env"]), _NO_COLLECTOR, file, *after] if file else argv
         output = process.run(direct, echo=silent, timeout=CONFIG_SECONDS)
         return process.check(output, argv).stdout
 

@@ -102,6 +102,23 @@ def test_without_an_engine_every_task_says_so(typed: Typed, words: list[str]) ->
     ]
 
 
+def test_what_is_closed_to_this_user_is_no_traceback(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as what `sudo invoke up` remembered, to the owner of the checkout."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", ".state/one/deployed.json")
+
+    monkeypatch.setattr("jimbot_stack.lint.judge", refuse)
+
+    done = typed("lint")
+
+    assert done.returncode == 3
+    assert ".state/one/deployed.json is closed to this user" in done.stderr
+    assert "sudo chown" in done.stderr
+
+
 def test_without_a_client_the_hint_is_to_install_one(tmp_path: Path) -> None:
     """No docker on PATH is no traceback either."""
     (tmp_path / "env").symlink_to("/usr/bin/env")

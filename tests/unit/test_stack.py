@@ -46,7 +46,7 @@ def opened(
     """Open the stack in *root* while a project of its name runs from *origin*."""
     running = (started(origin, "docker-compose.yml"),)
     monkeypatch.setattr(stack, "_observe", lambda *_, **__: (running, info("runc")))
-    monkeypatch.setattr(stack, "_begun_plugins", lambda _echo: None)
+    monkeypatch.setattr(stack, "_begun_plugins", lambda *_: None)
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "trial")
     return stack.open_stack(root=root, only_look=only_look)
 

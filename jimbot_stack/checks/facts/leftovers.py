@@ -38,10 +38,10 @@ class Journals:
 
 
 @fact(limit=3)
-def journals(stack: Stack, info: EngineInfo) -> Journals:
+def journals(stack: Stack, info: EngineInfo, readable_state: Path) -> Journals:
     """Return the journals of tasks that did not end."""
     holder = locking.holder(info.id, stack.project)
-    return Journals(tuple(_journals(stack.state)), holder)
+    return Journals(tuple(_journals(readable_state)), holder)
 
 
 def _journals(state: Path) -> Iterator[Leftover]:
@@ -116,10 +116,9 @@ class KeptData:
 
 
 @fact(limit=3)
-def kept_data(stack: Stack, info: EngineInfo) -> tuple[KeptData, ...]:
+def kept_data(stack: Stack, readable_state: Path) -> tuple[KeptData, ...]:
     """Return what restores have moved aside and not discarded."""
-    del info
-    if not (stack.state / PREVIOUS_FILE).exists():
+    if not (readable_state / PREVIOUS_FILE).exists():
         return ()
     from jimbot_stack.backup import previous
 

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jimbot_stack import environment
 from jimbot_stack.checks.facts.access import readers
 from jimbot_stack.checks.registry import NotMeasuredError, fact
 from jimbot_stack.checks.verdict import command
+from jimbot_stack.errors import ConfigurationError
 from jimbot_stack.paths import (
     BASE_FILE,
     ENV_EXAMPLE,
@@ -25,6 +26,7 @@ class Settings:
     """
     `.env` (None when there is none), its example and the shell's environment.
 
+    `trouble` is why a `.env` that is there cannot be read; `file` is None then, too.
     `repeated` has the lines, first and last, of values that a later one of the same
     name replaces; `broken` are lines that are no assignment; all counted from 1.
     `readers` names others who can read it.
@@ -37,6 +39,7 @@ class Settings:
     broken: tuple[int, ...] = ()
     readers: str = ""
     in_force: Mapping[str, str] = field(default_factory=dict)
+    trouble: str = ""
 
     def variable(self, value: str, ending: str) -> str:
         """Return the variable of that ending that has *value* now, or nothing."""
@@ -58,17 +61,20 @@ class Settings:
 def settings(stack: Stack) -> Settings:
     path = stack.root / ENV_FILE
     example = environment.read(stack.root / ENV_EXAMPLE)
-    if not path.exists():
-        shell = dict(os.environ)
-        return Settings(None, example, shell, in_force=example | shell)
-    return read_settings(path, example, dict(os.environ))
+    shell = dict(os.environ)
+    absent = Settings(None, example, shell, in_force=example | shell)
+    try:
+        return read_settings(path, example, shell) if path.exists() else absent
+    except (ConfigurationError, OSError) as unreadable:
+        return replace(absent, trouble=str(unreadable.__cause__ or unreadable))
 
 
 @fact(limit=1)
 def own_values(settings: Settings) -> Mapping[str, str]:
     """Return what `.env` sets, where there is one."""
     if settings.file is None:
-        raise NotMeasuredError(f"there is no {ENV_FILE}")
+        gone = "cannot be read" if settings.trouble else "is not there"
+        raise NotMeasuredError(f"{ENV_FILE} {gone}")
     return settings.file
 
 

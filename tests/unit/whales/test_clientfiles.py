@@ -129,6 +129,56 @@ def test_plugins_say_their_versions_and_a_broken_one_nothing(
     assert WhalesEngine().plugins() == {"compose": "v2.26.1", "buildx": ""}
 
 
+@pytest.fixture
+def asked(
+    folders: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Return a file with one line for each time that the Compose plugin ran."""
+    log = tmp_path / "asked"
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    made(folders[0], f'{{"Version": "v2.26.1"}}\'; echo asked >> \'{log}')
+    made(folders[0], '{"Version": "v0.13.1"}', name="buildx")
+    return log
+
+
+def times(log: Path) -> int:
+    return len(log.read_text().splitlines())
+
+
+@pytest.mark.compose
+def test_plugin_that_a_task_has_asked_is_known(asked: Path, tmp_path: Path) -> None:
+    memory = tmp_path / "state/plugins.json"
+
+    for _ in range(2):
+        told = WhalesEngine(memory=memory).plugins()
+        assert told == {"compose": "v2.26.1", "buildx": "v0.13.1"}
+    assert times(asked) == 1
+
+
+@pytest.mark.compose
+def test_another_plugin_of_that_name_is_asked(
+    asked: Path, folders: tuple[Path, ...], tmp_path: Path
+) -> None:
+    engine = WhalesEngine(memory=tmp_path / "state/plugins.json")
+    engine.plugins()
+    made(folders[0], '{"Version": "v2.40.0"}')
+
+    assert engine.plugins()["compose"] == "v2.40.0"
+    assert times(asked) == 1
+
+
+@pytest.mark.compose
+def test_who_only_looks_keeps_nothing(asked: Path, tmp_path: Path) -> None:
+    memory = tmp_path / "state/plugins.json"
+    engine = WhalesEngine(memory=memory, only_look=True)
+
+    engine.plugins()
+    engine.plugins()
+
+    assert times(asked) == 2
+    assert not memory.parent.exists()
+
+
 @pytest.mark.compose
 def test_plugins_are_the_same_with_docker_asked(
     monkeypatch: pytest.MonkeyPatch,
