@@ -216,7 +216,7 @@ def gpu_check(
     """Check the GPU rung by rung, from the driver to the running container."""
     from jimbot_stack.gpu import report
 
-    opened = stack(c, Selection(gpu=gpu, overlay=overlay))
+    opened = stack(c, Selection(gpu=gpu, overlay=overlay), only_look=True)
     rows = report.check(opened, service, require=require)
     if json:
         emit(report.as_json(rows, service))

@@ -31,6 +31,8 @@ not found out in time is a warning; where a task requires it, the task refuses.
   what that check finds now; another finding of the same check is told again.
 - `--fix` runs the repairs that lose and stop nothing, as they are printed.
 - `--dev`, `--prod`, `--offline`, `--overlay` judge another mode than the one that runs.
+- Compose's and Buildx's versions are asked once: `invoke up` remembers them for these
+  very files.
 - Exit codes: 0; 10 with `--strict` when a check warns; 11 when one fails or breaks.
 
 `invoke up`, `invoke rolling-update` and `invoke restore` require the marked checks
@@ -47,7 +49,12 @@ GPU = """\
 ## gpu-check
 
 `invoke gpu-check` climbs these rungs in order, stops at the first that fails, and names
-one repair. No GPU is a normal result (exit 0); `--require` makes it a failure.
+one repair. No GPU is a normal result (exit 0); `--require` makes it a failure. Of an
+engine elsewhere (a virtual machine, another host) only what it hands out is judged. The
+first three rungs need no engine. A GPU that reported an error and answers again is a
+warning, as its record stays in the kernel's log after a reset; what only a reboot ends
+is a failure. Exit codes: 0; 11 for a rung that fails.
+
 `--service` names the service whose image and container are asked, `--json` prints
 `{"service", "checks": [...]}`.
 """

@@ -1,6 +1,7 @@
 """Facts from this machine, its engine and its containers, each when it is asked for."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jimbot_stack.checks.facts.engine import answer, elsewhere
+from jimbot_stack.checks.facts.engine import Answer, answer, elsewhere
 from jimbot_stack.engine import Container, Image, RunSpec
 from jimbot_stack.errors import EngineError
 from jimbot_stack.gpu import machine
@@ -71,19 +72,23 @@ class Bench:
 
     @cached_property
     def host(self) -> Host | None:
-        told = answer(self.stack)
-        if told.info is None or elsewhere_of(self.stack):
-            return None
-        return machine.look()
+        return None if elsewhere_of(self.answer) else machine.look()
+
+    @cached_property
+    def answer(self) -> Answer:
+        return answer(self.stack)
 
     @cached_property
     def toolkit(self) -> Toolkit:
-        raw = self.stack.info.raw
+        info = self.answer.info
+        if info is None:
+            return Toolkit(trouble=self.answer.words or self.answer.trouble)
+        raw = info.raw
         folders = tuple(raw.get("CDISpecDirs") or ())
         local = self.host is not None
         found = [d.get("ID", "") for d in raw.get("DiscoveredDevices") or ()]
         return Toolkit(
-            runtimes=self.stack.info.runtimes,
+            runtimes=info.runtimes,
             default_runtime=str(raw.get("DefaultRuntime", "")),
             has_hook=machine.has_hook() if local else None,
             cdi_folders=folders,
@@ -124,8 +129,11 @@ class Bench:
         build = self.stack.model.service(self.service).get("build") or {}
         file = Path(build.get("context", "")) / build.get("dockerfile", "Dockerfile")
         text = file.read_text() if file.is_file() else ""
-        found = re.search(r"torch==(\d+\.\d+\.\d+)", text)
-        return found[1] if found else ""
+        for said in ((build.get("args") or {}).get("RAY_TORCH") or "", text):
+            found = re.search(r"torch==(\d+\.\d+\.\d+)", str(said))
+            if found:
+                return found[1]
+        return ""
 
     @cached_property
     def probe(self) -> Attempt:
@@ -198,15 +206,13 @@ class Bench:
         return Attempt(done.code, done.stdout + done.stderr)
 
 
-def elsewhere_of(stack: Stack) -> str:
-    """Say why the engine is not on this machine, or nothing."""
-    import platform
-    import socket
-
-    told = answer(stack)
+def elsewhere_of(told: Answer) -> str:
+    """Say why the engine is not on this machine, or nothing; also of a dead one."""
     if told.info is None:
-        return told.words
-    return elsewhere(told, told.info, socket.gethostname(), platform.release())
+        host = told.host or os.environ.get("DOCKER_HOST", "")
+        return host if host and not host.startswith("unix://") else ""
+    here = os.uname()
+    return elsewhere(told, told.info, here.nodename, here.release)
 
 
 def requests_of(services: Mapping[str, Mapping[str, Any]]) -> tuple[Request, ...]:

@@ -14,7 +14,6 @@ from jimbot_stack.gpu.facts import ALL, Attempt, Device, Facts, Request, Wheel
 MINIMUM_DRIVER = {11: 450, 12: 525, 13: 580}
 """The oldest driver branch that runs a CUDA major version, on Linux."""
 
-NO_TORCH = "No module named 'torch'"
 NOBODY_ASKS = "no service of this mode asks for a GPU"
 
 _NAMED = re.compile(r"^\s*(?:GPU|MIG) ", re.MULTILINE)
@@ -31,7 +30,7 @@ def request(facts: Facts) -> Iterator[Verdict]:
         yield skip("which GPUs there are is not known from here")
         return
     there = facts.host.devices
-    faults = [*_absent(asked, there), *_too_many(asked, there), *_twice(asked)]
+    faults = [*_absent(asked, there), *_too_many(asked, there), *_twice(asked, there)]
     yield from faults[:1]
     if not faults:
         named = [f"{r.service}: {wish(r)}" for r in asked]
@@ -65,29 +64,37 @@ def _too_many(asked: Sequence[Request], there: Sequence[Device]) -> Iterator[Ver
             yield fail(said, "invoke up --gpu off", about=one.service)
 
 
-def _twice(asked: Sequence[Request]) -> Iterator[Verdict]:
+def _twice(asked: Sequence[Request], there: Sequence[Device]) -> Iterator[Verdict]:
+    """Fail where two services name one GPU, by its number or by its UUID."""
     owners: dict[str, str] = {}
     for one in asked:
-        for name in one.ids:
-            if name in owners:
-                said = f"GPU {name} is promised to {owners[name]} and to {one.service}"
+        for name in _named_devices(one, there):
+            other = owners.setdefault(name, one.service)
+            if other != one.service:
+                said = f"GPU {name} is promised to {other} and to {one.service}"
                 yield fail(said, "invoke config", about=f"twice {name}")
-            owners[name] = one.service
+
+
+def _named_devices(one: Request, there: Sequence[Device]) -> list[str]:
+    """Return the numbers of the GPUs that a request names; a MIG instance's name."""
+    numbers = {name: str(d.index) for d in there for name in _names(d)}
+    return [numbers.get(name, name) for name in one.ids]
 
 
 def _shared(asked: Sequence[Request], there: Sequence[Device]) -> Iterator[Verdict]:
-    """Warn where a count takes the first GPUs, and an id names one of these."""
-    named = {name: one.service for one in asked for name in one.ids}
+    """Warn where a count takes the first GPUs, and another service has one of these."""
+    owners: dict[str, Request] = {}
     for one in asked:
-        taken = there if one.count == ALL else there[: one.count]
-        for device in taken:
-            other = next((named[n] for n in _names(device) if n in named), "")
-            if other:
+        counted = there if one.count == ALL else there[: one.count]
+        taken = [str(d.index) for d in counted] or _named_devices(one, there)
+        for name in taken:
+            other = owners.setdefault(name, one)
+            if other.service != one.service:
                 yield warn(
-                    f"{one.service} asks for a number of GPUs and gets GPU "
-                    f"{device.index}, which {other} names: they share its memory",
+                    f"{one.service} and {other.service} both get GPU {name}, for a "
+                    "count takes the first ones: they share its memory",
                     "invoke config",
-                    about=f"shared {device.index}",
+                    about=f"shared {name}",
                 )
 
 
@@ -185,15 +192,15 @@ def supports(wheel: Wheel, capability: str) -> bool:
 
 def computes(facts: Facts) -> Iterator[Verdict]:
     """Judge whether torch, in the service's image, gets the right numbers."""
+    if not computes_with(facts):
+        yield skip(f"{facts.service} asks for no GPU")
+        return
     done = facts.computation
     if done.skipped:
         yield skip(done.skipped)
-    elif NO_TORCH in done.error and not promised(facts):
-        yield skip(f"{facts.service} asks for no GPU, and its image has no torch")
     elif not done.is_available:
-        said = (
-            f"torch sees no GPU in the image: {done.error or 'CUDA is not available'}"
-        )
+        why = last_line(done.error) if done.error else "CUDA is not available"
+        said = f"torch sees no GPU in the image: {why}"
         yield fail(
             said, f"invoke rebuild --service {facts.service}", about="unavailable"
         )
@@ -209,6 +216,9 @@ def computes(facts: Facts) -> Iterator[Verdict]:
 
 def ray_counts(facts: Facts) -> Iterator[Verdict]:
     """Judge whether Ray counts the GPUs that its head was promised."""
+    if not computes_with(facts):
+        yield skip(f"{facts.service} asks for no GPU")
+        return
     found = facts.ray_gpus
     wanted = promised(facts)
     if found.skipped or not facts.requests:
@@ -221,6 +231,11 @@ def ray_counts(facts: Facts) -> Iterator[Verdict]:
     said = f"Ray counts {counted:g} GPUs, {facts.service} was promised {wanted}"
     said += f": {last_line(found.output)}" if found.code else ""
     yield fail(said, recreate(facts), about="ray")
+
+
+def computes_with(facts: Facts) -> bool:
+    """Say whether the service has to do with a GPU: Ray's head may only schedule."""
+    return bool(promised(facts)) or facts.service.startswith("ray-")
 
 
 def promised(facts: Facts) -> int:

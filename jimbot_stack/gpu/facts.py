@@ -45,7 +45,8 @@ class Host:
 
     `trouble` is empty, or absent (no library), unloaded, mismatch or failed, with
     NVML's `words`; `hardware` are PCI addresses; `xids` is None where the kernel's log
-    may not be read.
+    may not be read. In WSL2 `wsl_driver` says that Windows hands in NVIDIA's driver:
+    the device of WSL2 is there for every maker's GPU.
     """
 
     hardware: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ class Host:
     devices: tuple[Device, ...] = ()
     xids: tuple[Xid, ...] | None = None
     is_wsl: bool = False
+    wsl_driver: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class Toolkit:
     """
     What the engine knows of NVIDIA: `has_hook` is None where it cannot be looked up.
 
-    `cdi_devices` are those that the engine itself lists (Engine 28 and newer).
+    `cdi_devices` are those that the engine itself lists (Engine 28 and newer);
+    `trouble` is why no engine answers.
     """
 
     runtimes: tuple[str, ...] = ()
@@ -81,6 +84,15 @@ class Toolkit:
     cdi_specs: tuple[CdiSpec, ...] = ()
     cdi_devices: tuple[str, ...] = ()
     cgroup_driver: str = ""
+    trouble: str = ""
+
+    @property
+    def has_runtime(self) -> bool:
+        return "nvidia" in self.runtimes
+
+    @property
+    def has_cdi(self) -> bool:
+        return bool(self.cdi_specs or self.cdi_devices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,16 +29,34 @@ RECENT = 24 * 3600.0
 
 
 def has_gpu(host: Host) -> bool:
-    return bool(host.hardware or host.devices or host.module or host.is_wsl)
+    through_windows = host.is_wsl and host.wsl_driver
+    return bool(host.hardware or host.devices or host.module or through_windows)
+
+
+def is_there(facts: Facts) -> bool:
+    """Say whether there is a GPU; of another machine's, whether its engine has one."""
+    if facts.host is not None:
+        return has_gpu(facts.host)
+    return facts.toolkit.has_runtime or facts.toolkit.has_cdi
+
+
+def required(facts: Facts) -> Verdict:
+    """Return the verdict on a GPU that is required and is not there."""
+    if facts.host is None:
+        said = "the engine hands out no NVIDIA GPU, and one is required"
+        return fail(said, f"{INSTALL_TOOLKIT} && {CONFIGURE}", about="none")
+    said = "no NVIDIA GPU here, and one is required"
+    return fail(said, "lspci -d 10de:", about="none")
 
 
 def gpu_there(facts: Facts) -> Iterator[Verdict]:
     """Look for a GPU; none is a normal result."""
     host = facts.host
-    if host is None:
+    if not is_there(facts):
+        where = "that the engine hands out" if host is None else "here"
+        yield ok(f"no NVIDIA GPU {where}. {CPU_MODE}")
+    elif host is None:
         yield skip(ELSEWHERE)
-    elif not has_gpu(host):
-        yield ok(f"no NVIDIA GPU here. {CPU_MODE}")
     else:
         where = "through WSL2" if host.is_wsl else f"{len(host.hardware)} on the bus"
         yield ok(f"NVIDIA GPU: {where}")
@@ -82,7 +100,7 @@ def devices(facts: Facts) -> Iterator[Verdict]:
     if host is None:
         yield skip(ELSEWHERE)
         return
-    faults = [*_device_faults(host), *_xid_faults(host)]
+    faults = [*_device_faults(host), *_lasting_reports(host)]
     yield from faults[:1]
     if not faults and not host.devices:
         yield fail("the driver sees no GPU", "sudo reboot", about="none")
@@ -112,14 +130,27 @@ def _device_faults(host: Host) -> Iterator[Verdict]:
             yield fail(said, create, about=one.uuid)
 
 
-def _xid_faults(host: Host) -> Iterator[Verdict]:
-    bad = [x for x in host.xids or () if is_hardware(x)]
-    for one in bad[-1:]:
-        said = f"GPU {one.device} reported Xid {one.code} {one.age / 60:.0f} min ago"
-        repair = (
-            "sudo reboot" if one.code in REBOOT_XIDS else "sudo nvidia-smi --gpu-reset"
-        )
-        yield fail(said, repair, about=f"xid {one.code} {one.device}")
+def _lasting_reports(host: Host) -> Iterator[Verdict]:
+    """Fail for a report that only a reboot ends, which clears the log as well."""
+    for one in _reports(host):
+        if one.code in REBOOT_XIDS:
+            yield fail(_told(one), "sudo reboot", about=f"xid {one.code} {one.device}")
+
+
+def _past_reports(host: Host) -> Iterator[Verdict]:
+    """Warn of one whose GPU answers now: a reset leaves the record in the log."""
+    for one in _reports(host)[-1:]:
+        said = f"{_told(one)}, and it answers; if it was not reset since, reset it"
+        repair = "sudo nvidia-smi --gpu-reset"
+        yield warn(said, repair, about=f"xid {one.code} {one.device}")
+
+
+def _reports(host: Host) -> list[Xid]:
+    return [one for one in host.xids or () if is_hardware(one)]
+
+
+def _told(one: Xid) -> str:
+    return f"GPU {one.device} reported Xid {one.code} {one.age / 60:.0f} min ago"
 
 
 def is_hardware(report: Xid) -> bool:
@@ -127,6 +158,7 @@ def is_hardware(report: Xid) -> bool:
 
 
 def _advice(host: Host) -> Iterator[Verdict]:
+    yield from _past_reports(host)
     if any(device.is_persistent is False for device in host.devices):
         said = (
             "persistence mode is off: the first CUDA call of a container takes seconds"
@@ -139,8 +171,11 @@ def _advice(host: Host) -> Iterator[Verdict]:
 def toolkit(facts: Facts) -> Iterator[Verdict]:
     """Judge whether the engine can hand a GPU to a container."""
     known, host = facts.toolkit, facts.host
-    has_runtime = "nvidia" in known.runtimes
-    has_cdi = bool(known.cdi_specs or known.cdi_devices)
+    has_runtime, has_cdi = known.has_runtime, known.has_cdi
+    if known.trouble:
+        said = f"no Docker Engine answers: {known.trouble}"
+        yield fail(said, "./scripts/engine.sh", about="engine")
+        return
     if not has_runtime and not has_cdi and known.has_hook is not True:
         yield fail(
             "the engine has no nvidia runtime and no CDI device: "

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from jimbot_stack.checks.verdict import Row, Verdict, fail, skip
+from jimbot_stack.checks.examination import judged
+from jimbot_stack.checks.verdict import Row, Verdict, skip
 from jimbot_stack.gpu import container_rungs, host_rungs
 from jimbot_stack.gpu.facts import Facts
 
@@ -47,24 +48,16 @@ def climb(facts: Facts, *, require: bool = False) -> tuple[Row, ...]:
         if stopped:
             rows.append(Row(rung.id, TOPIC, (skip(stopped),)))
             continue
-        rows.append(Row(rung.id, TOPIC, _verdicts(rung, facts)))
+        rows.append(Row(rung.id, TOPIC, judged(rung.judge, {"facts": facts})))
         if rows[-1].outcome in {"fail", "crashed"}:
             stopped = f"not reached: {rung.id} comes first"
-        elif rung.id == "gpu" and not _is_there(facts):
+        elif rung.id == "gpu" and not host_rungs.is_there(facts):
             stopped = "there is no GPU"
-    if require and stopped == "there is no GPU":
-        missing = fail("no NVIDIA GPU here, and one is required", "lspci -d 10de:")
-        rows[0] = Row("gpu", TOPIC, (missing,))
+            if require:
+                missing = judged(_required, {"facts": facts})
+                rows[0] = Row("gpu", TOPIC, missing)
     return tuple(rows)
 
 
-def _is_there(facts: Facts) -> bool:
-    return facts.host is None or host_rungs.has_gpu(facts.host)
-
-
-def _verdicts(rung: Rung, facts: Facts) -> tuple[Verdict, ...]:
-    try:
-        return tuple(rung.judge(facts))
-    except Exception as fault:  # noqa: BLE001 - a crash of one rung is a finding
-        told = f"the check broke: {type(fault).__name__}: {fault}"
-        return (Verdict("crashed", told),)
+def _required(facts: Facts) -> Iterator[Verdict]:
+    yield host_rungs.required(facts)

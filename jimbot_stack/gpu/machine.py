@@ -12,6 +12,7 @@ from jimbot_stack.gpu.facts import CdiSpec, Host, Xid
 
 NVIDIA = "0x10de"
 DISPLAY_CLASSES = ("0x0300", "0x0302")
+WSL_LIBRARY = "usr/lib/wsl/lib/libnvidia-ml.so.1"
 RECORD = 8192
 _MODULE = re.compile(r"Kernel Module(?:\s+for\s+\S+)?\s+(\d+\.\d+(?:\.\d+)?)")
 _XID = re.compile(r"NVRM: Xid \(([^)]+)\): (\d+)")
@@ -30,6 +31,7 @@ def look(root: Path = Path("/")) -> Host:
         devices=devices,
         xids=kernel_reports(),
         is_wsl=(root / "dev/dxg").exists(),
+        wsl_driver=(root / WSL_LIBRARY).exists(),
     )
 
 

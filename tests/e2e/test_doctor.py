@@ -238,6 +238,18 @@ def test_exit_codes(world: World, words: tuple[str, ...], code: int) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_gpu_check_without_a_gpu_is_well(world: World) -> None:
+    """Every fact is asked of the real engine; the ladder ends at its first rung."""
+    done = world.run(["invoke", "gpu-check", "--json", "--overlay", "quick"])
+
+    rows = {r["id"]: r["outcome"] for r in json.loads(done.stdout)["checks"]}
+    if rows["driver"] != "skipped":
+        pytest.skip("this machine has a GPU")
+    assert rows.pop("gpu") == "ok"
+    assert set(rows.values()) == {"skipped"}
+    assert done.returncode == 0
+
+
 def test_nothing_is_changed_by_looking(world: World) -> None:
     def seen() -> tuple[list[str], str]:
         files = [f"{p} {p.lstat().st_mtime_ns}" for p in sorted(world.root.rglob("*"))]

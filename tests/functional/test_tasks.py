@@ -11,6 +11,7 @@ from invoke.collection import Collection
 from invoke.program import Program
 
 import tasks
+from jimbot_stack.gpu.facts import Device, Host
 from jimbot_stack.paths import ROOT
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
@@ -117,6 +118,53 @@ def test_what_is_closed_to_this_user_is_no_traceback(
     assert done.returncode == 3
     assert ".state/one/deployed.json is closed to this user" in done.stderr
     assert "sudo chown" in done.stderr
+
+
+@pytest.mark.compose
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ((), 0, "CPU mode: the stack runs with docker/overlays/cpu.yml"),
+        (("--require",), 11, "no NVIDIA GPU here, and one is required"),
+        (("--service", "nobody"), 2, "no service named 'nobody'"),
+        (("--gpu", "maybe"), 2, "auto, on or off"),
+    ],
+)
+def test_gpu_check_without_a_gpu(
+    typed: Typed,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    code: int,
+    said: str,
+) -> None:
+    """None is a normal result, unless one is required; no engine is needed for it."""
+    monkeypatch.setattr("jimbot_stack.gpu.machine.look", Host)
+
+    done = typed("gpu-check", *words)
+
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.compose
+def test_gpu_check_climbs_as_far_as_it_can_without_an_engine(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Device(0, "GPU-1", "NVIDIA T4", memory=16 * 1024**3, capability="7.5")
+    host = Host(hardware=("0000:01:00.0",), module="550.1", devices=(device,))
+    monkeypatch.setattr("jimbot_stack.gpu.machine.look", lambda: host)
+
+    done = typed("gpu-check", "--json")
+
+    told = json.loads(done.stdout)
+    assert told["service"] == "ray-head"
+    rows = {row["id"]: row["outcome"] for row in told["checks"]}
+    assert [rows[name] for name in ("gpu", "driver", "devices")] == ["ok"] * 3
+    assert rows["toolkit"] == "fail"
+    assert {rows[name] for name in ("probe", "compute", "running")} == {"skipped"}
+    assert done.returncode == 11
+    assert "./scripts/engine.sh" in done.stderr
 
 
 def test_without_a_client_the_hint_is_to_install_one(tmp_path: Path) -> None:

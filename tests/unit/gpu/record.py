@@ -1,0 +1,54 @@
+"""
+Record this machine's GPU facts as a fixture of the ladder.
+
+    python tests/unit/gpu/record.py NAME "WHAT MACHINE IT IS"
+
+Looks and starts nothing: what needs a container is left out. `expect` holds what the
+ladder says of it now; read it before you keep it.
+"""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jimbot_stack.gpu.bench import Bench
+from jimbot_stack.gpu.facts import StatedFacts
+from jimbot_stack.gpu.ladder import climb
+from jimbot_stack.stack import open_stack
+
+SERVICE = "ray-head"
+
+
+def recorded(machine: str) -> dict[str, Any]:
+    """Return a fixture of the machine that this runs on."""
+    bench = Bench(open_stack(only_look=True), SERVICE)
+    facts = StatedFacts(
+        service=SERVICE,
+        host=bench.host,
+        toolkit=bench.toolkit,
+        requests=bench.requests,
+    )
+    bad = [row for row in climb(facts) if row.outcome in {"fail", "crashed"}]
+    worst = bad[0] if bad else climb(facts)[0]
+    return {
+        "made": "recorded",
+        "source": [machine],
+        "expect": {
+            "stops_at": bad[0].id if bad else "",
+            "says": worst.detail,
+            "repair": worst.repair,
+        },
+        "facts": asdict(facts),
+    }
+
+
+def main() -> None:
+    name, machine = sys.argv[1:]
+    file = Path(__file__).parent / "machines" / f"{name}.json"
+    file.write_text(json.dumps(recorded(machine), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
