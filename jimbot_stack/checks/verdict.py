@@ -104,7 +104,7 @@ class Row:
 
 def unprefixed(repair: str) -> str:
     """Return a repair as root types it; a machine of root's alone may lack sudo."""
-    return re.sub(r"(^|&& )sudo ", r"\1", repair)
+    return re.sub(r"(^|&& |\| )sudo ", r"\1", repair)
 
 
 def ok(detail: str) -> Verdict:

@@ -97,3 +97,4 @@ def test_root_is_told_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
     for user, repair in ((0, "reboot"), (1000, "sudo reboot")):
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
         assert climb(mismatch)[1].repair == repair
+    assert unprefixed("echo 1 | sudo tee f && sudo x") == "echo 1 | tee f && x"
