@@ -75,8 +75,11 @@ def subnet_overlap(subject: Subject) -> Iterator[Hit]:
 
 def named(service: Service, other: Service) -> str:
     """Return the variable by which a service names another, empty for none."""
-    names = "|".join(re.escape(name) for name in names_of(other))
+    known = names_of(other)
+    names = "|".join(re.escape(name) for name in known)
     for key, value in service.environment.items():
+        if not any(name in value for name in known):  # to compile takes 0.2 ms
+            continue
         inside = re.search(rf"(^|//|@|,|=)({names})(:\d+)(/|,|$|\?)", value)
         url = re.search(rf"://([^/@\s]*@)?({names})(/|$|\?)", value)
         bare = POINTS.search(key) and re.fullmatch(names, value)

@@ -86,11 +86,12 @@ def secret_in_build(subject: Subject) -> Iterator[Hit]:
 def secret_baked(subject: Subject) -> Iterator[Hit]:
     files = secret_files(subject)
     for service, build in built(subject):
+        below = tuple(files_below(build, files))
         for instruction in build.dockerfile.instructions():
             baked = [
                 name
-                for name in files_below(build, files)
                 for source in sources(instruction)
+                for name in below
                 if takes(source, name) and not is_ignored(name, build.ignore or ())
             ]
             if baked:
