@@ -40,6 +40,13 @@ def settings_gone(world: World) -> Iterator[str]:
     yield f"export COMPOSE_PROJECT_NAME={world.scenario.project}"
 
 
+@fault(FAULTS, "env-file", ".env cannot be read", mended=True)
+def settings_in_another_encoding(world: World) -> Iterator[str]:
+    with (world.root / ".env").open("ab") as file:
+        file.write("# Überwachung\n".encode("latin-1"))
+    yield f"export COMPOSE_PROJECT_NAME={world.scenario.project}"
+
+
 @fault(FAULTS, "env-missing", "lacks LOG_LEVEL", mended=True)
 def variable_missing(world: World) -> Iterator[None]:
     file = world.root / ".env"
