@@ -5,6 +5,7 @@ A pair shares the machine's momentary speed, so the median of the ratios holds w
 single times do not.
 """
 
+import resource
 import statistics
 import subprocess
 import time
@@ -47,6 +48,14 @@ def timed(run: Run) -> float:
     begin = time.perf_counter()
     run()
     return time.perf_counter() - begin
+
+
+def spent(run: Run) -> float:
+    """Return the processor seconds of a run's processes, which others disturb least."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def command(

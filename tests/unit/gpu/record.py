@@ -13,6 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
 from jimbot_stack.gpu.bench import Bench
 from jimbot_stack.gpu.facts import StatedFacts
 from jimbot_stack.gpu.ladder import climb
