@@ -81,7 +81,8 @@ class Stack:
 
     def look_again(self) -> None:
         """Forget the merged files: what updates deployed has changed meanwhile."""
-        self.engine = self.with_files(_deployed(self.root, self.project, self.info))
+        files = _deployed(self.root, self.project, self.info, only_look=False)
+        self.engine = self.with_files(files)
         self._forget()
 
     def _forget(self) -> None:
@@ -228,8 +229,8 @@ def _begun_plugins(echo: Echo, root: Path) -> Once[Mapping[str, str]]:
     """Let docker start to say what its plugins are: no other look takes as long."""
     from jimbot_stack.whales import WhalesEngine
 
-    memory = root / STATE / PLUGINS_FILE
-    engine = WhalesEngine(echo=echo, memory=memory, only_look=True)
+    file = root / STATE / PLUGINS_FILE
+    engine = WhalesEngine(echo=echo, plugins_file=file, only_look=True)
     asking: Once[Mapping[str, str]] = Once(engine.plugins)
     Thread(target=asking.begin, daemon=True).start()
     return asking
@@ -322,7 +323,7 @@ def _engine(
         env_files=[env_file] if env_file.exists() else [],
         environment=mode.environment(values, environment.read(root / ENV_EXAMPLE)),
         echo=echo,
-        memory=root / STATE / PLUGINS_FILE,
+        plugins_file=root / STATE / PLUGINS_FILE,
         only_look=only_look,
     )
 

@@ -49,14 +49,14 @@ class WhalesEngine(ComposeVerbs, ContainerVerbs, ConversationVerbs, ResourceVerb
         }
 
     def _known(self, files: Mapping[str, str]) -> dict[str, str]:
-        return versions.known(self.memory, files) if self.memory else {}
+        return versions.known(self.plugins_file, files) if self.plugins_file else {}
 
     def _asked(self, files: Mapping[str, str]) -> dict[str, str]:
         for name in files:
             self.echo(["docker", name, "version"])
         found = versions.ask(files)
-        if self.memory and not self.only_look:
-            versions.keep(self.memory, files, found)
+        if self.plugins_file and not self.only_look:
+            versions.keep(self.plugins_file, files, found)
         return found
 
     def started(self) -> str:

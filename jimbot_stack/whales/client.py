@@ -39,7 +39,7 @@ class Client:
     Holds the compose files, the project and the environment that every command gets.
 
     Assignments go in front of the command through `env`, so that what `--echo` prints
-    can be typed again as it stands. *memory* is a file of what plugins said of
+    can be typed again as it stands. *plugins_file* is a file of what plugins said of
     themselves before; with *only_look* nothing is added to it.
     """
 
@@ -54,7 +54,7 @@ class Client:
         host: str | None = None,
         echo: Echo = lambda _argv: None,
         patience: float = PATIENCE,
-        memory: Path | None = None,
+        plugins_file: Path | None = None,
         only_look: bool = False,
     ) -> None:
         self.files = tuple(files)
@@ -65,7 +65,7 @@ class Client:
         self.host = host
         self.echo = echo
         self.patience = patience
-        self.memory = memory
+        self.plugins_file = plugins_file
         self.only_look = only_look
 
     @cached_property

@@ -150,7 +150,7 @@ def test_plugin_that_a_task_has_asked_is_known(asked: Path, tmp_path: Path) -> N
     memory = tmp_path / "state/plugins.json"
 
     for _ in range(2):
-        told = WhalesEngine(memory=memory).plugins()
+        told = WhalesEngine(plugins_file=memory).plugins()
         assert told == {"compose": "v2.26.1", "buildx": "v0.13.1"}
     assert times(asked) == 1
 
@@ -159,7 +159,7 @@ def test_plugin_that_a_task_has_asked_is_known(asked: Path, tmp_path: Path) -> N
 def test_another_plugin_of_that_name_is_asked(
     asked: Path, folders: tuple[Path, ...], tmp_path: Path
 ) -> None:
-    engine = WhalesEngine(memory=tmp_path / "state/plugins.json")
+    engine = WhalesEngine(plugins_file=tmp_path / "state/plugins.json")
     engine.plugins()
     made(folders[0], '{"Version": "v2.40.0"}')
 
@@ -170,7 +170,7 @@ def test_another_plugin_of_that_name_is_asked(
 @pytest.mark.compose
 def test_who_only_looks_keeps_nothing(asked: Path, tmp_path: Path) -> None:
     memory = tmp_path / "state/plugins.json"
-    engine = WhalesEngine(memory=memory, only_look=True)
+    engine = WhalesEngine(plugins_file=memory, only_look=True)
 
     engine.plugins()
     engine.plugins()
