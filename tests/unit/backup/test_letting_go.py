@@ -201,3 +201,22 @@ def test_helpers_of_a_dead_task_are_removed(stack: Stack, world: World) -> None:
 
     assert world.container("id-helper-dead-1") is None
     assert world.container("id-helper-other") is not None
+
+
+@pytest.mark.parametrize("sick", ["memo", "reader"])
+def test_set_is_kept_where_what_ran_before_stays_sick(
+    tmp_path: Path, world: World, sick: str
+) -> None:
+    """The copy is no worse for it, and may be needed soon; the task says what ails."""
+    stack = opened(tmp_path, world)
+    world.when[("stop", "id-memo")] = lambda: setattr(
+        world, "sick", lambda name: name == sick
+    )
+
+    with pytest.raises(UnhealthyError, match=sick):
+        back_up(stack, "memo")
+
+    [kept] = sets.listed(tmp_path / "backups", "trial")
+    assert kept.verified
+    assert {c.state for c in world.there} == {"running"}
+    assert journal.pending(stack) == ()
