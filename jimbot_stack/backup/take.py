@@ -96,6 +96,7 @@ def take_locked(
         )
         journal.reach("naming")
         final = sets.finish(partial, manifest)
+        journal.reach("named")
         sets.note(final, verified=manifest.created)
         if late is not None:
             say(f"the set {manifest.id} is whole and verified")
