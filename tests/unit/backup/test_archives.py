@@ -283,12 +283,37 @@ def test_files_that_come_and_go_are_seen(
     assert packed(volume, tmp_path / "a", order=["**"])["settled"]
     writing = packing.write
 
-    def write(*words: Any) -> None:
-        writing(*words)
+    def write(*words: Any) -> bool:
+        whole = writing(*words)
         (volume / "came").touch()
+        return whole
 
     monkeypatch.setattr("jimbot_helper.copying.write", write)
     assert not packed(volume, tmp_path / "a", order=["**"])["settled"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "settled"), [("growth", False), ("any", True), ("none", None)]
+)
+def test_file_that_goes_before_it_is_read_is_seen(
+    volume: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: str,
+    settled: object,
+) -> None:
+    """A native copy is made again, also where the file has come back meanwhile."""
+    walk = copying.ordered_names
+    monkeypatch.setattr(
+        copying, "ordered_names", lambda *words: [*walk(*words), b"gone"]
+    )
+    how = {"order": ["**"], "changes": changes}
+
+    if settled is None:
+        with pytest.raises(Failed, match="gone"):
+            packed(volume, tmp_path / "a", **how)
+    else:
+        assert packed(volume, tmp_path / "a", **how)["settled"] is settled
 
 
 def member(

@@ -36,20 +36,34 @@ def is_empty(volume: Path) -> bool:
 
 
 def walk(volume: Path) -> Iterator[tuple[bytes, os.stat_result]]:
-    """Yield the relative path and state of everything, parents first."""
+    """Yield the relative path and state of all that stays, parents first."""
     waiting = [b""]
     top = os.fsencode(volume)
     while waiting:
         folder = waiting.pop()
-        with os.scandir(os.path.join(top, folder)) as found:
-            for entry in found:
-                path = os.path.join(folder, entry.name)
-                if path in (RESERVED, b"lost+found"):
-                    continue
-                state = entry.stat(follow_symlinks=False)
-                yield path, state
-                if stat.S_ISDIR(state.st_mode):
-                    waiting.append(path)
+        for entry in _entries(os.path.join(top, folder)):
+            path = os.path.join(folder, entry.name)
+            state = _state(entry)
+            if state is None or path in (RESERVED, b"lost+found"):
+                continue
+            yield path, state
+            if stat.S_ISDIR(state.st_mode):
+                waiting.append(path)
+
+
+def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
+
+
+def _state(entry: os.DirEntry[bytes]) -> os.stat_result | None:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 def copy(
@@ -65,15 +79,16 @@ def copy(
     """
     Write *volume* into *archive*.
 
-    Returns {"settled"}: whether no file came or went, where an *order* lets none.
-    *changes* says what may happen to files meanwhile: none, growth or any. Raises
-    Failed.
+    Returns {"settled"}: whether no file came or went, where that matters. *changes*
+    says what may happen to files meanwhile: none, growth (then all must have been
+    there, and with an *order* no other) or any. Raises Failed.
     """
     names = ordered_names(volume, order) if order else []
     command = tar_command(exclude, listed=bool(names))
     source = Source(volume, command, names, TOLERATED[changes])
-    write(source, archive, compression, Progress(progress).add)
-    return {"settled": not order or set(names) == set(ordered_names(volume, order))}
+    whole = write(source, archive, compression, Progress(progress).add)
+    settled = not order or set(names) == set(ordered_names(volume, order))
+    return {"settled": settled and (whole or changes == "any")}
 
 
 def ordered_names(volume: Path, order: Sequence[str]) -> list[bytes]:

@@ -19,15 +19,15 @@ COMPRESS = {
     "zstd": ["zstd", "-q", "-c", "-3", "-T0"],
     "gzip": ["gzip", "-c", "-6", "-n"],
 }
-# What tar may say of a volume that is written to: files may grow under a native copy;
-# under one that is only crash consistent they may go, too.
+GONE = rb"[Ff]ile removed before we read it|Cannot stat: No such file"
+# What tar may say of a volume that is written to: files may grow, or go, under a native
+# copy; under one that is only crash consistent they may shrink, too.
+NONE = rb"socket ignored"
+GROWTH = NONE + rb"|file changed as we read it|Exiting with failure status|" + GONE
 TOLERATED = {
-    "none": re.compile(rb"socket ignored"),
-    "growth": re.compile(rb"socket ignored|file changed as we read it"),
-    "any": re.compile(
-        rb"socket ignored|file changed as we read it|[Ff]ile removed before we read it"
-        rb"|Cannot stat: No such file|Exiting with failure status|shrank by"
-    ),
+    "none": re.compile(NONE),
+    "growth": re.compile(GROWTH),
+    "any": re.compile(GROWTH + rb"|shrank by"),
 }
 
 
@@ -43,8 +43,12 @@ class Source:
 
 def write(
     source: Source, archive: Path, compression: str, progress: Callable[[int], object]
-) -> None:
-    """Pack what tar reads into *archive*. Raises Failed."""
+) -> bool:
+    """
+    Pack what tar reads into *archive*; say whether all of it was still there.
+
+    Raises Failed.
+    """
     with (
         archive.open("wb") as file,
         subprocess.Popen(
@@ -71,6 +75,7 @@ def write(
         for thread in aside:
             thread.join()
     _judge(codes, said, source.tolerated, broken=broken)
+    return not any(re.search(GONE, line) for line in said)
 
 
 def _passed_on(
