@@ -386,9 +386,10 @@ class mounted:  # noqa: N801 - reads as what it does
 @fault(FAULTS, "partial-files", "was never finished", mended=True)
 def half_written_backup(world: World) -> Iterator[None]:
     name = f"backups/{world.scenario.project}/.partial-20200101T000000Z-0001"
-    path = write(world, f"{name}/memgraph.tar.zst", "half").parent
+    path = write(world, f"{name}/memgraph.tar.zst", "half")
     long_ago = time.time() - 86400
-    os.utime(path, (long_ago, long_ago))
+    for one in (path, path.parent):
+        os.utime(one, (long_ago, long_ago))
     yield
     subprocess.run(["rm", "-rf", str(world.root / "backups")], check=True)
 
