@@ -51,7 +51,7 @@ def test_slow_registry_does_not_stop_a_start(
     [
         (0, "", True),
         (124, "", None),
-        (1, "ERROR: docker.io/questdb/questdb:x: not found", False),
+        (1, "ERROR: questdb/questdb:x: not found", False),
         (1, "ERROR: pull access denied, repository does not exist", False),
         (1, "dial tcp: lookup registry.example: no such host", False),
         (1, "toomanyrequests: You have reached your pull rate limit", None),

@@ -1,6 +1,8 @@
-"""A stack in memory whose stores can be backed up and restored."""
+"""A stack in memory whose stores can be backed up, and a folder of every file kind."""
 
 import itertools
+import os
+import struct
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -13,6 +15,14 @@ from jimbot_stack import change, checks
 from jimbot_stack.backup import halting
 from jimbot_stack.health import Clock
 from jimbot_stack.stack import Stack
+
+ACL_ACCESS, ACL_DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+# Version 2, then tag, permissions and id of each entry: owner, user 1234, group, mask,
+# others; <linux/posix_acl_xattr.h>.
+ENTRIES = ((1, 6, -1), (2, 6, 1234), (4, 4, -1), (16, 6, -1), (32, 4, -1))
+ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *e) for e in ENTRIES)
+# CAP_NET_BIND_SERVICE, permitted and effective; <linux/capability.h>, revision 2.
+BIND_LOW_PORTS = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)
 
 
 @pytest.fixture
@@ -37,3 +47,32 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 @pytest.fixture
 def stack(tmp_path: Path, world: World) -> Stack:
     return opened(tmp_path, world)
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """Return a folder with a file of every kind that a volume may hold."""
+    top = tmp_path / "volume"
+    (top / "deep" / "er").mkdir(parents=True)
+    (top / "deep" / "er" / "file").write_bytes(os.urandom(70_000))
+    (top / "empty").touch(mode=0o640)
+    (top / "odd\nname \\ \"ü'").write_text("odd")
+    (top / os.fsdecode(b"\xff\xfe bytes")).write_text("no text")
+    (top / "-rf").write_text("looks like a flag")
+    (top / ("long" * 40)).mkdir()
+    (top / ("long" * 40) / ("name" * 50)).write_text("long")
+    (top / "link").symlink_to("deep/er/file")
+    (top / "dangling").symlink_to("/nowhere")
+    (top / "twin").hardlink_to(top / "empty")
+    os.mkfifo(top / "fifo")
+    with (top / "sparse").open("wb") as file:
+        file.write(b"head")
+        file.seek(5 << 20)
+        file.write(b"tail")
+    os.setxattr(top / "-rf", "user.note", b"kept")
+    os.setxattr(top / "-rf", ACL_ACCESS, ACL)
+    os.setxattr(top / "deep", ACL_DEFAULT, ACL)
+    if os.geteuid() == 0:
+        os.setxattr(top / "deep/er/file", "security.capability", BIND_LOW_PORTS)
+    os.utime(top / "empty", ns=(1_500_000_000_123_456_789, 1_500_000_000_123_456_789))
+    return top

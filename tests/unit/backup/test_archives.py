@@ -1,106 +1,19 @@
-"""What the helper writes, reads back, refuses and unpacks."""
+"""What the helper writes, reads back and unpacks."""
 
 import fcntl
-import io
 import json
 import os
 import stat
-import struct
 import subprocess
 import tarfile
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from archives import checked, packed, staged
 from jimbot_helper import checking, copying, headers, packing, staging, swapping
 from jimbot_helper.failure import Failed, Refused
-from jimbot_helper.screen import Screen
-
-Change = Callable[[bytes], bytes]
-
-
-def screen(*, files: int = 1000, size: int = 1 << 30) -> Screen:
-    return Screen(files, size)
-
-
-def packed(volume: Path, archive: Path, **options: object) -> dict[str, Any]:
-    return copying.copy(
-        volume,
-        archive,
-        **{  # type: ignore[arg-type]
-            "compression": "zstd",
-            "exclude": (),
-            "order": (),
-            "changes": "none",
-            "progress": lambda _size: None,
-        }
-        | options,
-    )
-
-
-def checked(
-    archive: Path, *, compression: str = "zstd", listing: Path | None = None
-) -> dict[str, Any]:
-    return checking.check(
-        archive,
-        compression=compression,
-        screen=screen(),
-        progress=lambda _size: None,
-        listing=listing,
-    )
-
-
-def staged(volume: Path, archive: Path, sha256: str) -> Path:
-    staging.stage(
-        volume,
-        archive,
-        restore="r-1",
-        compression="zstd",
-        screen=screen(),
-        sha256=sha256,
-        progress=lambda _size: None,
-    )
-    return volume / swapping.HOLDER / "r-1" / "staged"
-
-
-ACL_ACCESS, ACL_DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
-# Version 2, then tag, permissions and id of each entry: owner, user 1234, group, mask,
-# others; <linux/posix_acl_xattr.h>.
-ENTRIES = ((1, 6, -1), (2, 6, 1234), (4, 4, -1), (16, 6, -1), (32, 4, -1))
-ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *e) for e in ENTRIES)
-# CAP_NET_BIND_SERVICE, permitted and effective; <linux/capability.h>, revision 2.
-BIND_LOW_PORTS = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)
-
-
-@pytest.fixture
-def volume(tmp_path: Path) -> Path:
-    """Return a folder with a file of every kind that a volume may hold."""
-    top = tmp_path / "volume"
-    (top / "deep" / "er").mkdir(parents=True)
-    (top / "deep" / "er" / "file").write_bytes(os.urandom(70_000))
-    (top / "empty").touch(mode=0o640)
-    (top / "odd\nname \\ \"ü'").write_text("odd")
-    (top / os.fsdecode(b"\xff\xfe bytes")).write_text("no text")
-    (top / "-rf").write_text("looks like a flag")
-    (top / ("long" * 40)).mkdir()
-    (top / ("long" * 40) / ("name" * 50)).write_text("long")
-    (top / "link").symlink_to("deep/er/file")
-    (top / "dangling").symlink_to("/nowhere")
-    (top / "twin").hardlink_to(top / "empty")
-    os.mkfifo(top / "fifo")
-    with (top / "sparse").open("wb") as file:
-        file.write(b"head")
-        file.seek(5 << 20)
-        file.write(b"tail")
-    os.setxattr(top / "-rf", "user.note", b"kept")
-    os.setxattr(top / "-rf", ACL_ACCESS, ACL)
-    os.setxattr(top / "deep", ACL_DEFAULT, ACL)
-    if os.geteuid() == 0:
-        os.setxattr(top / "deep/er/file", "security.capability", BIND_LOW_PORTS)
-    os.utime(top / "empty", ns=(1_500_000_000_123_456_789, 1_500_000_000_123_456_789))
-    return top
 
 
 def state(top: Path) -> dict[str, tuple[object, ...]]:
@@ -316,58 +229,6 @@ def test_file_that_goes_before_it_is_read_is_seen(
         assert packed(volume, tmp_path / "a", **how)["settled"] is settled
 
 
-def member(
-    name: str, kind: bytes = tarfile.REGTYPE, **values: object
-) -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
-    made.type = kind
-    for key, value in values.items():
-        setattr(made, key, value)
-    return made
-
-
-def archive_of(path: Path, *members: tarfile.TarInfo, tail: bytes = b"") -> Path:
-    """Write a tar of *members* (a file holds its size in zeros), zstd compressed."""
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as made:
-        made.addfile(member("./", tarfile.DIRTYPE))
-        for one in members:
-            made.addfile(one, io.BytesIO(bytes(one.size)))
-    plain = path.with_suffix(".tar")
-    plain.write_bytes(raw.getvalue() + tail)
-    os.system(f"zstd -q -f {plain} -o {path}")
-    return path
-
-
-HOSTILE: dict[str, tuple[tarfile.TarInfo, ...]] = {
-    "absolute": (member("/etc/evil"),),
-    "dot dot": (member("./../evil"),),
-    "dot dot inside": (member("./a", tarfile.DIRTYPE), member("./a/../../evil")),
-    "through a symlink": (
-        member("./out", tarfile.SYMTYPE, linkname="/"),
-        member("./out/evil"),
-    ),
-    "symlink replaced": (
-        member("./out", tarfile.SYMTYPE, linkname="/etc/evil"),
-        member("./out"),
-    ),
-    "hard link out": (member("./evil", tarfile.LNKTYPE, linkname="/etc/passwd"),),
-    "hard link up": (member("./evil", tarfile.LNKTYPE, linkname="../../etc/passwd"),),
-    "character device": (member("./evil", tarfile.CHRTYPE, devmajor=1, devminor=3),),
-    "block device": (member("./evil", tarfile.BLKTYPE, devmajor=8),),
-    "reserved": (member(f"./{swapping.HOLDER}", tarfile.DIRTYPE),),
-    "pax name out": (member("./fine", pax_headers={"path": "/etc/evil"}),),
-    "sparse name out": (member("./fine", pax_headers={"GNU.sparse.name": "../evil"}),),
-    "unknown type": (member("./evil", b"V"),),
-    "too many files": tuple(member(f"./{n}") for n in range(1001)),
-    "too many bytes": (member("./bomb", size=2 << 20),),
-    "a size below zero": (member("./a", pax_headers={"size": "-512"}),),
-    "an owner that is no number": (member("./a", pax_headers={"uid": "root"}),),
-    "a folder with contents": (member("./a", tarfile.DIRTYPE, size=512),),
-    "a time that is no number": (member("./a", pax_headers={"mtime": '1","x":"'}),),
-}
-
-
 def test_narrow_pipe_unpacks_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -388,67 +249,6 @@ def test_narrow_pipe_unpacks_as_well(
     assert (target / "file").read_text() == "content"
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_archive_leaves_nothing(tmp_path: Path, name: str) -> None:
-    """It is refused before tar sees the member, and what was unpacked is gone."""
-    volume = tmp_path / "volume"
-    volume.mkdir()
-    archive = archive_of(tmp_path / "a.zst", *HOSTILE[name])
-
-    with pytest.raises(Failed):
-        staging.stage(
-            volume,
-            archive,
-            restore="r-1",
-            compression="zstd",
-            screen=screen(size=1 << 20),
-            sha256="",
-            progress=lambda _size: None,
-        )
-
-    assert list(volume.iterdir()) == []
-
-
-def plain_archive(*members: tarfile.TarInfo) -> bytes:
-    """Return a tar of *members* as tar writes them: each with a time of its own."""
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as made:
-        for one in members:
-            one.mtime = 1_500_000_000.25
-            made.addfile(one, io.BytesIO(b"x" * one.size))
-    return raw.getvalue()
-
-
-def compressed(path: Path, data: bytes) -> Path:
-    path.write_bytes(subprocess.check_output(["zstd", "-q", "-c"], input=data))
-    return path
-
-
-@pytest.mark.parametrize("block", range(4))
-def test_header_with_a_wrong_checksum_is_refused(tmp_path: Path, block: int) -> None:
-    """Tar would look for the next header in what follows, past every screen."""
-    members = member("./", tarfile.DIRTYPE), member("./file", size=700)
-    data = bytearray(plain_archive(*members))
-    assert checked(compressed(tmp_path / "a", bytes(data)))["files"] == 2
-    heads = [n for n in range(0, len(data), 512) if data[n + 257 : n + 262] == b"ustar"]
-    data[heads[block] + 1] ^= 1
-
-    with pytest.raises(Refused, match="checksum"):
-        checked(compressed(tmp_path / "b", bytes(data)))
-
-
-def test_two_extended_headers_are_refused(tmp_path: Path) -> None:
-    """Tar believes one of them; the screen must not believe the other."""
-    top, file = member("./", tarfile.DIRTYPE), member("./file", size=700)
-    data = plain_archive(top, file)
-    extended = plain_archive(file)[: 2 * 512]
-    at = data.index(b"mtime", 2 * 512) // 512 * 512 - 512
-    twice = data[:at] + extended + data[at:]
-
-    with pytest.raises(Refused, match="unknown type"):
-        checked(compressed(tmp_path / "a", twice))
-
-
 def test_short_way_to_read_a_header_reads_what_the_long_one_does(
     volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -460,14 +260,6 @@ def test_short_way_to_read_a_header_reads_what_the_long_one_does(
 
     assert found == checked(archive, listing=long)
     assert short.read_bytes() == long.read_bytes()
-
-
-def test_second_archive_behind_the_first_is_refused(tmp_path: Path) -> None:
-    other = archive_of(tmp_path / "b.zst", member("./evil")).with_suffix(".tar")
-    archive = archive_of(tmp_path / "a.zst", tail=other.read_bytes())
-
-    with pytest.raises(Refused, match="behind the end"):
-        checked(archive)
 
 
 def test_archive_that_changed_since_it_was_verified_is_not_unpacked(
