@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jimbot_stack.engine import DIRECTORY_LABEL, FILES_LABEL
+from jimbot_stack.engine import DIRECTORY_LABEL, FILES_LABEL, EngineInfo
 from jimbot_stack.errors import UsageError
 from jimbot_stack.paths import BASE_FILE, OVERLAYS, STAGE_FILES
 
 STAGES = ("base", "dev", "prod")
+GPU_CHOICES = ("auto", "on", "off")
 
 # Images of services that only dev or prod have: an overlay cannot name them without
 # adding the service to every stage, so they are variables, and the mode sets them.
@@ -90,3 +91,32 @@ def from_labels(labels: Mapping[str, str]) -> tuple[Path, Mode]:
         gpu="offline" not in overlays and "cpu" not in overlays,
         overlays=tuple(name for name in overlays if name not in {"offline", "cpu"}),
     )
+
+
+def selected(
+    flags: Mode, gpu: str, started: Mode | None, info: EngineInfo | None
+) -> tuple[Mode, str]:
+    """Return the mode of the flags, else the one that was started, and why its GPU."""
+    if flags != Mode() or started is None:
+        return choose_gpu(flags, gpu, info)
+    return choose_gpu(started, gpu, info) if gpu != "auto" else (started, "")
+
+
+def choose_gpu(mode: Mode, wish: str, info: EngineInfo | None) -> tuple[Mode, str]:
+    if mode.offline:
+        if wish == "on":
+            raise UsageError(
+                "--gpu on and --offline exclude each other",
+                hint="the stand-ins compute on the CPU; leave one of them out",
+            )
+        return _with_gpu(mode, gpu=False), "the offline stack computes on the CPU"
+    if wish != "auto":
+        return _with_gpu(mode, gpu=wish == "on"), f"--gpu {wish}"
+    if info is not None and "nvidia" in info.runtimes:
+        return _with_gpu(mode, gpu=True), "the engine has the nvidia runtime"
+    why = "the engine has no nvidia runtime: docker/overlays/cpu.yml"
+    return _with_gpu(mode, gpu=False), why
+
+
+def _with_gpu(mode: Mode, *, gpu: bool) -> Mode:
+    return Mode(mode.stage, mode.offline, gpu, mode.overlays)

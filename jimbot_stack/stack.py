@@ -14,7 +14,13 @@ from threading import Thread
 from jimbot_stack import environment
 from jimbot_stack.engine import PATIENCE, Container, Echo, Engine, EngineInfo
 from jimbot_stack.errors import ConfigurationError, EngineUnavailable, UsageError
-from jimbot_stack.mode import Mode, check_overlays, from_labels
+from jimbot_stack.mode import (
+    GPU_CHOICES,
+    Mode,
+    check_overlays,
+    from_labels,
+    selected,
+)
 from jimbot_stack.model import Model
 from jimbot_stack.once import Once
 from jimbot_stack.paths import (
@@ -30,7 +36,6 @@ from jimbot_stack.paths import (
 LOOK_PATIENCE = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
 
-GPU_CHOICES = ("auto", "on", "off")
 _SECRET = re.compile(r"(?i)((?:key|password|token|secret)[a-z_]*=)\S+")
 
 
@@ -155,7 +160,7 @@ def open_stack(
     started = None if other else started
     stage = "dev" if dev else "prod" if prod else "base"
     flags = Mode(stage, offline, overlays=overlays)
-    mode, why = _selected(flags, gpu, started, info)
+    mode, why = selected(flags, gpu, started, info)
     reopen = partial(_engine, root, mode, values, echo=echo_to, only_look=only_look)
     return Stack(
         root=root,
@@ -273,35 +278,6 @@ def of_another_checkout(project: str, origin: Path, root: Path) -> Configuration
         hint=f"docker compose -p {project} down ends that one; another "
         "COMPOSE_PROJECT_NAME in .env lives beside it",
     )
-
-
-def _selected(
-    flags: Mode, gpu: str, started: Mode | None, info: EngineInfo | None
-) -> tuple[Mode, str]:
-    """Return the mode of the flags, else the one that was started, and why its GPU."""
-    if flags != Mode() or started is None:
-        return _choose_gpu(flags, gpu, info)
-    return _choose_gpu(started, gpu, info) if gpu != "auto" else (started, "")
-
-
-def _choose_gpu(mode: Mode, wish: str, info: EngineInfo | None) -> tuple[Mode, str]:
-    if mode.offline:
-        if wish == "on":
-            raise UsageError(
-                "--gpu on and --offline exclude each other",
-                hint="the stand-ins compute on the CPU; leave one of them out",
-            )
-        return _with_gpu(mode, gpu=False), "the offline stack computes on the CPU"
-    if wish != "auto":
-        return _with_gpu(mode, gpu=wish == "on"), f"--gpu {wish}"
-    if info is not None and "nvidia" in info.runtimes:
-        return _with_gpu(mode, gpu=True), "the engine has the nvidia runtime"
-    why = "the engine has no nvidia runtime: docker/overlays/cpu.yml"
-    return _with_gpu(mode, gpu=False), why
-
-
-def _with_gpu(mode: Mode, *, gpu: bool) -> Mode:
-    return Mode(mode.stage, mode.offline, gpu, mode.overlays)
 
 
 def _engine(

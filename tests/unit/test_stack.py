@@ -11,9 +11,9 @@ from fakes import container
 from jimbot_stack import stack
 from jimbot_stack.engine import DIRECTORY_LABEL, FILES_LABEL, Container, EngineInfo
 from jimbot_stack.errors import ConfigurationError, UsageError
-from jimbot_stack.mode import Mode
+from jimbot_stack.mode import Mode, choose_gpu, selected
 from jimbot_stack.once import Once
-from jimbot_stack.stack import _choose_gpu, _echo, _selected, _started
+from jimbot_stack.stack import _echo, _started
 
 
 def started(root: Path, *files: str, state: str = "running") -> Container:
@@ -127,7 +127,7 @@ def test_question_that_failed_is_asked_anew() -> None:
 def test_gpu_is_what_the_engine_offers_or_the_user_says(
     runtimes: tuple[str, ...], wish: str, *, gpu: bool
 ) -> None:
-    mode, why = _choose_gpu(Mode("dev"), wish, info(*runtimes))
+    mode, why = choose_gpu(Mode("dev"), wish, info(*runtimes))
 
     assert mode.gpu == gpu
     assert why
@@ -135,7 +135,7 @@ def test_gpu_is_what_the_engine_offers_or_the_user_says(
 
 def test_offline_has_no_gpu() -> None:
     with pytest.raises(UsageError):
-        _choose_gpu(Mode("dev", offline=True), "on", info("nvidia"))
+        choose_gpu(Mode("dev", offline=True), "on", info("nvidia"))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_echo_hides_secrets(word: str, capsys: pytest.CaptureFixture[str]) -> No
 def test_flags_win_over_the_mode_that_was_started() -> None:
     running = Mode("dev", offline=True, gpu=False)
 
-    assert _selected(Mode(), "auto", running, info("nvidia")) == (running, "")
-    assert _selected(Mode("prod"), "auto", running, info())[0].stage == "prod"
-    assert _selected(Mode(), "auto", None, info("nvidia"))[0] == Mode(gpu=True)
-    assert _selected(Mode(), "off", Mode("dev"), info())[0] == Mode("dev", gpu=False)
+    assert selected(Mode(), "auto", running, info("nvidia")) == (running, "")
+    assert selected(Mode("prod"), "auto", running, info())[0].stage == "prod"
+    assert selected(Mode(), "auto", None, info("nvidia"))[0] == Mode(gpu=True)
+    assert selected(Mode(), "off", Mode("dev"), info())[0] == Mode("dev", gpu=False)
