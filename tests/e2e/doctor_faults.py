@@ -403,5 +403,6 @@ def backup_too_old(world: World) -> Iterator[None]:
     folder = f"backups/{world.scenario.project}/{kept.id}"
     write(world, f"{folder}/manifest.json", manifest.written(kept))
     write(world, f"{folder}/record.json", json.dumps({"verified": now.isoformat()}))
+    write(world, f"{folder}/questdb_data.tar.zst", "x")
     yield
     subprocess.run(["rm", "-rf", str(world.root / "backups")], check=True)
