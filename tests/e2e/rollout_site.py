@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from jimbot_stack.rollout import gateway
 # What two replicas of rollout/app.py can answer a second, were nothing in their way.
 MOST = 2 / 0.006
 TOKEN = "a-token-that-no-file-of-ours-may-hold"
+ADMISSION_SECONDS = 10
 FILES = Path(__file__).parent / "rollout"
 # tag: mode of the application, version that it answers
 IMAGES = {
@@ -109,7 +111,11 @@ class RolloutSite:
             assert replica["State"]["Health"]["Status"] == "healthy"
             assert network in replica["NetworkSettings"]["Networks"]
             assert replica["HostConfig"]["RestartPolicy"]["Name"] == "always"
-        assert self.admitted() == self.addresses()
+        # A gateway that was just started finds them one check after another.
+        deadline = time.monotonic() + ADMISSION_SECONDS
+        while self.admitted() != self.addresses():
+            assert time.monotonic() < deadline, (self.admitted(), self.addresses())
+            time.sleep(0.1)
         assert not list(self.scenario.root.glob(".state/*/*/rollout.json"))
 
     def addresses(self) -> set[str]:

@@ -13,7 +13,7 @@ from rollout_site import RolloutSite, build, image, image_id
 pytestmark = pytest.mark.docker
 
 KILL = Path(__file__).parent / "rollout/kill_at.py"
-RETIREMENT = "9"  # of the first replica's old container
+RETIREMENT = "retire"  # of the first replica's old container
 
 
 @pytest.fixture(scope="module")
