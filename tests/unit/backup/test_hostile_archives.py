@@ -113,6 +113,22 @@ def test_header_with_a_wrong_checksum_is_refused(tmp_path: Path, block: int) -> 
         checked(compressed(tmp_path / "b", bytes(data)))
 
 
+def test_checksum_that_only_wraps_to_the_right_one_is_refused(tmp_path: Path) -> None:
+    """The sum of this header is 65521 more than its checksum says."""
+    name = b"./" + b"\xff" * 97
+    data = bytearray(plain_archive(member("./", tarfile.DIRTYPE), member("./file")))
+    at = data.rindex(b"./file\0") // 512 * 512
+    head = bytearray(data[at : at + 512])
+    head[: len(name)], head[148:156] = name, b" " * 8
+    for start, end in ((157, 257), (265, 337), (500, 512)):
+        head[start:end] = b"\xff" * (end - start)
+    head[148:156] = b"%06o\0 " % (sum(head) - 65521)
+    data[at : at + 512] = head
+
+    with pytest.raises(Refused, match="checksum"):
+        checked(compressed(tmp_path / "a", bytes(data)))
+
+
 def test_two_extended_headers_are_refused(tmp_path: Path) -> None:
     """Tar believes one of them; the screen must not believe the other."""
     top, file = member("./", tarfile.DIRTYPE), member("./file", size=700)
