@@ -1,5 +1,6 @@
 """Pack, check and unpack archives by the helper's own code, without a container."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,11 @@ def packed(volume: Path, archive: Path, **options: object) -> dict[str, Any]:
 
 
 def checked(
-    archive: Path, *, compression: str = "zstd", listing: Path | None = None
+    archive: Path,
+    *,
+    compression: str = "zstd",
+    listing: Path | None = None,
+    may_grow: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
     return checking.check(
         archive,
@@ -35,6 +40,7 @@ def checked(
         screen=screen(),
         progress=lambda _size: None,
         listing=listing,
+        may_grow=may_grow,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from fakes import EPOCH, FakeEngine, container
 from jimbot_helper import __main__ as helper_program
+from jimbot_helper.archiving import Archiving
 from jimbot_helper.failure import Failed
 
 from jimbot_stack.engine import Container, Image, Mount, Output, RunSpec, Volume
@@ -256,7 +257,11 @@ class World(FakeEngine):
         at = {mount["dst"]: mount for mount in mounts}
         if "/volume" in at:
             self.create_volume(at["/volume"]["src"], labels={})
-        yield Talk(self, {place: mount["src"] for place, mount in at.items()})
+        talk = Talk(self, {place: mount["src"] for place, mount in at.items()})
+        try:
+            yield talk
+        finally:
+            talk.archiving.close()
 
 
 class Talk:
@@ -266,6 +271,10 @@ class Talk:
         self.world = world
         self.at = at
         self.answers: list[str] = []
+        volume, archive, listing = (
+            at.get(place, "nowhere") for place in ("/volume", "/archive", "/listing")
+        )
+        self.archiving = Archiving(world.folder / volume, Path(archive), Path(listing))
 
     def say(self, line: str) -> None:
         request = json.loads(line)
@@ -274,6 +283,7 @@ class Talk:
         helper_program.VOLUME = self.world.folder / volume
         helper_program.ARCHIVE = Path(self.at.get("/archive", "nowhere"))
         helper_program.LISTING = Path(self.at.get("/listing", "nowhere"))
+        helper_program.ARCHIVING = self.archiving
         try:
             answer: dict[str, Any] = {
                 "done": helper_program.ACTIONS[request["do"]](request)

@@ -1,14 +1,14 @@
 """
 `invoke backup` against the guide's command and against the least that can be done.
 
-    python benchmarks/backup/run.py [--pairs 3]
+    python benchmarks/backup/run.py [--pairs 3] [--only VOLUME] [--backups-only]
 
 Needs an engine, the offline base image, GNU tar and zstd, and root for the bare limit.
 In turn, on the same volumes: the guide's `docker run … tar czf` with the helper image
 in alpine's place; this project's backup with all that it checks; and `tar | zstd` of
-the volume's folder. Once with 600 MB of which half can be compressed, once with
-100,000 small files. Also: how long the store is away, `tar xzf` against the time that a
-restore has the store stopped, and the memory of the largest process.
+the volume's folder. The volumes hold 600 MB, or 100,000 files of some size; half of
+each file can be compressed. Also: how long the store is away, `tar xzf` against the
+time that a restore has the store stopped, and the memory of the largest process.
 """
 
 import argparse
@@ -62,10 +62,14 @@ for n in range(100000):
     if n % 1000 == 0:
         os.makedirs(f'/data/{n // 1000}')
     with open(f'/data/{n // 1000}/{n}', 'wb') as f:
-        f.write(os.urandom(100 + n % 400))
+        f.write(os.urandom(HALF) + bytes(HALF))
 """
 
-VOLUMES = {"600 MB": BIG, "100,000 files": SMALL}
+SIZES = {"4 KiB": 4096, "2 KiB": 2048, "1 KiB": 1024, "300 B": 300}
+VOLUMES = {"600 MB": BIG} | {
+    f"100,000 x {name}": SMALL.replace("HALF", str(size // 2))
+    for name, size in SIZES.items()
+}
 
 
 @dataclass
@@ -85,14 +89,15 @@ class Timed:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--only", choices=VOLUMES, help="one of the two volumes")
+    parser.add_argument("--only", choices=VOLUMES, help="one of the volumes")
+    parser.add_argument("--backups-only", action="store_true", help="no restores")
     chosen = parser.parse_args()
     Scenario.prepare_images()
     for name in [chosen.only] if chosen.only else VOLUMES:
         with tempfile.TemporaryDirectory() as folder:
             scenario = created(Path(folder) / "checkout")
             try:
-                show(name, measured(scenario, VOLUMES[name], chosen.pairs))
+                show(name, measured(scenario, VOLUMES[name], chosen))
             finally:
                 scenario.remove()
     # The largest child is a task of this project or a docker client.
@@ -100,26 +105,26 @@ def main() -> None:
     print(f"largest process of a task: {peak:.0f} MiB")
 
 
-def measured(scenario: Scenario, fill: str, pairs: int) -> Timed:
+def measured(scenario: Scenario, fill: str, chosen: argparse.Namespace) -> Timed:
     overlay = scenario.root / "docker/overlays/bulk.yml"
     overlay.write_text(STORE)
     scenario.invoke("up", "--offline", "--overlay", "bulk", "--service", "bulk")
     scenario.execute("bulk", "python3", "-c", fill)
     found = Timed()
-    for number in range(pairs):
-        one_round(scenario, found, number)
+    (scenario.root / "out").mkdir()
+    for number in range(chosen.pairs):
+        backups(scenario, found)
+        if not chosen.backups_only:
+            restores(scenario, found, number)
     return found
 
 
-def one_round(scenario: Scenario, found: Timed, number: int) -> None:
+def backups(scenario: Scenario, found: Timed) -> None:
     dest = scenario.root / "out"
-    dest.mkdir(exist_ok=True)
     volume = f"{scenario.project}_bulk_data"
     mount = docker("volume", "inspect", "--format", "{{.Mountpoint}}", volume).strip()
-    image = helper.image(scenario.root)
-    tar = ["docker", "run", "--rm", "--entrypoint", "tar", "-v", f"{dest}:/backup"]
-    guide = [*tar, "-v", f"{volume}:/data", image, "czf", "/backup/g.tgz", "-C"]
-    found.guide.append(clocked(lambda: ran([*guide, "/data", "."])))
+    guide = in_helper(scenario, volume, "czf")
+    found.guide.append(clocked(lambda: ran([*guide, "."])))
     found.guide_bytes = (dest / "g.tgz").stat().st_size
     found.bare.append(
         clocked(
@@ -131,11 +136,22 @@ def one_round(scenario: Scenario, found: Timed, number: int) -> None:
     found.ours.append(clocked(lambda: made.append(scenario.json(*backup))))
     found.our_bytes = int(str(made[0]["size"]))
     found.away.append(away(scenario))
+
+
+def in_helper(scenario: Scenario, volume: str, how: str) -> list[str]:
+    """Return the guide's command, on *volume*, up to what it is to pack."""
+    binds = ("-v", f"{scenario.root / 'out'}:/backup", "-v", f"{volume}:/data")
+    image = helper.image(scenario.root)
+    run = ("docker", "run", "--rm", "--entrypoint", "tar", *binds, image)
+    return [*run, how, "/backup/g.tgz", "-C", "/data"]
+
+
+def restores(scenario: Scenario, found: Timed, number: int) -> None:
     scratch = f"{scenario.project}-scratch"
-    unpack = [*tar, "-v", f"{scratch}:/data", image, "xzf", "/backup/g.tgz", "-C"]
+    unpack = in_helper(scenario, scratch, "xzf")
     ways = [
-        lambda: found.unpack.append(clocked(lambda: ran([*unpack, "/data"]))),
-        lambda: found.stage.append(staged(scenario, dest)),
+        lambda: found.unpack.append(clocked(lambda: ran(unpack))),
+        lambda: found.stage.append(staged(scenario, scenario.root / "out")),
     ]
     # Whoever makes 100,000 files first finds the folders' tables cold.
     for way in ways if number % 2 == 0 else reversed(ways):
@@ -184,16 +200,16 @@ def shell(line: str) -> None:
 
 def show(name: str, found: Timed) -> None:
     guide, ours, bare = map(statistics.median, (found.guide, found.ours, found.bare))
-    away_for, unpack, stage = map(
-        statistics.median, (found.away, found.unpack, found.stage)
-    )
+    away_for = statistics.median(found.away)
     print(
         f"{name}: guide {guide:.1f} s, ours {ours:.1f} s, bare {bare:.1f} s; "
         f"guide/ours {guide / ours:.2f}, ours/bare {ours / bare:.2f}; "
         f"archive {found.our_bytes / found.guide_bytes:.2f} of the guide's; "
-        f"store away {away_for:.2f} s, guide/away {guide / away_for:.1f}; "
-        f"tar xzf {unpack:.1f} s, store away in a restore {stage:.1f} s"
+        f"store away {away_for:.2f} s, guide/away {guide / away_for:.1f}"
     )
+    if found.stage:
+        unpack, stage = map(statistics.median, (found.unpack, found.stage))
+        print(f"    tar xzf {unpack:.1f} s, store away in a restore {stage:.1f} s")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from jimbot_stack.errors import DataError
 from jimbot_stack.stack import Stack
 
 ATTEMPTS = 3
-UNBOUNDED = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +115,7 @@ def _copied(copying: Copying) -> dict[str, Any]:
 def being_reread(copying: Copying) -> Iterator[None]:
     """Let the helper read the archive back and list it; `finish_rereading` waits."""
     with copying.files.being_read():
-        copying.helper.begin(
-            "check",
-            compression=copying.files.compression,
-            most_files=UNBOUNDED,
-            most_bytes=UNBOUNDED,
-            listing=True,
-            last=True,
-        )
+        copying.helper.begin("reread", compression=copying.files.compression, last=True)
         yield
 
 

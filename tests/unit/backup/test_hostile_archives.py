@@ -107,7 +107,7 @@ def test_header_with_a_wrong_checksum_is_refused(tmp_path: Path, block: int) -> 
     data = bytearray(plain_archive(*members))
     assert checked(compressed(tmp_path / "a", bytes(data)))["files"] == 2
     heads = [n for n in range(0, len(data), 512) if data[n + 257 : n + 262] == b"ustar"]
-    data[heads[block] + 1] ^= 1
+    data[heads[block] + 3] ^= 1
 
     with pytest.raises(Refused, match="checksum"):
         checked(compressed(tmp_path / "b", bytes(data)))

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from jimbot_helper import checking, copying, staging, swapping
+from jimbot_helper.archiving import Archiving
 from jimbot_helper.failure import Failed
 from jimbot_helper.screen import Screen
 
 VOLUME = Path(os.environ.get("JIMBOT_VOLUME", "/volume"))
 ARCHIVE = Path(os.environ.get("JIMBOT_ARCHIVE", "/archive"))
 LISTING = Path(os.environ.get("JIMBOT_LISTING", "/listing"))
+
+ARCHIVING = Archiving(VOLUME, ARCHIVE, LISTING)
 
 Request = Mapping[str, Any]
 
@@ -34,15 +37,17 @@ def _weigh(_: Request) -> dict[str, Any]:
 
 
 def _copy(request: Request) -> dict[str, Any]:
-    return copying.copy(
-        VOLUME,
-        ARCHIVE,
+    return ARCHIVING.copy(
         compression=request["compression"],
         exclude=request["exclude"],
         order=request["order"],
         changes=request["changes"],
         progress=_progress,
     )
+
+
+def _reread(request: Request) -> dict[str, Any]:
+    return ARCHIVING.reread(compression=request["compression"], progress=_progress)
 
 
 def _screen(request: Request) -> Screen:
@@ -55,7 +60,6 @@ def _check(request: Request) -> dict[str, Any]:
         compression=request["compression"],
         screen=_screen(request),
         progress=_progress,
-        listing=LISTING if request.get("listing") else None,
     )
 
 
@@ -106,6 +110,7 @@ ACTIONS: Mapping[str, Callable[[Request], dict[str, Any]]] = {
     "measure": _measure,
     "weigh": _weigh,
     "copy": _copy,
+    "reread": _reread,
     "check": _check,
     "check list": _check_list,
     "stage": _stage,

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,10 @@ from jimbot_helper.screen import Screen
 from jimbot_helper.window import PIECE, Sink
 
 UNPACK = {"zstd": ["zstd", "-q", "-d", "-c"], "gzip": ["gzip", "-d", "-c"]}
+
+
+MayGrow = Callable[[], bool]
+"""Called where a file seems to end: waits until there may be more, False if not."""
 
 
 @dataclass(slots=True)
@@ -37,18 +41,20 @@ def check(
     progress: Callable[[int], object],
     sink: Sink | None = None,
     listing: Path | None = None,
+    may_grow: MayGrow | None = None,
 ) -> dict[str, Any]:
     """
-    Read every member of *archive* from the disk to its end; write the list of them.
+    Read every member of *archive* to its end; write the list of them.
 
-    What it unpacks to is what was packed: zstd and gzip compare a checksum of their
-    own over all of it. Returns {"files", "bytes" (of contents), "sha256", "size" (of
+    It is read from the disk, but not where it is still written and *may_grow*. What it
+    unpacks to is what was packed: zstd and gzip compare a checksum of their own over
+    all of it. Returns {"files", "bytes" (of contents), "sha256", "size" (of
     the archive), "listing": {"sha256" of its lines}}. Raises Refused.
     """
     done = Progress(progress)
     with (
         listings.written(listing) as lines,
-        unpacked(archive, compression) as (stream, sealed),
+        unpacked(archive, compression, may_grow) as (stream, sealed),
     ):
         for member in read_members(stream, admit=screen, sink=sink, progress=done.add):
             lines(member)
@@ -74,8 +80,17 @@ def list_digest(listing: Path, *, most_bytes: int) -> str:
     return digest.hexdigest()
 
 
+def digest_on_disk(archive: Path) -> str:
+    """Return the SHA-256 of *archive* as it lies on the disk."""
+    with archive.open("rb") as source:
+        _forget_cache(source)
+        return file_digest(source, "sha256").hexdigest()
+
+
 @contextmanager
-def unpacked(archive: Path, compression: str) -> Iterator[tuple[IO[bytes], Sealed]]:
+def unpacked(
+    archive: Path, compression: str, may_grow: MayGrow | None = None
+) -> Iterator[tuple[IO[bytes], Sealed]]:
     """Yield the tar stream in *archive*, hashing the archive on its way."""
     sealed = Sealed()
     with (
@@ -90,8 +105,10 @@ def unpacked(archive: Path, compression: str) -> Iterator[tuple[IO[bytes], Seale
     ):
         widen(process.stdin)
         widen(process.stdout)
-        _forget_cache(source)
-        feeder = threading.Thread(target=_feed, args=(source, process.stdin, sealed))
+        if may_grow is None:
+            _forget_cache(source)
+        pieces = _pieces(source, may_grow)
+        feeder = threading.Thread(target=_feed, args=(pieces, process.stdin, sealed))
         feeder.start()
         try:
             yield _present(process.stdout), sealed
@@ -119,10 +136,19 @@ def _better(words: str, said: bytes) -> str:
     return words
 
 
-def _feed(source: IO[bytes], pipe: IO[bytes] | None, sealed: Sealed) -> None:
+def _pieces(source: IO[bytes], may_grow: MayGrow | None) -> Iterator[bytes]:
+    while True:
+        while piece := source.read(PIECE):
+            yield piece
+        if may_grow is None:
+            return
+        may_grow = may_grow if may_grow() else None
+
+
+def _feed(pieces: Iterator[bytes], pipe: IO[bytes] | None, sealed: Sealed) -> None:
     digest = sha256()
     try:
-        while piece := source.read(PIECE):
+        for piece in pieces:
             digest.update(piece)
             sealed.size += len(piece)
             if pipe is not None:

@@ -75,9 +75,10 @@ def copy(
     order: Sequence[str],
     changes: str,
     progress: Callable[[int], object],
+    grew: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
     """
-    Write *volume* into *archive*.
+    Write *volume* into *archive*, and call *grew* now and then meanwhile.
 
     Returns {"settled"}: whether no file came or went, where that matters. *changes*
     says what may happen to files meanwhile: none, growth (then all must have been
@@ -86,7 +87,13 @@ def copy(
     names = ordered_names(volume, order) if order else []
     command = tar_command(exclude, listed=bool(names))
     source = Source(volume, command, names, TOLERATED[changes])
-    whole = write(source, archive, compression, Progress(progress).add)
+    done = Progress(progress)
+
+    def passed(size: int) -> None:
+        done.add(size)
+        grew()
+
+    whole = write(source, archive, compression, passed)
     settled = not order or set(names) == set(ordered_names(volume, order))
     return {"settled": settled and (whole or changes == "any")}
 

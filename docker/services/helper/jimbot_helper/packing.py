@@ -15,10 +15,8 @@ from jimbot_helper.failure import Failed
 from jimbot_helper.window import PIECE
 
 NAMES_AT_ONCE = 1000
-COMPRESS = {
-    "zstd": ["zstd", "-q", "-c", "-3", "-T0"],
-    "gzip": ["gzip", "-c", "-6", "-n"],
-}
+# The container may have 64 processes, and zstd gives up where it gets no thread.
+MOST_THREADS = 16
 GONE = rb"[Ff]ile removed before we read it|Cannot stat: No such file"
 # What tar may say of a volume that is written to: files may grow, or go, under a native
 # copy; under one that is only crash consistent they may shrink, too.
@@ -52,7 +50,7 @@ def write(
     with (
         archive.open("wb") as file,
         subprocess.Popen(
-            COMPRESS[compression], stdin=subprocess.PIPE, stdout=file, bufsize=0
+            compressor(compression), stdin=subprocess.PIPE, stdout=file, bufsize=0
         ) as packer,
         subprocess.Popen(
             source.command,
@@ -76,6 +74,14 @@ def write(
             thread.join()
     _judge(codes, said, source.tolerated, broken=broken)
     return not any(re.search(GONE, line) for line in said)
+
+
+def compressor(compression: str) -> list[str]:
+    """Return the command that compresses stdin to stdout, on many processors."""
+    if compression == "gzip":
+        return ["gzip", "-c", "-6", "-n"]
+    threads = min(len(os.sched_getaffinity(0)), MOST_THREADS)
+    return ["zstd", "-q", "-c", "-3", f"-T{threads}"]
 
 
 def _passed_on(

@@ -1,5 +1,6 @@
 """Which members of an archive may be unpacked into a volume."""
 
+import sys
 from dataclasses import dataclass, field
 
 from jimbot_helper.failure import Refused
@@ -18,8 +19,8 @@ class Screen:
     symbolic link, and none may come twice.
     """
 
-    most_files: int
-    most_bytes: int
+    most_files: int = sys.maxsize
+    most_bytes: int = sys.maxsize
     files: int = 0
     size: int = 0
     seen: dict[bytes, bool] = field(default_factory=dict)
