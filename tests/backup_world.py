@@ -18,7 +18,9 @@ from typing import Any
 from fakes import EPOCH, FakeEngine, container
 from jimbot_helper import __main__ as helper_program
 from jimbot_helper.archiving import Archiving
+from jimbot_helper.checking import check
 from jimbot_helper.failure import Failed
+from jimbot_helper.screen import Screen
 
 from jimbot_stack.engine import Container, Image, Mount, Output, RunSpec, Volume
 from jimbot_stack.errors import EngineError
@@ -296,3 +298,26 @@ class Talk:
 
     def hear(self) -> str:
         return self.answers.pop(0)
+
+
+class Later:
+    """Follows an archive once it is asked for what it read: it needs no process."""
+
+    def __init__(self, archive: Path, listing: Path, compression: str) -> None:
+        self.archive, self.listing = archive, listing
+        self.compression = compression
+
+    def grew(self) -> None: ...
+
+    def whole(self) -> None: ...
+
+    def drop(self) -> None: ...
+
+    def result(self, report: Callable[[int], object]) -> dict[str, Any]:
+        return check(
+            self.archive,
+            compression=self.compression,
+            screen=Screen(),
+            listing=self.listing,
+            progress=report,
+        )

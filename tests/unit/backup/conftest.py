@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from backup_steps import opened, two_stores
-from backup_world import World
+from backup_world import Later, World
 from jimbot_helper import __main__ as helper_program
+from jimbot_helper import archiving
 
 from jimbot_stack import change, checks
 from jimbot_stack.backup import halting
@@ -36,6 +37,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for name in ("VOLUME", "ARCHIVE", "LISTING"):
         monkeypatch.setattr(helper_program, name, tmp_path)
     monkeypatch.setattr(helper_program, "_say", lambda _answer: None)
+    monkeypatch.setattr(archiving, "Follower", Later)
     folder = tmp_path / "volumes"
     folder.mkdir()
     made = World(folder, two_stores())

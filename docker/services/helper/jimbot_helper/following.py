@@ -15,7 +15,7 @@ from jimbot_helper.checking import check
 from jimbot_helper.failure import Failed, Refused
 from jimbot_helper.screen import Screen
 
-LAST_IN_LINE = 19
+BEHIND_THE_COPY = 10
 CODE = Path(__file__).parents[1]
 
 Report = Callable[[int], object]
@@ -81,7 +81,7 @@ class Follower:
 def main(archive: str, listing: str, compression: str) -> None:
     """Answer on stdout; stdin has a byte when the archive grew, and ends with it."""
     gc.disable()
-    os.nice(LAST_IN_LINE)
+    os.nice(BEHIND_THE_COPY)
     out = sys.stdout.fileno()
     # Nobody listens before the copy is done: what does not fit is not said.
     os.set_blocking(out, False)
