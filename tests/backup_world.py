@@ -16,11 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes import EPOCH, FakeEngine, container
-from jimbot_helper import __main__ as helper_program
-from jimbot_helper.archiving import Archiving
-from jimbot_helper.checking import check
-from jimbot_helper.failure import Failed
-from jimbot_helper.screen import Screen
+from helper_talk import Talk
 
 from jimbot_stack.engine import Container, Image, Mount, Output, RunSpec, Volume
 from jimbot_stack.errors import EngineError
@@ -250,7 +246,7 @@ class World(FakeEngine):
         return Image(f"sha256:{reference}", (reference,), 1, {})
 
     @contextmanager
-    def converse(self, spec: RunSpec) -> Iterator["Talk"]:
+    def converse(self, spec: RunSpec) -> Iterator[Talk]:
         """Make a volume that is not there, as docker would."""
         mounts = [
             dict(part.split("=", 1) for part in m.split(",") if "=" in part)
@@ -264,60 +260,3 @@ class World(FakeEngine):
             yield talk
         finally:
             talk.archiving.close()
-
-
-class Talk:
-    """The helper's program, spoken to; each request is done at once."""
-
-    def __init__(self, world: World, at: dict[str, str]) -> None:
-        self.world = world
-        self.at = at
-        self.answers: list[str] = []
-        volume, archive, listing = (
-            at.get(place, "nowhere") for place in ("/volume", "/archive", "/listing")
-        )
-        self.archiving = Archiving(world.folder / volume, Path(archive), Path(listing))
-
-    def say(self, line: str) -> None:
-        request = json.loads(line)
-        volume = self.at.get("/volume", "nowhere")
-        self.world.happen("helper", request["do"], volume)
-        helper_program.VOLUME = self.world.folder / volume
-        helper_program.ARCHIVE = Path(self.at.get("/archive", "nowhere"))
-        helper_program.LISTING = Path(self.at.get("/listing", "nowhere"))
-        helper_program.ARCHIVING = self.archiving
-        try:
-            answer: dict[str, Any] = {
-                "done": helper_program.ACTIONS[request["do"]](request)
-            }
-            if request["do"] == "measure" and self.world.free is not None:
-                answer["done"]["free"] = self.world.free
-        except Failed as failed:
-            answer = {"failed": str(failed)}
-        self.answers.append(json.dumps(answer))
-
-    def hear(self) -> str:
-        return self.answers.pop(0)
-
-
-class Later:
-    """Follows an archive once it is asked for what it read: it needs no process."""
-
-    def __init__(self, archive: Path, listing: Path, compression: str) -> None:
-        self.archive, self.listing = archive, listing
-        self.compression = compression
-
-    def grew(self) -> None: ...
-
-    def whole(self) -> None: ...
-
-    def drop(self) -> None: ...
-
-    def result(self, report: Callable[[int], object]) -> dict[str, Any]:
-        return check(
-            self.archive,
-            compression=self.compression,
-            screen=Screen(),
-            listing=self.listing,
-            progress=report,
-        )

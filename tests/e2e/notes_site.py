@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from e2e_scenario import Scenario, docker
+from e2e_scenario import Scenario, created, docker
 
 # It is ill with data that holds `sick`, unless it was cured, and cannot be copied while
 # it runs when it is `busy`; a start forgets both, as it does the lock.
@@ -76,6 +76,16 @@ def started(scenario: Scenario, *mode: str) -> Scenario:
     flags = mode or ("--offline",)
     scenario.invoke("up", *flags, "--overlay", "notes", "--service", "reader")
     return scenario
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Scenario]:
+    """Yield a project in which the notes and their reader run, until the block ends."""
+    scenario = created(folder)
+    try:
+        yield started(scenario)
+    finally:
+        scenario.remove()
 
 
 def write(scenario: Scenario, lines: int) -> None:

@@ -4,6 +4,8 @@ import shutil
 import socket
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,3 +174,13 @@ __all__ = [
     "free_port",
     "image_id",
 ]
+
+
+@contextmanager
+def rollout_site(root: Path, *, monitor: str) -> Iterator[RolloutSite]:
+    """Yield a site that runs until the block ends."""
+    site = RolloutSite.started(root, monitor=monitor)
+    try:
+        yield site
+    finally:
+        site.remove()

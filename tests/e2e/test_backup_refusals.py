@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from e2e_scenario import Scenario, created, docker
-from notes_site import NOTES, STUBBORN, assert_whole, count, held, started, strays
+from e2e_scenario import Scenario, docker
+from notes_site import NOTES, STUBBORN, assert_whole, count, held, running, strays
 from notes_site import write as write_lines
 
 from jimbot_stack.backup.sealing import one_time_identity
@@ -20,11 +20,8 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
-    scenario = created(tmp_path_factory.mktemp("checkout"))
-    try:
-        yield started(scenario)
-    finally:
-        scenario.remove()
+    with running(tmp_path_factory.mktemp("checkout")) as site:
+        yield site
 
 
 @pytest.fixture

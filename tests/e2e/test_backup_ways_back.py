@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from e2e_scenario import Scenario, created, docker
-from notes_site import NOTES, assert_whole, count, held, started, strays
+from e2e_scenario import Scenario, docker
+from notes_site import NOTES, assert_whole, count, held, running, strays
 from notes_site import write as write_lines
 
 pytestmark = pytest.mark.docker
@@ -18,11 +18,8 @@ BACKUP = ("backup", "--service", "notes")
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
-    scenario = created(tmp_path_factory.mktemp("checkout"))
-    try:
-        yield started(scenario)
-    finally:
-        scenario.remove()
+    with running(tmp_path_factory.mktemp("checkout")) as site:
+        yield site
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from e2e_scenario import docker, end
 from open_load import SHARE, Load, capacity
-from rollout_site import MOST, RolloutSite, build_images, image, image_id
+from rollout_site import MOST, RolloutSite, build_images, image, image_id, rollout_site
 
 pytestmark = pytest.mark.docker
 
@@ -20,11 +20,8 @@ QUICK, LONG = "2s", "8s"
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
     build_images()
-    site = RolloutSite.started(tmp_path_factory.mktemp("rollout"), monitor=QUICK)
-    try:
+    with rollout_site(tmp_path_factory.mktemp("rollout"), monitor=QUICK) as site:
         yield site
-    finally:
-        site.remove()
 
 
 @pytest.fixture(scope="module")

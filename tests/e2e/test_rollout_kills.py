@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from e2e_scenario import docker
 from open_load import Load
-from rollout_site import RolloutSite, build_images, image, image_id
+from rollout_site import RolloutSite, build_images, image, image_id, rollout_site
 
 pytestmark = pytest.mark.docker
 
@@ -36,11 +36,8 @@ SERVES_AGAIN, CLEANS_UP = "an old one serves again", "put back"
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
     build_images()
-    site = RolloutSite.started(tmp_path_factory.mktemp("kills"), monitor="1s")
-    try:
+    with rollout_site(tmp_path_factory.mktemp("kills"), monitor="1s") as site:
         yield site
-    finally:
-        site.remove()
 
 
 @pytest.fixture

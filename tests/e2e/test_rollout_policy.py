@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from e2e_scenario import docker
 from open_load import Load
-from rollout_site import RolloutSite, build, build_images, image, image_id
+from rollout_site import RolloutSite, build, build_images, image, image_id, rollout_site
 
 pytestmark = pytest.mark.docker
 
@@ -16,11 +16,8 @@ LOST = "lost"  # the tag of an image that only this file has
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
     build_images()
-    site = RolloutSite.started(tmp_path_factory.mktemp("policy"), monitor="1s")
-    try:
+    with rollout_site(tmp_path_factory.mktemp("policy"), monitor="1s") as site:
         yield site
-    finally:
-        site.remove()
 
 
 @pytest.fixture

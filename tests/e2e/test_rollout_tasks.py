@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from e2e_scenario import docker
 from open_load import Load
-from rollout_site import RolloutSite, build, image, image_id
+from rollout_site import RolloutSite, build, image, image_id, rollout_site
 
 pytestmark = pytest.mark.docker
 
@@ -20,11 +20,8 @@ RETIREMENT = "retire"  # of the first replica's old container
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
     for version in ("1", "2"):
         build(f"v{version}", "good", version)
-    site = RolloutSite.started(tmp_path_factory.mktemp("tasks"), monitor="1s")
-    try:
+    with rollout_site(tmp_path_factory.mktemp("tasks"), monitor="1s") as site:
         yield site
-    finally:
-        site.remove()
 
 
 def test_a_restart_of_everything_loses_no_request(site: RolloutSite) -> None:

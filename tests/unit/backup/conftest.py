@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from backup_steps import opened, two_stores
-from backup_world import Later, World
+from backup_world import World
+from helper_talk import Later
 from jimbot_helper import __main__ as helper_program
 from jimbot_helper import archiving
 

@@ -4,14 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from composing import APP, Composing, opened, quick_clock
+from composing import APP, Composing, opened
 
-from jimbot_stack import checks, lifecycle
+from jimbot_stack import lifecycle
 from jimbot_stack.errors import ConfigurationError, RolledBack, StackError
 from jimbot_stack.rollout import journal, update
 from jimbot_stack.rollout.rollback import rollback
 from jimbot_stack.rollout.update import Wish
 from jimbot_stack.stack import Stack
+
+pytestmark = pytest.mark.usefixtures("quick_update")
 
 OLD, NEW = "sha256:app-1", "sha256:built"
 BUILD = Wish(build=True)
@@ -19,12 +21,6 @@ BUILD = Wish(build=True)
 
 class Killed(BaseException):
     """The end of a process in the middle of something."""
-
-
-@pytest.fixture(autouse=True)
-def _without_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "require", lambda *_args, **_how: None)
-    monkeypatch.setattr(update, "CLOCK", quick_clock())
 
 
 @pytest.fixture
@@ -112,12 +108,11 @@ def test_a_kill_after_the_build_gives_the_tag_back(
     next_task: Callable[[Stack], object],
 ) -> None:
     """The next task does, before it looks at anything."""
-    monkeypatch.setattr(update, "_plan", _killed)
-    with pytest.raises(Killed):
-        update.update(opened(tmp_path, engine), "app", BUILD)
+    with monkeypatch.context() as patch:
+        patch.setattr(update, "_plan", _killed)
+        with pytest.raises(Killed):
+            update.update(opened(tmp_path, engine), "app", BUILD)
     assert engine.tags["app"] == NEW
-    monkeypatch.undo()
-    _without(monkeypatch)
 
     next_task(opened(tmp_path, engine))
 
@@ -145,8 +140,3 @@ def test_a_build_leads_from_a_deployed_image_to_the_files(
 
 def _killed(*_args: object, **_how: object) -> StackError:
     raise Killed
-
-
-def _without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "require", lambda *_args, **_how: None)
-    monkeypatch.setattr(update, "CLOCK", quick_clock())

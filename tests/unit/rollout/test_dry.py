@@ -4,22 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from composing import APP, Composing, opened, quick_clock
+from composing import APP, Composing, opened
 
-from jimbot_stack import checks
 from jimbot_stack.errors import ConfigurationError, EngineError
 from jimbot_stack.rollout import update
 from jimbot_stack.rollout.outcome import Outcome
 from jimbot_stack.rollout.update import Wish
 
+pytestmark = pytest.mark.usefixtures("quick_update")
+
 START_FIRST = {"update_config": {"order": "start-first", "monitor": "0s"}}
 TOO_MUCH = {"resources": {"reservations": {"memory": 2**40}}}
-
-
-@pytest.fixture(autouse=True)
-def _without_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "require", lambda *_args, **_how: None)
-    monkeypatch.setattr(update, "CLOCK", quick_clock())
 
 
 @pytest.fixture

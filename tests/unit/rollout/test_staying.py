@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
-from composing import APP, Composing, opened, quick_clock
+from composing import APP, Composing, opened
 
-from jimbot_stack import checks
 from jimbot_stack.errors import RolledBack, UsageError
 from jimbot_stack.rollout import gate, update
 from jimbot_stack.rollout.rollback import rollback
 from jimbot_stack.rollout.update import Wish
+
+pytestmark = pytest.mark.usefixtures("quick_update")
 
 BUILD = Wish(build=True)
 READY_MADE = {key: value for key, value in APP.items() if key != "build"}
@@ -17,12 +18,6 @@ READY_MADE = {key: value for key, value in APP.items() if key != "build"}
 
 class Killed(BaseException):
     """The end of a process in the middle of something."""
-
-
-@pytest.fixture(autouse=True)
-def _without_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "require", lambda *_args, **_how: None)
-    monkeypatch.setattr(update, "CLOCK", quick_clock())
 
 
 @pytest.fixture
