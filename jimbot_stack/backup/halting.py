@@ -10,6 +10,7 @@ from jimbot_stack.console import health_progress, say
 from jimbot_stack.engine import Container
 from jimbot_stack.errors import EngineError, StackError, UnhealthyError
 from jimbot_stack.health import Clock
+from jimbot_stack.journal import Journal
 from jimbot_stack.stack import Stack
 
 CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
@@ -73,10 +74,17 @@ def dependents_of(stack: Stack, services: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: -len(stack.model.dependencies([name]))))
 
 
-def stop(stack: Stack, halted: Sequence[Halted]) -> None:
-    """Stop each in turn with its own grace period."""
+def stop(stack: Stack, journal: Journal, halted: Sequence[Halted]) -> None:
+    """
+    Stop each in turn with its own grace period.
+
+    The journal says of which that was begun: the engine goes on with it when the task
+    dies, and what is still running then may end at any moment.
+    """
     for container in halted:
         say(f"stopping {container['name']}")
+        ending = [*journal.facts.get("ending", ()), container["id"]]
+        journal.reach(f"stopping {container['name']}", ending=ending)
         if container.get("paused"):
             stack.engine.unpause(container["id"])
         stack.engine.stop(container["id"])
@@ -142,7 +150,8 @@ def resume(stack: Stack, facts: dict[str, Any]) -> None:
     Stores first, then, once they are healthy, what depends on them. Doing it twice
     does no harm. Raises what hinders it, after everything was tried.
     """
-    steps = [partial(unlock, stack, lock) for lock in facts.get("locked", ())]
+    steps = [partial(_end, stack, one) for one in facts.get("ending", ())]
+    steps += [partial(unlock, stack, lock) for lock in facts.get("locked", ())]
     for group in (facts.get("stores", ()), facts.get("dependents", ())):
         steps += [partial(start, stack, [halted]) for halted in reversed(group)]
         steps += [partial(wait, stack, group)]
@@ -154,6 +163,13 @@ def resume(stack: Stack, facts: dict[str, Any]) -> None:
             faults.append(refused)
     if faults:
         raise _worst(faults)
+
+
+def _end(stack: Stack, container: str) -> None:
+    """Let a stop that was begun come to its end, so that a start comes after it."""
+    there = stack.engine.container(container)
+    if there is not None and there.is_running:
+        stack.engine.stop(there.id)
 
 
 def _worst(faults: Sequence[StackError]) -> StackError:

@@ -91,7 +91,7 @@ def _halt_dependents(
     halted = halting.as_halted(found)
     journal.reach("halting dependents", dependents=[*halted, *known])
     if stopping:
-        halting.stop(stack, halted)
+        halting.stop(stack, journal, halted)
     elif halted:
         say("pausing " + ", ".join(h["name"] for h in halted))
         stack.engine.pause(*(h["id"] for h in halted))
@@ -120,7 +120,7 @@ def _stop(stack: Stack, journal: Journal, items: Sequence[Item]) -> None:
     known = list(journal.facts.get("stores", []))
     journal.reach("stopping stores", stores=[*known, *halted])
     for item in items:
-        halting.stop(stack, halting.as_halted(item.running))
+        halting.stop(stack, journal, halting.as_halted(item.running))
         _note_rest(stack, item)
         for container in item.resting.values():
             if container.state != "exited":

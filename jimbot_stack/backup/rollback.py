@@ -75,7 +75,7 @@ def at_volume(stack: Stack, journal: Journal, volume: str) -> Iterator[Helper]:
 def _halt_stores(stack: Stack, journal: Journal) -> None:
     services = journal.facts["services"]
     holding = halting.running_of(stack.refresh(), services, halting.HOLDING)
-    halting.stop(stack, halting.as_halted(holding))
+    halting.stop(stack, journal, halting.as_halted(holding))
 
 
 def _give_back(stack: Stack, journal: Journal, volume: str) -> None:
@@ -96,5 +96,5 @@ def _resume(stack: Stack, journal: Journal) -> None:
     idle = [s for s in facts["services"] if s not in before]
     if facts.get("touched"):
         holding = halting.running_of(stack.refresh(), idle, halting.HOLDING)
-        halting.stop(stack, halting.as_halted(holding))
+        halting.stop(stack, journal, halting.as_halted(holding))
     halting.resume(stack, facts)

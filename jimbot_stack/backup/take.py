@@ -146,7 +146,7 @@ def _copy(
     """
     mark = stack.engine.started()
     quiet.quiesce(stack, journal, items, coherent=coherent)
-    journal.reach("copying")
+    journal.reach("copying", ending=[])
     for copying in found:
         copies.copy(copying)
     quiet.check_rest(stack, items, engine_mark=mark)

@@ -93,9 +93,9 @@ def halt(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
         dependents=halting.as_halted(dependents),
         engine=stack.engine.started(),
     )
-    halting.stop(stack, journal.facts["dependents"])
+    halting.stop(stack, journal, journal.facts["dependents"])
     journal.reach("stopping stores", counts=_counts(stack, parts, stores))
-    halting.stop(stack, journal.facts["stores"])
+    halting.stop(stack, journal, journal.facts["stores"])
 
 
 def _counts(
@@ -120,7 +120,7 @@ def stage(
 ) -> None:
     """Unpack every archive beside the data that it will replace."""
     manifest = sets.believed(kept)
-    journal.reach("staging", touched=True)
+    journal.reach("staging", touched=True, ending=[])
     for part in parts:
         say(f"unpacking {readable_size(part.archive.bytes)} into {part.volume}")
         path = proof.stored(kept, manifest, part.archive)

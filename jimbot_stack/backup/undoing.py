@@ -36,7 +36,7 @@ def undo(stack: Stack, services: Sequence[str], *, yes: bool) -> str:
             ) as journal:
                 transaction.create_missing(stack, parts)
                 transaction.halt(stack, journal, parts)
-                journal.reach("staging", touched=True)
+                journal.reach("staging", touched=True, ending=[])
                 for part in parts:
                     with rollback.at_volume(stack, journal, part.volume) as talk:
                         talk.ask(

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from e2e_scenario import Scenario, docker
+from literal_engine import until
 from notes_site import NOTES, assert_whole, count, held, running, strays
 from notes_site import write as write_lines
 
@@ -190,3 +192,27 @@ def test_native_copy_is_made_refused_or_replaced_by_a_stop(notes: Scenario) -> N
     assert notes.container("notes")["State"]["StartedAt"] != started_at
     assert_whole(notes)
     assert len(sets_of(notes)) == 2
+
+
+def test_stop_that_goes_on_after_an_interrupt_leaves_nothing_stopped(
+    notes: Scenario,
+) -> None:
+    """A store that takes its time to end still runs when its backup is given up."""
+    slow = "trap 'touch /data/ending; sleep 2; exit 0' TERM"
+    relabel(notes, "trap 'echo stopped >>/data/end; exit 0' TERM", slow)
+    up = ("up", "--offline", "--overlay", "notes", "--service", "reader")
+    notes.invoke(*up)
+    before = notes.container("notes")["State"]["StartedAt"]
+    volume = f"{notes.project}_notes_data"
+    ending = Path(docker("volume", "inspect", "-f", "{{.Mountpoint}}", volume).strip())
+
+    with notes.begin(*BACKUP) as task:
+        assert until((ending / "ending").exists)
+        task.send_signal(signal.SIGINT)
+        said = task.communicate(timeout=60)[0]
+
+    assert task.returncode == 130, said
+    assert notes.container("notes")["State"]["StartedAt"] > before
+    assert_whole(notes)
+    (notes.root / "docker/overlays/notes.yml").write_text(NOTES)
+    notes.invoke(*up)

@@ -1,5 +1,6 @@
 """After a backup what was stopped, paused or locked is as before, or it is not over."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -220,3 +221,43 @@ def test_set_is_kept_where_what_ran_before_stays_sick(
     assert kept.verified
     assert {c.state for c in world.there} == {"running"}
     assert journal.pending(stack) == ()
+
+
+@pytest.mark.parametrize("service", ["reader", "memo"])
+@pytest.mark.parametrize("task", [back_up, bring_back])
+def test_stop_that_was_begun_is_over_before_a_start(
+    world: World, stack: Stack, service: str, task: Callable[..., str]
+) -> None:
+    """The engine goes on with it: what still runs then would end later."""
+    back_up(stack, "memo")
+    world.done.clear()
+    world.when["stop", f"id-{service}"] = _interrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        task(stack, "memo")
+
+    assert _stops_and_starts(world, service) == ["stop", "stop", "start"]
+    assert world.of(service).state == "running"
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_stopped_and_runs_again_is_not_stopped_once_more(
+    world: World, stack: Stack
+) -> None:
+    """Nor is what was not touched."""
+    world.when["start", "id-reader"] = _interrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        back_up(stack, "memo")
+
+    assert _stops_and_starts(world, "memo") == ["stop", "start"]
+    assert _stops_and_starts(world, "reader") == ["stop", "start", "start"]
+    assert _stops_and_starts(world, "pair") == []
+
+
+def _stops_and_starts(world: World, service: str) -> list[str]:
+    wanted = [words for words in world.done if words[1:] == (f"id-{service}",)]
+    return [words[0] for words in wanted if words[0] in {"stop", "start"}]
