@@ -213,6 +213,8 @@ class World(FakeEngine):
         if asked is None or asked.state != "running":
             raise EngineError(f"{name} does not run")
         self.happen("execute", asked.service, command[-1])
+        if command[-1].startswith("JIMBOT_BACKUP="):
+            return Output(0, "", "")  # ends what is left of a preparation
         return self.commands[command[-1]](asked)
 
     def run(self, spec: RunSpec, *, timeout: float | None = None) -> Output:

@@ -27,13 +27,16 @@ def count(engine: Engine, policy: Policy, container: Container) -> int | None:
     return int(numbers[-1]) if output.code == 0 and numbers else None
 
 
-def prepared(engine: Engine, policy: Policy, container: Container) -> str:
-    """Run probe and prepare command; return "" or why native is not possible."""
+def prepared(engine: Engine, policy: Policy, container: Container, mark: str) -> str:
+    """
+    Run probe and prepare command; return "" or why native is not possible.
+
+    All that they start has *mark*, a NAME=VALUE, in its environment.
+    """
     for command in (policy.probe, policy.prepare):
         if command:
-            output = engine.execute(
-                container.id, [policy.shell, "-c", command], timeout=SECONDS_TO_PREPARE
-            )
+            words = ["env", mark, policy.shell, "-c", command]
+            output = engine.execute(container.id, words, timeout=SECONDS_TO_PREPARE)
             if output.code != 0:
                 said = (output.stderr + output.stdout).strip().splitlines()
                 return said[-1] if said else f"exit code {output.code}"

@@ -20,6 +20,12 @@ LOOK_PERIOD = 0.1
 ATTEMPTS = 3
 SECONDS_BETWEEN = 1.0
 SECONDS_TO_RELEASE = 60.0
+# Kills what a command that nobody waits for any more started, or it would go on.
+ABANDON = """
+for process in /proc/[0-9]*; do
+    if grep -qs "$0" "$process/environ"; then kill -9 "${process#/proc/}"; fi
+done
+"""
 
 LIVING = frozenset({"running", "restarting"})
 # A paused one writes nothing, but goes on with its files as it knew them.
@@ -185,6 +191,7 @@ def unlock(stack: Stack, lock: dict[str, str]) -> None:
     """
     Run a store's release command, unless a restart has cleared its lock.
 
+    A preparation that did not come to its end is ended first: it would lock again.
     Raises EngineError when it does not succeed, again and again.
     """
     said = ""
@@ -195,6 +202,9 @@ def unlock(stack: Stack, lock: dict[str, str]) -> None:
         if lock.get("started", moment(container)) != moment(container):
             return
         CLOCK.sleep(attempt * SECONDS_BETWEEN)
+        if mark := lock.get("mark"):
+            words = [lock["shell"], "-c", ABANDON, mark]
+            stack.engine.execute(container.id, words, timeout=SECONDS_TO_RELEASE)
         done = stack.engine.execute(
             container.id,
             [lock["shell"], "-c", lock["release"]],

@@ -143,13 +143,16 @@ def _prepared(stack: Stack, journal: Journal, item: Item) -> bool:
         "id": container.id,
         "shell": item.policy.shell,
         "release": item.policy.release,
+        "mark": f"JIMBOT_BACKUP={journal.facts['run']}",
         "started": halting.moment(container),
     }
     known = list(journal.facts.get("locked", []))
     journal.reach("preparing stores", locked=[*known, lock])
     _note_rest(stack, item)
-    why = asking.prepared(stack.engine, item.policy, container)
+    why = asking.prepared(stack.engine, item.policy, container, lock["mark"])
     if not why:
+        held = {key: value for key, value in lock.items() if key != "mark"}
+        journal.reach("store prepared", locked=[*known, held])
         count(stack, [item])
         return True
     _give_up(stack, journal, lock)

@@ -216,3 +216,29 @@ def test_stop_that_goes_on_after_an_interrupt_leaves_nothing_stopped(
     assert_whole(notes)
     (notes.root / "docker/overlays/notes.yml").write_text(NOTES)
     notes.invoke(*up)
+
+
+def test_preparation_that_goes_on_after_an_interrupt_takes_no_lock(
+    notes: Scenario,
+) -> None:
+    """Whatever it started in the container is over before the store is let go."""
+    slow = "touch /data/preparing; sleep 30; touch /run/locked"
+    relabel(notes, "test ! -e /run/busy && touch /run/locked", slow)
+    volume = f"{notes.project}_notes_data"
+    data = Path(docker("volume", "inspect", "-f", "{{.Mountpoint}}", volume).strip())
+
+    with notes.begin(*BACKUP, "--consistency", "native") as task:
+        assert until((data / "preparing").exists)
+        assert "touch /run/locked" in processes(notes)
+        task.send_signal(signal.SIGINT)
+        said = task.communicate(timeout=60)[0]
+
+    assert task.returncode == 130, said
+    assert "touch /run/locked" not in processes(notes)
+    assert "sleep 30" not in processes(notes)
+    assert "locked" not in notes.execute("notes", "ls", "/run")
+    assert_whole(notes)
+
+
+def processes(scenario: Scenario) -> str:
+    return docker("top", str(scenario.container("notes")["Id"]))

@@ -261,3 +261,22 @@ def test_what_stopped_and_runs_again_is_not_stopped_once_more(
 def _stops_and_starts(world: World, service: str) -> list[str]:
     wanted = [words for words in world.done if words[1:] == (f"id-{service}",)]
     return [words[0] for words in wanted if words[0] in {"stop", "start"}]
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_only_a_preparation_that_did_not_end_is_ended(
+    world: World, stack: Stack, lock: Lock, *, interrupted: bool
+) -> None:
+    """It would lock the store after all; what ended may hold the lock by a process."""
+    if interrupted:
+        world.when["execute", "memo", "take"] = _interrupt
+        with pytest.raises(KeyboardInterrupt):
+            back_up(stack, "memo")
+    else:
+        back_up(stack, "memo")
+
+    asked = [words[2] for words in world.done if words[:2] == ("execute", "memo")]
+    ended = [text for text in asked if text.startswith("JIMBOT_BACKUP=")]
+    assert len(ended) == interrupted
+    assert asked[-1] == "release" or not interrupted
+    assert not lock.held()
