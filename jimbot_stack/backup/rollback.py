@@ -81,6 +81,8 @@ def _halt_stores(stack: Stack, journal: Journal) -> None:
 def _give_back(stack: Stack, journal: Journal, volume: str) -> None:
     facts = journal.facts
     with at_volume(stack, journal, volume) as talk:
+        # A start that was interrupted may have come to its end only now.
+        _halt_stores(stack, journal)
         talk.ask("swap out", restore=facts["run"])
         if facts.get("earlier"):
             talk.ask("release", restore=facts["run"], earlier=facts["earlier"])

@@ -1,5 +1,7 @@
 """A restore is all of the set or none, whatever happens to the stores meanwhile."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -8,9 +10,11 @@ from backup_world import COUNT, World
 from fakes import container
 
 from jimbot_stack import change, journal
-from jimbot_stack.backup import command, sets
+from jimbot_stack.backup import command, rollback, sets
+from jimbot_stack.backup.helper import Helper
 from jimbot_stack.engine import Output
 from jimbot_stack.errors import DataError, EngineError, UnhealthyError
+from jimbot_stack.journal import Journal
 from jimbot_stack.stack import Stack
 
 
@@ -51,6 +55,37 @@ def test_store_that_is_started_meanwhile_keeps_its_data(
 
     assert [world.lines(v) for v in ("left_data", "right_data")] == [50, 70]
     assert_at_peace(stack, world)
+
+
+def test_start_that_comes_late_is_over_before_the_data_goes_back(
+    stack: Stack, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine goes on with a start whose task was interrupted."""
+    back_up(stack, "memo")
+    at_volume, states = rollback.at_volume, []
+
+    @contextmanager
+    def late(stack: Stack, of: Journal, volume: str) -> Iterator[Helper]:
+        with at_volume(stack, of, volume) as talk:
+            if of.step != "swapping":
+                world.change("id-memo", state="running")
+            yield talk
+
+    monkeypatch.setattr(rollback, "at_volume", late)
+    world.when["start", "id-memo"] = _interrupt
+    world.when["helper", "swap out", "trial_memo_data"] = lambda: states.append(
+        world.of("memo").state
+    )
+
+    with pytest.raises(KeyboardInterrupt):
+        bring_back(stack, "memo")
+
+    assert states == ["exited"]
+    assert_at_peace(stack, world)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def test_engine_that_is_started_meanwhile_ends_the_restore(
