@@ -20,11 +20,17 @@ LOOK_PERIOD = 0.1
 ATTEMPTS = 3
 SECONDS_BETWEEN = 1.0
 SECONDS_TO_RELEASE = 60.0
-# Kills what a command that nobody waits for any more started, or it would go on.
+# Kills a command that nobody waits for any more, and what it started. Its first process
+# came from outside of the container: it has no parent there. Where that one has ended,
+# what is left of the command may be what holds the lock.
 ABANDON = """
 for process in /proc/[0-9]*; do
-    if grep -qs "$0" "$process/environ"; then kill -9 "${process#/proc/}"; fi
+    if grep -qs "$0" "$process/environ"; then
+        marked="$marked ${process#/proc/}"
+        if grep -qs "^PPid:[^1-9]*0$" "$process/status"; then unfinished=yes; fi
+    fi
 done
+if [ -n "$unfinished" ]; then kill -9 $marked; fi
 """
 
 LIVING = frozenset({"running", "restarting"})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from e2e_scenario import Scenario, docker
 from literal_engine import until
-from notes_site import NOTES, assert_whole, count, held, running, strays
+from notes_site import NOTES, assert_whole, count, dying, held, running, strays
 from notes_site import write as write_lines
 
 pytestmark = pytest.mark.docker
@@ -242,3 +242,23 @@ def test_preparation_that_goes_on_after_an_interrupt_takes_no_lock(
 
 def processes(scenario: Scenario) -> str:
     return docker("top", str(scenario.container("notes")["Id"]))
+
+
+def test_preparation_that_ended_may_leave_what_holds_the_lock(notes: Scenario) -> None:
+    """What a task that died had prepared is released by the store's own command."""
+    locks = "sleep 1000 & echo $$! >/run/holder"
+    relabel(notes, "test ! -e /run/busy && touch /run/locked", locks)
+    relabel(notes, "rm -f /run/locked", "kill $$(cat /run/holder) && rm /run/holder")
+    words = (*BACKUP, "--consistency", "native")
+
+    assert dying(notes, 0, *words).returncode == 0
+    steps = (notes.root / "boundaries").read_text().splitlines()
+    assert "sleep 1000" not in processes(notes)
+    (notes.root / "boundaries").unlink()
+    died = dying(notes, 1 + steps.index("before store prepared"), *words)
+
+    assert died.returncode == -9
+    assert "sleep 1000" in processes(notes)
+    notes.invoke("prune", "--keep-last", "9", "--yes")
+    assert "sleep 1000" not in processes(notes)
+    assert_whole(notes)
