@@ -298,10 +298,15 @@ class Engine(Protocol):
         command: Sequence[str],
         *,
         user: str = "",
+        environment: Sequence[str] = (),
         stdin: bytes | None = None,
         timeout: float | None = None,
     ) -> Output:
-        """Run a command in a container; code 124 when *timeout* passed."""
+        """
+        Run a command in a container; code 124 when *timeout* passed.
+
+        *environment* is added to the container's, each NAME=VALUE.
+        """
 
     def look(self, container: str, command: Sequence[str]) -> str:
         """Return what a command prints that only looks: it may be run twice."""

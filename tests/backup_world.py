@@ -206,9 +206,14 @@ class World(FakeEngine):
                 self.remove_volume(name)
 
     def execute(
-        self, name: str, command: Sequence[str], *, timeout: float | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Sequence[str] = (),
+        timeout: float | None = None,
     ) -> Output:
-        del timeout
+        del timeout, environment
         asked = self.container(name)
         if asked is None or asked.state != "running":
             raise EngineError(f"{name} does not run")

@@ -68,7 +68,9 @@ class Later:
 
     def drop(self) -> None: ...
 
-    def result(self, report: Callable[[int], object]) -> dict[str, Any]:
+    def result(
+        self, report: Callable[[int], object] = lambda _size: None
+    ) -> dict[str, Any]:
         return check(
             self.archive,
             compression=self.compression,

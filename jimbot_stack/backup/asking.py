@@ -35,8 +35,12 @@ def prepared(engine: Engine, policy: Policy, container: Container, mark: str) ->
     """
     for command in (policy.probe, policy.prepare):
         if command:
-            words = ["env", mark, policy.shell, "-c", command]
-            output = engine.execute(container.id, words, timeout=SECONDS_TO_PREPARE)
+            output = engine.execute(
+                container.id,
+                [policy.shell, "-c", command],
+                environment=(mark,),
+                timeout=SECONDS_TO_PREPARE,
+            )
             if output.code != 0:
                 said = (output.stderr + output.stdout).strip().splitlines()
                 return said[-1] if said else f"exit code {output.code}"

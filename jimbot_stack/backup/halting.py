@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 
 from jimbot_stack import health
+from jimbot_stack.backup.releasing import moment, unlock
 from jimbot_stack.console import health_progress, say
 from jimbot_stack.engine import Container
-from jimbot_stack.errors import EngineError, StackError, UnhealthyError
+from jimbot_stack.errors import StackError, UnhealthyError
 from jimbot_stack.health import Clock
 from jimbot_stack.journal import Journal
 from jimbot_stack.stack import Stack
@@ -17,22 +18,6 @@ CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
 
 # A store is away until it is seen to be back; a look takes 3 ms.
 LOOK_PERIOD = 0.1
-ATTEMPTS = 3
-SECONDS_BETWEEN = 1.0
-SECONDS_TO_RELEASE = 60.0
-# Kills a command that nobody waits for any more, and what it started. Its first process
-# came from outside of the container: it has no parent there. Where that one has ended,
-# what is left of the command may be what holds the lock.
-ABANDON = """
-for process in /proc/[0-9]*; do
-    if grep -qs "$0" "$process/environ"; then
-        marked="$marked ${process#/proc/}"
-        if grep -qs "^PPid:[^1-9]*0$" "$process/status"; then unfinished=yes; fi
-    fi
-done
-if [ -n "$unfinished" ]; then kill -9 $marked; fi
-"""
-
 LIVING = frozenset({"running", "restarting"})
 # A paused one writes nothing, but goes on with its files as it knew them.
 HOLDING = LIVING | {"paused"}
@@ -95,7 +80,9 @@ def stop(stack: Stack, journal: Journal, halted: Sequence[Halted]) -> None:
     """
     for container in halted:
         say(f"stopping {container['name']}")
-        ending = [*journal.facts.get("ending", ()), container["id"]]
+        there = stack.engine.container(container["id"])
+        one = {"id": container["id"], "started": moment(there) if there else ""}
+        ending = [*journal.facts.get("ending", ()), one]
         journal.reach(f"stopping {container['name']}", ending=ending)
         if container.get("paused"):
             stack.engine.unpause(container["id"])
@@ -177,10 +164,14 @@ def resume(stack: Stack, facts: dict[str, Any]) -> None:
         raise _worst(faults)
 
 
-def _end(stack: Stack, container: str) -> None:
-    """Let a stop that was begun come to its end, so that a start comes after it."""
-    there = stack.engine.container(container)
-    if there is not None and there.is_running:
+def _end(stack: Stack, one: dict[str, str]) -> None:
+    """
+    Let a stop that was begun come to its end, so that a start comes after it.
+
+    What was started since is not what was to be stopped.
+    """
+    there = stack.engine.container(one["id"])
+    if there is not None and there.is_running and moment(there) == one["started"]:
         stack.engine.stop(there.id)
 
 
@@ -191,41 +182,3 @@ def _worst(faults: Sequence[StackError]) -> StackError:
     others = [fault.message for fault in faults if fault is not worst]
     worst.detail = "\n".join(filter(None, [worst.detail, *others]))
     return worst
-
-
-def unlock(stack: Stack, lock: dict[str, str]) -> None:
-    """
-    Run a store's release command, unless a restart has cleared its lock.
-
-    A preparation that did not come to its end is ended first: it would lock again.
-    Raises EngineError when it does not succeed, again and again.
-    """
-    said = ""
-    for attempt in range(ATTEMPTS):
-        container = stack.engine.container(lock["id"])
-        if container is None or not container.is_running or not lock["release"]:
-            return
-        if lock.get("started", moment(container)) != moment(container):
-            return
-        CLOCK.sleep(attempt * SECONDS_BETWEEN)
-        if mark := lock.get("mark"):
-            words = [lock["shell"], "-c", ABANDON, mark]
-            stack.engine.execute(container.id, words, timeout=SECONDS_TO_RELEASE)
-        done = stack.engine.execute(
-            container.id,
-            [lock["shell"], "-c", lock["release"]],
-            timeout=SECONDS_TO_RELEASE,
-        )
-        if done.code == 0:
-            return
-        said = (done.stderr + done.stdout).strip()
-    raise EngineError(
-        f"{lock['service']} did not release its data for writing",
-        hint=f"the next task tries again; docker restart {lock['id'][:12]} clears it",
-        detail=said,
-    )
-
-
-def moment(container: Container) -> str:
-    """Return when a container was started, as a journal keeps it."""
-    return container.started.isoformat() if container.started else ""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jimbot_stack.backup import asking, halting
+from jimbot_stack.backup import asking, halting, releasing
 from jimbot_stack.backup.policy import Policy
 from jimbot_stack.console import say
 from jimbot_stack.engine import Container
@@ -143,8 +143,8 @@ def _prepared(stack: Stack, journal: Journal, item: Item) -> bool:
         "id": container.id,
         "shell": item.policy.shell,
         "release": item.policy.release,
-        "mark": f"JIMBOT_BACKUP={journal.facts['run']}",
-        "started": halting.moment(container),
+        "mark": f"JIMBOT_BACKUP={journal.facts['run']} {item.policy.service}",
+        "started": releasing.moment(container),
     }
     known = list(journal.facts.get("locked", []))
     journal.reach("preparing stores", locked=[*known, lock])
@@ -169,7 +169,7 @@ def _prepared(stack: Stack, journal: Journal, item: Item) -> bool:
 def _give_up(stack: Stack, journal: Journal, lock: dict[str, str]) -> None:
     """Release what a preparation that failed may hold; there may be nothing."""
     try:
-        halting.unlock(stack, lock)
+        releasing.unlock(stack, lock)
     except EngineError as refused:
         say(f"warning: {refused.message}")
     locked = [one for one in journal.facts["locked"] if one != lock]

@@ -16,6 +16,7 @@ from jimbot_stack.backup import (
     previous,
     quiet,
     record,
+    releasing,
     sealing,
     sets,
     settle,
@@ -171,7 +172,7 @@ def _let_go(
     """Begin *meanwhile*, start what was stopped, and wait until all is as before."""
     meanwhile()
     for lock in journal.facts.get("locked", ()):
-        halting.unlock(stack, lock)
+        releasing.unlock(stack, lock)
     stores, dependents = journal.facts["stores"], journal.facts["dependents"]
     halting.start(stack, stores)
     journal.reach("stores started", locked=[])

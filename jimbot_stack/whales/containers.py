@@ -94,12 +94,15 @@ class ContainerVerbs(Client):
         command: Sequence[str],
         *,
         user: str = "",
+        environment: Sequence[str] = (),
         stdin: bytes | None = None,
         timeout: float | None = None,
     ) -> Output:
-        flags = (["--user", user] if user else []) + (
-            ["--interactive"] if stdin else []
-        )
+        flags = [
+            *(["--user", user] if user else []),
+            *(["--interactive"] if stdin else []),
+            *(f"--env={pair}" for pair in environment),
+        ]
         argv = self.docker_command("exec", *flags, container, *command)
         return process.run(argv, echo=self.echo, stdin=stdin, timeout=timeout)
 

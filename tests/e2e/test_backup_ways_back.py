@@ -251,6 +251,7 @@ def test_preparation_that_ended_may_leave_what_holds_the_lock(notes: Scenario) -
     relabel(notes, "rm -f /run/locked", "kill $$(cat /run/holder) && rm /run/holder")
     words = (*BACKUP, "--consistency", "native")
 
+    (notes.root / "boundaries").unlink(missing_ok=True)
     assert dying(notes, 0, *words).returncode == 0
     steps = (notes.root / "boundaries").read_text().splitlines()
     assert "sleep 1000" not in processes(notes)

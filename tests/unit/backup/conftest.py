@@ -14,7 +14,7 @@ from jimbot_helper import __main__ as helper_program
 from jimbot_helper import archiving
 
 from jimbot_stack import change, checks
-from jimbot_stack.backup import halting
+from jimbot_stack.backup import halting, releasing
 from jimbot_stack.health import Clock
 from jimbot_stack.stack import Stack
 
@@ -32,7 +32,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Return an engine on which memo and pair hold data and reader reads it."""
     ticks = itertools.count()
     clock = Clock(now=lambda: float(next(ticks)), sleep=lambda _seconds: None)
-    monkeypatch.setattr(halting, "CLOCK", clock)
+    for module in (halting, releasing):
+        monkeypatch.setattr(module, "CLOCK", clock)
     monkeypatch.setattr(change, "locked", lambda *_, **__: nullcontext())
     monkeypatch.setattr(checks, "require", lambda *_, **__: None)
     for name in ("VOLUME", "ARCHIVE", "LISTING"):

@@ -1,5 +1,6 @@
 """An archive that is read back while it is written."""
 
+import errno
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from archives import checked, packed
+from jimbot_helper import archiving as archiving_module
 from jimbot_helper import packing
 from jimbot_helper.archiving import Archiving
 from jimbot_helper.failure import Failed, Refused
@@ -140,7 +142,7 @@ def test_copy_that_fails_leaves_no_reader(
 
     assert archiving.follower is None
     with pytest.raises(ProcessLookupError):
-        os.killpg(started[0], 0)
+        os.kill(started[0], 0)
 
 
 def test_reader_that_is_killed_proves_nothing(archiving: Archiving) -> None:
@@ -171,3 +173,30 @@ def test_many_processors_need_no_more_processes_than_a_helper_may_have(
     *_, threads = packing.compressor("zstd")
 
     assert 1 < int(threads.removeprefix("-T")) <= helper.MOST_PROCESSES // 2
+
+
+def test_disk_that_cannot_be_read_is_named(
+    archiving: Archiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_archive: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    archiving.copy(**COPY)  # type: ignore[arg-type]
+    monkeypatch.setattr(archiving_module, "digest_on_disk", fails)
+
+    with pytest.raises(OSError, match="Input/output error"):
+        reread(archiving)
+
+
+def test_reader_whose_source_fails_comes_to_an_end(archiving: Archiving) -> None:
+    """It does not wait for what the failed one would have given."""
+
+    def fails() -> bool:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    archiving.copy(**COPY)  # type: ignore[arg-type]
+    reread(archiving)
+    os.truncate(archiving.archive, archiving.archive.stat().st_size // 2)
+
+    with pytest.raises(OSError, match="Stale"):
+        checked(archiving.archive, may_grow=fails)

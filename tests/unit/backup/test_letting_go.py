@@ -1,16 +1,19 @@
 """After a backup what was stopped, paused or locked is as before, or it is not over."""
 
+import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backup_steps import back_up, bring_back, opened, store
 from backup_world import World
 from fakes import container
+from jimbot_helper import copying, packing
 
 from jimbot_stack import change, journal
-from jimbot_stack.backup import sets
+from jimbot_stack.backup import command, sets
 from jimbot_stack.engine import Container, Output
 from jimbot_stack.errors import DataError, EngineError, UnhealthyError
 from jimbot_stack.stack import Stack
@@ -263,6 +266,25 @@ def _stops_and_starts(world: World, service: str) -> list[str]:
     return [words[0] for words in wanted if words[0] in {"stop", "start"}]
 
 
+def test_recovery_that_cannot_end_disturbs_nobody_twice(
+    world: World, stack: Stack, lock: Lock
+) -> None:
+    """A store that keeps its lock is no reason to stop others at every task."""
+    lock.stuck = 99
+    world.when["execute", "memo", "take"] = _interrupt
+    with pytest.raises(EngineError, match="did not release"):
+        back_up(stack)
+    assert world.of("pair").state == "running"
+    world.done.clear()
+
+    for _ in range(2):
+        with pytest.raises(EngineError, match="did not release"):
+            change.recover(stack)
+
+    assert not [words for words in world.done if words[0] in {"stop", "start"}]
+    assert len(journal.pending(stack)) == 1
+
+
 @pytest.mark.parametrize("interrupted", [True, False])
 def test_only_a_preparation_that_did_not_end_is_ended(
     world: World, stack: Stack, lock: Lock, *, interrupted: bool
@@ -279,4 +301,29 @@ def test_only_a_preparation_that_did_not_end_is_ended(
     ended = [text for text in asked if text.startswith("JIMBOT_BACKUP=")]
     assert len(ended) == interrupted
     assert asked[-1] == "release" or not interrupted
+    assert not lock.held()
+
+
+def test_copy_that_did_not_settle_is_made_again(
+    world: World, stack: Stack, lock: Lock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The set holds what was there in the copy that settled, and its own list."""
+    world.services["memo"]["labels"]["jimbot.stack.backup.native.order"] = "**"
+    writing, tries = packing.write, []
+
+    def write(*words: Any) -> bool:
+        whole = writing(*words)
+        tries.append(whole)
+        if len(tries) == 1:
+            (world.data("memo_data") / "came").touch()
+        return whole
+
+    monkeypatch.setattr(copying, "write", write)
+    made = back_up(stack, "memo", consistency="native")
+
+    assert len(tries) == 2
+    listing = stack.root / "backups/trial" / made / "memo_data.files.zst"
+    assert b'"path":"came"' in subprocess.check_output(["zstd", "-dc", listing])
+    found = command.verify(stack, "backups", set_id=made, project="", identity="")
+    assert found["sets"] == [{"id": made, "fault": "", "opened": True}]
     assert not lock.held()

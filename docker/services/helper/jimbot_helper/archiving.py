@@ -70,17 +70,21 @@ class Archiving:
                 listing=self.listing,
                 progress=progress,
             )
-        stored: list[str] = []
+        stored: list[str | OSError] = []
 
         def hash_it() -> None:
-            with suppress(OSError):
+            try:
                 stored.append(digest_on_disk(self.archive))
+            except OSError as fault:
+                stored.append(fault)
 
-        hashing = threading.Thread(target=hash_it)
+        hashing = threading.Thread(target=hash_it, daemon=True)
         hashing.start()
         found = follower.result(progress)
         hashing.join()
-        if stored != [found["sha256"]]:
+        if isinstance(stored[0], OSError):
+            raise stored[0]
+        if stored[0] != found["sha256"]:
             raise Refused("the archive on the disk is not what was written")
         return found
 

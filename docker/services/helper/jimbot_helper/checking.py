@@ -31,6 +31,7 @@ class Sealed:
 
     digest: str = ""
     size: int = 0
+    fault: OSError | None = None
 
 
 def check(
@@ -115,10 +116,14 @@ def unpacked(
         except BaseException as fault:
             process.kill()
             feeder.join()
+            if sealed.fault:
+                raise sealed.fault from None
             if isinstance(fault, Refused) and process.stderr is not None:
                 raise Refused(_better(str(fault), process.stderr.read())) from None
             raise
         feeder.join()
+        if sealed.fault:
+            raise sealed.fault
         if process.wait() != 0:
             raise Refused("the archive is damaged: its compressed data cannot be read")
 
@@ -155,6 +160,8 @@ def _feed(pieces: Iterator[bytes], pipe: IO[bytes] | None, sealed: Sealed) -> No
                 pipe.write(piece)
     except BrokenPipeError:
         pass
+    except OSError as fault:
+        sealed.fault = fault
     sealed.digest = digest.hexdigest()
     try:
         if pipe is not None:
