@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ pytest_plugins = ["time_per_file", "e2e_fixtures"]
 
 CLIENTS = {"docker", "docker-compose", "docker-buildx"}
 ENGINE_MARKERS = ("docker", "compose", "real_images")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach tasks also where a script runs the tests in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
