@@ -73,3 +73,8 @@ def bring_back(stack: Stack, *services: str, **wanted: Any) -> str:
     made = restore.restore(stack, wish)
     assert made is not None
     return made.id
+
+
+def interrupt() -> None:
+    """Do what Ctrl-C does, in `World.when`."""
+    raise KeyboardInterrupt

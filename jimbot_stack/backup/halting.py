@@ -22,7 +22,8 @@ LIVING = frozenset({"running", "restarting"})
 # A paused one writes nothing, but goes on with its files as it knew them.
 HOLDING = LIVING | {"paused"}
 
-Halted = dict[str, Any]  # {"id", "name", "service", "paused"}: as a journal keeps it
+# {"id", "name", "service", "paused", "started"}: as a journal keeps it
+Halted = dict[str, Any]
 
 
 def as_halted(containers: Iterable[Container]) -> list[Halted]:
@@ -32,6 +33,7 @@ def as_halted(containers: Iterable[Container]) -> list[Halted]:
             "name": c.name,
             "service": c.service,
             "paused": c.state == "paused",
+            "started": moment(c),
         }
         for c in containers
     ]
@@ -80,9 +82,7 @@ def stop(stack: Stack, journal: Journal, halted: Sequence[Halted]) -> None:
     """
     for container in halted:
         say(f"stopping {container['name']}")
-        there = stack.engine.container(container["id"])
-        one = {"id": container["id"], "started": moment(there) if there else ""}
-        ending = [*journal.facts.get("ending", ()), one]
+        ending = [*journal.facts.get("ending", ()), container]
         journal.reach(f"stopping {container['name']}", ending=ending)
         if container.get("paused"):
             stack.engine.unpause(container["id"])
@@ -164,14 +164,14 @@ def resume(stack: Stack, facts: dict[str, Any]) -> None:
         raise _worst(faults)
 
 
-def _end(stack: Stack, one: dict[str, str]) -> None:
+def _end(stack: Stack, halted: Halted) -> None:
     """
     Let a stop that was begun come to its end, so that a start comes after it.
 
     What was started since is not what was to be stopped.
     """
-    there = stack.engine.container(one["id"])
-    if there is not None and there.is_running and moment(there) == one["started"]:
+    there = stack.engine.container(halted["id"])
+    if there is not None and there.is_running and moment(there) == halted["started"]:
         stack.engine.stop(there.id)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backup_steps import back_up, bring_back, opened, store
+from backup_steps import back_up, bring_back, interrupt, opened, store
 from backup_world import World
 from fakes import container
 from jimbot_helper import copying, packing
@@ -234,7 +234,7 @@ def test_stop_that_was_begun_is_over_before_a_start(
     """The engine goes on with it: what still runs then would end later."""
     back_up(stack, "memo")
     world.done.clear()
-    world.when["stop", f"id-{service}"] = _interrupt
+    world.when["stop", f"id-{service}"] = interrupt
 
     with pytest.raises(KeyboardInterrupt):
         task(stack, "memo")
@@ -243,15 +243,11 @@ def test_stop_that_was_begun_is_over_before_a_start(
     assert world.of(service).state == "running"
 
 
-def _interrupt() -> None:
-    raise KeyboardInterrupt
-
-
 def test_what_stopped_and_runs_again_is_not_stopped_once_more(
     world: World, stack: Stack
 ) -> None:
     """Nor is what was not touched."""
-    world.when["start", "id-reader"] = _interrupt
+    world.when["start", "id-reader"] = interrupt
 
     with pytest.raises(KeyboardInterrupt):
         back_up(stack, "memo")
@@ -271,7 +267,7 @@ def test_recovery_that_cannot_end_disturbs_nobody_twice(
 ) -> None:
     """A store that keeps its lock is no reason to stop others at every task."""
     lock.stuck = 99
-    world.when["execute", "memo", "take"] = _interrupt
+    world.when["execute", "memo", "take"] = interrupt
     with pytest.raises(EngineError, match="did not release"):
         back_up(stack)
     assert world.of("pair").state == "running"
@@ -291,7 +287,7 @@ def test_only_a_preparation_that_did_not_end_is_ended(
 ) -> None:
     """It would lock the store after all; what ended may hold the lock by a process."""
     if interrupted:
-        world.when["execute", "memo", "take"] = _interrupt
+        world.when["execute", "memo", "take"] = interrupt
         with pytest.raises(KeyboardInterrupt):
             back_up(stack, "memo")
     else:

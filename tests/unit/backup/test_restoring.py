@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
-from backup_steps import back_up, bring_back
+from backup_steps import back_up, bring_back, interrupt
 from backup_world import COUNT, World
 from fakes import container
 
@@ -72,7 +72,7 @@ def test_start_that_comes_late_is_over_before_the_data_goes_back(
             yield talk
 
     monkeypatch.setattr(rollback, "at_volume", late)
-    world.when["start", "id-memo"] = _interrupt
+    world.when["start", "id-memo"] = interrupt
     world.when["helper", "swap out", "trial_memo_data"] = lambda: states.append(
         world.of("memo").state
     )
@@ -82,10 +82,6 @@ def test_start_that_comes_late_is_over_before_the_data_goes_back(
 
     assert states == ["exited"]
     assert_at_peace(stack, world)
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt
 
 
 def test_engine_that_is_started_meanwhile_ends_the_restore(

@@ -10,7 +10,7 @@ from typing import Any
 
 from jimbot_helper import checking, copying, staging, swapping
 from jimbot_helper.archiving import Archiving
-from jimbot_helper.failure import Failed
+from jimbot_helper.failure import Failed, reason
 from jimbot_helper.screen import Screen
 
 VOLUME = Path(os.environ.get("JIMBOT_VOLUME", "/volume"))
@@ -143,7 +143,7 @@ def main() -> int:
         except Failed as failed:
             _say({"failed": str(failed)})
         except OSError as failed:
-            _say({"failed": f"{failed.strerror}: {failed.filename or ''}".rstrip(": ")})
+            _say({"failed": reason(failed)})
         if request.get("last"):
             break
     return 0

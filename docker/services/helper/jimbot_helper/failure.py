@@ -5,5 +5,10 @@ class Failed(Exception):  # noqa: N818 - names an outcome
     """A request that could not be carried out; nothing is left half done."""
 
 
+def reason(fault: OSError) -> str:
+    """Return what the system says of a failure, and of which file."""
+    return f"{fault.strerror}: {fault.filename or ''}".rstrip(": ")
+
+
 class Refused(Failed):
     """An archive that must not be unpacked."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jimbot_helper.checking import check
-from jimbot_helper.failure import Failed, Refused
+from jimbot_helper.failure import Failed, Refused, reason
 from jimbot_helper.screen import Screen
 
 BEHIND_THE_COPY = 10
@@ -105,7 +105,7 @@ def _outcome(archive: Path, listing: Path, compression: str) -> Mapping[str, Any
     except Failed as failed:
         return {"failed": str(failed)}
     except OSError as failed:
-        return {"failed": f"{failed.strerror}: {failed.filename or ''}".rstrip(": ")}
+        return {"failed": reason(failed)}
     return {"done": done}
 
 

@@ -77,16 +77,14 @@ _NO_RECORDS: dict[bytes, bytes] = {}
 
 def next_member(window: Window) -> Member | None:
     """Take the next member's headers; None for the mark that ends an archive."""
-    found = _USUAL(window.data, window.at)
+    window.look(_USUAL_SIZE)
+    data, at = window.data, window.at
+    found = _USUAL(data, at)
     if found is None:
-        window.look(_USUAL_SIZE)
-        found = _USUAL(window.data, window.at)
-        if found is None:
-            return _any(window)
+        return _any(window)
     record, first, length, mtime, name, path, owner, size, second = found.groups()
     if not int(record, 8) == int(length) == len(mtime) + _TIME_RECORD:
         return _any(window)
-    data, at = window.data, window.at
     # The lower half of Adler-32 is the sum and one; here it stays below its modulus.
     extended = adler32(data[at : at + _FIRST_USED]) & 0xFFFF
     proper = adler32(data[at + _SECOND : at + _SECOND_USED]) & 0xFFFF
