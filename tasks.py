@@ -1,11 +1,11 @@
-"""Every task of the stack; what a task does lives in jimbot_stack."""
+"""Every task of the stack; what a task does lives in compose_ops."""
 
 from functools import partial
 
 from invoke.collection import Collection
 from invoke.context import Context
 
-from jimbot_stack.cli import Selection, emit, stack, task
+from compose_ops.cli.task import Selection, emit, stack, task
 
 Names = list[str] | None
 DEST = "Where the sets lie. Default: backups."
@@ -21,7 +21,7 @@ def up(
     timeout: int = 0,
 ) -> None:
     """Start the stack and wait until all of it is healthy."""
-    from jimbot_stack import lifecycle
+    from compose_ops.stack import lifecycle
 
     opened = stack(c, mode)
     lifecycle.up(opened, service or (), build=build, timeout=timeout or None)
@@ -30,7 +30,7 @@ def up(
 @task(volumes="The volumes too: asks for the project's name.")
 def down(c: Context, *, volumes: bool = False, yes: bool = False) -> None:
     """Remove containers and networks; the data stays."""
-    from jimbot_stack import lifecycle
+    from compose_ops.stack import lifecycle
 
     lifecycle.down(stack(c), volumes=volumes, yes=yes)
 
@@ -38,7 +38,7 @@ def down(c: Context, *, volumes: bool = False, yes: bool = False) -> None:
 @task
 def restart(c: Context, *, service: Names = None, timeout: int = 0) -> None:
     """Restart what runs and wait until it is healthy again."""
-    from jimbot_stack import lifecycle
+    from compose_ops.stack import lifecycle
 
     lifecycle.restart(stack(c), service or (), timeout=timeout or None)
 
@@ -48,7 +48,7 @@ def rebuild(
     c: Context, *, service: Names = None, cache: bool = False, timeout: int = 0
 ) -> None:
     """Build images anew, recreate what runs on them, wait for health."""
-    from jimbot_stack import lifecycle
+    from compose_ops.stack import lifecycle
 
     lifecycle.rebuild(stack(c), service or (), cache=cache, timeout=timeout or None)
 
@@ -56,7 +56,7 @@ def rebuild(
 @task
 def status(c: Context, *, json: bool = False) -> None:
     """Show services, their health, what they publish and use."""
-    from jimbot_stack import status as look
+    from compose_ops.stack import status as look
 
     found = look.services(stack(c))
     (emit if json else look.print_services)(found)
@@ -65,7 +65,7 @@ def status(c: Context, *, json: bool = False) -> None:
 @task
 def stats(c: Context, *, service: Names = None, json: bool = False) -> None:
     """Show the CPU and memory that containers use."""
-    from jimbot_stack import status as look
+    from compose_ops.stack import status as look
 
     found = look.usage(stack(c), service or ())
     (emit if json else look.print_usage)(found)
@@ -76,7 +76,7 @@ def logs(
     c: Context, *, service: Names = None, tail: int = 100, follow: bool = False
 ) -> None:
     """Show what services wrote."""
-    from jimbot_stack import lifecycle
+    from compose_ops.stack import lifecycle
 
     lifecycle.logs(stack(c), service or (), tail=tail, follow=follow)
 
@@ -84,7 +84,7 @@ def logs(
 @task
 def config(c: Context, mode: Selection, *, json: bool = False) -> None:
     """Show the merged compose model, secrets redacted."""
-    from jimbot_stack import status as look
+    from compose_ops.stack import status as look
 
     opened = stack(c, mode, need_engine=False)
     (emit if json else look.print_model)(look.redacted_model(opened))
@@ -93,13 +93,13 @@ def config(c: Context, mode: Selection, *, json: bool = False) -> None:
 @task(prod="Certificates of a trial authority and the databases' folders too.")
 def init(c: Context, *, prod: bool = False) -> None:
     """Make .env, secrets and what mounts need; never touch a value that is there."""
-    from jimbot_stack import initialise, production
-    from jimbot_stack.backup import helper
-    from jimbot_stack.stack import host_engine
+    from compose_ops.backup import helper
+    from compose_ops.runtime.context import host_engine
+    from compose_ops.stack import production, setup
 
     engine = host_engine()
     more = [*helper.missing(engine), *(production.steps(engine) if prod else ())]
-    initialise.run(engine, dry=bool(c.config.run.dry), more=more)
+    setup.run(engine, dry=bool(c.config.run.dry), more=more)
 
 
 @task(
@@ -118,12 +118,12 @@ def rolling_update(
     json: bool = False,
 ) -> None:
     """Replace a service's containers without losing a request, or put them back."""
-    from jimbot_stack.rollout import command
-    from jimbot_stack.rollout.update import Wish, update
+    from compose_ops.cli.output import rollout
+    from compose_ops.rollout.update import Wish, update
 
-    name, wish = command.one(service), Wish(image=image, build=build)
+    name, wish = rollout.one(service), Wish(image=image, build=build)
     opened = stack(c)
-    command.run(
+    rollout.run(
         lambda: update(opened, name, wish, timeout=timeout or None),
         name,
         emit if json else None,
@@ -135,11 +135,11 @@ def rollback(
     c: Context, *, service: Names = None, timeout: int = 0, json: bool = False
 ) -> None:
     """Go back to the image that served before the last update."""
-    from jimbot_stack.rollout import command
-    from jimbot_stack.rollout.rollback import rollback as go_back
+    from compose_ops.cli.output import rollout
+    from compose_ops.rollout.rollback import rollback as go_back
 
-    name, opened = command.one(service), stack(c)
-    command.run(
+    name, opened = rollout.one(service), stack(c)
+    rollout.run(
         lambda: go_back(opened, name, timeout=timeout or None),
         name,
         emit if json else None,
@@ -167,7 +167,7 @@ def doctor(
     json: bool = False,
 ) -> None:
     """Find what is wrong with machine, checkout and stack, and what mends it."""
-    from jimbot_stack import doctor as look
+    from compose_ops.doctor import run as look
 
     opening = partial(stack, c, mode, only_look=True)
     report = look.examine(
@@ -188,8 +188,8 @@ def lint(
     c: Context, *, rule: Names = None, file: Names = None, json: bool = False
 ) -> None:
     """Find what breaks stacks in every combination of compose files."""
-    from jimbot_stack import lint as look
-    from jimbot_stack.stack import docker_client
+    from compose_ops.lint import run as look
+    from compose_ops.runtime.context import docker_client
 
     client = docker_client(echo=bool(c.config.run.echo))
     found = look.judge(client, files=file or (), only=rule or ())
@@ -214,7 +214,7 @@ def gpu_check(
     json: bool = False,
 ) -> None:
     """Check the GPU rung by rung, from the driver to the running container."""
-    from jimbot_stack.gpu import report
+    from compose_ops.gpu import report
 
     opened = stack(c, Selection(gpu=gpu, overlay=overlay), only_look=True)
     rows = report.check(opened, service, require=require)
@@ -244,7 +244,7 @@ def backup(
     json: bool = False,
 ) -> None:
     """Keep the data of services as a verified set."""
-    from jimbot_stack.backup import command
+    from compose_ops.cli.output import backup as command
 
     how = {"consistency": consistency, "gzip": gzip, "encrypt": encrypt or ()}
     made = command.backup(stack(c), dest, services=service or (), everything=all, **how)
@@ -256,7 +256,7 @@ def backups(
     c: Context, *, dest: str = "backups", project: str = "", json: bool = False
 ) -> None:
     """List the sets: what they hold, how proven they are."""
-    from jimbot_stack.backup import command
+    from compose_ops.cli.output import backup as command
 
     found = command.backups(stack(c), dest, project=project)
     (emit if json else command.print_backups)(found)
@@ -278,7 +278,7 @@ def verify(
     json: bool = False,
 ) -> None:
     """Read sets to their end and compare every hash."""
-    from jimbot_stack.backup import command
+    from compose_ops.cli.output import backup as command
 
     found = command.verify(
         stack(c), dest, set_id=set, project=project, identity=identity
@@ -314,7 +314,7 @@ def restore(
     json: bool = False,
 ) -> None:
     """Bring a set's data back; what is there now can be brought back again."""
-    from jimbot_stack.backup import command
+    from compose_ops.cli.output import backup as command
 
     which = {"set_id": set, "from_project": from_project, "identity": identity}
     found = command.restore(
@@ -350,8 +350,8 @@ def prune(
     json: bool = False,
 ) -> None:
     """Remove the sets that no rule keeps; the newest verified one always stays."""
-    from jimbot_stack.backup import command
-    from jimbot_stack.backup.retention import Rules
+    from compose_ops.backup.retention import Rules
+    from compose_ops.cli.output import backup as command
 
     rules = Rules(keep_last, keep_daily, keep_weekly, keep_monthly)
     found = command.prune(stack(c), dest, rules=rules, yes=yes)
@@ -372,7 +372,7 @@ def drill(
     json: bool = False,
 ) -> None:
     """Restore a set into scratch volumes, boot its stores on it, compare counts."""
-    from jimbot_stack.backup import command
+    from compose_ops.cli.output import backup as command
 
     found = command.drill(stack(c), dest, set_id=set, identity=identity)
     (emit if json else command.print_drill)(found)

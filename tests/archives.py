@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jimbot_helper import checking, copying, staging, swapping
-from jimbot_helper.screen import Screen
+from volume_helper import checking, copying, staging, swapping
+from volume_helper.screen import Screen
 
 
 def screen(*, files: int = 1000, size: int = 1 << 30) -> Screen:

@@ -5,9 +5,9 @@ from typing import Any
 
 from backup_world import COUNT, World
 
-from jimbot_stack.backup import restore, take
-from jimbot_stack.mode import Mode
-from jimbot_stack.stack import Stack
+from compose_ops.backup import create, restore
+from compose_ops.project.modes import Mode
+from compose_ops.runtime.context import Stack
 
 
 def store(*volumes: str, **labels: str) -> dict[str, Any]:
@@ -50,13 +50,13 @@ def opened(root: Path, world: World, *, dry: bool = False) -> Stack:
 
 def back_up(stack: Stack, *services: str, **wanted: Any) -> str:
     """Take a set of *services*, of all where none is named; return its id."""
-    request = take.Request(
+    request = create.Request(
         services=services,
         everything=not services,
         dest=stack.root / "backups",
         **wanted,
     )
-    made = take.take(stack, request)
+    made = create.take(stack, request)
     assert made is not None
     return made.id
 

@@ -18,8 +18,8 @@ from typing import Any
 from fakes import EPOCH, FakeEngine, container
 from helper_talk import Talk
 
-from jimbot_stack.engine import Container, Image, Mount, Output, RunSpec, Volume
-from jimbot_stack.errors import EngineError
+from compose_ops.docker.api import Container, Image, Mount, Output, RunSpec, Volume
+from compose_ops.errors import EngineError
 
 PROJECT = "com.docker.compose.project"
 COUNT = "count"

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from fakes import FakeEngine, container
 
-from jimbot_stack.engine import (
+from compose_ops.docker.api import (
     PROJECT_LABEL,
     Container,
     Engine,
@@ -23,9 +23,9 @@ from jimbot_stack.engine import (
     Output,
     Volume,
 )
-from jimbot_stack.health import Clock
-from jimbot_stack.mode import Mode
-from jimbot_stack.stack import Stack, state_folder
+from compose_ops.project.modes import Mode
+from compose_ops.runtime.context import Stack, state_folder
+from compose_ops.runtime.health import Clock
 
 PROJECT = "trial"
 UPDATED = {"update_config": {"monitor": "0s", "failure_action": "rollback"}}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jimbot_stack.whales import clientfiles
+from compose_ops.docker import context
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
 pytest_plugins = ["time_per_file", "e2e_fixtures"]
@@ -80,4 +80,4 @@ def _forbid_docker(monkeypatch: pytest.MonkeyPatch) -> None:
         start(self, args, *more, **named)
 
     monkeypatch.setattr(subprocess.Popen, "__init__", guarded)
-    monkeypatch.setattr(clientfiles, "SOCKET", "/nonexistent/docker.sock")
+    monkeypatch.setattr(context, "SOCKET", "/nonexistent/docker.sock")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from jimbot_stack.engine import Container, EngineInfo, Network, PublishedPort, Volume
+from compose_ops.docker.api import Container, EngineInfo, Network, PublishedPort, Volume
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 

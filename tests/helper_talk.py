@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from jimbot_helper import __main__ as helper_program
-from jimbot_helper.archiving import Archiving
-from jimbot_helper.checking import check
-from jimbot_helper.failure import Failed
-from jimbot_helper.screen import Screen
+from volume_helper import __main__ as helper_program
+from volume_helper.archiving import Archiving
+from volume_helper.checking import check
+from volume_helper.failure import Failed
+from volume_helper.screen import Screen
 
 
 class Spoken(Protocol):

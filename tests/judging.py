@@ -4,10 +4,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from jimbot_stack import checks
-from jimbot_stack.checks.examination import judged
-from jimbot_stack.checks.verdict import Row
-from jimbot_stack.mode import Mode
+from compose_ops.doctor import requirements
+from compose_ops.doctor.examine import judged
+from compose_ops.doctor.verdict import Row
+from compose_ops.project.modes import Mode
 
 
 def stack(mode: Mode) -> Any:
@@ -23,6 +23,6 @@ PROD = stack(Mode("prod"))
 
 def judge(name: str, **facts: Any) -> Row:
     """Return the row of a check that gets only the facts that it needs."""
-    check = checks.registered()[name]
+    check = requirements.registered()[name]
     needed = {need: facts[need] for need in check.needs}
     return Row(name, check.topic, judged(check.judge, needed))

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from composing import APP, UPDATED, Composing, opened, quick_clock
 
-from jimbot_stack import checks
-from jimbot_stack.engine import Container, Event
-from jimbot_stack.health import Clock
-from jimbot_stack.rollout import direct, roll, update
-from jimbot_stack.rollout.figures import Proof
-from jimbot_stack.rollout.update import Wish
+from compose_ops.docker.api import Container, Event
+from compose_ops.doctor import requirements
+from compose_ops.rollout import replica_probe, strategies, update
+from compose_ops.rollout.statistics import Proof
+from compose_ops.rollout.update import Wish
+from compose_ops.runtime.health import Clock
 
 NETWORK = "trial_front"
 LABELS = {
@@ -160,11 +160,11 @@ def quick(
     patch: pytest.MonkeyPatch, engine: Served, probe: Probing | None = None
 ) -> None:
     """Let updates on *engine* take no time, and ask nobody."""
-    patch.setattr(checks, "require", lambda *_args, **_how: None)
+    patch.setattr(requirements, "require", lambda *_args, **_how: None)
     patch.setattr(update, "CLOCK", engine.clock)
     patch.setattr(update, "probe_of", lambda _place: probe or Probing())
-    patch.setattr(roll, "begun", _done)
-    patch.setattr(direct, "asker", lambda *_args: lambda: "")
+    patch.setattr(strategies, "begun", _done)
+    patch.setattr(replica_probe, "asker", lambda *_args: lambda: "")
 
 
 def _done(do: Callable[[], None]) -> "Future[None]":

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from jimbot_stack.rollout.policy import Traffic
+from compose_ops.rollout.policy import Traffic
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/e2e")]
 
 from e2e_scenario import Scenario, created, docker  # noqa: E402
 
-from jimbot_stack.backup import helper  # noqa: E402
+from compose_ops.backup import helper  # noqa: E402
 
 STORE = """
 services:

@@ -17,9 +17,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from pairs import command, compare  # noqa: E402
 
-from jimbot_stack.lint import combinations  # noqa: E402
-from jimbot_stack.paths import ENV_EXAMPLE  # noqa: E402
-from jimbot_stack.subjects import Combination  # noqa: E402
+from compose_ops.lint.loader import Combination  # noqa: E402
+from compose_ops.lint.run import combinations  # noqa: E402
+from compose_ops.project.paths import ENV_EXAMPLE  # noqa: E402
 
 
 def main() -> None:

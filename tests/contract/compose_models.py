@@ -19,8 +19,8 @@ from typing import Any
 import yaml
 from guide_blocks import Setting, load_yaml, written
 
-from jimbot_stack.mode import STAGES, Mode
-from jimbot_stack.paths import ENV_EXAMPLE, OVERLAYS, ROOT
+from compose_ops.project.modes import STAGES, Mode
+from compose_ops.project.paths import ENV_EXAMPLE, OVERLAYS, ROOT
 
 LISTS = {
     "ports",

@@ -37,7 +37,7 @@ from guide_coverage import load_table
 from ledger import KINDS, RINGS, Entry, load_entries, missing_proofs
 from plain_files import plain_values
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 
 RULE = "rule: "
 INSTRUCTION = re.compile(r"^[\w-]+/[A-Z]+\b")

@@ -7,7 +7,7 @@ from typing import Any
 
 from guide_blocks import load_yaml
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 
 LEDGER = "docs/deviations.yml"
 KINDS = {"changed", "dropped", "moved", "added"}

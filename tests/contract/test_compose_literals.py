@@ -9,11 +9,11 @@ import yaml
 from compose_models import canonical, fragment, rendered
 from guide_coverage import load_table
 
-from jimbot_stack.gpu.bench import requests_of
-from jimbot_stack.gpu.container_rungs import request
-from jimbot_stack.gpu.facts import Device, Host, Request, StatedFacts
-from jimbot_stack.mode import Mode
-from jimbot_stack.paths import BASE_FILE, OVERLAYS, ROOT
+from compose_ops.gpu.collect import requests_of
+from compose_ops.gpu.container_checks import request
+from compose_ops.gpu.facts import Device, Host, Request, StatedFacts
+from compose_ops.project.modes import Mode
+from compose_ops.project.paths import BASE_FILE, OVERLAYS, ROOT
 
 MULTI_GPU = f"{OVERLAYS}/multi-gpu.yml"
 

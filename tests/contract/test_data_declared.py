@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from compose_models import rendered
 
-from jimbot_stack.backup.policy import disposable, policies
-from jimbot_stack.mode import STAGES, Mode
-from jimbot_stack.model import Model
-from jimbot_stack.paths import ROOT
+from compose_ops.backup.policy import disposable, policies
+from compose_ops.project.model import Model
+from compose_ops.project.modes import STAGES, Mode
+from compose_ops.project.paths import ROOT
 
 FORGOTTEN = """
 services:

@@ -9,8 +9,8 @@ from deviations import Findings, compare
 from guide_coverage import load_table
 from ledger import LEDGER, load_entries, missing_proofs
 
-from jimbot_stack.mode import Mode
-from jimbot_stack.paths import BASE_FILE, ROOT
+from compose_ops.project.modes import Mode
+from compose_ops.project.paths import BASE_FILE, ROOT
 
 DEV = Combination(Mode("dev").files())
 APP_DOCKERFILE = "docker/services/app/Dockerfile"

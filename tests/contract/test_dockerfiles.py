@@ -5,7 +5,7 @@ from guide_blocks import Setting
 from guide_coverage import load_table
 from plain_files import dockerfile_pairs
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 
 DOCKERFILES = [
     "docker/services/app/Dockerfile",

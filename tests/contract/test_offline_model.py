@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from compose_models import rendered
 
-from jimbot_stack.mode import STAGES, Mode
-from jimbot_stack.paths import ROOT
+from compose_ops.project.modes import STAGES, Mode
+from compose_ops.project.paths import ROOT
 
 SAME = (
     "cap_add",

@@ -7,11 +7,11 @@ import pytest
 from compose_models import rendered
 from guide_coverage import load_table
 
-from jimbot_stack.certificates import CLIENT_FILE, SERVERS
-from jimbot_stack.mode import Mode
-from jimbot_stack.paths import ROOT
-from jimbot_stack.rollout.policy import policy, traffic
-from jimbot_stack.units import seconds
+from compose_ops.project.modes import Mode
+from compose_ops.project.paths import ROOT
+from compose_ops.rollout.policy import policy, traffic
+from compose_ops.stack.certificates import CLIENT_FILE, SERVERS
+from compose_ops.units import seconds
 
 MODES = (Mode("prod"), Mode("prod", offline=True, gpu=False))
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 from tasks import ns
 
 README = (ROOT / "README.md").read_text()
@@ -29,7 +29,7 @@ def test_readme_shows_an_example_of_every_task(name: str) -> None:
 
 def test_readme_names_every_exit_code() -> None:
     """The table of exit codes is the one that errors.py defines."""
-    tree = ast.parse((ROOT / "jimbot_stack" / "errors.py").read_text())
+    tree = ast.parse((ROOT / "compose_ops" / "errors.py").read_text())
     codes = {
         node.value.value
         for node in ast.walk(tree)

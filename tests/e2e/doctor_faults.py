@@ -14,7 +14,7 @@ from pathlib import Path
 from doctor_world import Fault, World, fault
 from e2e_scenario import docker, free_port
 
-from jimbot_stack.backup import manifest
+from compose_ops.backup import manifest
 
 BASE = "localhost/jimbot-base:bookworm"
 BAD_OVERLAY = "services:\n  app:\n    nonsense: true\n"

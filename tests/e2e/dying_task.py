@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path.cwd()))
 
 from invoke.main import program
 
-from jimbot_stack import journal
-from jimbot_stack.backup import helper
+from compose_ops.backup import helper
+from compose_ops.state import journal
 
 DUE = os.environ.get("DIE_AT", "0")
 SIGNAL = signal.Signals[f"SIG{os.environ.get('DIE_BY', 'KILL')}"]

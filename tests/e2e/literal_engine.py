@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from e2e_scenario import docker, inspected
 
-from jimbot_stack.engine import PROJECT_LABEL
+from compose_ops.docker.api import PROJECT_LABEL
 
 BASE = "localhost/jimbot-base:bookworm"
 LABEL = "jimbot.literal"

@@ -12,7 +12,7 @@ from typing import Any
 
 from e2e_scenario import ROOT, Scenario, created, docker, service_of
 
-from jimbot_stack.rollout import gateway
+from compose_ops.rollout.proxy import haproxy
 
 # What two replicas of rollout/app.py can answer a second, were nothing in their way.
 MOST = 2 / 0.006
@@ -129,7 +129,7 @@ class RolloutSite:
     def admitted(self) -> set[str]:
         """Return the addresses to which the gateway sends requests."""
         entrance = self.replicas("gateway")[0]["Id"]
-        return admitted(docker("exec", entrance, "bash", "-c", gateway.ASK))
+        return admitted(docker("exec", entrance, "bash", "-c", haproxy.ASK))
 
     def assert_discreet(self) -> None:
         """State files are there, for their owner alone, and hold no secret."""
@@ -150,7 +150,7 @@ def admitted(told: str) -> set[str]:
     """Read from the gateway's statistics where it sends requests."""
     if "pxname" not in told:
         return set()
-    return {a for a, server in gateway.parse(told).items() if server.is_admitted}
+    return {a for a, server in haproxy.parse(told).items() if server.is_admitted}
 
 
 def image_id(tag: str) -> str:

@@ -15,7 +15,7 @@ from e2e_scenario import docker
 from literal_engine import Literals, container, until
 from own_images import app_image
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 
 pytestmark = pytest.mark.docker
 

@@ -8,9 +8,9 @@ from e2e_scenario import Scenario, created
 from notes_site import assert_whole, count, held, started, write
 from private_engine import PrivateEngine
 
-from jimbot_stack import locking
-from jimbot_stack.backup import helper
-from jimbot_stack.paths import ROOT
+from compose_ops.backup import helper
+from compose_ops.project.paths import ROOT
+from compose_ops.state import lock
 
 pytestmark = [
     pytest.mark.docker,
@@ -68,8 +68,7 @@ def test_restarted_engine_leaves_the_old_data_or_the_new(
     assert len(sets) == 1
     assert_whole(notes, step)
     assert (
-        locking.holder(engine.docker("info", "--format", "{{.ID}}"), notes.project)
-        == ""
+        lock.holder(engine.docker("info", "--format", "{{.ID}}"), notes.project) == ""
     )
     assert engine.docker("volume", "ls", "--quiet") == volumes
     assert count(notes) == 4

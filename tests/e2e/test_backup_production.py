@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from e2e_scenario import ROOT, Scenario
 
-from jimbot_stack.backup import helper
+from compose_ops.backup import helper
 
 pytestmark = pytest.mark.docker
 

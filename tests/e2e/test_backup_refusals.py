@@ -13,7 +13,7 @@ from e2e_scenario import Scenario, docker
 from notes_site import NOTES, STUBBORN, assert_whole, count, held, running, strays
 from notes_site import write as write_lines
 
-from jimbot_stack.backup.sealing import one_time_identity
+from compose_ops.backup.encryption import one_time_identity
 
 pytestmark = pytest.mark.docker
 

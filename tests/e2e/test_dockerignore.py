@@ -7,7 +7,7 @@ import pytest
 from e2e_scenario import docker
 from own_images import app_image
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 
 pytestmark = pytest.mark.docker
 

@@ -25,8 +25,8 @@ from doctor_world import (
 from e2e_scenario import Scenario, docker
 from private_engine import PrivateEngine
 
-from jimbot_stack.checks.facts.engine import INFO_SECONDS
-from jimbot_stack.stack import LOOK_PATIENCE
+from compose_ops.doctor.facts.engine import INFO_SECONDS
+from compose_ops.runtime.context import LOOK_PATIENCE
 
 FAULTS = [*doctor_faults.FAULTS, *doctor_engine_faults.FAULTS]
 pytestmark = [

@@ -15,7 +15,7 @@ from e2e_scenario import docker, inspected
 from guide_coverage import load_table
 from literal_engine import BASE, Literals, container, health, until
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 
 pytestmark = pytest.mark.docker
 

@@ -11,9 +11,9 @@ import pytest
 import trustme  # noqa: F401 - before the user changes, who may not read it
 from e2e_scenario import ROOT
 
-from jimbot_stack import certificates, production
-from jimbot_stack.errors import StackError
-from jimbot_stack.whales import WhalesEngine
+from compose_ops.docker.client import WhalesEngine
+from compose_ops.errors import StackError
+from compose_ops.stack import certificates, production
 
 pytestmark = [
     pytest.mark.docker,

@@ -13,7 +13,7 @@ import pytest
 from lint_cases import RECORD
 from lint_record import all_cases, ask
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 
 pytestmark = pytest.mark.compose
 

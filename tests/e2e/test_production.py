@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from e2e_scenario import Scenario, created, docker, inspected
 
-from jimbot_stack import certificates
+from compose_ops.stack import certificates
 
 pytestmark = pytest.mark.docker
 PATIENCE = 60.0

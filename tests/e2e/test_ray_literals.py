@@ -11,7 +11,7 @@ from e2e_scenario import docker
 from guide_coverage import load_table
 from literal_engine import BASE, Literals, container, until
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 
 pytestmark = pytest.mark.docker
 

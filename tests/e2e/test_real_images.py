@@ -14,8 +14,8 @@ from compose_models import rendered
 from e2e_scenario import docker
 from literal_engine import Literals, container, until
 
-from jimbot_stack.mode import Mode
-from jimbot_stack.paths import ROOT
+from compose_ops.project.modes import Mode
+from compose_ops.project.paths import ROOT
 
 pytestmark = [pytest.mark.docker, pytest.mark.real_images]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 
 SERVICES = ROOT / "docker" / "services"
 LOCKS = {

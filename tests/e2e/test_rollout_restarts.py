@@ -17,11 +17,12 @@ from open_load import RATE
 from private_engine import PrivateEngine
 from rollout_site import admitted, build_images, image
 
-from jimbot_stack.health import Clock
-from jimbot_stack.rollout import gateway, replicas
-from jimbot_stack.rollout.policy import Traffic
-from jimbot_stack.rollout.site import Site
-from jimbot_stack.whales import WhalesEngine
+from compose_ops.docker.client import WhalesEngine
+from compose_ops.rollout import steps
+from compose_ops.rollout.context import Site
+from compose_ops.rollout.policy import Traffic
+from compose_ops.rollout.proxy import haproxy
+from compose_ops.runtime.health import Clock
 
 pytestmark = [
     pytest.mark.docker,
@@ -69,7 +70,7 @@ class Place:
 
     def admitted(self) -> int:
         """Return how many replicas the gateway sends requests to."""
-        ask = ("exec", f"{PROJECT}-gateway-1", "bash", "-c", gateway.ASK)
+        ask = ("exec", f"{PROJECT}-gateway-1", "bash", "-c", haproxy.ASK)
         return len(admitted(self.engine.docker(*ask, check=False)))
 
     @property
@@ -111,9 +112,9 @@ def place() -> Iterator[Place]:
         scaled = ("--no-start", "--no-recreate", "--scale", "app=3")
         place.compose("up", *scaled, "app", more=("candidate.yml",))
         for number in (1, 2, 3):
-            replicas.detach(place.site, [f"{PROJECT}-app-{number}"])
+            steps.detach(place.site, [f"{PROJECT}-app-{number}"])
         engine.docker("start", f"{PROJECT}-app-3")
-        replicas.admit(place.site, [f"{PROJECT}-app-1", f"{PROJECT}-app-2"])
+        steps.admit(place.site, [f"{PROJECT}-app-1", f"{PROJECT}-app-2"])
         assert place.admitted() == 2
         yield place
     docker("image", "rm", "--force", GATEWAY)

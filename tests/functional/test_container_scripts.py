@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 
 SCRIPTS = ROOT / "docker" / "scripts"
 

@@ -11,8 +11,8 @@ from invoke.collection import Collection
 from invoke.program import Program
 
 import tasks
-from jimbot_stack.gpu.facts import Device, Host
-from jimbot_stack.paths import ROOT
+from compose_ops.gpu.facts import Device, Host
+from compose_ops.project.paths import ROOT
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 
@@ -111,7 +111,7 @@ def test_what_is_closed_to_this_user_is_no_traceback(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", ".state/one/deployed.json")
 
-    monkeypatch.setattr("jimbot_stack.lint.judge", refuse)
+    monkeypatch.setattr("compose_ops.lint.run.judge", refuse)
 
     done = typed("lint")
 
@@ -138,7 +138,7 @@ def test_gpu_check_without_a_gpu(
     said: str,
 ) -> None:
     """None is a normal result, unless one is required; no engine is needed for it."""
-    monkeypatch.setattr("jimbot_stack.gpu.machine.look", Host)
+    monkeypatch.setattr("compose_ops.gpu.machine.look", Host)
 
     done = typed("gpu-check", *words)
 
@@ -153,7 +153,7 @@ def test_gpu_check_climbs_as_far_as_it_can_without_an_engine(
 ) -> None:
     device = Device(0, "GPU-1", "NVIDIA T4", memory=16 * 1024**3, capability="7.5")
     host = Host(hardware=("0000:01:00.0",), module="550.1", devices=(device,))
-    monkeypatch.setattr("jimbot_stack.gpu.machine.look", lambda: host)
+    monkeypatch.setattr("compose_ops.gpu.machine.look", lambda: host)
 
     done = typed("gpu-check", "--json")
 

@@ -15,14 +15,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from jimbot_stack import composefile
-from jimbot_stack.merging import Merged
-from jimbot_stack.rules import Subject
-from jimbot_stack.subjects import Combination, assemble
+from compose_ops.lint import Subject, composefile
+from compose_ops.lint.loader import Combination, assemble
+from compose_ops.lint.tolerant_config import Merged
 
 HERE = Path(__file__).parent
 RECORD = HERE / "recorded.json"
-EXAMPLES = HERE.parent.parent / "jimbot_stack/rules/examples"
+EXAMPLES = HERE.parent.parent / "compose_ops/lint/examples"
 FOLDER = "${FOLDER}"
 MARK = re.compile(r"#\s*expect:\s*([\w, -]+)$")
 
@@ -95,7 +94,7 @@ def example_cases() -> list[tuple[str, Case, Case]]:
 
 
 def example(path: Path) -> tuple[str, Case, Case]:
-    from jimbot_stack.rules.reference import parts
+    from compose_ops.lint.reference import parts
 
     text = path.read_text(encoding="utf-8").replace("# here", f"# expect: {path.stem}")
     halves: dict[str, dict[str, str]] = {"fails": {}, "passes": {}}

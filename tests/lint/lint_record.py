@@ -14,9 +14,9 @@ from typing import Any
 
 from lint_cases import FOLDER, RECORD, Case, example_cases, folder_cases
 
-from jimbot_stack import composefile
-from jimbot_stack.engine import Output
-from jimbot_stack.merging import merge
+from compose_ops.docker.api import Output
+from compose_ops.lint import composefile
+from compose_ops.lint.tolerant_config import merge
 
 FOLDERS = ("corpus", "guide", "shapes")
 

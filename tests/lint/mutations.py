@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jimbot_stack import composefile, dockerfile
-from jimbot_stack.paths import ROOT
-from jimbot_stack.rules import EnvFile, EnvLine, Subject
-from jimbot_stack.rules.subject import Build
+from compose_ops.lint import EnvFile, EnvLine, Subject, composefile, dockerfile
+from compose_ops.lint.target import Build
+from compose_ops.project.paths import ROOT
 
 Services = dict[str, Any]
 Change = Callable[[Services], object]

@@ -4,10 +4,10 @@ from functools import cache
 
 from lint_record import docker
 
-from jimbot_stack.lint import combinations
-from jimbot_stack.paths import ENV_EXAMPLE, ROOT
-from jimbot_stack.rules import Subject
-from jimbot_stack.subjects import Combination, subjects
+from compose_ops.lint import Subject
+from compose_ops.lint.loader import Combination, subjects
+from compose_ops.lint.run import combinations
+from compose_ops.project.paths import ENV_EXAMPLE, ROOT
 
 FEW = ("base", "dev", "prod", "base+multi-gpu", "prod+offline")
 

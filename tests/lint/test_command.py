@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lint_cases import HERE, folder_case
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 
 KEYS = {"rule", "severity", "file", "line", "message"}
 RAILS = HERE / "shapes/rails/docker-compose.yml"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from lint_cases import HERE, Case, folder_cases, recorded_subjects
 
-from jimbot_stack.rules import check_all, rules, unaccepted
+from compose_ops.lint import all_rules, check_all, unaccepted
 
 CORPUS = folder_cases("corpus")
 
@@ -29,4 +29,4 @@ def test_corpus_covers_every_rule() -> None:
     """Each rule is expected somewhere in the corpus."""
     expected = {rule for case in CORPUS for _, _, rule in case.expected()}
 
-    assert expected == set(rules())
+    assert expected == set(all_rules())

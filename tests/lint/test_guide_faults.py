@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from lint_cases import HERE, folder_case, recorded_subjects
 
-from jimbot_stack.rules import Finding, check_all
+from compose_ops.lint import Finding, check_all
 
 # Rule, and a part of the message: what keeps the guide's files from running, or bites.
 FAULTS = (

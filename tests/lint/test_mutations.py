@@ -31,7 +31,7 @@ from mutations import (
 )
 from project_models import few_subjects
 
-from jimbot_stack.rules import EnvLine, Finding, Subject, check_all, rules, unaccepted
+from compose_ops.lint import EnvLine, Finding, Subject, all_rules, check_all, unaccepted
 
 pytestmark = pytest.mark.compose
 
@@ -194,4 +194,4 @@ def test_fault_in_the_project_is_found(mutation: Mutation) -> None:
 
 def test_every_rule_has_a_mutation() -> None:
     """Each rule is tried on the project itself."""
-    assert {mutation.rule for mutation in MUTATIONS} == set(rules())
+    assert {mutation.rule for mutation in MUTATIONS} == set(all_rules())

@@ -3,8 +3,8 @@
 import pytest
 from project_models import own_subjects
 
-from jimbot_stack.rules import check_all, unaccepted
-from jimbot_stack.rules.acceptance import acceptances
+from compose_ops.lint import check_all, unaccepted
+from compose_ops.lint.suppressions import acceptances
 
 pytestmark = pytest.mark.compose
 

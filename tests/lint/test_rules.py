@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from lint_cases import Case, example_cases, recorded_subjects
 
-from jimbot_stack.paths import ROOT
-from jimbot_stack.rules import check_all, rules
-from jimbot_stack.rules.reference import EXAMPLES, PAGE, page
+from compose_ops.lint import all_rules, check_all
+from compose_ops.lint.reference import EXAMPLES, PAGE, page
+from compose_ops.project.paths import ROOT
 
 CASES = {name: (failing, passing) for name, failing, passing in example_cases()}
 ONLY_ACCEPTED = "accepted-nothing"
@@ -35,10 +35,10 @@ def test_passing_example_passes(name: str, tmp_path: Path) -> None:
 
 def test_every_rule_has_an_example() -> None:
     """Each rule has an example, and each example a rule."""
-    assert {path.stem for path in EXAMPLES.glob("*.txt")} == set(rules())
+    assert {path.stem for path in EXAMPLES.glob("*.txt")} == set(all_rules())
 
 
-@pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.id)
+@pytest.mark.parametrize("rule", all_rules().values(), ids=lambda rule: rule.id)
 def test_rule_says_what_a_reader_needs(rule: object) -> None:
     """Summary, why, source and repair are sentences, not blanks."""
     texts = [getattr(rule, key) for key in ("summary", "why", "source", "repair")]
@@ -50,4 +50,4 @@ def test_page_on_the_rules_is_current() -> None:
     """docs/rules.md is what the rules make of it."""
     text = (ROOT / PAGE).read_text(encoding="utf-8")
 
-    assert text == page(), "run python -m jimbot_stack.rules.reference"
+    assert text == page(), "run python -m compose_ops.lint.reference"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from lint_cases import Case, folder_cases, recorded_subjects
 
-from jimbot_stack.rules import check_all
+from compose_ops.lint import check_all
 
 SHAPES = folder_cases("shapes")
 

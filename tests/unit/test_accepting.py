@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from judging import judge
 
-from jimbot_stack import accepted, checks, doctor
-from jimbot_stack.checks.facts.engine import Answer, ModelAnswer
-from jimbot_stack.checks.verdict import Row, fail
-from jimbot_stack.errors import ConfigurationError, EngineUnavailable
+from compose_ops.doctor import baseline, requirements, run
+from compose_ops.doctor.facts.engine import Answer, ModelAnswer
+from compose_ops.doctor.verdict import Row, fail
+from compose_ops.errors import ConfigurationError, EngineUnavailable
 
 PORT = Row("ports-free", "network", (fail("port 80 is held", "mend", about="80"),))
 OTHER = Row("ports-free", "network", (fail("port 81 is held", "mend", about="81"),))
@@ -24,15 +24,15 @@ def stack(state: Path | None) -> Any:
 
 
 def required(monkeypatch: pytest.MonkeyPatch, state: Path | None, row: Row) -> None:
-    monkeypatch.setattr(checks, "run", lambda *_, **__: (row,))
-    checks.require(stack(state), [row.id])
+    monkeypatch.setattr(requirements, "run", lambda *_, **__: (row,))
+    requirements.require(stack(state), [row.id])
 
 
 def test_task_goes_on_with_what_was_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = Row("ports-free", "network", (*PORT.verdicts, *THIRD.verdicts))
-    accepted.remember(tmp_path, [both], {"ports-free": "they are ours"})
+    baseline.remember(tmp_path, [both], {"ports-free": "they are ours"})
 
     required(monkeypatch, tmp_path, both)
     required(monkeypatch, tmp_path, PORT)
@@ -43,7 +43,7 @@ def test_task_goes_on_with_what_was_accepted(
 def test_what_a_task_cannot_do_without_is_not_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accepted.remember(tmp_path, [OLD], {"compose-version": "it will do"})
+    baseline.remember(tmp_path, [OLD], {"compose-version": "it will do"})
 
     with pytest.raises(EngineUnavailable, match="too old"):
         required(monkeypatch, tmp_path, OLD)
@@ -53,10 +53,10 @@ def test_accepting_without_an_engine_still_reports(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is remembered is kept by engine, and none answers."""
-    monkeypatch.setattr(checks, "registered", lambda: {"ports-free": None})
-    monkeypatch.setattr(checks, "run", lambda *_, **__: (PORT,))
+    monkeypatch.setattr(requirements, "registered", lambda: {"ports-free": None})
+    monkeypatch.setattr(requirements, "run", lambda *_, **__: (PORT,))
 
-    report = doctor.examine(
+    report = run.examine(
         lambda: stack(None), only=["ports-free"], accept=["ports-free=it is ours"]
     )
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from judging import PROD, STACK, judge
 
-from jimbot_stack.checks.engine import limits_repair
-from jimbot_stack.checks.facts.access import EVERYBODY, READ, Permissions, User, others
-from jimbot_stack.checks.facts.certificates import CertificateFile
-from jimbot_stack.checks.facts.folders import BindFacts, Closed
-from jimbot_stack.checks.facts.project import status_ids, told_ids
-from jimbot_stack.checks.facts.secret_files import FileFacts, SecretFile
-from jimbot_stack.checks.verdict import Row, unprefixed
+from compose_ops.doctor.checks.engine import limits_repair
+from compose_ops.doctor.facts.access import EVERYBODY, READ, Permissions, User, others
+from compose_ops.doctor.facts.certificates import CertificateFile
+from compose_ops.doctor.facts.folders import BindFacts, Closed
+from compose_ops.doctor.facts.project import status_ids, told_ids
+from compose_ops.doctor.facts.secret_files import FileFacts, SecretFile
+from compose_ops.doctor.verdict import Row, unprefixed
 
 MEMGRAPH = User(101, frozenset({103}))
 
@@ -64,7 +64,7 @@ def test_others_reach_a_file_through_its_folder_or_group(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A group counts where somebody else is in it."""
-    monkeypatch.setattr("jimbot_stack.checks.facts.access._name", str)
+    monkeypatch.setattr("compose_ops.doctor.facts.access._name", str)
     found = others([(Permissions(*file), READ), (Permissions(*folder), 1)], members)
 
     assert found.startswith(says) if says else found == ""

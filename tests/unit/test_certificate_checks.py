@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from judging import STACK, judge
 
-from jimbot_stack.checks.facts.certificates import (
+from compose_ops.doctor.facts.certificates import (
     Certificate,
     CertificateFile,
     named_files,
 )
-from jimbot_stack.checks.facts.secret_files import FileFacts
-from jimbot_stack.checks.verdict import Row
+from compose_ops.doctor.facts.secret_files import FileFacts
+from compose_ops.doctor.verdict import Row
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from jimbot_stack import certificates, initialise, ownership, production
+from compose_ops.stack import certificates, ownership, production, setup
 
 NAMES = {"memgraph": "memgraph", "eventstore": "eventstoredb-node"}
 
@@ -24,7 +24,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ownership, "give", lambda *_words: None)
         patch.setattr(ownership, "make_folders", lambda *_words: None)
-        initialise.run(None, root=root, more=production.steps(None, root))
+        setup.run(None, root=root, more=production.steps(None, root))
     return root
 
 

@@ -8,19 +8,18 @@ from typing import Any
 
 import pytest
 
-from jimbot_stack import checks
-from jimbot_stack.checks import registry
-from jimbot_stack.checks.examination import examine
-from jimbot_stack.checks.registry import Check, Fact, NotMeasuredError
-from jimbot_stack.checks.verdict import Row, Verdict, command, fail, ok, warn
-from jimbot_stack.errors import ConfigurationError
+from compose_ops.doctor import registry, requirements
+from compose_ops.doctor.examine import examine
+from compose_ops.doctor.registry import Check, Fact, NotMeasuredError
+from compose_ops.doctor.verdict import Row, Verdict, command, fail, ok, warn
+from compose_ops.errors import ConfigurationError
 
 
 @pytest.fixture(autouse=True)
 def _empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "FACTS", {})
-    monkeypatch.setattr("jimbot_stack.checks.collecting.FACTS", registry.FACTS)
-    monkeypatch.setattr("jimbot_stack.checks.examination.CHECKS", CHECKS)
+    monkeypatch.setattr("compose_ops.doctor.collect.FACTS", registry.FACTS)
+    monkeypatch.setattr("compose_ops.doctor.examine.CHECKS", CHECKS)
     CHECKS.clear()
 
 
@@ -150,11 +149,11 @@ def test_task_refuses_what_was_not_found_out_in_time(
     forever = threading.Event()
     given_fact("number", lambda: forever.wait(30), limit=0.1)
     given_check("one", judge_number, "number")
-    monkeypatch.setattr(checks, "registered", lambda: CHECKS)
+    monkeypatch.setattr(requirements, "registered", lambda: CHECKS)
     stack: Any = SimpleNamespace(known=None)
 
     with pytest.raises(ConfigurationError, match="number could not be found out"):
-        checks.require(stack, ["one"])
+        requirements.require(stack, ["one"])
     forever.set()
 
 

@@ -3,18 +3,18 @@
 from types import SimpleNamespace
 from typing import Any
 
-from jimbot_stack import checks
-from jimbot_stack.checks.facts.project import absent_images
-from jimbot_stack.checks.reference import PAGE, page
-from jimbot_stack.checks.registry import FACTS, GIVEN, limit
-from jimbot_stack.model import Model
-from jimbot_stack.paths import ROOT
+from compose_ops.doctor import requirements
+from compose_ops.doctor.facts.project import absent_images
+from compose_ops.doctor.reference import PAGE, page
+from compose_ops.doctor.registry import FACTS, GIVEN, limit
+from compose_ops.project.model import Model
+from compose_ops.project.paths import ROOT
 
 NETWORK_SECONDS = 1.0
 
 
 def test_every_need_is_a_fact() -> None:
-    known = checks.registered()
+    known = requirements.registered()
 
     needs = {n for check in known.values() for n in check.needs}
     needs |= {n for fact in FACTS.values() for n in fact.needs}
@@ -22,20 +22,24 @@ def test_every_need_is_a_fact() -> None:
 
 
 def test_every_check_has_a_limit_and_says_why() -> None:
-    for check in checks.registered().values():
+    for check in requirements.registered().values():
         assert 0 < limit(check) <= 60
         assert check.summary.endswith(".")
         assert check.why.endswith(".")
 
 
 def test_gates_name_checks() -> None:
-    known = checks.registered()
+    known = requirements.registered()
 
-    assert {*checks.UP, *checks.ROLLOUT, *checks.RESTORE} <= known.keys()
+    assert {
+        *requirements.UP,
+        *requirements.ROLLOUT,
+        *requirements.RESTORE,
+    } <= known.keys()
 
 
 def test_page_is_what_the_checks_make_of_it() -> None:
-    """Run `python -m jimbot_stack.checks.reference` after a change."""
+    """Run `python -m compose_ops.doctor.reference` after a change."""
     assert page() == (ROOT / PAGE).read_text()
 
 
@@ -62,4 +66,4 @@ def test_network_checks_have_a_second() -> None:
 def test_start_requires_what_its_services_cannot_run_without() -> None:
     needed = {"bind-folders", "data-owners", "key-private", "secret-readable"}
 
-    assert needed <= {*checks.UP}
+    assert needed <= {*requirements.UP}

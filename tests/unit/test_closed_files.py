@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from jimbot_stack import checks, environment, stack
-from jimbot_stack.checks.examination import examine
-from jimbot_stack.checks.facts.settings import settings
-from jimbot_stack.checks.verdict import Row
-from jimbot_stack.engine import EngineInfo
-from jimbot_stack.errors import ConfigurationError
+from compose_ops.docker.api import EngineInfo
+from compose_ops.doctor import requirements
+from compose_ops.doctor.examine import examine
+from compose_ops.doctor.facts.settings import settings
+from compose_ops.doctor.verdict import Row
+from compose_ops.errors import ConfigurationError
+from compose_ops.project import env_file
+from compose_ops.runtime import context
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
@@ -46,16 +48,16 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def opened(
     monkeypatch: pytest.MonkeyPatch, root: Path, *, only_look: bool = False
-) -> stack.Stack:
+) -> context.Stack:
     """Open the stack in *root*, of which nothing runs."""
     info = EngineInfo("ENGINE", "26.1.5", 2, 0, (), {})
-    monkeypatch.setattr(stack, "_observe", lambda *_, **__: ((), info))
-    monkeypatch.setattr(stack, "_begun_plugins", lambda *_: None)
-    return stack.open_stack(root=root, only_look=only_look)
+    monkeypatch.setattr(context, "_observe", lambda *_, **__: ((), info))
+    monkeypatch.setattr(context, "_begun_plugins", lambda *_: None)
+    return context.open_stack(root=root, only_look=only_look)
 
 
 def looked(monkeypatch: pytest.MonkeyPatch, root: Path, *ids: str) -> dict[str, Row]:
-    checks.registered()
+    requirements.registered()
     given = {"stack": opened(monkeypatch, root, only_look=True), "scope": ()}
     return {row.id: row for row in examine(ids, given)}
 
@@ -87,7 +89,7 @@ def test_env_in_another_encoding_is_mended(
 
     subprocess.run(["sh", "-c", row.repair], cwd=root, check=True)
 
-    assert environment.read(root / ".env") == {"NAME": "Jürgen"}
+    assert env_file.read(root / ".env") == {"NAME": "Jürgen"}
     assert (root / ".env").stat().st_mode & 0o077 == 0
     assert looked(monkeypatch, root, "env-file")["env-file"].outcome == "ok"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from jimbot_stack.composefile import Document, locate, parse, read, read_all
-from jimbot_stack.errors import ConfigurationError
+from compose_ops.errors import ConfigurationError
+from compose_ops.lint.composefile import Document, locate, parse, read, read_all
 
 BASE = """\
 x-common: &common

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jimbot_stack.dockerfile import Dockerfile, exec_form, fill, parse
+from compose_ops.lint.dockerfile import Dockerfile, exec_form, fill, parse
 
 TEXT = """\
 # syntax=docker/dockerfile:1

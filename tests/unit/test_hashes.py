@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from jimbot_stack import hashes
-from jimbot_stack.errors import EngineUnavailable
-from jimbot_stack.model import Model
+from compose_ops.errors import EngineUnavailable
+from compose_ops.project.model import Model
+from compose_ops.runtime import config_hashes as hashes
 
 
 @dataclass

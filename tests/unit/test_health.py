@@ -3,9 +3,9 @@
 import pytest
 from fakes import container
 
-from jimbot_stack.engine import Container
-from jimbot_stack.errors import UnhealthyError
-from jimbot_stack.health import Clock, verdict, wait_until_healthy
+from compose_ops.docker.api import Container
+from compose_ops.errors import UnhealthyError
+from compose_ops.runtime.health import Clock, verdict, wait_until_healthy
 
 
 class Time:

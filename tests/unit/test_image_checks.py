@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from judging import judge
 
-from jimbot_stack import checks
-from jimbot_stack.checks.facts.project import AbsentImage
-from jimbot_stack.checks.verdict import Row
-from jimbot_stack.errors import ConfigurationError
-from jimbot_stack.model import Model
-from jimbot_stack.whales.parse import registry_answer
+from compose_ops.docker.parse import registry_answer
+from compose_ops.doctor import requirements
+from compose_ops.doctor.facts.project import AbsentImage
+from compose_ops.doctor.verdict import Row
+from compose_ops.errors import ConfigurationError
+from compose_ops.project.model import Model
 
 MODEL = Model({"name": "trial", "services": {"questdb": {"image": "questdb:7"}}})
 
@@ -36,14 +36,14 @@ def test_slow_registry_does_not_stop_a_start(
     monkeypatch: pytest.MonkeyPatch, *, is_obtainable: bool | None
 ) -> None:
     found = (row(is_obtainable=is_obtainable),)
-    monkeypatch.setattr(checks, "run", lambda *_, **__: found)
+    monkeypatch.setattr(requirements, "run", lambda *_, **__: found)
     stack: Any = SimpleNamespace(known=None)
 
     if is_obtainable is None:
-        checks.require(stack, ["images-obtainable"])
+        requirements.require(stack, ["images-obtainable"])
     else:
         with pytest.raises(ConfigurationError, match="no registry has it"):
-            checks.require(stack, ["images-obtainable"])
+            requirements.require(stack, ["images-obtainable"])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jimbot_stack import environment, initialise
+from compose_ops.project import env_file
+from compose_ops.stack import setup
 
 EXAMPLE = "COMPOSE_PROJECT_NAME=jimbot\nRAY_CPUS=4\nNEW_THING=5\n"
 
@@ -23,21 +24,21 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def init(root: Path) -> None:
-    initialise.run(None, root=root)
+    setup.run(None, root=root)
 
 
 def test_second_run_finds_nothing_to_do(checkout: Path) -> None:
     init(checkout)
 
-    assert initialise.plan(checkout, values=dict) == []
+    assert setup.plan(checkout, values=dict) == []
 
 
 def test_cpus_are_at_most_the_hosts(checkout: Path) -> None:
     """The engine refuses a container with more cores than there are."""
-    for step in initialise.plan(checkout, values=lambda: {"RAY_CPUS": "2"}):
+    for step in setup.plan(checkout, values=lambda: {"RAY_CPUS": "2"}):
         step.act()
 
-    assert environment.read(checkout / ".env")["RAY_CPUS"] == "2"
+    assert env_file.read(checkout / ".env")["RAY_CPUS"] == "2"
 
 
 def test_values_that_a_person_wrote_stay(checkout: Path) -> None:
@@ -50,7 +51,7 @@ def test_values_that_a_person_wrote_stay(checkout: Path) -> None:
     assert (
         (checkout / ".env").read_text().startswith("RAY_CPUS=garbage # mine\nMINE=1\n")
     )
-    assert environment.read(checkout / ".env")["NEW_THING"] == "5"
+    assert env_file.read(checkout / ".env")["NEW_THING"] == "5"
     assert (checkout / "secrets" / "db_password.txt").read_text() == "mine"
 
 
@@ -81,7 +82,7 @@ def test_containers_can_read_and_host_users_cannot(checkout: Path) -> None:
 
 
 def test_dry_run_writes_nothing(checkout: Path) -> None:
-    initialise.run(None, root=checkout, dry=True)
+    setup.run(None, root=checkout, dry=True)
 
     assert not (checkout / ".env").exists()
     assert list((checkout / "secrets").iterdir()) == []

@@ -10,8 +10,9 @@ import pytest
 from fakes import container, network
 from judging import OFFLINE, STACK, judge
 
-from jimbot_stack.checks.facts.disks import Disk
-from jimbot_stack.checks.facts.engine import (
+from compose_ops.docker.api import EngineInfo, Image, Output
+from compose_ops.doctor.facts.disks import Disk
+from compose_ops.doctor.facts.engine import (
     Answer,
     Place,
     elsewhere,
@@ -19,13 +20,12 @@ from jimbot_stack.checks.facts.engine import (
     place,
     shared,
 )
-from jimbot_stack.checks.facts.host import Handles, Kernel
-from jimbot_stack.checks.facts.leftovers import BackupAge, Journals, Leftover
-from jimbot_stack.checks.facts.network import Route, parse_routes
-from jimbot_stack.checks.facts.settings import Settings
-from jimbot_stack.checks.registry import NotMeasuredError
-from jimbot_stack.engine import EngineInfo, Image, Output
-from jimbot_stack.model import Model
+from compose_ops.doctor.facts.host import Handles, Kernel
+from compose_ops.doctor.facts.leftovers import BackupAge, Journals, Leftover
+from compose_ops.doctor.facts.network import Route, parse_routes
+from compose_ops.doctor.facts.settings import Settings
+from compose_ops.doctor.registry import NotMeasuredError
+from compose_ops.project.model import Model
 
 GIB = 1024**3
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

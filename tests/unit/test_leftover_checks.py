@@ -11,14 +11,15 @@ import pytest
 from fakes import container
 from judging import STACK, judge
 
-from jimbot_stack.backup import command, destinations, sets, take
-from jimbot_stack.checks.facts.leftovers import (
+from compose_ops.backup import create, destinations, repository
+from compose_ops.cli.output import backup
+from compose_ops.docker.api import Mount, Volume
+from compose_ops.doctor.facts.leftovers import (
     Journals,
     Leftover,
     backup_age,
     partial_files,
 )
-from jimbot_stack.engine import Mount, Volume
 
 DAY = 86400.0
 
@@ -88,7 +89,7 @@ def test_set_is_as_old_as_its_data_however_late_it_is_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = [taken(9), taken(4, verified=None), taken(20, verified=1)]
-    monkeypatch.setattr(sets, "listed", lambda *_: there)
+    monkeypatch.setattr(repository, "listed", lambda *_: there)
 
     assert age(tmp_path).verified == pytest.approx(9 * DAY, abs=60)
 
@@ -98,7 +99,7 @@ def test_sets_of_another_destination_count(
 ) -> None:
     """What `invoke backup --dest` wrote elsewhere is remembered."""
     there = {tmp_path / "elsewhere": [taken(2)]}
-    monkeypatch.setattr(sets, "listed", lambda dest, _: there.get(dest, []))
+    monkeypatch.setattr(repository, "listed", lambda dest, _: there.get(dest, []))
     assert age(tmp_path).verified is None
 
     for dest in (tmp_path / "backups", tmp_path / "elsewhere", tmp_path / "elsewhere"):
@@ -115,12 +116,12 @@ def test_backup_remembers_where_it_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = [None, taken(0)]
-    monkeypatch.setattr(take, "take", lambda *_: made.pop(0))
-    monkeypatch.setattr(command, "summary", lambda *_: {})
+    monkeypatch.setattr(create, "take", lambda *_: made.pop(0))
+    monkeypatch.setattr(backup, "summary", lambda *_: {})
     stack: Any = SimpleNamespace(root=tmp_path, state=tmp_path / "state")
 
-    command.backup(stack, "dry")
-    command.backup(stack, "elsewhere")
+    backup.backup(stack, "dry")
+    backup.backup(stack, "elsewhere")
 
     own, *others = destinations.known(stack.root, stack.state)
     assert (own, others) == (tmp_path / "backups", [tmp_path / "elsewhere"])

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from jimbot_stack import locking
-from jimbot_stack.errors import ConfigurationError, Locked
-from jimbot_stack.locking import locked
+from compose_ops.errors import ConfigurationError, Locked
+from compose_ops.state import lock
+from compose_ops.state.lock import locked
 
 HOLD = """
 import sys
-from jimbot_stack.locking import locked
+from compose_ops.state.lock import locked
 with locked("engine", sys.argv[1], task="invoke backup"):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 AS_NOBODY = """
-import os, jimbot_stack.locking
+import os, compose_ops.state.lock
 os.umask(0o077)
 os.setuid(65534)
 """
@@ -78,7 +78,7 @@ def test_lock_of_another_user_is_taken_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a sticky folder the kernel refuses O_CREAT on it, even to root."""
-    monkeypatch.setattr(locking, "FOLDERS", (shared(tmp_path),))
+    monkeypatch.setattr(lock, "FOLDERS", (shared(tmp_path),))
     with locked("engine", "theirs", task="invoke up"):
         pass
     monkeypatch.setattr(os, "open", guarded(os.open))
@@ -133,7 +133,7 @@ def test_folder_is_the_same_for_who_may_not_write_there(
     closed, open_to_all = tmp_path / "closed", tmp_path / "open"
     closed.mkdir(mode=0o755)
     open_to_all.mkdir()
-    monkeypatch.setattr(locking, "FOLDERS", (closed, shared(open_to_all)))
+    monkeypatch.setattr(lock, "FOLDERS", (closed, shared(open_to_all)))
 
     with locked("engine", "any", task="invoke up"):
         assert list(open_to_all.iterdir())
@@ -143,7 +143,7 @@ def test_folder_is_the_same_for_who_may_not_write_there(
 def test_lock_that_cannot_be_opened_is_no_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locking, "FOLDERS", (shared(tmp_path),))
+    monkeypatch.setattr(lock, "FOLDERS", (shared(tmp_path),))
     with locked("engine", "any", task="invoke up"):
         [file] = tmp_path.iterdir()
     file.unlink()
@@ -162,7 +162,7 @@ def test_who_asks_for_the_holder_keeps_no_task_from_starting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To ask takes the lock for an instant, shared."""
-    monkeypatch.setattr(locking, "FOLDERS", (shared(tmp_path),))
+    monkeypatch.setattr(lock, "FOLDERS", (shared(tmp_path),))
     with locked("engine", "any", task="invoke up"):
         [file] = tmp_path.iterdir()
     with file.open() as asking:

@@ -13,18 +13,13 @@ import pytest
 from fakes import container
 from judging import judge
 
-from jimbot_stack.backup import sets
-from jimbot_stack.checks.facts.disks import (
-    CONTAINERD_ROOT,
-    disks,
-    image_root,
-    measure,
-)
-from jimbot_stack.checks.facts.engine import Place
-from jimbot_stack.checks.facts.host import handles, processes
-from jimbot_stack.engine import EngineInfo
-from jimbot_stack.mode import Mode
-from jimbot_stack.model import Model
+from compose_ops.backup import repository
+from compose_ops.docker.api import EngineInfo
+from compose_ops.doctor.facts.disks import CONTAINERD_ROOT, disks, image_root, measure
+from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.facts.host import handles, processes
+from compose_ops.project.model import Model
+from compose_ops.project.modes import Mode
 
 GIB = 1024**3
 HERE = Place(is_local=True, is_rootless=False, remaps_users=False)
@@ -78,7 +73,7 @@ def test_next_backup_needs_what_the_newest_took(
 ) -> None:
     (tmp_path / "backups").mkdir()
     made = [SimpleNamespace(manifest=SimpleNamespace(size=n)) for n in (7, 5)]
-    monkeypatch.setattr(sets, "listed", lambda *_: made)
+    monkeypatch.setattr(repository, "listed", lambda *_: made)
 
     assert needs(tmp_path)["the next backup"] == 7
 

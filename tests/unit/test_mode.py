@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from jimbot_stack.engine import DIRECTORY_LABEL, FILES_LABEL
-from jimbot_stack.errors import UsageError
-from jimbot_stack.mode import STAGES, Mode, check_overlays, from_labels
-from jimbot_stack.paths import ROOT
+from compose_ops.docker.api import DIRECTORY_LABEL, FILES_LABEL
+from compose_ops.errors import UsageError
+from compose_ops.project.modes import STAGES, Mode, check_overlays, from_labels
+from compose_ops.project.paths import ROOT
 
 MODES = [
     Mode(stage, offline, gpu, overlays)

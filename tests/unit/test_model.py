@@ -2,8 +2,8 @@
 
 import pytest
 
-from jimbot_stack.errors import UsageError
-from jimbot_stack.model import Model
+from compose_ops.errors import UsageError
+from compose_ops.project.model import Model
 
 CHECK = {"interval": "30s", "timeout": "10s", "retries": 3, "start_period": "40s"}
 MODEL = Model(

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from jimbot_stack.checks.facts.findings import findings, subject, written
-from jimbot_stack.mode import STAGES, Mode
-from jimbot_stack.model import Model
-from jimbot_stack.paths import ROOT
+from compose_ops.doctor.facts.findings import findings, subject, written
+from compose_ops.project.model import Model
+from compose_ops.project.modes import STAGES, Mode
+from compose_ops.project.paths import ROOT
 
 INTERNAL = {"data_network": {"internal": True}}
 

@@ -6,11 +6,11 @@ from typing import Any
 from fakes import container, network
 from judging import STACK, judge
 
-from jimbot_stack.checks.facts.network import Route, ours, running
-from jimbot_stack.checks.facts.settings import Settings
-from jimbot_stack.checks.verdict import Row
-from jimbot_stack.engine import Container, Network
-from jimbot_stack.model import Model
+from compose_ops.docker.api import Container, Network
+from compose_ops.doctor.facts.network import Route, ours, running
+from compose_ops.doctor.facts.settings import Settings
+from compose_ops.doctor.verdict import Row
+from compose_ops.project.model import Model
 
 IN_FORCE = {
     "DATA_SUBNET": "10.9.1.0/24",

@@ -9,12 +9,12 @@ import pytest
 from fakes import container
 from judging import STACK, judge
 
-from jimbot_stack.checks.facts import ports
-from jimbot_stack.checks.facts.engine import Place
-from jimbot_stack.checks.facts.settings import Settings
-from jimbot_stack.checks.verdict import Row
-from jimbot_stack.engine import Container, PublishedPort
-from jimbot_stack.model import Model
+from compose_ops.docker.api import Container, PublishedPort
+from compose_ops.doctor.facts import ports
+from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.facts.settings import Settings
+from compose_ops.doctor.verdict import Row
+from compose_ops.project.model import Model
 
 HERE = Place(is_local=True, is_rootless=False, remaps_users=False)
 

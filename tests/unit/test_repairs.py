@@ -7,11 +7,11 @@ from typing import Any
 
 from judging import STACK, judge
 
-from jimbot_stack.engine import Volume
-from jimbot_stack.mode import Mode
-from jimbot_stack.model import Model
-from jimbot_stack.rules import Finding
-from jimbot_stack.transition import VOLUME_LABEL
+from compose_ops.docker.api import Volume
+from compose_ops.lint import Finding
+from compose_ops.project.model import Model
+from compose_ops.project.modes import Mode
+from compose_ops.runtime.reconcile import VOLUME_LABEL
 
 
 def test_finding_of_a_rule_names_the_command_that_shows_it() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fakes import EPOCH, container
 
-from jimbot_stack.waiting import is_being_replaced
+from compose_ops.runtime.wait import is_being_replaced
 
 
 def newer(**changes: Any) -> Any:

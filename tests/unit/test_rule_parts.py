@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from jimbot_stack.asking import ask_images
-from jimbot_stack.engine import Image, Output, RunSpec
-from jimbot_stack.rules import Subject, check
-from jimbot_stack.rules.ignorefile import is_ignored
-from jimbot_stack.rules.interpolation import variables
-from jimbot_stack.rules.quantity import seconds, size
-from jimbot_stack.rules.shells import programs
+from compose_ops.docker.api import Image, Output, RunSpec
+from compose_ops.lint import Subject, check
+from compose_ops.lint.dockerignore import is_ignored
+from compose_ops.lint.image_probe import ask_images
+from compose_ops.lint.quantity import seconds, size
+from compose_ops.lint.shell_programs import programs
+from compose_ops.project.interpolation import variables
 
 
 @pytest.mark.parametrize(

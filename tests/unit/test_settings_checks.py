@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from judging import OFFLINE, STACK, judge
 
-from jimbot_stack.checks.facts.settings import Settings, interpolated, read_settings
-from jimbot_stack.checks.verdict import Row
-from jimbot_stack.model import Model
-from jimbot_stack.rules import Finding
+from compose_ops.doctor.facts.settings import Settings, interpolated, read_settings
+from compose_ops.doctor.verdict import Row
+from compose_ops.lint import Finding
+from compose_ops.project.model import Model
 
 MANY_LINES = """\
 # a comment

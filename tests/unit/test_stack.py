@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from fakes import container
 
-from jimbot_stack import stack
-from jimbot_stack.engine import DIRECTORY_LABEL, FILES_LABEL, Container, EngineInfo
-from jimbot_stack.errors import ConfigurationError, UsageError
-from jimbot_stack.mode import Mode, choose_gpu, selected
-from jimbot_stack.once import Once
-from jimbot_stack.stack import _echo, _started
+from compose_ops.docker.api import DIRECTORY_LABEL, FILES_LABEL, Container, EngineInfo
+from compose_ops.errors import ConfigurationError, UsageError
+from compose_ops.project.modes import Mode, choose_gpu, selected
+from compose_ops.runtime import context
+from compose_ops.runtime.context import _echo, _started
+from compose_ops.runtime.once import Once
 
 
 def started(root: Path, *files: str, state: str = "running") -> Container:
@@ -42,13 +42,13 @@ def opened(
     origin: Path,
     *,
     only_look: bool = False,
-) -> stack.Stack:
+) -> context.Stack:
     """Open the stack in *root* while a project of its name runs from *origin*."""
     running = (started(origin, "docker-compose.yml"),)
-    monkeypatch.setattr(stack, "_observe", lambda *_, **__: (running, info("runc")))
-    monkeypatch.setattr(stack, "_begun_plugins", lambda *_: None)
+    monkeypatch.setattr(context, "_observe", lambda *_, **__: (running, info("runc")))
+    monkeypatch.setattr(context, "_begun_plugins", lambda *_: None)
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "trial")
-    return stack.open_stack(root=root, only_look=only_look)
+    return context.open_stack(root=root, only_look=only_look)
 
 
 def test_project_of_another_checkout_is_refused(

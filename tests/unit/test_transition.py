@@ -5,10 +5,10 @@ from typing import Any, cast
 import pytest
 from fakes import FakeEngine, container, network, volume
 
-from jimbot_stack import transition
-from jimbot_stack.engine import Engine
-from jimbot_stack.errors import ConfigurationError
-from jimbot_stack.model import Model
+from compose_ops.docker.api import Engine
+from compose_ops.errors import ConfigurationError
+from compose_ops.project.model import Model
+from compose_ops.runtime import reconcile
 
 PROJECT = "trial"
 
@@ -26,7 +26,7 @@ def model(subnet: str = "10.9.1.0/24", **volumes: Any) -> Model:
 
 def test_same_network_stays() -> None:
     """Nothing changed, nothing goes."""
-    found = transition.plan(
+    found = reconcile.plan(
         model(),
         [container("app", networks={"trial_backend": ""})],
         [network("trial_backend", "10.9.1.0/24", project=PROJECT)],
@@ -42,8 +42,8 @@ def test_changed_network_goes_with_its_containers() -> None:
     app = container("app", networks={"trial_backend": ""})
     old = network("trial_backend", "10.9.2.0/24", project=PROJECT)
 
-    change = transition.plan(model(), [app], [old], [])
-    transition.execute(change, cast("Engine", engine))
+    change = reconcile.plan(model(), [app], [old], [])
+    reconcile.execute(change, cast("Engine", engine))
 
     assert engine.done == [
         ("stop", (app.id,), None),
@@ -56,7 +56,7 @@ def test_service_that_the_mode_lacks_is_removed() -> None:
     """A development service does not live on in production."""
     lab = container("lab")
 
-    found = transition.plan(model(), [lab], [], [])
+    found = reconcile.plan(model(), [lab], [], [])
 
     assert found.steps() == ["remove container trial-lab"]
 
@@ -64,7 +64,7 @@ def test_service_that_the_mode_lacks_is_removed() -> None:
 def test_volume_that_moves_is_refused_with_the_way_over() -> None:
     """A volume cannot change its place under its data."""
     with pytest.raises(ConfigurationError, match="trial_data") as refused:
-        transition.plan(
+        reconcile.plan(
             model(data={"name": "trial_data", "driver_opts": {"device": "/data"}}),
             [],
             [],
@@ -76,6 +76,4 @@ def test_volume_that_moves_is_refused_with_the_way_over() -> None:
 
 def test_volume_of_somebody_else_is_left_alone() -> None:
     """Only volumes of the model are compared."""
-    assert (
-        transition.plan(model(), [], [], [volume("other", device="/x")]).steps() == []
-    )
+    assert reconcile.plan(model(), [], [], [volume("other", device="/x")]).steps() == []

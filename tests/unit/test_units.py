@@ -2,7 +2,7 @@
 
 import pytest
 
-from jimbot_stack.units import readable_duration, readable_size, seconds
+from compose_ops.units import readable_duration, readable_size, seconds
 
 
 @pytest.mark.parametrize(

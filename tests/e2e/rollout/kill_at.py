@@ -16,7 +16,7 @@ sys.path.insert(0, os.getcwd())  # noqa: PTH109 - the checkout that the test mad
 
 from invoke.main import program
 
-from jimbot_stack.rollout.journal import Journal
+from compose_ops.rollout.journal import Journal
 
 note, times = Journal.note, Counter[str]()
 notes = Path(os.environ.get("BOUNDARIES", os.devnull))

@@ -16,7 +16,7 @@ from typing import Any
 
 from standin_servers import free_ports
 
-from jimbot_stack.paths import ROOT
+from compose_ops.project.paths import ROOT
 
 DEADLINE = 30.0
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from compose_ops.project.paths import ROOT
 from jimbot.settings import SECONDS, SettingsError, read_settings
-from jimbot_stack.paths import ROOT
 
 
 def test_defaults_are_the_names_of_the_services(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import pytest
 from backup_steps import opened, two_stores
 from backup_world import World
 from helper_talk import Later
-from jimbot_helper import __main__ as helper_program
-from jimbot_helper import archiving
+from volume_helper import __main__ as helper_program
+from volume_helper import archiving
 
-from jimbot_stack import change, checks
-from jimbot_stack.backup import halting, releasing
-from jimbot_stack.health import Clock
-from jimbot_stack.stack import Stack
+from compose_ops.backup import service_control, unlock
+from compose_ops.doctor import requirements
+from compose_ops.runtime.context import Stack
+from compose_ops.runtime.health import Clock
+from compose_ops.state import recovery
 
 ACL_ACCESS, ACL_DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 # Version 2, then tag, permissions and id of each entry: owner, user 1234, group, mask,
@@ -32,10 +33,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Return an engine on which memo and pair hold data and reader reads it."""
     ticks = itertools.count()
     clock = Clock(now=lambda: float(next(ticks)), sleep=lambda _seconds: None)
-    for module in (halting, releasing):
+    for module in (service_control, unlock):
         monkeypatch.setattr(module, "CLOCK", clock)
-    monkeypatch.setattr(change, "locked", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(checks, "require", lambda *_, **__: None)
+    monkeypatch.setattr(recovery, "locked", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(requirements, "require", lambda *_, **__: None)
     for name in ("VOLUME", "ARCHIVE", "LISTING"):
         monkeypatch.setattr(helper_program, name, tmp_path)
     monkeypatch.setattr(helper_program, "_say", lambda _answer: None)

@@ -12,8 +12,8 @@ from typing import IO, Any
 
 import pytest
 from archives import checked, packed, staged
-from jimbot_helper import checking, copying, headers, packing, staging, swapping
-from jimbot_helper.failure import Failed, Refused
+from volume_helper import checking, copying, headers, packing, staging, swapping
+from volume_helper.failure import Failed, Refused
 
 
 def state(top: Path) -> dict[str, tuple[object, ...]]:
@@ -201,7 +201,7 @@ def test_files_that_come_and_go_are_seen(
         (volume / "came").touch()
         return whole
 
-    monkeypatch.setattr("jimbot_helper.copying.write", write)
+    monkeypatch.setattr("volume_helper.copying.write", write)
     assert not packed(volume, tmp_path / "a", order=["**"])["settled"]
 
 

@@ -8,11 +8,12 @@ import pytest
 from backup_steps import back_up, bring_back
 from backup_world import World
 
-from jimbot_stack.backup import command, pruning, sets
-from jimbot_stack.backup.retention import Rules
-from jimbot_stack.backup.sealing import one_time_identity
-from jimbot_stack.errors import DataError
-from jimbot_stack.stack import Stack
+from compose_ops.backup import prune, repository
+from compose_ops.backup.encryption import one_time_identity
+from compose_ops.backup.retention import Rules
+from compose_ops.cli.output import backup
+from compose_ops.errors import DataError
+from compose_ops.runtime.context import Stack
 
 
 def rot(stack: Stack, set_id: str) -> None:
@@ -24,14 +25,14 @@ def rot(stack: Stack, set_id: str) -> None:
 
 
 def verified(stack: Stack, set_id: str) -> datetime | None:
-    return sets.load(stack.root / "backups/trial" / set_id).verified
+    return repository.load(stack.root / "backups/trial" / set_id).verified
 
 
 def verify(stack: Stack, set_id: str, *, identity: str = "") -> None:
-    found = command.verify(
+    found = backup.verify(
         stack, "backups", set_id=set_id, project="", identity=identity
     )
-    command.refuse_damaged(found)
+    backup.refuse_damaged(found)
 
 
 def _verify(stack: Stack, set_id: str) -> None:
@@ -43,7 +44,7 @@ def _restore(stack: Stack, set_id: str) -> None:
 
 
 def _drill(stack: Stack, set_id: str) -> None:
-    command.drill(stack, "backups", set_id=set_id, identity="")
+    backup.drill(stack, "backups", set_id=set_id, identity="")
 
 
 @pytest.mark.parametrize("find", [_verify, _restore, _drill])
@@ -61,7 +62,7 @@ def test_set_that_is_found_damaged_loses_its_standing(
     assert verified(stack, bad) is None
     assert bring_back(stack, "memo") == good
     rules = Rules(last=1)
-    kept = pruning.prune(stack, stack.root / "backups", rules, yes=True)
+    kept = prune.prune(stack, stack.root / "backups", rules, yes=True)
     assert good not in kept["removed"]
     assert world.lines("memo_data") == 3
 

@@ -4,9 +4,9 @@ import pytest
 from backup_steps import back_up, bring_back, opened, store
 from backup_world import World
 
-from jimbot_stack.backup import command
-from jimbot_stack.errors import DataError
-from jimbot_stack.stack import Stack
+from compose_ops.cli.output import backup
+from compose_ops.errors import DataError
+from compose_ops.runtime.context import Stack
 
 
 def test_all_is_restored_from_a_set_of_all(stack: Stack, world: World) -> None:
@@ -58,5 +58,5 @@ def test_drill_of_nothing_is_no_drill(stack: Stack, world: World) -> None:
 
     now = opened(stack.root, world)
     with pytest.raises(DataError, match="nothing that can be drilled"):
-        command.drill(now, "backups", set_id=made, identity="")
-    assert command.backups(stack, "backups", project="")["sets"][0]["drilled"] is None
+        backup.drill(now, "backups", set_id=made, identity="")
+    assert backup.backups(stack, "backups", project="")["sets"][0]["drilled"] is None

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from backup_steps import back_up, bring_back, opened, store, two_stores
 from backup_world import Fate, Killed, World
-from jimbot_helper import staging
+from volume_helper import staging
 
-from jimbot_stack import change, journal
-from jimbot_stack.backup import command, previous, proof, pruning, sets, undoing
-from jimbot_stack.backup.retention import Rules
-from jimbot_stack.engine import Container, Output
-from jimbot_stack.errors import EngineError, StackError
-from jimbot_stack.stack import Stack
+from compose_ops.backup import prune, repository, restore_points, restore_undo, verify
+from compose_ops.backup.retention import Rules
+from compose_ops.cli.output import backup
+from compose_ops.docker.api import Container, Output
+from compose_ops.errors import EngineError, StackError
+from compose_ops.runtime.context import Stack
+from compose_ops.state import journal, recovery
 
 VOLUMES = ("memo_data", "left_data", "right_data")
 KEPT, LIVE = [3, 5, 7], [30, 50, 70]
@@ -57,8 +58,8 @@ class Site:
     def lines(self) -> list[int]:
         return [self.world.lines(volume) for volume in VOLUMES]
 
-    def sets(self) -> list[sets.Kept]:
-        return sets.listed(self.stack.root / "backups", "trial")
+    def sets(self) -> list[repository.Kept]:
+        return repository.listed(self.stack.root / "backups", "trial")
 
     def restores(self) -> list[str]:
         """Return what restores keep in the volumes."""
@@ -117,7 +118,7 @@ def deaths(
             if met:
                 site.world.fate = Fate()
                 step = f"{number}, after {site.world.done[-1:]}"
-                change.recover(site.stack)
+                recovery.recover(site.stack)
                 site.assert_at_peace(step)
                 yield step, site
                 shutil.rmtree(root)
@@ -152,7 +153,7 @@ def _back_up_stopped(stack: Stack) -> None:
 
 
 def drill(stack: Stack) -> None:
-    command.drill(stack, "backups", set_id="", identity="")
+    backup.drill(stack, "backups", set_id="", identity="")
 
 
 @pytest.mark.parametrize("task", [back_up, _back_up_crash, _back_up_stopped])
@@ -161,7 +162,7 @@ def test_backup_that_dies_anywhere_is_put_right(deaths: Deaths, task: Task) -> N
     for step, site in deaths(_live, task):
         assert site.lines() == LIVE, step
         for kept in site.sets():
-            assert sets.believed(kept).size > 0, step
+            assert repository.believed(kept).size > 0, step
             site.write(KEPT)
             bring_back(site.stack, set_id=kept.id)
             assert site.lines() == LIVE, step
@@ -171,15 +172,15 @@ def test_restore_that_dies_anywhere_ends_old_or_new(
     deaths: Deaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of its volumes; what was before can be brought back, or never went."""
-    monkeypatch.setattr(proof, "check_archive", lambda *_: None)
+    monkeypatch.setattr(verify, "check_archive", lambda *_: None)
     seen = set()
     for step, site in deaths(_kept_then_live, bring_back):
         found = site.lines()
         seen.add(tuple(found))
         if found == KEPT:
-            undoing.undo(site.stack, (), yes=True)
+            restore_undo.undo(site.stack, (), yes=True)
         else:
-            assert previous.listed(site.stack) == (), step
+            assert restore_points.listed(site.stack) == (), step
             assert site.restores() == [], step
         assert site.lines() == LIVE, step
     assert seen == {tuple(KEPT), tuple(LIVE)}
@@ -189,11 +190,11 @@ def test_undo_that_dies_anywhere_can_be_done_again(deaths: Deaths) -> None:
     """It ends before or after; nothing of either is lost."""
     seen = set()
     for step, site in deaths(
-        _restored, lambda stack: undoing.undo(stack, (), yes=True)
+        _restored, lambda stack: restore_undo.undo(stack, (), yes=True)
     ):
         before = site.lines()
         seen.add(tuple(before))
-        undoing.undo(site.stack, (), yes=True)
+        restore_undo.undo(site.stack, (), yes=True)
         assert sorted([before, site.lines()]) == [KEPT, LIVE], step
     assert seen == {tuple(KEPT), tuple(LIVE)}
 
@@ -201,26 +202,26 @@ def test_undo_that_dies_anywhere_can_be_done_again(deaths: Deaths) -> None:
 def test_undo_of_one_service_that_dies_anywhere_leaves_the_other(
     deaths: Deaths,
 ) -> None:
-    task = lambda stack: undoing.undo(stack, ["memo"], yes=True)  # noqa: E731
+    task = lambda stack: restore_undo.undo(stack, ["memo"], yes=True)  # noqa: E731
     for step, site in deaths(_restored, task):
         assert site.lines()[1:] == KEPT[1:], step
-        undoing.undo(site.stack, ["pair"], yes=True)
+        restore_undo.undo(site.stack, ["pair"], yes=True)
         assert site.lines()[1:] == LIVE[1:], step
 
 
 def test_discard_that_dies_anywhere_is_finished_by_the_next(deaths: Deaths) -> None:
-    task = lambda stack: undoing.discard(stack, (), yes=True)  # noqa: E731
+    task = lambda stack: restore_undo.discard(stack, (), yes=True)  # noqa: E731
     for step, site in deaths(_restored, task):
         assert site.lines() == KEPT, step
-        undoing.discard(site.stack, (), yes=True)
-        assert previous.listed(site.stack) == (), step
+        restore_undo.discard(site.stack, (), yes=True)
+        assert restore_points.listed(site.stack) == (), step
         assert site.restores() == [], step
 
 
 def test_drill_that_dies_anywhere_leaves_nothing(
     deaths: Deaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof, "check_archive", lambda *_: None)
+    monkeypatch.setattr(verify, "check_archive", lambda *_: None)
     for step, site in deaths(_kept_then_live, drill):
         assert site.lines() == LIVE, step
 
@@ -239,10 +240,10 @@ def test_prune_that_dies_leaves_whole_sets_and_the_next_finishes_it(
     with monkeypatch.context() as dying:
         dying.setattr(shutil, "rmtree", killed)
         with pytest.raises(Killed):
-            pruning.prune(stack, place, Rules(last=1), yes=True)
-    assert all(kept.manifest for kept in sets.listed(place, "trial"))
+            prune.prune(stack, place, Rules(last=1), yes=True)
+    assert all(kept.manifest for kept in repository.listed(place, "trial"))
 
-    pruning.prune(stack, place, Rules(last=1), yes=True)
+    prune.prune(stack, place, Rules(last=1), yes=True)
 
     assert [path.name for path in (place / "trial").iterdir()] == [newest]
 
@@ -259,7 +260,7 @@ def test_task_that_meets_a_fault_anywhere_puts_back_what_it_changed(
     for step, site in deaths(_kept_then_live, task, fault):
         assert site.lines() in (KEPT, LIVE), step
         if site.lines() == KEPT:
-            undoing.undo(site.stack, (), yes=True)
+            restore_undo.undo(site.stack, (), yes=True)
         assert site.lines() == LIVE, step
         assert site.sets(), step
 
@@ -275,5 +276,5 @@ def test_mending_that_dies_anywhere_is_mended(deaths: Deaths, step: str) -> None
             bring_back(site.stack)
         site.world.fate = Fate()
 
-    for where, site in deaths(die, change.recover):
+    for where, site in deaths(die, recovery.recover):
         assert site.lines() == (KEPT if step == "after committed" else LIVE), where

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from archives import checked, packed
-from jimbot_helper import archiving as archiving_module
-from jimbot_helper import packing
-from jimbot_helper.archiving import Archiving
-from jimbot_helper.failure import Failed, Refused
-from jimbot_helper.following import Follower
+from volume_helper import archiving as archiving_module
+from volume_helper import packing
+from volume_helper.archiving import Archiving
+from volume_helper.failure import Failed, Refused
+from volume_helper.following import Follower
 
-from jimbot_stack.backup import helper
+from compose_ops.backup import helper
 
 COPY = {
     "compression": "zstd",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from archives import checked, screen
-from jimbot_helper import staging, swapping
-from jimbot_helper.failure import Failed, Refused
+from volume_helper import staging, swapping
+from volume_helper.failure import Failed, Refused
 
 
 def member(

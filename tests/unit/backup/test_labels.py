@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jimbot_stack.paths import BASE_FILE, ROOT
+from compose_ops.project.paths import BASE_FILE, ROOT
 
 
 def run(

@@ -10,13 +10,14 @@ import pytest
 from backup_steps import back_up, bring_back, interrupt, opened, store
 from backup_world import World
 from fakes import container
-from jimbot_helper import copying, packing
+from volume_helper import copying, packing
 
-from jimbot_stack import change, journal
-from jimbot_stack.backup import command, sets
-from jimbot_stack.engine import Container, Output
-from jimbot_stack.errors import DataError, EngineError, UnhealthyError
-from jimbot_stack.stack import Stack
+from compose_ops.backup import repository
+from compose_ops.cli.output import backup
+from compose_ops.docker.api import Container, Output
+from compose_ops.errors import DataError, EngineError, UnhealthyError
+from compose_ops.runtime.context import Stack
+from compose_ops.state import journal, recovery
 
 
 class Lock:
@@ -81,8 +82,8 @@ def test_lock_that_stays_is_said_and_released_by_the_next_task(
     assert len(journal.pending(stack)) == 1
 
     with pytest.raises(EngineError, match="memo did not release"):
-        change.recover(stack)
-    change.recover(stack)
+        recovery.recover(stack)
+    recovery.recover(stack)
     assert not lock.held()
     assert journal.pending(stack) == ()
 
@@ -96,7 +97,7 @@ def test_lock_that_a_restart_cleared_hinders_nothing(
         back_up(stack, "memo")
 
     world.start("id-memo")
-    change.recover(stack)
+    recovery.recover(stack)
 
     assert journal.pending(stack) == ()
 
@@ -114,8 +115,8 @@ def test_preparation_that_fails_hinders_no_later_task(
     assert journal.pending(stack) == ()
 
     back_up(stack, "memo")
-    (kept,) = sets.listed(tmp_path / "backups", "trial")
-    assert sets.believed(kept).stores[0].consistency == "stop"
+    (kept,) = repository.listed(tmp_path / "backups", "trial")
+    assert repository.believed(kept).stores[0].consistency == "stop"
     assert world.of("memo").state == "running"
 
 
@@ -138,10 +139,10 @@ def test_dependent_that_does_not_start_is_not_forgotten_for_an_ill_store(
     with pytest.raises(EngineError, match="no room"):
         back_up(stack, "memo")
     with pytest.raises(EngineError, match="no room"):
-        change.recover(stack)
+        recovery.recover(stack)
 
     world.start = start  # type: ignore[method-assign]
-    change.recover(stack)
+    recovery.recover(stack)
 
     assert world.of("reader").state == "running"
     assert journal.pending(stack) == ()
@@ -176,7 +177,7 @@ def test_ill_store_alone_ends_what_a_dead_task_left(stack: Stack, world: World) 
     with pytest.raises(UnhealthyError):
         back_up(stack, "memo")
 
-    change.recover(stack)
+    recovery.recover(stack)
 
     assert journal.pending(stack) == ()
     assert world.of("reader").state == "running"
@@ -201,7 +202,7 @@ def test_helpers_of_a_dead_task_are_removed(stack: Stack, world: World) -> None:
     journal.begin(stack, "restore", "dead-1", services=["memo"], volumes=["x"])
     world.there += [helper_of("dead-1"), helper_of("other")]
 
-    change.recover(stack)
+    recovery.recover(stack)
 
     assert world.container("id-helper-dead-1") is None
     assert world.container("id-helper-other") is not None
@@ -220,7 +221,7 @@ def test_set_is_kept_where_what_ran_before_stays_sick(
     with pytest.raises(UnhealthyError, match=sick):
         back_up(stack, "memo")
 
-    [kept] = sets.listed(tmp_path / "backups", "trial")
+    [kept] = repository.listed(tmp_path / "backups", "trial")
     assert kept.verified
     assert {c.state for c in world.there} == {"running"}
     assert journal.pending(stack) == ()
@@ -275,7 +276,7 @@ def test_recovery_that_cannot_end_disturbs_nobody_twice(
 
     for _ in range(2):
         with pytest.raises(EngineError, match="did not release"):
-            change.recover(stack)
+            recovery.recover(stack)
 
     assert not [words for words in world.done if words[0] in {"stop", "start"}]
     assert len(journal.pending(stack)) == 1
@@ -320,6 +321,6 @@ def test_copy_that_did_not_settle_is_made_again(
     assert len(tries) == 2
     listing = stack.root / "backups/trial" / made / "memo_data.files.zst"
     assert b'"path":"came"' in subprocess.check_output(["zstd", "-dc", listing])
-    found = command.verify(stack, "backups", set_id=made, project="", identity="")
+    found = backup.verify(stack, "backups", set_id=made, project="", identity="")
     assert found["sets"] == [{"id": made, "fault": "", "opened": True}]
     assert not lock.held()

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from jimbot_stack.backup.progress import line, meter
+from compose_ops.backup.progress import line, meter
 
 MIB = 1 << 20
 

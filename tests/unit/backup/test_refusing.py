@@ -8,18 +8,15 @@ from backup_steps import back_up, bring_back, opened, store
 from backup_world import World
 from fakes import container
 
-from jimbot_stack import journal
-from jimbot_stack.backup import command, helper, policy, preconditions, sets
-from jimbot_stack.backup.helper import Work
-from jimbot_stack.backup.retention import Rules
-from jimbot_stack.engine import Output, Volume
-from jimbot_stack.errors import (
-    ConfigurationError,
-    DataError,
-    UsageError,
-)
-from jimbot_stack.stack import Stack
-from jimbot_stack.whales.containers import run_arguments
+from compose_ops.backup import helper, policy, preconditions, repository
+from compose_ops.backup.helper import Work
+from compose_ops.backup.retention import Rules
+from compose_ops.cli.output import backup
+from compose_ops.docker.api import Output, Volume
+from compose_ops.docker.containers import run_arguments
+from compose_ops.errors import ConfigurationError, DataError, UsageError
+from compose_ops.runtime.context import Stack
+from compose_ops.state import journal
 
 CHANGES = {"stop", "start", "pause", "unpause", "up", "remove", "down"}
 
@@ -74,7 +71,7 @@ def test_volume_that_is_not_fit_for_a_backup_is_refused(
 
     assert changed(world) == []
     assert set(world.made) == known
-    assert sets.listed(stack.root / "backups", "trial") == []
+    assert repository.listed(stack.root / "backups", "trial") == []
     assert journal.pending(stack) == ()
 
 
@@ -87,11 +84,11 @@ def _bring_back(stack: Stack) -> None:
 
 
 def _verify(stack: Stack) -> None:
-    command.verify(stack, "backups", set_id="", project="", identity="")
+    backup.verify(stack, "backups", set_id="", project="", identity="")
 
 
 def _drill(stack: Stack) -> None:
-    command.drill(stack, "backups", set_id="", identity="")
+    backup.drill(stack, "backups", set_id="", identity="")
 
 
 @pytest.mark.parametrize("task", [_back_up, _bring_back, _verify, _drill])
@@ -127,8 +124,8 @@ def test_native_copy_that_was_asked_for_is_made_or_refused(
     assert ("stop", "id-memo") not in world.done
 
     back_up(stack, "memo")
-    (kept,) = sets.listed(stack.root / "backups", "trial")
-    assert sets.believed(kept).stores[0].consistency == "stop"
+    (kept,) = repository.listed(stack.root / "backups", "trial")
+    assert repository.believed(kept).stores[0].consistency == "stop"
 
 
 def test_consistency_that_a_store_does_not_support_is_refused(
@@ -165,13 +162,13 @@ def test_store_that_did_not_end_by_itself_is_marked(
 
     back_up(stack, "memo")
 
-    (kept,) = sets.listed(stack.root / "backups", "trial")
-    (found,) = sets.believed(kept).stores
+    (kept,) = repository.listed(stack.root / "backups", "trial")
+    (found,) = repository.believed(kept).stores
     assert (found.consistency, found.exit_code) == (level, code)
 
 
 def _restore_unasked(stack: Stack) -> None:
-    command.restore(
+    backup.restore(
         stack,
         "backups",
         at="",
@@ -184,19 +181,19 @@ def _restore_unasked(stack: Stack) -> None:
 
 
 def _undo_unasked(stack: Stack) -> None:
-    command.restore(
+    backup.restore(
         stack, "backups", at="", undo=True, discard=False, services=(), yes=False
     )
 
 
 def _discard_unasked(stack: Stack) -> None:
-    command.restore(
+    backup.restore(
         stack, "backups", at="", undo=False, discard=True, services=(), yes=False
     )
 
 
 def _prune_unasked(stack: Stack) -> None:
-    command.prune(stack, "backups", rules=Rules(last=1), yes=False)
+    backup.prune(stack, "backups", rules=Rules(last=1), yes=False)
 
 
 UNASKED = [_restore_unasked, _undo_unasked, _discard_unasked, _prune_unasked]
@@ -244,11 +241,11 @@ def test_nothing_is_lost_without_a_yes(
 
 
 def _backup_dry(stack: Stack) -> None:
-    command.backup(stack, "backups", services=["memo"])
+    backup.backup(stack, "backups", services=["memo"])
 
 
 def _prune_dry(stack: Stack) -> None:
-    command.prune(stack, "backups", rules=Rules(last=1), yes=True)
+    backup.prune(stack, "backups", rules=Rules(last=1), yes=True)
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,18 @@ from backup_steps import back_up, bring_back, opened, store
 from backup_world import World
 from fakes import container
 
-from jimbot_stack import journal
-from jimbot_stack.backup import sets
-from jimbot_stack.engine import Output
-from jimbot_stack.errors import DataError
-from jimbot_stack.stack import Stack
+from compose_ops.backup import repository
+from compose_ops.docker.api import Output
+from compose_ops.errors import DataError
+from compose_ops.runtime.context import Stack
+from compose_ops.state import journal
 
 PREPARE = "jimbot.stack.backup.native.prepare"
 
 
 def assert_no_set(stack: Stack, world: World) -> None:
     """Assert that nothing is taken for a set, and that all services run."""
-    assert sets.listed(stack.root / "backups", "trial") == []
+    assert repository.listed(stack.root / "backups", "trial") == []
     assert not list((stack.root / "backups").rglob(".partial-*"))
     assert {c.state for c in world.there} == {"running"}
     assert journal.pending(stack) == ()
@@ -109,8 +109,8 @@ def test_store_that_was_started_before_the_copy_is_stopped(
     asked = world.done[world.done.index(("helper", "measure", "trial_memo_data")) :]
     copied = asked.index(("helper", "copy", "trial_memo_data"))
     assert asked.index(("stop", "id-memo")) < copied
-    (kept,) = sets.listed(stack.root / "backups", "trial")
-    assert (kept.id, sets.believed(kept).stores[0].consistency) == (made, "stop")
+    (kept,) = repository.listed(stack.root / "backups", "trial")
+    assert (kept.id, repository.believed(kept).stores[0].consistency) == (made, "stop")
 
 
 @pytest.mark.parametrize("state", ["running", "exited"])

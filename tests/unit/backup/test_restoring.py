@@ -9,13 +9,14 @@ from backup_steps import back_up, bring_back, interrupt
 from backup_world import COUNT, World
 from fakes import container
 
-from jimbot_stack import change, journal
-from jimbot_stack.backup import command, rollback, sets
-from jimbot_stack.backup.helper import Helper
-from jimbot_stack.engine import Output
-from jimbot_stack.errors import DataError, EngineError, UnhealthyError
-from jimbot_stack.journal import Journal
-from jimbot_stack.stack import Stack
+from compose_ops.backup import repository, restore_rollback
+from compose_ops.backup.helper import Helper
+from compose_ops.cli.output import backup
+from compose_ops.docker.api import Output
+from compose_ops.errors import DataError, EngineError, UnhealthyError
+from compose_ops.runtime.context import Stack
+from compose_ops.state import journal, recovery
+from compose_ops.state.journal import Journal
 
 
 def assert_at_peace(stack: Stack, world: World) -> None:
@@ -62,7 +63,7 @@ def test_start_that_comes_late_is_over_before_the_data_goes_back(
 ) -> None:
     """The engine goes on with a start whose task was interrupted."""
     back_up(stack, "memo")
-    at_volume, states = rollback.at_volume, []
+    at_volume, states = restore_rollback.at_volume, []
 
     @contextmanager
     def late(stack: Stack, of: Journal, volume: str) -> Iterator[Helper]:
@@ -71,7 +72,7 @@ def test_start_that_comes_late_is_over_before_the_data_goes_back(
                 world.change("id-memo", state="running")
             yield talk
 
-    monkeypatch.setattr(rollback, "at_volume", late)
+    monkeypatch.setattr(restore_rollback, "at_volume", late)
     world.when["start", "id-memo"] = interrupt
     world.when["helper", "swap out", "trial_memo_data"] = lambda: states.append(
         world.of("memo").state
@@ -180,7 +181,7 @@ def test_drill_without_room_is_not_begun(stack: Stack, world: World) -> None:
     world.free = 1000
 
     with pytest.raises(DataError, match="trial-drill_memo_data has 1000 B free"):
-        command.drill(stack, "backups", set_id=made, identity="")
+        backup.drill(stack, "backups", set_id=made, identity="")
 
     assert ("helper", "stage", "trial-drill_memo_data") not in world.done
     assert_at_peace(stack, world)
@@ -219,7 +220,7 @@ def test_restore_that_cannot_be_undone_yet_says_so(stack: Stack, world: World) -
     assert "no room for a helper" in failed.value.detail
     assert "the next task tries it again" in failed.value.hint
 
-    change.recover(stack)
+    recovery.recover(stack)
     assert world.lines("memo_data") == 90
     assert_at_peace(stack, world)
 
@@ -236,7 +237,10 @@ def test_store_that_does_not_run_is_kept_for_what_it_is(
 
     made = back_up(stack, "memo")
 
-    (found,) = sets.listed(stack.root / "backups", "trial")
-    assert (found.id, sets.believed(found).stores[0].consistency) == (made, "crash")
+    (found,) = repository.listed(stack.root / "backups", "trial")
+    assert (found.id, repository.believed(found).stores[0].consistency) == (
+        made,
+        "crash",
+    )
     assert "the set is marked crash" in capsys.readouterr().err
     assert world.of("memo").state == state

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from backup_steps import back_up, bring_back
 from backup_world import World
 
-from jimbot_stack.backup import pruning
-from jimbot_stack.backup.retention import Candidate, Rules, reasons
-from jimbot_stack.stack import Stack
+from compose_ops.backup import prune
+from compose_ops.backup.retention import Candidate, Rules, reasons
+from compose_ops.runtime.context import Stack
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ALL = frozenset({"memgraph", "questdb", "eventstore"})
@@ -57,7 +57,7 @@ def test_prune_removes_what_no_rule_keeps(stack: Stack, world: World) -> None:
     early, late = back_up(stack, "memo"), back_up(stack, "memo")
     place = stack.root / "backups"
 
-    pruned = pruning.prune(stack, place, Rules(last=1), yes=True)
+    pruned = prune.prune(stack, place, Rules(last=1), yes=True)
 
     assert pruned["removed"] == [early]
     assert {path.name for path in (place / "trial").iterdir()} == {whole, late}

@@ -4,25 +4,26 @@ import pytest
 from backup_steps import back_up, bring_back, opened
 from backup_world import COUNT, World
 
-from jimbot_stack.backup import asking, command
-from jimbot_stack.engine import Output
-from jimbot_stack.errors import DataError
-from jimbot_stack.stack import Stack
+from compose_ops.backup import store_commands
+from compose_ops.cli.output import backup
+from compose_ops.docker.api import Output
+from compose_ops.errors import DataError
+from compose_ops.runtime.context import Stack
 
 
 def test_list_of_sets_says_when_each_was_taken_and_its_last_drill(
     stack: Stack, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = back_up(stack)
-    command.drill(stack, "backups", set_id=good, identity="")
+    backup.drill(stack, "backups", set_id=good, identity="")
     bad = back_up(stack)
     world.commands[COUNT] = lambda _asked: Output(0, "1", "")
     with pytest.raises(DataError):
-        command.drill(stack, "backups", set_id=bad, identity="")
+        backup.drill(stack, "backups", set_id=bad, identity="")
     capsys.readouterr()
 
-    found = command.backups(stack, "backups", project="")
-    command.print_backups(found)
+    found = backup.backups(stack, "backups", project="")
+    backup.print_backups(found)
 
     newest, oldest = found["sets"]
     assert (newest["drilled"], oldest["drill"]["result"]) == (None, "restored")
@@ -38,14 +39,14 @@ def test_verify_tells_of_every_set_before_it_fails(stack: Stack, world: World) -
     bad, good = back_up(stack, "memo"), back_up(stack, "memo")
     (stack.root / "backups/trial" / bad / "memo_data.tar.zst").unlink()
 
-    found = command.verify(stack, "backups", set_id="", project="", identity="")
+    found = backup.verify(stack, "backups", set_id="", project="", identity="")
 
     assert {one["id"]: bool(one["fault"]) for one in found["sets"]} == {
         good: False,
         bad: True,
     }
     with pytest.raises(DataError, match=f"{bad} is damaged: memo_data.tar.zst"):
-        command.refuse_damaged(found)
+        backup.refuse_damaged(found)
 
 
 def test_services_start_in_the_order_in_which_they_need_each_other(
@@ -98,7 +99,7 @@ def test_stores_run_again_before_what_a_failure_left_is_removed(
 def test_version_that_nobody_knows_is_said(
     kept: str, present: str, where: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asking.check_version("memo", kept=kept, present=present)
+    store_commands.check_version("memo", kept=kept, present=present)
 
     said = capsys.readouterr().err
     assert said.startswith(f"warning: the version of memo is unknown {where}")

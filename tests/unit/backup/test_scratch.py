@@ -6,17 +6,18 @@ import pytest
 from backup_steps import back_up
 from backup_world import COUNT, World
 
-from jimbot_stack import journal
-from jimbot_stack.backup import command, scratch, sets
-from jimbot_stack.engine import Output
-from jimbot_stack.errors import ConfigurationError, DataError
-from jimbot_stack.stack import Stack
+from compose_ops.backup import drill_project, repository
+from compose_ops.cli.output import backup
+from compose_ops.docker.api import Output
+from compose_ops.errors import ConfigurationError, DataError
+from compose_ops.runtime.context import Stack
+from compose_ops.state import journal
 
 
 def drilled(stack: Stack, world: World, **more: Any) -> dict[str, Any]:
     """Return how memo would run in a drill if it were declared with *more*."""
     world.services["memo"] |= more
-    model = scratch.model(stack, ["memo"])
+    model = drill_project.model(stack, ["memo"])
     service: dict[str, Any] = model["services"]["memo"]
     return service | {"all": model}
 
@@ -78,7 +79,7 @@ def test_secret_that_no_drill_can_have_is_refused_before_anything_is_made(
     made = back_up(stack, "memo")
 
     with pytest.raises(ConfigurationError, match="memo cannot be drilled: word of its"):
-        command.drill(stack, "backups", set_id=made, identity="")
+        backup.drill(stack, "backups", set_id=made, identity="")
 
     assert ("up", "memo") not in world.done[1:]
     assert journal.pending(stack) == ()
@@ -88,12 +89,12 @@ def test_drill_leaves_nothing_and_is_recorded(stack: Stack, world: World) -> Non
     made = back_up(stack)
     before = dict(world.made)
 
-    done = command.drill(stack, "backups", set_id=made, identity="")
+    done = backup.drill(stack, "backups", set_id=made, identity="")
 
     assert done == {"set": made, "counts": {"memo": 3, "pair": 5}}
     assert world.made == before
     assert {c.project for c in world.there} == {"trial"}
-    assert sets.load(stack.root / "backups/trial" / made).drilled is not None
+    assert repository.load(stack.root / "backups/trial" / made).drilled is not None
 
 
 def test_drill_that_counts_otherwise_is_recorded_as_failed(
@@ -103,7 +104,7 @@ def test_drill_that_counts_otherwise_is_recorded_as_failed(
     world.commands[COUNT] = lambda _asked: Output(0, "1", "")
 
     with pytest.raises(DataError, match="memo counts 1 in the drill, the set says 3"):
-        command.drill(stack, "backups", set_id=made, identity="")
+        backup.drill(stack, "backups", set_id=made, identity="")
 
-    assert sets.load(stack.root / "backups/trial" / made).drilled is None
+    assert repository.load(stack.root / "backups/trial" / made).drilled is None
     assert world.volume("trial-drill_memo_data") is None

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from jimbot_stack.backup import manifest as manifests
-from jimbot_stack.backup import sets
-from jimbot_stack.backup.manifest import Archive, Manifest, Store
-from jimbot_stack.backup.retention import Candidate, Rules, reasons
-from jimbot_stack.errors import DataError, UsageError
+from compose_ops.backup import manifest as manifests
+from compose_ops.backup import repository
+from compose_ops.backup.manifest import Archive, Manifest, Store
+from compose_ops.backup.retention import Candidate, Rules, reasons
+from compose_ops.errors import DataError, UsageError
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ARCHIVE = Archive(
@@ -60,17 +60,17 @@ def made(number: int, created: datetime = NOW) -> Manifest:
 def kept(dest: Path, manifest: Manifest, *, verified: bool = True) -> Path:
     folder = dest / "p" / manifest.id
     folder.mkdir(parents=True)
-    (folder / sets.MANIFEST).write_text(manifests.written(manifest))
+    (folder / repository.MANIFEST).write_text(manifests.written(manifest))
     (folder / manifest.archive_name("memgraph_data")).write_bytes(b"0123456789")
     if verified:
-        sets.note(folder, verified=manifest.created)
+        repository.note(folder, verified=manifest.created)
     return folder
 
 
 def test_manifest_comes_back_as_it_was(tmp_path: Path) -> None:
     folder = kept(tmp_path, made(1))
 
-    assert made(1) == manifests.read(folder / sets.MANIFEST)
+    assert made(1) == manifests.read(folder / repository.MANIFEST)
 
 
 @pytest.mark.parametrize(
@@ -106,17 +106,17 @@ def test_manifest_that_cannot_be_true_is_refused(
 ) -> None:
     """Even when whoever forged it made its own hash fit."""
     folder = kept(tmp_path, made(1))
-    data = json.loads((folder / sets.MANIFEST).read_text())
+    data = json.loads((folder / repository.MANIFEST).read_text())
     del data["digest"]
     inner: Any = data
     for step in where[:-1]:
         inner = inner[step]
     inner[where[-1]] = value
     data["digest"] = manifests._digest(data)  # noqa: SLF001 - a forger would
-    (folder / sets.MANIFEST).write_text(json.dumps(data))
+    (folder / repository.MANIFEST).write_text(json.dumps(data))
 
     with pytest.raises(DataError, match="cannot be believed"):
-        manifests.read(folder / sets.MANIFEST)
+        manifests.read(folder / repository.MANIFEST)
 
 
 def _endless(path: Path) -> None:
@@ -140,13 +140,13 @@ DEEP = "[" * 200_000
 )
 def test_manifest_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     folder = kept(tmp_path, made(1))
-    (folder / sets.MANIFEST).write_text(text)
+    (folder / repository.MANIFEST).write_text(text)
 
     with pytest.raises(DataError):
-        manifests.read(folder / sets.MANIFEST)
+        manifests.read(folder / repository.MANIFEST)
 
 
-@pytest.mark.parametrize("name", [sets.MANIFEST, sets.RECORD])
+@pytest.mark.parametrize("name", [repository.MANIFEST, repository.RECORD])
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, _endless, _huge, _deep])
 def test_file_of_a_set_that_is_no_file_spoils_no_other_set(
     tmp_path: Path, name: str, make: Callable[[Path], None]
@@ -157,10 +157,10 @@ def test_file_of_a_set_that_is_no_file_spoils_no_other_set(
     bad.unlink()
     make(bad)
 
-    first, second = sets.listed(tmp_path, "p")
+    first, second = repository.listed(tmp_path, "p")
 
     assert (first.verified, second.verified is not None) == (None, True)
-    assert sets.choose(tmp_path, "p").id == second.id
+    assert repository.choose(tmp_path, "p").id == second.id
 
 
 @pytest.mark.parametrize(
@@ -170,15 +170,15 @@ def test_record_with_an_impossible_time_verifies_nothing(
     tmp_path: Path, when: object
 ) -> None:
     folder = kept(tmp_path, made(1))
-    sets.note(folder, verified=when, drilled=when)
+    repository.note(folder, verified=when, drilled=when)
 
-    assert sets.load(folder).verified is None
-    assert sets.load(folder).drilled is None
+    assert repository.load(folder).verified is None
+    assert repository.load(folder).drilled is None
 
 
 def test_manifest_with_one_flipped_bit_is_refused(tmp_path: Path) -> None:
     folder = kept(tmp_path, made(1))
-    file = folder / sets.MANIFEST
+    file = folder / repository.MANIFEST
     text = file.read_text().replace("memgraph", "memgrapi", 1)
     file.write_text(text)
 
@@ -190,21 +190,21 @@ def test_set_under_another_name_is_not_believed(tmp_path: Path) -> None:
     folder = kept(tmp_path, made(1))
     folder.rename(folder.with_name(made(2).id))
 
-    (found,) = sets.listed(tmp_path, "p")
+    (found,) = repository.listed(tmp_path, "p")
 
     assert found.manifest is None
 
 
 def test_partial_sets_are_no_sets(tmp_path: Path) -> None:
-    sets.make(sets.next_path(tmp_path, "p", NOW))
+    repository.make(repository.next_path(tmp_path, "p", NOW))
 
-    assert sets.listed(tmp_path, "p") == []
+    assert repository.listed(tmp_path, "p") == []
 
 
 def test_numbers_grow_when_the_clock_is_set_back(tmp_path: Path) -> None:
     kept(tmp_path, made(7))
 
-    later = sets.next_path(tmp_path, "p", NOW - timedelta(days=400))
+    later = repository.next_path(tmp_path, "p", NOW - timedelta(days=400))
 
     assert later.name.endswith("-0008")
 
@@ -214,8 +214,8 @@ def test_newest_verified_set_is_chosen(tmp_path: Path) -> None:
     kept(tmp_path, made(2, NOW - timedelta(days=1)))
     kept(tmp_path, made(3, NOW), verified=False)
 
-    newest = sets.choose(tmp_path, "p", services=("memgraph",))
-    earlier = sets.choose(tmp_path, "p", at=NOW - timedelta(days=1, hours=1))
+    newest = repository.choose(tmp_path, "p", services=("memgraph",))
+    earlier = repository.choose(tmp_path, "p", at=NOW - timedelta(days=1, hours=1))
 
     assert newest.id.endswith("-0002")
     assert earlier.id.endswith("-0001")
@@ -243,11 +243,11 @@ def test_set_without_its_archive_is_not_verified(
     newest = kept(tmp_path, made(2, NOW))
     spoil(newest / "memgraph_data.tar.zst")
 
-    first, second = sets.listed(tmp_path, "p")
+    first, second = repository.listed(tmp_path, "p")
 
     assert (first.verified, second.verified is not None) == (None, True)
     assert first.fault.startswith("memgraph_data.tar.zst")
-    assert sets.choose(tmp_path, "p").id == second.id
+    assert repository.choose(tmp_path, "p").id == second.id
 
 
 @pytest.mark.parametrize("set_id", ["../p", "nothing", "20261123T120000Z-0009", "/"])
@@ -255,18 +255,18 @@ def test_missing_set_is_refused(tmp_path: Path, set_id: str) -> None:
     kept(tmp_path, made(1))
 
     with pytest.raises(DataError, match="no set"):
-        sets.choose(tmp_path, "p", set_id=set_id)
+        repository.choose(tmp_path, "p", set_id=set_id)
 
 
 def test_project_that_is_a_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        sets.folder(tmp_path, "../other")
+        repository.folder(tmp_path, "../other")
 
 
 def test_only_partial_folders_are_removed_as_such(tmp_path: Path) -> None:
     folder = kept(tmp_path, made(1))
-    sets.remove_partial(folder)
-    sets.remove_partial(tmp_path)
+    repository.remove_partial(folder)
+    repository.remove_partial(tmp_path)
 
     assert folder.exists()
 
@@ -314,9 +314,9 @@ def test_new_folders_are_kept_in_those_around_them(
 ) -> None:
     """A power cut after a backup must not lose the destination that it made."""
     synced: list[Path] = []
-    monkeypatch.setattr(sets, "sync", synced.append)
+    monkeypatch.setattr(repository, "sync", synced.append)
 
-    sets.make(sets.next_path(tmp_path / "new" / "dest", "p", NOW))
+    repository.make(repository.next_path(tmp_path / "new" / "dest", "p", NOW))
 
     assert {tmp_path, tmp_path / "new", tmp_path / "new" / "dest"} <= set(synced)
 
@@ -332,12 +332,12 @@ def test_record_that_cannot_be_written_is_only_warned_of(
         raise OSError(30, "Read-only file system")
 
     folder = kept(tmp_path, made(1))
-    monkeypatch.setattr(sets, "write_private", refusing)
+    monkeypatch.setattr(repository, "write_private", refusing)
 
-    sets.note(folder, verified=None)
+    repository.note(folder, verified=None)
 
     assert "Read-only file system" in capsys.readouterr().err
-    assert sets.load(folder).verified == NOW
+    assert repository.load(folder).verified == NOW
 
 
 def test_what_a_record_says_of_a_drill_is_shown_without_control_characters(
@@ -345,9 +345,9 @@ def test_what_a_record_says_of_a_drill_is_shown_without_control_characters(
 ) -> None:
     folder = kept(tmp_path, made(1))
     evil = "bad\x1b[2J\ud800" + "x" * 999
-    sets.note(folder, drill={"at": NOW.isoformat(), "result": evil})
+    repository.note(folder, drill={"at": NOW.isoformat(), "result": evil})
 
-    last = sets.load(folder).drill
+    last = repository.load(folder).drill
 
     assert last is not None
     assert last["result"].startswith("bad[2Jx")

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from jimbot_helper import swapping
+from volume_helper import swapping
 
 OLD = {"data": "old", "only-old": "old"}
 NEW = {"data": "new", "only-new": "new"}

@@ -4,10 +4,10 @@ import pytest
 from backup_steps import back_up, bring_back
 from backup_world import World
 
-from jimbot_stack import lifecycle
-from jimbot_stack.backup import previous, undoing
-from jimbot_stack.errors import DataError
-from jimbot_stack.stack import Stack
+from compose_ops.backup import restore_points, restore_undo
+from compose_ops.errors import DataError
+from compose_ops.runtime.context import Stack
+from compose_ops.stack import lifecycle
 
 VOLUMES = ("memo_data", "left_data", "right_data")
 
@@ -27,30 +27,30 @@ def lines(world: World) -> list[int]:
 
 
 def test_undo_brings_everything_back(restored: Stack, world: World) -> None:
-    undoing.undo(restored, (), yes=True)
+    restore_undo.undo(restored, (), yes=True)
 
     assert lines(world) == [90, 90, 90]
-    undoing.undo(restored, (), yes=True)
+    restore_undo.undo(restored, (), yes=True)
     assert lines(world) == [3, 5, 7]
 
 
 def test_undo_of_one_service_leaves_the_others(restored: Stack, world: World) -> None:
     """And what was moved aside of them can still be brought back."""
-    undoing.undo(restored, ["memo"], yes=True)
+    restore_undo.undo(restored, ["memo"], yes=True)
 
     assert lines(world) == [90, 5, 7]
-    undoing.undo(restored, ["pair"], yes=True)
+    restore_undo.undo(restored, ["pair"], yes=True)
     assert lines(world) == [90, 90, 90]
 
 
 def test_discard_of_one_service_leaves_the_others(
     restored: Stack, world: World
 ) -> None:
-    undoing.discard(restored, ["memo"], yes=True)
+    restore_undo.discard(restored, ["memo"], yes=True)
 
     with pytest.raises(DataError, match="no data that a restore moved aside"):
-        undoing.undo(restored, ["memo"], yes=True)
-    undoing.undo(restored, (), yes=True)
+        restore_undo.undo(restored, ["memo"], yes=True)
+    restore_undo.undo(restored, (), yes=True)
     assert lines(world) == [3, 90, 90]
 
 
@@ -60,10 +60,10 @@ def test_discard_leaves_a_service_that_the_model_lacks_now(
     """Its volumes are nobody's to remove, only because another's are."""
     pair = world.services.pop("pair")
     world.services["reader"]["depends_on"] = {"memo": {}}
-    undoing.discard(restored, ["memo"], yes=True)
+    restore_undo.discard(restored, ["memo"], yes=True)
     world.services["pair"] = pair
 
-    undoing.undo(restored, ["pair"], yes=True)
+    restore_undo.undo(restored, ["pair"], yes=True)
 
     assert lines(world) == [3, 90, 90]
 
@@ -74,7 +74,7 @@ def test_undo_of_services_of_two_restores_is_refused(
     bring_back(restored, "memo")
 
     with pytest.raises(DataError, match="moved aside nothing of pair"):
-        undoing.undo(restored, ["memo", "pair"], yes=True)
+        restore_undo.undo(restored, ["memo", "pair"], yes=True)
     assert lines(world) == [3, 5, 7]
 
 
@@ -84,7 +84,7 @@ def test_undo_never_makes_a_volume(restored: Stack, world: World) -> None:
     world.remove_volume("trial_memo_data")
 
     with pytest.raises(DataError, match="there is no volume trial_memo_data"):
-        undoing.undo(restored, (), yes=True)
+        restore_undo.undo(restored, (), yes=True)
 
     assert world.volume("trial_memo_data") is None
     assert lines_of_pair(world) == [5, 7]
@@ -99,21 +99,21 @@ def test_down_with_volumes_forgets_what_was_in_them(
 ) -> None:
     lifecycle.down(restored, volumes=True, yes=True)
 
-    assert previous.listed(restored) == ()
+    assert restore_points.listed(restored) == ()
     assert world.made == {}
 
 
 def test_down_without_volumes_forgets_nothing(restored: Stack) -> None:
     lifecycle.down(restored)
 
-    assert len(previous.listed(restored)) == 1
+    assert len(restore_points.listed(restored)) == 1
 
 
 def test_undo_works_after_down(restored: Stack, world: World) -> None:
     """The containers are made anew; what did not run does not run afterwards."""
     lifecycle.down(restored)
 
-    undoing.undo(restored, (), yes=True)
+    restore_undo.undo(restored, (), yes=True)
 
     assert lines(world) == [90, 90, 90]
     assert {c.service: c.state for c in world.there} == {
@@ -131,7 +131,7 @@ def test_undo_expects_what_was_there_once_the_writers_had_stopped(
     world.when["stop", "id-reader"] = lambda: world.write("memo_data", 80)
     bring_back(stack, "memo")
 
-    undoing.undo(stack, (), yes=True)
+    restore_undo.undo(stack, (), yes=True)
 
     assert world.lines("memo_data") == 80
 
@@ -144,6 +144,6 @@ def test_undo_does_not_take_less_for_what_was_there(
     kept.write_text("line\n")
 
     with pytest.raises(DataError, match="memo counts 1 after the restore"):
-        undoing.undo(restored, (), yes=True)
+        restore_undo.undo(restored, (), yes=True)
 
     assert lines(world) == [3, 5, 7]

@@ -15,10 +15,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from jimbot_stack.gpu.bench import Bench
-from jimbot_stack.gpu.facts import StatedFacts
-from jimbot_stack.gpu.ladder import climb
-from jimbot_stack.stack import open_stack
+from compose_ops.gpu.collect import Bench
+from compose_ops.gpu.facts import StatedFacts
+from compose_ops.gpu.sequence import climb
+from compose_ops.runtime.context import open_stack
 
 SERVICE = "ray-head"
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from fakes import container
 
-from jimbot_stack.engine import Container, EngineInfo, Image, Output, RunSpec
-from jimbot_stack.errors import EngineError
-from jimbot_stack.gpu import bench, machine
-from jimbot_stack.gpu.bench import Bench
-from jimbot_stack.gpu.facts import ALL, Attempt, Computation, Host, Request, Wheel
-from jimbot_stack.mode import Mode
-from jimbot_stack.stack import Stack
+from compose_ops.docker.api import Container, EngineInfo, Image, Output, RunSpec
+from compose_ops.errors import EngineError
+from compose_ops.gpu import collect, machine
+from compose_ops.gpu.collect import Bench
+from compose_ops.gpu.facts import ALL, Attempt, Computation, Host, Request, Wheel
+from compose_ops.project.modes import Mode
+from compose_ops.runtime.context import Stack
 
 HERE = {"Name": os.uname().nodename, "KernelVersion": os.uname().release}
 IMAGE = Image("sha256:ray", (), 1, {}, {"Config": {"Env": ["CUDA_VERSION=11.8.0"]}})
@@ -129,7 +129,7 @@ def test_toolkit_is_what_the_engine_says() -> None:
 
 def test_requests_are_those_of_the_model() -> None:
     assert on(lab()).requests == (Request("ray-head", 1),)
-    assert bench.requests_of({"a": {"runtime": "nvidia"}}) == (Request("a", ALL),)
+    assert collect.requests_of({"a": {"runtime": "nvidia"}}) == (Request("a", ALL),)
 
 
 def test_wheel_is_asked_of_the_image_and_of_no_gpu() -> None:
@@ -225,7 +225,7 @@ def test_wsl_without_nvidias_library_is_no_gpu(
 ) -> None:
     """Its device is there for every maker's GPU."""
     monkeypatch.undo()
-    monkeypatch.setattr("jimbot_stack.gpu.nvml.library", lambda: None)
+    monkeypatch.setattr("compose_ops.gpu.nvml.library", lambda: None)
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/dxg").touch()
     seen = machine.look(tmp_path)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from jimbot_stack.gpu import machine, nvml
-from jimbot_stack.gpu.bench import last_json, requests_of
-from jimbot_stack.gpu.container_rungs import supports
-from jimbot_stack.gpu.facts import ALL, Request, Wheel, Xid
+from compose_ops.gpu import machine, nvml
+from compose_ops.gpu.collect import last_json, requests_of
+from compose_ops.gpu.container_checks import supports
+from compose_ops.gpu.facts import ALL, Request, Wheel, Xid
 
 VERSION = (
     "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 2024\n"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from jimbot_stack.checks.verdict import unprefixed
-from jimbot_stack.gpu.facts import Host, StatedFacts, Toolkit, from_json
-from jimbot_stack.gpu.ladder import RUNGS, climb
+from compose_ops.doctor.verdict import unprefixed
+from compose_ops.gpu.facts import Host, StatedFacts, Toolkit, from_json
+from compose_ops.gpu.sequence import RUNGS, climb
 
 MACHINES = sorted((Path(__file__).parent / "machines").glob("*.json"))
 SHAPES = {

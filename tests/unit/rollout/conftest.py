@@ -3,11 +3,11 @@
 import pytest
 from composing import quick_clock
 
-from jimbot_stack import checks
-from jimbot_stack.rollout import update
+from compose_ops.doctor import requirements
+from compose_ops.rollout import update
 
 
 @pytest.fixture
 def quick_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "require", lambda *_args, **_how: None)
+    monkeypatch.setattr(requirements, "require", lambda *_args, **_how: None)
     monkeypatch.setattr(update, "CLOCK", quick_clock())

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from composing import APP, Composing, opened
 
-from jimbot_stack import lifecycle
-from jimbot_stack.errors import ConfigurationError, RolledBack, StackError
-from jimbot_stack.rollout import journal, update
-from jimbot_stack.rollout.rollback import rollback
-from jimbot_stack.rollout.update import Wish
-from jimbot_stack.stack import Stack
+from compose_ops.errors import ConfigurationError, RolledBack, StackError
+from compose_ops.rollout import journal, update
+from compose_ops.rollout.rollback import rollback
+from compose_ops.rollout.update import Wish
+from compose_ops.runtime.context import Stack
+from compose_ops.stack import lifecycle
 
 pytestmark = pytest.mark.usefixtures("quick_update")
 

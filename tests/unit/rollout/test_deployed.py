@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from jimbot_stack.rollout import journal
-from jimbot_stack.rollout.deployed import (
+from compose_ops.rollout import journal
+from compose_ops.rollout.deployments import (
     KEPT,
     Deployed,
     Deployment,

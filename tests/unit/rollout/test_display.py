@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from jimbot_stack.rollout.display import rows, shown
-from jimbot_stack.rollout.figures import Request
-from jimbot_stack.rollout.policy import Traffic
-from jimbot_stack.rollout.probe import TrafficProbe
+from compose_ops.rollout.display import rows, shown
+from compose_ops.rollout.policy import Traffic
+from compose_ops.rollout.statistics import Request
+from compose_ops.rollout.traffic_probe import TrafficProbe
 
 TRAFFIC = Traffic(8000, "/", "/echo", "/health", "SIGUSR1", "gateway", "front")
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from composing import APP, Composing, opened
 
-from jimbot_stack.errors import ConfigurationError, EngineError
-from jimbot_stack.rollout import update
-from jimbot_stack.rollout.outcome import Outcome
-from jimbot_stack.rollout.update import Wish
+from compose_ops.errors import ConfigurationError, EngineError
+from compose_ops.rollout import update
+from compose_ops.rollout.result import Outcome
+from compose_ops.rollout.update import Wish
 
 pytestmark = pytest.mark.usefixtures("quick_update")
 

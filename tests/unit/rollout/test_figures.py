@@ -2,7 +2,7 @@
 
 import pytest
 
-from jimbot_stack.rollout.figures import Request, longest_gap, percentile, proof
+from compose_ops.rollout.statistics import Request, longest_gap, percentile, proof
 
 
 def requests(*ends: float, wrong: str = "") -> list[Request]:

@@ -8,12 +8,12 @@ import pytest
 from fakes import EPOCH, FakeEngine, container
 from small_server import Asked, SmallServer, answer, good, serving
 
-from jimbot_stack.engine import Container, Event, Output, Probe
-from jimbot_stack.errors import UnhealthyError
-from jimbot_stack.health import Clock
-from jimbot_stack.rollout import gate
-from jimbot_stack.rollout.policy import Traffic
-from jimbot_stack.rollout.site import Site
+from compose_ops.docker.api import Container, Event, Output, Probe
+from compose_ops.errors import UnhealthyError
+from compose_ops.rollout import health_gate
+from compose_ops.rollout.context import Site
+from compose_ops.rollout.policy import Traffic
+from compose_ops.runtime.health import Clock
 
 LIMIT, WINDOW = 30.0, 4.0
 Happens = dict[float, dict[str, Any]]
@@ -60,12 +60,12 @@ class Place(FakeEngine):
         )
 
     def wait(self) -> None:
-        gate.wait_healthy(self.site(), ["id-app"], self)
+        health_gate.wait_healthy(self.site(), ["id-app"], self)
 
     def watch(self, server: SmallServer | None = None, *ids: str, **how: Any) -> int:
         site = self.site(server.traffic if server else None)
-        how = {"window": WINDOW, "probes": gate.PROBES, **how}
-        return gate.watch(site, ids or ["id-app"], self, **how)
+        how = {"window": WINDOW, "probes": health_gate.PROBES, **how}
+        return health_gate.watch(site, ids or ["id-app"], self, **how)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_replica_that_is_never_healthy_has_its_time() -> None:
     with pytest.raises(UnhealthyError, match="not healthy after 30 s"):
         place.wait()
 
-    assert LIMIT <= place.time < LIMIT + gate.LOOK_PERIOD
+    assert LIMIT <= place.time < LIMIT + health_gate.LOOK_PERIOD
 
 
 def test_each_replica_answers_two_hundred_requests(server: SmallServer) -> None:
@@ -132,7 +132,7 @@ def test_each_replica_answers_two_hundred_requests(server: SmallServer) -> None:
     answered = Place({}).watch(server, "id-app", "two")
     asked = Counter((a.method, a.path) for a in server.asked)
 
-    assert gate.PROBES == 200
+    assert health_gate.PROBES == 200
     assert answered == len(server.asked) >= 400
     assert set(asked) == {("GET", "/"), ("POST", "/echo"), ("GET", "/health")}
     assert max(asked.values()) - min(asked.values()) <= 2

@@ -4,10 +4,15 @@ from typing import Any
 
 import pytest
 
-from jimbot_stack.health import Clock
-from jimbot_stack.rollout import gateway
-from jimbot_stack.rollout.direct import judge
-from jimbot_stack.rollout.gateway import Server, parse, wait_admitted, wait_released
+from compose_ops.rollout.proxy import haproxy
+from compose_ops.rollout.proxy.haproxy import (
+    Server,
+    parse,
+    wait_admitted,
+    wait_released,
+)
+from compose_ops.rollout.replica_probe import judge
+from compose_ops.runtime.health import Clock
 
 HEADER = "# pxname,svname,qcur,scur,status,check_status,addr,cookie,\n"
 STATISTICS = (
@@ -91,11 +96,11 @@ def test_a_replica_that_can_have_a_request_is_not_let_go(row: str) -> None:
 @pytest.mark.parametrize(
     ("row", "least"),
     [
-        (f"DOWN|L7STS|0|{OLD}", gateway.PERIOD),
-        (f"DOWN|* L7STS|0|{OLD}", gateway.PERIOD),
+        (f"DOWN|L7STS|0|{OLD}", haproxy.PERIOD),
+        (f"DOWN|* L7STS|0|{OLD}", haproxy.PERIOD),
         # Not by its own word: the next check could bring it back.
-        (f"DOWN|L4TOUT|0|{OLD}", gateway.CALM_SECONDS),
-        (f"DOWN|* L7TOUT|0|{OLD}", gateway.CALM_SECONDS),
+        (f"DOWN|L4TOUT|0|{OLD}", haproxy.CALM_SECONDS),
+        (f"DOWN|* L7TOUT|0|{OLD}", haproxy.CALM_SECONDS),
     ],
 )
 def test_a_drained_replica_is_let_go(row: str, least: float) -> None:
@@ -126,7 +131,7 @@ def test_a_replica_that_comes_back_is_waited_for_again() -> None:
     assert not Gateway(down, down, back).released()
     gate = Gateway(down, down, back, down)
     assert gate.released()
-    assert gate.time >= 3 * gateway.PERIOD + gateway.CALM_SECONDS
+    assert gate.time >= 3 * haproxy.PERIOD + haproxy.CALM_SECONDS
 
 
 @pytest.mark.parametrize("check", ["L7OK", "* L7OK"])

@@ -7,9 +7,10 @@ import pytest
 from composing import APP, PROJECT, Composing, opened
 from fakes import network
 
-from jimbot_stack import checks, lifecycle
-from jimbot_stack.errors import ConfigurationError
-from jimbot_stack.rollout import handover
+from compose_ops.doctor import requirements
+from compose_ops.errors import ConfigurationError
+from compose_ops.rollout import delegation
+from compose_ops.stack import lifecycle
 
 SERVED = {
     "labels": {
@@ -22,7 +23,7 @@ SERVED = {
 
 @pytest.fixture(autouse=True)
 def _without_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "require", lambda *_args, **_how: None)
+    monkeypatch.setattr(requirements, "require", lambda *_args, **_how: None)
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_a_restart_of_everything_leaves_the_gateway_alone(
     """Nobody would be served meanwhile; who names it wants just that."""
     rolled = []
     monkeypatch.setattr(
-        handover, "perform", lambda _stack, name, *_, **__: rolled.append(name)
+        delegation, "perform", lambda _stack, name, *_, **__: rolled.append(name)
     )
 
     lifecycle.restart(opened(tmp_path, engine), named)

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from composing import APP, Composing, opened, quick_clock
 
-from jimbot_stack import change, checks, lifecycle
-from jimbot_stack import journal as journals
-from jimbot_stack.change import changing
-from jimbot_stack.rollout import gate, journal, update
-from jimbot_stack.rollout.update import Wish
-from jimbot_stack.stack import Stack
+from compose_ops.doctor import requirements
+from compose_ops.rollout import health_gate, journal, update
+from compose_ops.rollout.update import Wish
+from compose_ops.runtime.context import Stack
+from compose_ops.stack import lifecycle
+from compose_ops.state import journal as journals
+from compose_ops.state import recovery
+from compose_ops.state.recovery import changing
 
 OLD, NEW = "sha256:app-1", "sha256:built"
 SERVED = {
@@ -44,7 +46,7 @@ def half_done(engine: Composing, tmp_path: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         _quick(patch)
         with patch.context() as killing:
-            killing.setattr(gate, "wait_healthy", _dies_at(2))
+            killing.setattr(health_gate, "wait_healthy", _dies_at(2))
             with pytest.raises(Killed):
                 update.update(opened(tmp_path, engine), "app", Wish(build=True))
         assert _count(engine) == 4
@@ -127,7 +129,9 @@ def test_an_update_puts_right_what_another_task_left(
     """A backup that died has stopped services: they run again before the update."""
     _quick(monkeypatch)
     undone = []
-    monkeypatch.setattr(change, "_undo", lambda _stack, left: undone.append(left.kind))
+    monkeypatch.setattr(
+        recovery, "_undo", lambda _stack, left: undone.append(left.kind)
+    )
     stack = opened(tmp_path, engine)
     journals.begin(stack, "backup", "1")
 
@@ -137,7 +141,7 @@ def test_an_update_puts_right_what_another_task_left(
 
 
 def _quick(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(checks, "require", lambda *_args, **_how: None)
+    patch.setattr(requirements, "require", lambda *_args, **_how: None)
     patch.setattr(update, "CLOCK", quick_clock())
 
 

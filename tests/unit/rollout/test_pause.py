@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from composing import APP, Composing, opened, quick_clock
 
-from jimbot_stack import checks, lifecycle
-from jimbot_stack.errors import Interrupted, RolledBack, UnhealthyError
-from jimbot_stack.rollout import gate, update
-from jimbot_stack.rollout.rollback import rollback
-from jimbot_stack.rollout.update import Wish
-from jimbot_stack.stack import Stack
+from compose_ops.doctor import requirements
+from compose_ops.errors import Interrupted, RolledBack, UnhealthyError
+from compose_ops.rollout import health_gate, update
+from compose_ops.rollout.rollback import rollback
+from compose_ops.rollout.update import Wish
+from compose_ops.runtime.context import Stack
+from compose_ops.stack import lifecycle
 
 OLD, NEW = "sha256:app-1", "sha256:app-2"
 PAUSING = {"replicas": 2, "update_config": {"monitor": "0s", "failure_action": "pause"}}
@@ -26,14 +27,14 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Composing:
 def paused(
     root: Path, monkeypatch: pytest.MonkeyPatch, reason: BaseException
 ) -> Composing:
-    monkeypatch.setattr(checks, "require", lambda *_args, **_how: None)
+    monkeypatch.setattr(requirements, "require", lambda *_args, **_how: None)
     monkeypatch.setattr(update, "CLOCK", quick_clock())
     engine = Composing({"app": APP | {"deploy": PAUSING}})
     engine.run_all()
     engine.known.add(NEW)
     engine.tags["app:2"] = NEW
     with monkeypatch.context() as failing:
-        failing.setattr(gate, "wait_healthy", _fails_at(2, reason))
+        failing.setattr(health_gate, "wait_healthy", _fails_at(2, reason))
         with pytest.raises((RolledBack, Interrupted)) as failed:
             update.update(opened(root, engine), "app", Wish(image="app:2"))
     assert "1 replicas run the new version" in failed.value.message

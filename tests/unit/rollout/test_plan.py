@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from fakes import container
 
-from jimbot_stack.engine import Usage
-from jimbot_stack.errors import ConfigurationError, UsageError
-from jimbot_stack.rollout import obstacles
-from jimbot_stack.rollout.plan import Wanted, plan
-from jimbot_stack.rollout.policy import Policy, policy, traffic
+from compose_ops.docker.api import Usage
+from compose_ops.errors import ConfigurationError, UsageError
+from compose_ops.rollout import start_first
+from compose_ops.rollout.plan import Wanted, plan
+from compose_ops.rollout.policy import Policy, policy, traffic
 
 WANTED = Wanted(replicas=2, image="app", image_id="sha256:app", config_hash="hash")
 ONE_BY_ONE = Policy(1, 10.0, "start-first", 20.0, "rollback", 0.0)
@@ -140,7 +140,7 @@ def test_start_first_is_refused_with_the_reason(
     service: dict[str, Any], reason: str
 ) -> None:
     """Each of these can be there only once."""
-    reasons = list(obstacles.to_start_first(service))
+    reasons = list(start_first.to_start_first(service))
 
     assert len(reasons) == 1
     assert reason in reasons[0]
@@ -150,14 +150,14 @@ def test_a_volume_that_holds_no_data_may_be_shared() -> None:
     """Logs, for instance, which the labels call disposable."""
     labels = {"jimbot.stack.data.disposable": "app_logs"}
 
-    assert list(obstacles.to_start_first({"labels": labels})) == []
+    assert list(start_first.to_start_first({"labels": labels})) == []
 
 
 def test_ephemeral_ports_and_ranges_do_not_stand_in_the_way() -> None:
     """Two replicas find one each."""
     ports = [{"published": "0"}, {"published": "8000-8010"}, {}]
 
-    assert list(obstacles.to_start_first({"ports": ports})) == []
+    assert list(start_first.to_start_first({"ports": ports})) == []
 
 
 def claiming(number: int, **memory: int) -> Any:
@@ -170,7 +170,7 @@ def test_memory_for_the_surge_is_what_a_replica_claims() -> None:
     usage = [Usage("id-1", 0.0, 300, 1000)]
 
     def short(total: int, *, reserved: int) -> str:
-        return obstacles.memory(
+        return start_first.memory(
             running, usage, total=total, service="app", reserved=reserved, surge=1
         )
 
@@ -185,7 +185,7 @@ def test_what_fits_with_every_limit_needs_no_sample() -> None:
     limited = [claiming(1, Memory=100), claiming(2, Memory=300)]
 
     def fits(total: int, limit: int, *running: Any) -> bool:
-        return obstacles.is_within_limits(running, total=total, limit=limit, surge=2)
+        return start_first.is_within_limits(running, total=total, limit=limit, surge=2)
 
     assert fits(1000, 300, *limited)
     assert not fits(999, 300, *limited)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from small_server import Asked, SmallServer, answer, good, serving
 
-from jimbot_stack.rollout import probe as probing
-from jimbot_stack.rollout.figures import Proof
-from jimbot_stack.rollout.probe import TrafficProbe
+from compose_ops.rollout import traffic_probe as probing
+from compose_ops.rollout.statistics import Proof
+from compose_ops.rollout.traffic_probe import TrafficProbe
 
 RATE = 200.0
 

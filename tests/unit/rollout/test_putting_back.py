@@ -9,11 +9,11 @@ import pytest
 from composing import UPDATED, opened
 from served import ROLLED, SERVED, Probing, Served, quick, updated
 
-from jimbot_stack.engine import Container
-from jimbot_stack.errors import EngineError, Interrupted, RolledBack
-from jimbot_stack.rollout import deployed, journal, update
-from jimbot_stack.rollout.rollback import rollback
-from jimbot_stack.rollout.update import Wish
+from compose_ops.docker.api import Container
+from compose_ops.errors import EngineError, Interrupted, RolledBack
+from compose_ops.rollout import deployments, journal, update
+from compose_ops.rollout.rollback import rollback
+from compose_ops.rollout.update import Wish
 
 OLD, NEW = "sha256:app-1", "sha256:built"
 STORE = {"image": "store", "build": {"context": "."}, "deploy": UPDATED}
@@ -187,7 +187,7 @@ def test_an_update_killed_at_its_end_is_recorded_by_the_next_task(
         update.update(opened(tmp_path, engine), "app", Wish(image="two"))
 
     outcome = update.update(opened(tmp_path, engine), "app", Wish())
-    found = deployed.read(opened(tmp_path, engine).state).of("app")
+    found = deployments.read(opened(tmp_path, engine).state).of("app")
     rollback(opened(tmp_path, engine), "app")
 
     assert outcome.result == "nothing-to-do"
@@ -395,4 +395,4 @@ def test_an_image_that_was_replaced_for_being_sick_is_no_way_back(
 
     updated(tmp_path, engine)
 
-    assert not deployed.read(opened(tmp_path, engine).state).of("app").previous
+    assert not deployments.read(opened(tmp_path, engine).state).of("app").previous

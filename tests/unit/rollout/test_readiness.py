@@ -5,12 +5,12 @@ from typing import Any, cast
 import pytest
 from fakes import FakeEngine, container
 
-from jimbot_stack.engine import Container, PublishedPort
-from jimbot_stack.errors import UnhealthyError
-from jimbot_stack.health import Clock
-from jimbot_stack.rollout import readiness
-from jimbot_stack.rollout.policy import Traffic
-from jimbot_stack.rollout.site import Site
+from compose_ops.docker.api import Container, PublishedPort
+from compose_ops.errors import UnhealthyError
+from compose_ops.rollout import preflight
+from compose_ops.rollout.context import Site
+from compose_ops.rollout.policy import Traffic
+from compose_ops.runtime.health import Clock
 
 TRAFFIC = Traffic(8000, "/", "/echo", "/health", "SIGUSR1", "gateway", "front")
 
@@ -41,7 +41,7 @@ def opening(host: str, port: int, target: int) -> PublishedPort:
 
 @pytest.fixture(autouse=True)
 def _no_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "TrafficProbe", Started)
+    monkeypatch.setattr(preflight, "TrafficProbe", Started)
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ def test_the_probe_goes_where_users_do(
     published: list[PublishedPort], at: tuple[str, int]
 ) -> None:
     """To the gateway's port for the service, whichever others it publishes."""
-    assert cast("Any", readiness.probe_of(site(*published))).at == at
+    assert cast("Any", preflight.probe_of(site(*published))).at == at
 
 
 def test_an_update_behind_a_closed_gateway_is_refused() -> None:
     """What cannot be proven is not begun."""
     with pytest.raises(UnhealthyError, match="8000"):
-        readiness.probe_of(site(opening("", 1, 8404)))
+        preflight.probe_of(site(opening("", 1, 8404)))

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from fakes import FakeEngine, container
 
-from jimbot_stack.errors import EngineError
-from jimbot_stack.health import Clock
-from jimbot_stack.rollout import replicas
-from jimbot_stack.rollout.plan import Wanted
-from jimbot_stack.rollout.site import Site
+from compose_ops.errors import EngineError
+from compose_ops.rollout import steps
+from compose_ops.rollout.context import Site
+from compose_ops.rollout.plan import Wanted
+from compose_ops.runtime.health import Clock
 
 WANTED = Wanted(2, "trial-app", "sha256:app", "hash")
 
@@ -43,7 +43,7 @@ def test_new_replicas_carry_the_hash_of_the_whole_configuration() -> None:
     """Compose is told of dependencies, but to start nothing and recreate nothing."""
     engine = Composed([container("app", id="app-0"), container("store", id="store-0")])
 
-    assert replicas.create(site(engine), 2, WANTED) == ("app-1", "app-2")
+    assert steps.create(site(engine), 2, WANTED) == ("app-1", "app-2")
     [(_, services, how)] = engine.done
     assert services == ("app",)
     assert how == {"start": False, "recreate": "never"}
@@ -53,7 +53,7 @@ def test_a_dependency_that_was_missing_stays_missing() -> None:
     """An update of one service brings no other one back."""
     engine = Composed([container("app", id="app-0")])
 
-    assert replicas.create(site(engine), 1, WANTED) == ("app-1",)
+    assert steps.create(site(engine), 1, WANTED) == ("app-1",)
     assert [c.id for c in engine.there] == ["app-0", "app-1"]
 
 
@@ -63,7 +63,7 @@ def test_fewer_containers_than_asked_for_are_an_error() -> None:
     engine.up = lambda *_services, **_how: None  # type: ignore[method-assign]
 
     with pytest.raises(EngineError):
-        replicas.create(site(engine), 1, WANTED)
+        steps.create(site(engine), 1, WANTED)
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_what_was_created_is_what_was_planned(wanted: Wanted) -> None:
     engine = Composed([container("app", id="app-0"), container("store", id="store-0")])
 
     with pytest.raises(EngineError, match="otherwise than planned"):
-        replicas.create(site(engine), 1, wanted)
+        steps.create(site(engine), 1, wanted)

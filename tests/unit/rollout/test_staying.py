@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from composing import APP, Composing, opened
 
-from jimbot_stack.errors import RolledBack, UsageError
-from jimbot_stack.rollout import gate, update
-from jimbot_stack.rollout.rollback import rollback
-from jimbot_stack.rollout.update import Wish
+from compose_ops.errors import RolledBack, UsageError
+from compose_ops.rollout import health_gate, update
+from compose_ops.rollout.rollback import rollback
+from compose_ops.rollout.update import Wish
 
 pytestmark = pytest.mark.usefixtures("quick_update")
 
@@ -98,7 +98,7 @@ def test_an_image_whose_update_was_killed_is_not_kept(
     engine.known.add("sha256:app-3")
     engine.tags["app:3"] = "sha256:app-3"
     with monkeypatch.context() as killing:
-        killing.setattr(gate, "wait_healthy", _killed)
+        killing.setattr(health_gate, "wait_healthy", _killed)
         with pytest.raises(Killed):
             update.update(opened(tmp_path, engine), "app", Wish(image="app:3"))
     assert "sha256:app-3" in kept(engine)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from jimbot_stack.whales import WhalesEngine, clientfiles
-from jimbot_stack.whales.clientfiles import socket_of
+from compose_ops.docker import context
+from compose_ops.docker.client import WhalesEngine
+from compose_ops.docker.context import socket_of
 
 SOCKET = "/default.sock"
 
@@ -33,7 +34,7 @@ def test_socket_is_the_one_that_the_docker_client_uses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/docker")
-    monkeypatch.setattr(clientfiles, "SOCKET", SOCKET)
+    monkeypatch.setattr(context, "SOCKET", SOCKET)
     found = socket_of(flag, {"DOCKER_CONFIG": str(tmp_path), **variables})
 
     assert found.startswith(wanted)
@@ -52,7 +53,7 @@ def test_context_of_the_configuration_counts(
     settings: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/docker")
-    monkeypatch.setattr(clientfiles, "SOCKET", SOCKET)
+    monkeypatch.setattr(context, "SOCKET", SOCKET)
     (tmp_path / "config.json").write_text(settings)
 
     assert socket_of(None, {"DOCKER_CONFIG": str(tmp_path)}) == wanted
@@ -70,7 +71,7 @@ def made(folder: Path, says: str, *, name: str = "compose", mode: int = 0o755) -
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ...]:
     """Let plugins be in two folders of the machine."""
     found = (tmp_path / "first", tmp_path / "second")
-    monkeypatch.setattr(clientfiles, "PLUGIN_FOLDERS", tuple(map(str, found)))
+    monkeypatch.setattr(context, "PLUGIN_FOLDERS", tuple(map(str, found)))
     monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/docker")
     return found
 
@@ -80,14 +81,14 @@ def test_the_users_own_plugin_comes_first(
 ) -> None:
     here = {"DOCKER_CONFIG": str(tmp_path / "config")}
     second = made(folders[1], "{}")
-    assert clientfiles.plugin("compose", here) == str(second)
+    assert context.plugin("compose", here) == str(second)
 
     first = made(folders[0], "{}")
-    assert clientfiles.plugin("compose", here) == str(first)
+    assert context.plugin("compose", here) == str(first)
 
     own = made(tmp_path / "config/cli-plugins", "{}")
-    assert clientfiles.plugin("compose", here) == str(own)
-    assert clientfiles.plugin("compose", {"HOME": "/nonexistent"}) == str(first)
+    assert context.plugin("compose", here) == str(own)
+    assert context.plugin("compose", {"HOME": "/nonexistent"}) == str(first)
 
 
 @pytest.mark.parametrize("settings", ['{"cliPluginsExtraDirs": ["/opt"]}', "torn"])
@@ -97,7 +98,7 @@ def test_docker_itself_is_asked_where_its_choice_is_not_sure(
     made(folders[0], "{}")
     (tmp_path / "config.json").write_text(settings)
 
-    assert not clientfiles.plugin("compose", {"DOCKER_CONFIG": str(tmp_path)})
+    assert not context.plugin("compose", {"DOCKER_CONFIG": str(tmp_path)})
 
 
 def test_docker_itself_is_asked_for_a_plugin_that_is_none(
@@ -105,7 +106,7 @@ def test_docker_itself_is_asked_for_a_plugin_that_is_none(
 ) -> None:
     made(folders[0], "{}", mode=0o644)
 
-    assert not clientfiles.plugin("compose", {"DOCKER_CONFIG": str(tmp_path)})
+    assert not context.plugin("compose", {"DOCKER_CONFIG": str(tmp_path)})
 
 
 @pytest.mark.compose
@@ -184,7 +185,7 @@ def test_plugins_are_the_same_with_docker_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     direct = WhalesEngine().plugins()
-    monkeypatch.setattr("jimbot_stack.whales.plugin", lambda *_: "")
+    monkeypatch.setattr("compose_ops.docker.client.plugin", lambda *_: "")
     asked = WhalesEngine().plugins()
 
     assert direct == {name: asked[name] for name in direct}
@@ -204,7 +205,7 @@ def test_model_is_the_same_with_docker_in_front(
     )
 
     direct = engine.model()
-    monkeypatch.setattr("jimbot_stack.whales.client.plugin", lambda *_: "")
+    monkeypatch.setattr("compose_ops.docker.base.plugin", lambda *_: "")
 
     assert direct == engine.model()
     assert shown[0] == shown[1]

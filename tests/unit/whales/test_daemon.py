@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from jimbot_stack.errors import EngineUnavailable
-from jimbot_stack.whales import WhalesEngine
-from jimbot_stack.whales.daemon import Daemon, RefusedError
+from compose_ops.docker.client import WhalesEngine
+from compose_ops.docker.socket import Daemon, RefusedError
+from compose_ops.errors import EngineUnavailable
 
 
 def frame(stream: int, data: bytes) -> bytes:

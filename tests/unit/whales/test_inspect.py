@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from jimbot_stack.engine import Output
-from jimbot_stack.errors import StackError
-from jimbot_stack.whales import WhalesEngine
+from compose_ops.docker.api import Output
+from compose_ops.docker.client import WhalesEngine
+from compose_ops.errors import StackError
 
 DAEMON = "Error response from daemon: "
 

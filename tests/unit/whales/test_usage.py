@@ -2,8 +2,9 @@
 
 import json
 
-from jimbot_stack.engine import Output
-from jimbot_stack.whales import WhalesEngine, parse
+from compose_ops.docker import parse
+from compose_ops.docker.api import Output
+from compose_ops.docker.client import WhalesEngine
 
 
 class Sampled(WhalesEngine):

@@ -1,0 +1,25 @@
+"""What is believed of a set, until it turns out to be damaged."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from compose_ops.backup import repository
+from compose_ops.backup.encryption import WrongKey
+from compose_ops.backup.repository import Kept
+from compose_ops.errors import DataError
+
+
+@contextmanager
+def doubted(kept: Kept) -> Iterator[None]:
+    """
+    Read a set's archives in the block; one that is damaged is not verified any more.
+
+    A key that opens nothing says nothing of the set, nor does a failure of the engine.
+    """
+    try:
+        yield
+    except WrongKey:
+        raise
+    except DataError:
+        repository.note(kept.path, verified=None)
+        raise

@@ -1,0 +1,115 @@
+"""A project for one drill: the stores' images on scratch volumes, on an own network."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from compose_ops.backup import helper
+from compose_ops.docker.api import Engine
+from compose_ops.errors import ConfigurationError
+from compose_ops.project.env_file import write_private
+from compose_ops.runtime.context import Stack
+from compose_ops.state.journal import Journal
+
+NETWORK = "drill"
+FILE = "drill.json"
+# What ties a service to its neighbours, to the host's ports or to a build.
+LEFT_OUT = (
+    *("build", "container_name", "depends_on", "extends", "links", "ports"),
+    *("networks", "profiles", "restart", "scale", "external_links", "volumes_from"),
+    *("network_mode", "pid", "ipc", "uts", "cgroup_parent"),
+)
+# Where a secret or a config may come from without anything outside the drill.
+SOURCES = ("file", "content")
+
+
+def project(stack: Stack) -> str:
+    return f"{stack.project}-drill"
+
+
+def volume_name(stack: Stack, key: str) -> str:
+    return f"{project(stack)}_{key}"
+
+
+def written(stack: Stack, services: Sequence[str]) -> Path:
+    """Write the drill's compose file, 0600, and return where it lies."""
+    stack.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = stack.state / FILE
+    write_private(path, json.dumps(model(stack, services)))
+    return path
+
+
+def model(stack: Stack, services: Sequence[str]) -> dict[str, Any]:
+    """Return the compose model of *services* alone, on volumes of their own."""
+    chosen = {name: _service(stack, name) for name in services}
+    volumes = {
+        mount["source"]
+        for service in chosen.values()
+        for mount in service.get("volumes") or ()
+        if mount.get("type") == "volume" and mount.get("source")
+    }
+    return {
+        "name": project(stack),
+        "services": chosen,
+        "volumes": {key: {} for key in sorted(volumes)},
+        "networks": {NETWORK: {"internal": True}},
+        "secrets": _given(stack, chosen, "secrets"),
+        "configs": _given(stack, chosen, "configs"),
+    }
+
+
+def _given(stack: Stack, chosen: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return the secrets or configs that services use; ConfigurationError."""
+    given = {}
+    for name, service in chosen.items():
+        for use in service.get(kind) or ():
+            known = (stack.model.raw.get(kind) or {}).get(use["source"]) or {}
+            given[use["source"]] = {k: known[k] for k in SOURCES if k in known}
+            if not given[use["source"]]:
+                what = f"{use['source']} of its {kind}"
+                raise ConfigurationError(
+                    f"{name} cannot be drilled: {what} is no file",
+                    hint=f"name a file for it under {kind}: in the compose files",
+                )
+    return given
+
+
+def _service(stack: Stack, name: str) -> dict[str, Any]:
+    service = dict(stack.model.service(name))
+    image = service.get("image") or f"{stack.project}-{name}"
+    for key in LEFT_OUT:
+        service.pop(key, None)
+    if deploy := dict(service.pop("deploy", None) or {}):
+        deploy.pop("replicas", None)
+        service["deploy"] = deploy
+    where: dict[str, Any] = {"networks": [NETWORK]}
+    if stack.model.service(name).get("network_mode") == "none":
+        where = {"network_mode": "none"}
+    return {
+        **service,
+        "image": image,
+        "pull_policy": "never",
+        "restart": "no",
+        "volumes": [_mount(mount) for mount in service.get("volumes") or ()],
+        **where,
+    }
+
+
+def _mount(mount: dict[str, Any]) -> dict[str, Any]:
+    """Let a service read the host's folders, and write to none of them."""
+    return {**mount, "read_only": True} if mount.get("type") == "bind" else mount
+
+
+def engine(stack: Stack, file: Path) -> Engine:
+    return stack.engine.other(file, project(stack))
+
+
+def undo(stack: Stack, journal: Journal) -> None:
+    """Remove all that a drill made. Can be repeated."""
+    helper.remove_strays(stack, journal.facts["run"])
+    file = Path(journal.facts["file"])
+    if file.exists():
+        engine(stack, file).down(volumes=True)
+        file.unlink(missing_ok=True)
+    journal.close()

@@ -1,0 +1,187 @@
+"""The helper image and what is said to its containers: one volume, one archive each."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from compose_ops.docker.api import Conversation, Engine, RunSpec
+from compose_ops.errors import ConfigurationError, DataError
+from compose_ops.project.paths import ROOT
+from compose_ops.runtime.context import Stack
+from compose_ops.stack.setup import Step
+
+CONTEXT = "compose_ops/backup/helper_image"
+NAME = "localhost/jimbot-helper"
+PUBLIC_BASE = "debian:bookworm-slim"
+OFFLINE_BASE = "localhost/jimbot-base:bookworm"
+PROJECT_LABEL = "jimbot.stack.helper"
+RUN_LABEL = "jimbot.stack.run"
+READING = ("DAC_READ_SEARCH",)
+WRITING = ("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "SETFCAP")
+MOST_PROCESSES = 64
+SECONDS_TO_ANSWER = 5.0
+
+Report = Callable[[int], None]
+
+
+def image(root: Path) -> str:
+    """Return the helper image's name: its tag is a hash of what it is built from."""
+    digest = sha256()
+    for path in sorted((root / CONTEXT).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(str(path.relative_to(root)).encode() + b"\0")
+            digest.update(path.read_bytes() + b"\0")
+    return f"{NAME}:{digest.hexdigest()[:12]}"
+
+
+def build(engine: Engine, root: Path) -> None:
+    """Build the image when it is not there, on the local base where that is."""
+    if engine.image(image(root)) is not None:
+        return
+    local = engine.image(OFFLINE_BASE) is not None
+    engine.build_image(
+        root / CONTEXT,
+        tag=image(root),
+        arguments={"BASE": OFFLINE_BASE if local else PUBLIC_BASE},
+    )
+
+
+def missing(engine: Engine | None, root: Path = ROOT) -> Iterator[Step]:
+    """Yield the building of the image, where it is missing and can be built."""
+    if engine is None or engine.image(image(root)) is not None:
+        return
+    bases = (OFFLINE_BASE, PUBLIC_BASE)
+    if any(engine.image(base) for base in bases) or engine.registry_answers(
+        PUBLIC_BASE, timeout=SECONDS_TO_ANSWER
+    ):
+        yield Step(
+            "build the helper image that reads and writes volumes",
+            partial(build, engine, root),
+        )
+
+
+def require(stack: Stack) -> str:
+    """Return the image's name; ConfigurationError when it was not built."""
+    name = image(stack.root)
+    if stack.engine.image(name) is None:
+        raise ConfigurationError(
+            "the helper image that reads and writes volumes is not built",
+            hint="invoke init builds it; without a registry ./scripts/base-image.sh "
+            "first makes its base",
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a helper container gets: a volume, and files to read or write."""
+
+    run: str
+    label: str
+    volume: str = ""
+    archive: Path | None = None
+    listing: Path | None = None
+    fills: bool = False
+    changes: bool = False
+
+
+@dataclass(slots=True)
+class Helper:
+    """A helper container at work on one volume."""
+
+    conversation: Conversation
+    subject: str
+
+    def begin(self, do: str, **words: Any) -> None:
+        """Let it start on a request; `finish` returns its result."""
+        self.conversation.say(json.dumps({"do": do, **words}))
+
+    def finish(self, report: Report = lambda _size: None) -> dict[str, Any]:
+        """Return the result of what was begun; DataError when it failed."""
+        while True:
+            answer = json.loads(self.conversation.hear())
+            if "progress" in answer:
+                report(int(answer["progress"]))
+            elif "failed" in answer:
+                raise DataError(
+                    f"{self.subject}: {answer['failed']}",
+                    hint="nothing of yours was changed by this",
+                )
+            else:
+                return dict(answer["done"])
+
+    def ask(self, do: str, report: Report = lambda _s: None, **words: Any) -> Any:
+        self.begin(do, **words)
+        return self.finish(report)
+
+
+@contextmanager
+def helper(stack: Stack, work: Work) -> Iterator[Helper]:
+    """
+    Start a helper container for *work*; it is gone when the block ends.
+
+    Raises DataError when its volume is not there, which docker would make.
+    """
+    if work.volume and stack.engine.volume(work.volume) is None:
+        raise DataError(
+            f"there is no volume {work.volume}", hint="docker volume ls lists all"
+        )
+    with stack.engine.converse(spec(stack, work)) as conversation:
+        yield Helper(conversation, work.label)
+
+
+def spec(stack: Stack, work: Work) -> RunSpec:
+    """Return how the container runs: no network, one volume, few capabilities."""
+    # Tasks that only read take no lock: two of them may read the same archive.
+    what = f"{work.volume} {work.archive} {work.listing} {os.getpid()}"
+    short = sha256(what.encode()).hexdigest()[:8]
+    mounts = [_volume(work.volume, writable=work.changes)] if work.volume else []
+    if work.archive:
+        mounts.append(_file(work.archive, "/archive", writable=work.fills))
+    if work.listing:
+        mounts.append(_file(work.listing, "/listing", writable=work.fills))
+    return RunSpec(
+        image=image(stack.root),
+        command=(),
+        name=f"{stack.project}-helper-{work.run}-{short}",
+        mounts=mounts,
+        tmpfs=["/tmp:size=16m"],  # noqa: S108 - inside the container
+        capabilities=WRITING if work.changes else READING,
+        labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run},
+        extra=["--pids-limit", str(MOST_PROCESSES)],
+    )
+
+
+def remove_strays(stack: Stack, run: str) -> None:
+    """Remove the helper containers that a run left which died; no other task's."""
+    labels = {PROJECT_LABEL: stack.project, RUN_LABEL: run}
+    left = stack.engine.containers(
+        filters=[f"label={k}={v}" for k, v in labels.items()]
+    )
+    if left:
+        stack.engine.remove(*(c.id for c in left), force=True)
+
+
+def _volume(name: str, *, writable: bool) -> str:
+    fields = ["type=volume", f"src={name}", "dst=/volume", "volume-nocopy"]
+    return _joined(fields + ([] if writable else ["readonly"]))
+
+
+def _file(path: Path, target: str, *, writable: bool) -> str:
+    fields = ["type=bind", f"src={path}", f"dst={target}"]
+    return _joined(fields + ([] if writable else ["readonly"]))
+
+
+def _joined(fields: list[str]) -> str:
+    """Join the fields of a --mount, which Docker reads as a line of CSV."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()

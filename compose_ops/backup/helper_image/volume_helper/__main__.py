@@ -1,0 +1,153 @@
+"""Answer requests until stdin ends."""
+
+import gc
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from volume_helper import checking, copying, staging, swapping
+from volume_helper.archiving import Archiving
+from volume_helper.failure import Failed, reason
+from volume_helper.screen import Screen
+
+VOLUME = Path(os.environ.get("JIMBOT_VOLUME", "/volume"))
+ARCHIVE = Path(os.environ.get("JIMBOT_ARCHIVE", "/archive"))
+LISTING = Path(os.environ.get("JIMBOT_LISTING", "/listing"))
+
+ARCHIVING = Archiving(VOLUME, ARCHIVE, LISTING)
+
+Request = Mapping[str, Any]
+
+
+def _measure(_: Request) -> dict[str, Any]:
+    space = os.statvfs(VOLUME)
+    return {
+        "empty": copying.is_empty(VOLUME),
+        "free": space.f_bavail * space.f_frsize,
+        "disk": (space.f_blocks - space.f_bfree) * space.f_frsize,
+        "restores": swapping.held(VOLUME),
+    }
+
+
+def _weigh(_: Request) -> dict[str, Any]:
+    return {"bytes": copying.occupied(VOLUME)}
+
+
+def _copy(request: Request) -> dict[str, Any]:
+    return ARCHIVING.copy(
+        compression=request["compression"],
+        exclude=request["exclude"],
+        order=request["order"],
+        changes=request["changes"],
+        progress=_progress,
+    )
+
+
+def _reread(request: Request) -> dict[str, Any]:
+    return ARCHIVING.reread(compression=request["compression"], progress=_progress)
+
+
+def _screen(request: Request) -> Screen:
+    return Screen(request["most_files"], request["most_bytes"])
+
+
+def _check(request: Request) -> dict[str, Any]:
+    return checking.check(
+        ARCHIVE,
+        compression=request["compression"],
+        screen=_screen(request),
+        progress=_progress,
+    )
+
+
+def _check_list(request: Request) -> dict[str, Any]:
+    return {"sha256": checking.list_digest(LISTING, most_bytes=request["most_bytes"])}
+
+
+def _stage(request: Request) -> dict[str, Any]:
+    return staging.stage(
+        VOLUME,
+        ARCHIVE,
+        restore=request["restore"],
+        compression=request["compression"],
+        screen=_screen(request),
+        sha256=request["sha256"],
+        progress=_progress,
+    )
+
+
+def _mend(request: Request) -> dict[str, Any]:
+    staging.mend(VOLUME, request["restore"], request["command"])
+    return {}
+
+
+def _commit(request: Request) -> dict[str, Any]:
+    return {"kept": swapping.commit(VOLUME, request["restore"])}
+
+
+def _adopt(request: Request) -> dict[str, Any]:
+    swapping.adopt(VOLUME, request["restore"], request["earlier"])
+    return {}
+
+
+def _release(request: Request) -> dict[str, Any]:
+    swapping.release(VOLUME, request["restore"], request["earlier"])
+    return {}
+
+
+def _with_restore(act: Callable[[Path, str], None]) -> Callable[[Request], Any]:
+    def run(request: Request) -> dict[str, Any]:
+        act(VOLUME, request["restore"])
+        return {}
+
+    return run
+
+
+ACTIONS: Mapping[str, Callable[[Request], dict[str, Any]]] = {
+    "measure": _measure,
+    "weigh": _weigh,
+    "copy": _copy,
+    "reread": _reread,
+    "check": _check,
+    "check list": _check_list,
+    "stage": _stage,
+    "mend": _mend,
+    "adopt": _adopt,
+    "release": _release,
+    "swap in": _with_restore(swapping.swap_in),
+    "swap out": _with_restore(swapping.swap_out),
+    "commit": _commit,
+    "discard": _with_restore(swapping.discard),
+}
+
+
+def _say(answer: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def _progress(size: int) -> None:
+    _say({"progress": size})
+
+
+def main() -> int:
+    """Answer until stdin ends, or a request says that it is the last; 0."""
+    gc.disable()  # nothing here makes cycles, and to look for them takes a tenth
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            _say({"done": ACTIONS[request["do"]](request)})
+        except Failed as failed:
+            _say({"failed": str(failed)})
+        except OSError as failed:
+            _say({"failed": reason(failed)})
+        if request.get("last"):
+            break
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

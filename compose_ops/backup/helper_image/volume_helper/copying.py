@@ -1,0 +1,143 @@
+"""Copy a volume: what of it, in which order, and whether it held still meanwhile."""
+
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from volume_helper.checking import Progress
+from volume_helper.failure import Failed
+from volume_helper.packing import TOLERATED, Source, write
+from volume_helper.screen import RESERVED
+from volume_helper.swapping import KEPT
+
+RECORD = 64 << 10
+
+
+def occupied(volume: Path) -> int:
+    """Return the bytes that *volume* occupies, without what restores keep there."""
+    done = subprocess.run(
+        ["du", "-s", "-B1", "-x", f"--exclude=./{RESERVED.decode()}", "."],
+        cwd=volume,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0 and not done.stdout:
+        raise Failed("the volume could not be read")
+    return int(done.stdout.split()[0])
+
+
+def is_empty(volume: Path) -> bool:
+    """Say whether nothing lies in *volume* but what restores keep there."""
+    return all(name in KEPT for name in os.listdir(volume))
+
+
+def walk(volume: Path) -> Iterator[tuple[bytes, os.stat_result]]:
+    """Yield the relative path and state of all that stays, parents first."""
+    waiting = [b""]
+    top = os.fsencode(volume)
+    while waiting:
+        folder = waiting.pop()
+        for entry in _entries(os.path.join(top, folder)):
+            path = os.path.join(folder, entry.name)
+            state = _state(entry)
+            if state is None or path in (RESERVED, b"lost+found"):
+                continue
+            yield path, state
+            if stat.S_ISDIR(state.st_mode):
+                waiting.append(path)
+
+
+def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
+
+
+def _state(entry: os.DirEntry[bytes]) -> os.stat_result | None:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def copy(
+    volume: Path,
+    archive: Path,
+    *,
+    compression: str,
+    exclude: Sequence[str],
+    order: Sequence[str],
+    changes: str,
+    progress: Callable[[int], object],
+    grew: Callable[[], object] = lambda: None,
+) -> dict[str, Any]:
+    """
+    Write *volume* into *archive*, and call *grew* now and then meanwhile.
+
+    Returns {"settled"}: whether no file came or went, where that matters. *changes*
+    says what may happen to files meanwhile: none, growth (then all must have been
+    there, and with an *order* no other) or any. Raises Failed.
+    """
+    names = ordered_names(volume, order) if order else []
+    command = tar_command(exclude, listed=bool(names))
+    source = Source(volume, command, names, TOLERATED[changes])
+    done = Progress(progress)
+
+    def passed(size: int) -> None:
+        done.add(size)
+        grew()
+
+    whole = write(source, archive, compression, passed)
+    settled = not order or set(names) == set(ordered_names(volume, order))
+    return {"settled": settled and (whole or changes == "any")}
+
+
+def ordered_names(volume: Path, order: Sequence[str]) -> list[bytes]:
+    """Return the directories, then the files in the order of the first that fits."""
+    patterns = [_pattern(text) for text in order]
+    folders: list[bytes] = [b"."]
+    files: list[bytes] = []
+    for path, state in walk(volume):
+        (folders if stat.S_ISDIR(state.st_mode) else files).append(path)
+
+    def place(path: bytes) -> tuple[int, bytes]:
+        fits = (n for n, pattern in enumerate(patterns) if pattern.fullmatch(path))
+        return next(fits, len(patterns)), path
+
+    return [*sorted(folders), *sorted(files, key=place)]
+
+
+def _pattern(text: str) -> re.Pattern[bytes]:
+    """Translate a path pattern: * within a name, ** across folders."""
+    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    words = re.split(r"(\*\*/|\*\*|\*|\?)", text.removeprefix("./"))
+    expression = "".join(parts.get(word, re.escape(word)) for word in words)
+    return re.compile(expression.encode(), re.DOTALL)
+
+
+def tar_command(exclude: Sequence[str], *, listed: bool) -> list[str]:
+    """
+    Return the tar command that writes the current folder to stdout.
+
+    ACLs are among the extended attributes; to ask for them by `--acls`, too, takes tar
+    as long as all else that it does with a small file.
+    """
+    reserved = [f"./{RESERVED.decode()}", "./lost+found", *exclude]
+    return [
+        *("tar", "--create", "--file=-", f"--record-size={RECORD}"),
+        *("--format=posix", "--pax-option=delete=atime,delete=ctime"),
+        *("--numeric-owner", "--sparse", "--xattrs", "--xattrs-include=*"),
+        *("--one-file-system", "--anchored", "--wildcards"),
+        *(f"--exclude={pattern}" for pattern in reserved),
+        *(
+            ["--no-recursion", "--null", "--verbatim-files-from", "--files-from=-"]
+            if listed
+            else ["."]
+        ),
+    ]

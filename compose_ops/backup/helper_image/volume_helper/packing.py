@@ -1,0 +1,132 @@
+"""Let tar write a stream into zstd or gzip."""
+
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from volume_helper.checking import widen
+from volume_helper.failure import Failed
+from volume_helper.window import PIECE
+
+NAMES_AT_ONCE = 1000
+# The container may have 64 processes, and zstd gives up where it gets no thread.
+MOST_THREADS = 16
+GONE = rb"[Ff]ile removed before we read it|Cannot stat: No such file"
+# What tar may say of a volume that is written to: files may grow, or go, under a native
+# copy; under one that is only crash consistent they may shrink, too.
+NONE = rb"socket ignored"
+GROWTH = NONE + rb"|file changed as we read it|Exiting with failure status|" + GONE
+TOLERATED = {
+    "none": re.compile(NONE),
+    "growth": re.compile(GROWTH),
+    "any": re.compile(GROWTH + rb"|shrank by"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What tar reads, how, and what it may say meanwhile."""
+
+    volume: Path
+    command: Sequence[str]
+    names: Sequence[bytes]
+    tolerated: re.Pattern[bytes]
+
+
+def write(
+    source: Source, archive: Path, compression: str, progress: Callable[[int], object]
+) -> bool:
+    """
+    Pack what tar reads into *archive*; say whether all of it was still there.
+
+    Raises Failed.
+    """
+    with (
+        archive.open("wb") as file,
+        subprocess.Popen(
+            compressor(compression), stdin=subprocess.PIPE, stdout=file, bufsize=0
+        ) as packer,
+        subprocess.Popen(
+            source.command,
+            cwd=source.volume,
+            stdin=subprocess.PIPE if source.names else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        ) as tar,
+    ):
+        said: list[bytes] = []
+        aside = (
+            threading.Thread(target=_feed, args=(tar.stdin, source.names)),
+            threading.Thread(target=_listen, args=(tar.stderr, said)),
+        )
+        for thread in aside:
+            thread.start()
+        broken = not _passed_on(tar.stdout, packer.stdin, progress)
+        codes = (tar.wait(), packer.wait())
+        for thread in aside:
+            thread.join()
+    _judge(codes, said, source.tolerated, broken=broken)
+    return not any(re.search(GONE, line) for line in said)
+
+
+def compressor(compression: str) -> list[str]:
+    """Return the command that compresses stdin to stdout, on many processors."""
+    if compression == "gzip":
+        return ["gzip", "-c", "-6", "-n"]
+    threads = min(len(os.sched_getaffinity(0)), MOST_THREADS)
+    return ["zstd", "-q", "-c", "-3", f"-T{threads}"]
+
+
+def _passed_on(
+    source: IO[bytes] | None, sink: IO[bytes] | None, progress: Callable[[int], object]
+) -> bool:
+    """Let the stream go by inside the kernel; False when its reader has ended."""
+    if source is None or sink is None:
+        return False
+    widen(source)
+    widen(sink)
+    try:
+        with source, sink:
+            while size := os.splice(source.fileno(), sink.fileno(), PIECE):
+                progress(size)
+    except BrokenPipeError:
+        return False
+    return True
+
+
+def _feed(pipe: IO[bytes] | None, names: Sequence[bytes]) -> None:
+    if pipe is None:
+        return
+    with suppress(BrokenPipeError), pipe:
+        listed = [b"." if name == b"." else b"./" + name for name in names]
+        for at in range(0, len(listed), NAMES_AT_ONCE):
+            pipe.write(b"".join(n + b"\0" for n in listed[at : at + NAMES_AT_ONCE]))
+
+
+def _listen(pipe: IO[bytes] | None, said: list[bytes]) -> None:
+    said.extend(line.strip() for line in pipe or ())
+
+
+def _judge(
+    codes: tuple[int, int],
+    said: Sequence[bytes],
+    tolerated: re.Pattern[bytes],
+    *,
+    broken: bool,
+) -> None:
+    tar, packer = codes
+    faults = [line for line in said if not tolerated.search(line)]
+    if packer != 0:
+        raise Failed("the archive could not be written: is the destination full?")
+    if faults:
+        words = faults[0].decode(errors="replace")
+        raise Failed(f"the volume could not be read: {words}")
+    if broken or tar not in {0, 1, 2}:
+        raise Failed(f"the volume could not be read: exit code {tar}")

@@ -1,0 +1,228 @@
+"""A set's manifest: what was kept, from what, how, and how to prove it."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from compose_ops.backup import untrusted
+from compose_ops.errors import DataError
+
+SCHEMA = 1
+MOST_BYTES = 4 << 20
+SET_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9]{4,9}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9}){0,9})?")
+# What a file that is no manifest may raise on its way to become one.
+UNTRUE = (
+    *(ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError),
+)
+COMPRESSIONS = {"zstd": "tar.zst", "gzip": "tar.gz"}
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """
+    One volume of a set. Sizes are bytes.
+
+    `sha256` and `size` are of the file as it lies in the set, `plain_sha256` of the
+    archive before it was encrypted (the same when it was not); `bytes` and `files` are
+    of what it holds; `listing_sha256` is of the list of files, unpacked.
+    """
+
+    key: str
+    volume: str
+    driver: str
+    options: Mapping[str, str]
+    labels: Mapping[str, str]
+    sha256: str
+    size: int
+    plain_sha256: str
+    files: int
+    bytes: int
+    listing_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """
+    One service of a set.
+
+    `count` is what the store said of itself: before the copy, once it was prepared for
+    a native one, and after the copy ([] when it cannot say). It may have grown and
+    shrunk between. With `grows` a restored store may have more.
+    """
+
+    service: str
+    consistency: str
+    image: str
+    image_id: str
+    version: str
+    exit_code: int | None
+    count: tuple[int, ...]
+    grows: bool
+    archives: tuple[Archive, ...]
+
+    def holds(self, count: int | None) -> bool:
+        """Say whether a store that counts *count* can be this one, restored."""
+        if not self.count:
+            return True
+        if count is None or count < min(self.count):
+            return False
+        return self.grows or count <= max(self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A whole set. `coherent`: what depends on its stores rested during the copy."""
+
+    id: str
+    project: str
+    created: str
+    coherent: bool
+    compression: str
+    encrypted: bool
+    engine: str
+    tool: str
+    stores: tuple[Store, ...]
+    schema: int = SCHEMA
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def sequence(self) -> int:
+        return int(self.id.rpartition("-")[2])
+
+    @property
+    def moment(self) -> datetime:
+        return datetime.fromisoformat(self.created)
+
+    @property
+    def size(self) -> int:
+        return sum(a.size for store in self.stores for a in store.archives)
+
+    def store(self, service: str) -> Store | None:
+        return next((s for s in self.stores if s.service == service), None)
+
+    def archive_name(self, key: str) -> str:
+        """Return the file of a volume's archive; *key* is one of the model."""
+        return f"{key}.{COMPRESSIONS[self.compression]}" + self._seal
+
+    def listing_name(self, key: str) -> str:
+        return f"{key}.files.zst" + self._seal
+
+    @property
+    def _seal(self) -> str:
+        return ".age" if self.encrypted else ""
+
+
+def written(manifest: Manifest) -> str:
+    """Return the manifest as its file holds it, with a hash of itself."""
+    data = asdict(manifest)
+    del data["raw"]
+    return json.dumps(data | {"digest": _digest(data)}, indent=1) + "\n"
+
+
+def read(path: Path) -> Manifest:
+    """Read a manifest that nobody vouches for; DataError when it cannot be true."""
+    try:
+        return _parsed(_undamaged(path))
+    except FileNotFoundError:
+        raise DataError(
+            f"{path.parent.name} has no manifest", hint="invoke backups lists the sets"
+        ) from None
+    except (OSError, *UNTRUE) as wrong:
+        raise DataError(
+            f"the manifest of {path.parent.name} cannot be believed: {wrong}",
+            hint="take another set: invoke backups lists them",
+        ) from None
+
+
+def _undamaged(path: Path) -> dict[str, Any]:
+    data = untrusted.read_json(path, most=MOST_BYTES)
+    if data.pop("digest") != _digest(data):
+        raise ValueError("it is not what was written")
+    return data
+
+
+def _digest(data: Mapping[str, Any]) -> str:
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()
+
+
+def _parsed(data: Mapping[str, Any]) -> Manifest:
+    if data["schema"] != SCHEMA:
+        raise ValueError(f"its schema is {data['schema']!r}, not {SCHEMA}")
+    stores = tuple(_store(entry) for entry in data["stores"])
+    _require_single([store.service for store in stores])
+    _require_single([a.key for store in stores for a in store.archives])
+    return Manifest(
+        id=_matching(SET_ID, data["id"]),
+        project=_matching(_NAME, data["project"]),
+        created=untrusted.moment(data["created"]).isoformat(),
+        coherent=bool(data["coherent"]),
+        compression=_one_of(COMPRESSIONS, data["compression"]),
+        encrypted=bool(data["encrypted"]),
+        engine=str(data["engine"]),
+        tool=str(data["tool"]),
+        stores=stores,
+        raw=data,
+    )
+
+
+def _require_single(names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        raise ValueError("it names something twice")
+
+
+def _store(data: Mapping[str, Any]) -> Store:
+    exit_code = data["exit_code"]
+    return Store(
+        service=_matching(_NAME, data["service"]),
+        consistency=_one_of(("native", "stop", "crash"), data["consistency"]),
+        image=str(data["image"]),
+        image_id=str(data["image_id"]),
+        version=_matching(_VERSION, data["version"]),
+        exit_code=None if exit_code is None else int(exit_code),
+        count=tuple(_amount(n) for n in data["count"]),
+        grows=bool(data["grows"]),
+        archives=tuple(_archive(entry) for entry in data["archives"]),
+    )
+
+
+def _archive(data: Mapping[str, Any]) -> Archive:
+    return Archive(
+        key=_matching(_NAME, data["key"]),
+        volume=_matching(_NAME, data["volume"]),
+        driver=str(data["driver"]),
+        options={str(k): str(v) for k, v in data["options"].items()},
+        labels={str(k): str(v) for k, v in data["labels"].items()},
+        sha256=_matching(_HASH, data["sha256"]),
+        size=_amount(data["size"]),
+        plain_sha256=_matching(_HASH, data["plain_sha256"]),
+        files=_amount(data["files"]),
+        bytes=_amount(data["bytes"]),
+        listing_sha256=_matching(_HASH, data["listing_sha256"]),
+    )
+
+
+def _matching(pattern: re.Pattern[str], value: Any) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError(f"{value!r:.60} is no valid name")
+    return value
+
+
+def _one_of(values: Any, value: Any) -> str:
+    if value not in tuple(values):
+        raise ValueError(f"{value!r:.60} is unknown")
+    return str(value)
+
+
+def _amount(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r:.60} is no amount")
+    return value

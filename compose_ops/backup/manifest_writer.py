@@ -1,0 +1,50 @@
+"""Write down what was taken: the manifest of a new set."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from compose_ops.backup import store_commands, volume_archive
+from compose_ops.backup.manifest import Manifest, Store
+from compose_ops.backup.quiesce import Item
+from compose_ops.backup.volume_archive import Copying, Shape
+from compose_ops.runtime.context import Stack
+
+TOOL = "jimbot-stack 1"
+
+
+def manifest(
+    stack: Stack, found: Sequence[Copying], shape: Shape, *, run: str, coherent: bool
+) -> Manifest:
+    """Return the manifest of what was copied and read back."""
+    items = {copying.item.policy.service: copying.item for copying in found}
+    return Manifest(
+        id=run.removeprefix(".partial-"),
+        project=stack.project,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        coherent=coherent,
+        compression=shape.compression,
+        encrypted=bool(shape.keys),
+        engine=stack.info.version,
+        tool=TOOL,
+        stores=tuple(
+            _store(stack, item, [c for c in found if c.item is item])
+            for item in items.values()
+        ),
+    )
+
+
+def _store(stack: Stack, item: Item, found: Sequence[Copying]) -> Store:
+    there = item.containers
+    image = store_commands.image_of(stack, item.policy.service, there)
+    known = stack.engine.image(image)
+    return Store(
+        service=item.policy.service,
+        consistency=item.level,
+        image=there[0].image if there else image,
+        image_id=known.id if known else "",
+        version=store_commands.version(stack, item.policy, there),
+        exit_code=item.exit_code,
+        count=tuple(item.count) if len(item.count) > 1 else (),
+        grows=item.policy.grows,
+        archives=tuple(volume_archive.archive(copying) for copying in found),
+    )

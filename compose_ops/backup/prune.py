@@ -1,0 +1,52 @@
+"""Remove sets that no rule keeps."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from compose_ops.backup import repository
+from compose_ops.backup.retention import Candidate, Rules, reasons
+from compose_ops.console import confirm, say
+from compose_ops.errors import UsageError
+from compose_ops.runtime.context import Stack
+from compose_ops.state.recovery import changing
+
+
+def prune(stack: Stack, dest: Path, rules: Rules, *, yes: bool) -> dict[str, Any]:
+    """
+    Show which sets go and why others stay, ask, and remove them.
+
+    Returns {"kept": {id: why}, "removed": [id]}. Sets that cannot be believed are left
+    for a person to judge. Raises UsageError without a rule or a confirmation.
+    """
+    if rules.keep_nothing:
+        raise UsageError(
+            "say what to keep", hint="--keep-last 7 --keep-daily 14 --keep-monthly 12"
+        )
+    with changing(stack, "invoke prune"):
+        found = {k.id: k for k in repository.listed(dest, stack.project) if k.manifest}
+        candidates = [
+            Candidate(
+                k.id,
+                k.manifest.moment,
+                k.verified is not None,
+                frozenset(store.service for store in k.manifest.stores),
+            )
+            for k in found.values()
+            if k.manifest
+        ]
+        kept = reasons(candidates, rules, now=datetime.now(UTC))
+        doomed = [set_id for set_id in found if set_id not in kept]
+        for set_id, why in kept.items():
+            say(f"keep {set_id}: {why}")
+        for set_id in doomed:
+            say(f"{'would ' if stack.dry else ''}remove {set_id}")
+        if not stack.dry:
+            repository.remove_rest(dest, stack.project)
+        if stack.dry or not doomed:
+            return {"kept": kept, "removed": []}
+        if not confirm(f"{len(doomed)} sets are removed for good.", yes=yes):
+            raise UsageError("nothing was removed", hint="--yes answers for a script")
+        for set_id in doomed:
+            repository.remove(found[set_id])
+    return {"kept": kept, "removed": doomed}

@@ -1,0 +1,210 @@
+"""Bring stores to rest for a copy, and know afterwards whether they stayed there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from compose_ops.backup import service_control, store_commands, unlock
+from compose_ops.backup.policy import Policy
+from compose_ops.console import say
+from compose_ops.docker.api import Container
+from compose_ops.errors import DataError, EngineError
+from compose_ops.runtime.context import Stack
+from compose_ops.state.journal import Journal
+
+CHANGES = {"native": "growth", "stop": "none", "crash": "any"}
+
+
+@dataclass(slots=True)
+class Item:
+    """
+    A store that is to be taken; `level` becomes what was reached.
+
+    `resting` holds the containers that must stay as they are while it is copied.
+    """
+
+    policy: Policy
+    level: str
+    forced: bool
+    containers: tuple[Container, ...]
+    exit_code: int | None = None
+    count: list[int] = field(default_factory=list)
+    resting: dict[str, Container] = field(default_factory=dict)
+
+    @property
+    def running(self) -> list[Container]:
+        return [c for c in self.containers if c.state in service_control.LIVING]
+
+
+def quiesce(
+    stack: Stack, journal: Journal, items: Sequence[Item], *, coherent: bool
+) -> None:
+    """
+    Halt what depends on the stores, then stop, lock or snapshot them.
+
+    Every step is in the journal before it is taken. Raises DataError when a native
+    consistency that was asked for is not possible.
+    """
+    there = stack.refresh()
+    for item in items:
+        item.containers = tuple(c for c in there if c.service == item.policy.service)
+        if not item.running:
+            _judge_absent(item)
+    stopping = [i for i in items if i.level == "stop" and i.running]
+    native = [i for i in items if i.level == "native" and i.running]
+    _halt_dependents(stack, journal, items if coherent else stopping, stopping)
+    count(stack, items)
+    _stop(stack, journal, stopping)
+    failed = [i for i in native if not _prepared(stack, journal, i)]
+    if failed:
+        _halt_dependents(stack, journal, [*stopping, *failed], failed)
+        _stop(stack, journal, failed)
+    for item in items:
+        if not item.resting:
+            _note_rest(stack, item)
+    if coherent:
+        _note_dependents(stack, items)
+
+
+def _judge_absent(item: Item) -> None:
+    """Take a store that does not run as it ended: cleanly, or nobody knows how."""
+    ends = [c for c in item.containers if c.state == "exited"]
+    clean = ends and all(_is_clean(item.policy, c) for c in ends)
+    item.exit_code = ends[0].exit_code if ends else None
+    item.level = "stop" if clean else "crash"
+    item.resting = {c.id: c for c in item.containers}
+    if not clean:
+        how = f"ended with exit code {item.exit_code}" if ends else "was never stopped"
+        say(f"{item.policy.service} {how}: the set is marked crash")
+
+
+def _is_clean(policy: Policy, container: Container) -> bool:
+    return container.exit_code in policy.clean_exits and not container.oom_killed
+
+
+def _halt_dependents(
+    stack: Stack, journal: Journal, items: Sequence[Item], stopping: Sequence[Item]
+) -> None:
+    services = [item.policy.service for item in items]
+    taken = service_control.dependents_of(stack, services)
+    known = list(journal.facts.get("dependents", []))
+    found = service_control.running_of(stack.refresh(), taken)
+    halted = service_control.as_halted(found)
+    journal.reach("halting dependents", dependents=[*halted, *known])
+    if stopping:
+        service_control.stop(stack, journal, halted)
+    elif halted:
+        say("pausing " + ", ".join(h["name"] for h in halted))
+        stack.engine.pause(*(h["id"] for h in halted))
+
+
+def _note_dependents(stack: Stack, items: Sequence[Item]) -> None:
+    """Let a set be coherent only if nothing that depends on its stores ran."""
+    taken = service_control.dependents_of(
+        stack, [item.policy.service for item in items]
+    )
+    for container in stack.refresh():
+        if container.service in taken:
+            if container.state in service_control.LIVING:
+                raise _disturbed(container.name)
+            items[0].resting[container.id] = container
+
+
+def count(stack: Stack, items: Sequence[Item]) -> None:
+    """Ask each store that runs, or ran, how much it holds."""
+    for item in items:
+        for container in item.running[:1]:
+            found = store_commands.count(stack.engine, item.policy, container)
+            item.count += [] if found is None else [found]
+
+
+def _stop(stack: Stack, journal: Journal, items: Sequence[Item]) -> None:
+    halted = [h for item in items for h in service_control.as_halted(item.running)]
+    known = list(journal.facts.get("stores", []))
+    journal.reach("stopping stores", stores=[*known, *halted])
+    for item in items:
+        service_control.stop(stack, journal, service_control.as_halted(item.running))
+        _note_rest(stack, item)
+        for container in item.resting.values():
+            if container.state != "exited":
+                raise _disturbed(container.name)
+        ended = [item.resting.get(c.id) for c in item.running]
+        item.exit_code = next((c.exit_code for c in ended if c), None)
+        clean = all(c is not None and _is_clean(item.policy, c) for c in ended)
+        item.level = "stop" if clean else "crash"
+        if not clean:
+            say(
+                f"{item.policy.service} did not end by itself (exit code "
+                f"{item.exit_code}): the set is marked crash"
+            )
+
+
+def _prepared(stack: Stack, journal: Journal, item: Item) -> bool:
+    container = item.running[0]
+    lock = {
+        "service": item.policy.service,
+        "id": container.id,
+        "shell": item.policy.shell,
+        "release": item.policy.release,
+        "mark": f"JIMBOT_BACKUP={journal.facts['run']} {item.policy.service}",
+        "started": unlock.moment(container),
+    }
+    known = list(journal.facts.get("locked", []))
+    journal.reach("preparing stores", locked=[*known, lock])
+    _note_rest(stack, item)
+    why = store_commands.prepared(stack.engine, item.policy, container, lock["mark"])
+    if not why:
+        held = {key: value for key, value in lock.items() if key != "mark"}
+        journal.reach("store prepared", locked=[*known, held])
+        count(stack, [item])
+        return True
+    _give_up(stack, journal, lock)
+    if item.forced or "stop" not in item.policy.levels:
+        raise DataError(
+            f"{item.policy.service} cannot be copied while it runs: {why}",
+            hint="--consistency stop stops it for the copy",
+        )
+    say(f"{item.policy.service} cannot be copied while it runs ({why}): stopping it")
+    item.level = "stop"
+    return False
+
+
+def _give_up(stack: Stack, journal: Journal, lock: dict[str, str]) -> None:
+    """Release what a preparation that failed may hold; there may be nothing."""
+    try:
+        unlock.unlock(stack, lock)
+    except EngineError as refused:
+        say(f"warning: {refused.message}")
+    locked = [one for one in journal.facts["locked"] if one != lock]
+    journal.reach("store not prepared", locked=locked)
+
+
+def _note_rest(stack: Stack, item: Item) -> None:
+    for container in item.containers:
+        now = stack.engine.container(container.id)
+        if now is not None:
+            item.resting[container.id] = now
+
+
+def check_rest(stack: Stack, items: Sequence[Item], *, engine_mark: str) -> None:
+    """Raise DataError when a store, or the engine, was started under the copy."""
+    if stack.engine.started() != engine_mark:
+        raise _disturbed("the engine")
+    there = {container.id: container for container in stack.refresh()}
+    for item in items:
+        for before in item.resting.values():
+            now = there.get(before.id)
+            state = (now.state, now.started) if now else None
+            if state != (before.state, before.started):
+                raise _disturbed(before.name)
+        for new in service_control.running_of(
+            list(there.values()), [item.policy.service]
+        ):
+            if new.id not in item.resting:
+                raise _disturbed(new.name)
+
+
+def _disturbed(what: str) -> DataError:
+    return DataError(
+        f"{what} was started or ended while the data was copied: the copy is discarded",
+        hint="run the backup again",
+    )

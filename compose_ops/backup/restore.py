@@ -1,0 +1,129 @@
+"""Bring a set back as a transaction: all of it, healthy and counted, or none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from compose_ops.backup import (
+    doubt,
+    helper,
+    preconditions,
+    repository,
+    service_control,
+    transaction,
+    verify,
+)
+from compose_ops.backup.manifest import Manifest
+from compose_ops.backup.policy import Policy, choose
+from compose_ops.backup.repository import Kept
+from compose_ops.backup.restore_targets import Part, parts_of
+from compose_ops.console import confirm, say
+from compose_ops.doctor import requirements
+from compose_ops.errors import DataError, UsageError
+from compose_ops.runtime.context import Stack
+from compose_ops.state.recovery import changing
+from compose_ops.units import readable_size
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What `invoke restore` was asked for; `dest` is absolute."""
+
+    services: Sequence[str] = ()
+    everything: bool = False
+    dest: Path = Path("backups")
+    set_id: str = ""
+    at: datetime | None = None
+    from_project: str = ""
+    identity: str = ""
+    yes: bool = False
+
+
+def restore(stack: Stack, wish: Wish) -> Manifest | None:
+    """
+    Replace the data of services by a set's, and return its manifest; None with `--dry`.
+
+    Nothing is touched before the archives are verified and the version fits. Whatever
+    fails afterwards, the previous data is put back. Raises DataError, UsageError.
+    """
+    kept, parts = _selected(stack, wish)
+    named = {part.policy.service for part in parts}
+    stopped = {d for name in named for d in stack.model.dependents(name)}
+    requirements.require(stack, requirements.RESTORE, services=named | stopped)
+    manifest = repository.believed(kept)
+    keys = verify.identities(manifest, wish.identity, needed=True)
+    with changing(stack, "invoke restore"):
+        helper.require(stack)
+        with doubt.doubted(kept):
+            for part in parts:
+                verify.check_archive(stack, kept, part.archive, keys)
+        preconditions.check_restore(stack, parts)
+        _show_plan(stack, manifest, parts)
+        if stack.dry:
+            return None
+        if not confirm("The present data is moved aside.", yes=wish.yes):
+            raise UsageError(
+                "nothing was restored: it was not confirmed",
+                hint="--yes answers for a script",
+            )
+        with transaction.transaction(stack, parts) as journal:
+            transaction.create_missing(stack, parts)
+            transaction.halt(stack, journal, parts)
+            transaction.stage(stack, journal, kept, parts, keys)
+            transaction.swap_and_try(stack, journal, parts)
+    return manifest
+
+
+def _selected(stack: Stack, wish: Wish) -> tuple[Kept, list[Part]]:
+    chosen = choose(stack.model, wish.services, everything=wish.everything)
+    project = wish.from_project or stack.project
+    kept = repository.choose(
+        wish.dest,
+        project,
+        services=tuple(policy.service for policy in chosen),
+        set_id=wish.set_id,
+        at=wish.at,
+    )
+    manifest = repository.believed(kept)
+    if manifest.project != project:
+        raise DataError(
+            f"{kept.id} is a set of the project {manifest.project}, not {project}",
+            hint=f"--from-project {manifest.project} restores it here",
+        )
+    if wish.everything:
+        chosen = _all_of(manifest, chosen)
+    parts = [part for policy in chosen for part in parts_of(stack, manifest, policy)]
+    return kept, parts
+
+
+def _all_of(manifest: Manifest, known: Sequence[Policy]) -> tuple[Policy, ...]:
+    """Return the policies of all that a set holds; DataError for what nobody knows."""
+    names = {policy.service for policy in known}
+    if unknown := [s.service for s in manifest.stores if s.service not in names]:
+        raise DataError(
+            f"{manifest.id} holds {', '.join(unknown)}, not in the compose files here",
+            hint="name the mode and the overlays that it was taken in, or single "
+            "services: --service NAME",
+        )
+    there = {store.service for store in manifest.stores}
+    if not there:
+        raise DataError(
+            f"{manifest.id} holds no data", hint="invoke backups lists the sets"
+        )
+    if lacking := names - there:
+        say(f"not in {manifest.id}, and left as it is: " + ", ".join(sorted(lacking)))
+    return tuple(policy for policy in known if policy.service in there)
+
+
+def _show_plan(stack: Stack, manifest: Manifest, parts: Sequence[Part]) -> None:
+    for part in parts:
+        say(
+            f"{'would ' if stack.dry else ''}replace the data of "
+            f"{part.policy.service} in {part.volume} by {manifest.id}: "
+            f"{readable_size(part.archive.bytes)}, {part.archive.files} files, "
+            f"{part.store.consistency}, taken {manifest.created}"
+        )
+    services = [part.policy.service for part in parts]
+    stopped = [*service_control.dependents_of(stack, services), *services]
+    say("stopped meanwhile, if they run: " + ", ".join(dict.fromkeys(stopped)))

@@ -1,0 +1,142 @@
+"""The data that restores have moved aside: kept until it is discarded or outlived."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from compose_ops.backup import helper
+from compose_ops.backup.helper import Work
+from compose_ops.backup.manifest import Manifest
+from compose_ops.backup.policy import policies
+from compose_ops.console import say
+from compose_ops.errors import DataError
+from compose_ops.project.env_file import write_private
+from compose_ops.project.paths import PREVIOUS_FILE
+from compose_ops.runtime.context import Stack
+
+KEPT_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """What one restore moved aside: its id, services, their volumes, and counts."""
+
+    restore: str
+    services: tuple[str, ...]
+    volumes: tuple[str, ...]
+    moved: str
+    counts: dict[str, int]
+
+    @property
+    def moment(self) -> datetime:
+        return datetime.fromisoformat(self.moved)
+
+
+def listed(stack: Stack) -> tuple[Previous, ...]:
+    """Return what is kept, oldest first."""
+    path = stack.state / PREVIOUS_FILE
+    if not path.exists():
+        return ()
+    return tuple(
+        Previous(
+            restore=entry["restore"],
+            services=tuple(entry["services"]),
+            volumes=tuple(entry["volumes"]),
+            moved=entry["moved"],
+            counts=dict(entry["counts"]),
+        )
+        for entry in json.loads(path.read_text())
+    )
+
+
+def add(stack: Stack, entry: Previous) -> None:
+    """Remember what a restore moved aside; once, however often this is done."""
+    others = [e for e in listed(stack) if e.restore != entry.restore]
+    _write(stack, [*others, entry])
+
+
+def forget(stack: Stack, restore: str, services: Sequence[str]) -> None:
+    """Remember no more of a restore what it moved aside of *services*."""
+    entries = []
+    for entry in listed(stack):
+        if entry.restore == restore:
+            gone = {volume for s in services for volume in _volumes(stack, s)}
+            entry = replace(  # noqa: PLW2901 - the same entry, with less in it
+                entry,
+                services=tuple(s for s in entry.services if s not in services),
+                volumes=tuple(v for v in entry.volumes if v not in gone),
+                counts={s: n for s, n in entry.counts.items() if s not in services},
+            )
+        if entry.services:
+            entries.append(entry)
+    _write(stack, entries)
+
+
+def forget_volumes(stack: Stack) -> None:
+    """Forget what was kept in volumes that are not there any more."""
+    found = listed(stack)
+    left = [
+        replace(entry, volumes=there)
+        for entry in found
+        if (there := tuple(v for v in entry.volumes if stack.engine.volume(v)))
+    ]
+    if left != list(found):
+        _write(stack, left)
+
+
+def newest(stack: Stack, services: tuple[str, ...]) -> Previous:
+    """Return the newest that concerns *services* (any when empty); DataError."""
+    for entry in reversed(listed(stack)):
+        if not services or set(services) & set(entry.services):
+            if others := set(services) - set(entry.services):
+                raise DataError(
+                    f"the restore {entry.restore} moved aside nothing of "
+                    + ", ".join(sorted(others)),
+                    hint="bring back the services of one restore at a time",
+                )
+            return entry
+    raise DataError(
+        "no data that a restore moved aside is kept",
+        hint="invoke backups lists the sets that can be restored",
+    )
+
+
+def discard(stack: Stack, entry: Previous, services: Sequence[str] = ()) -> None:
+    """Remove what a restore moved aside of *services*, for good; all when empty."""
+    named = tuple(services) or entry.services
+    its = {volume for service in named for volume in _volumes(stack, service)}
+    for volume in entry.volumes:
+        doomed = volume in its or set(named) == set(entry.services)
+        if doomed and stack.engine.volume(volume) is not None:
+            work = Work(run=entry.restore, label=volume, volume=volume, changes=True)
+            with helper.helper(stack, work) as talk:
+                talk.ask("discard", restore=entry.restore)
+    forget(stack, entry.restore, named)
+
+
+def _volumes(stack: Stack, service: str) -> list[str]:
+    known = policies(stack.model)
+    keys = known[service].volumes if service in known else ()
+    return [stack.model.volume_name(key) for key in keys]
+
+
+def expire(stack: Stack, made: Manifest) -> None:
+    """Discard what is older than a week, now that *made* has its services since."""
+    there = {store.service for store in made.stores}
+    for entry in listed(stack):
+        old = datetime.now(UTC) - entry.moment > KEPT_FOR
+        if old and there.issuperset(entry.services):
+            say(f"discarding the data from before the restore {entry.restore}")
+            discard(stack, entry)
+
+
+def described(stack: Stack) -> list[dict[str, Any]]:
+    """Return what `status` says of the data that is kept."""
+    return [asdict(entry) for entry in listed(stack)]
+
+
+def _write(stack: Stack, entries: list[Previous]) -> None:
+    stack.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(stack.state / PREVIOUS_FILE, json.dumps([asdict(e) for e in entries]))

@@ -1,0 +1,106 @@
+"""End a restore: bring the previous data back, or finish what was committed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from compose_ops.backup import helper, restore_points, service_control
+from compose_ops.backup.helper import Helper, Work
+from compose_ops.backup.restore_points import Previous
+from compose_ops.runtime.context import Stack
+from compose_ops.state import journal as journals
+from compose_ops.state.journal import Journal
+
+
+def undo(stack: Stack, journal: Journal) -> None:
+    """
+    End a restore that died or failed. Can be repeated.
+
+    Once it was committed the restored data stays; before that every volume gets its
+    previous data back. Then what ran before runs again, and nothing else.
+    """
+    helper.remove_strays(stack, journal.facts["run"])
+    if journal.facts.get("committed"):
+        finish(stack, journal)
+        return
+    if journal.facts.get("touched"):
+        _halt_stores(stack, journal)
+        for volume in journal.facts["volumes"]:
+            if stack.engine.volume(volume) is not None:
+                _give_back(stack, journal, volume)
+    _resume(stack, journal)
+    journal.close()
+
+
+def finish(stack: Stack, journal: Journal) -> None:
+    """Tidy up after a committed restore, and let run what ran before."""
+    facts = journal.facts
+    kept = []
+    for volume in facts["volumes"]:
+        if stack.engine.volume(volume) is None:
+            continue
+        with at_volume(stack, journal, volume) as talk:
+            if talk.ask("commit", restore=facts["run"])["kept"]:
+                kept.append(volume)
+            if facts.get("earlier"):
+                talk.ask("discard", restore=facts["earlier"])
+        journals.reached(f"after committing {volume}")
+    if kept:
+        restore_points.add(stack, _entry(facts, kept))
+    if facts.get("earlier"):
+        restore_points.forget(stack, facts["earlier"], facts["services"])
+    _resume(stack, journal)
+    journal.close()
+
+
+def _entry(facts: dict[str, Any], kept: list[str]) -> Previous:
+    return Previous(
+        restore=facts["run"],
+        services=tuple(facts["services"]),
+        volumes=tuple(kept),
+        moved=facts.get("moved") or datetime.now(UTC).isoformat(timespec="seconds"),
+        counts=facts.get("counts") or {},
+    )
+
+
+@contextmanager
+def at_volume(stack: Stack, journal: Journal, volume: str) -> Iterator[Helper]:
+    """Start a helper that may change one volume of the restore."""
+    work = Work(run=journal.facts["run"], label=volume, volume=volume, changes=True)
+    with helper.helper(stack, work) as talk:
+        yield talk
+
+
+def _halt_stores(stack: Stack, journal: Journal) -> None:
+    services = journal.facts["services"]
+    holding = service_control.running_of(
+        stack.refresh(), services, service_control.HOLDING
+    )
+    service_control.stop(stack, journal, service_control.as_halted(holding))
+
+
+def _give_back(stack: Stack, journal: Journal, volume: str) -> None:
+    facts = journal.facts
+    with at_volume(stack, journal, volume) as talk:
+        # A start that was interrupted may have come to its end only now.
+        _halt_stores(stack, journal)
+        talk.ask("swap out", restore=facts["run"])
+        if facts.get("earlier"):
+            talk.ask("release", restore=facts["run"], earlier=facts["earlier"])
+        else:
+            talk.ask("discard", restore=facts["run"])
+    journals.reached(f"after giving back {volume}")
+
+
+def _resume(stack: Stack, journal: Journal) -> None:
+    """Start what ran before the restore; stop a store that did not."""
+    facts = journal.facts
+    before = {halted["service"] for halted in facts.get("stores", ())}
+    idle = [s for s in facts["services"] if s not in before]
+    if facts.get("touched"):
+        holding = service_control.running_of(
+            stack.refresh(), idle, service_control.HOLDING
+        )
+        service_control.stop(stack, journal, service_control.as_halted(holding))
+    service_control.resume(stack, facts)

@@ -1,0 +1,71 @@
+"""The volumes that a restore replaces, and what each is replaced by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compose_ops.backup.manifest import Archive, Manifest, Store
+from compose_ops.backup.policy import Policy, policies
+from compose_ops.errors import DataError
+from compose_ops.runtime.context import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One volume that is to be replaced."""
+
+    policy: Policy
+    store: Store
+    archive: Archive
+    volume: str
+
+
+def parts_of(stack: Stack, manifest: Manifest, policy: Policy) -> list[Part]:
+    """Return what a set holds of a service; DataError when it does not fit."""
+    store = manifest.store(policy.service)
+    if store is None:
+        raise DataError(
+            f"{manifest.id} does not hold {policy.service}",
+            hint="invoke backups shows what each set holds",
+        )
+    archives = {archive.key: archive for archive in store.archives}
+    if set(archives) != set(policy.volumes):
+        raise DataError(
+            f"{manifest.id} holds other volumes of {policy.service} than the compose "
+            "files name",
+            hint=f"they name: {', '.join(policy.volumes)}",
+        )
+    return [
+        Part(policy, store, archives[key], stack.model.volume_name(key))
+        for key in policy.volumes
+    ]
+
+
+def earlier_parts(
+    stack: Stack,
+    services: Sequence[str],
+    volumes: Sequence[str],
+    counts: dict[str, int],
+) -> list[Part]:
+    """Return what brings back the data that an earlier restore moved aside."""
+    known = policies(stack.model)
+    return [
+        Part(
+            policy=known[service],
+            store=_as_store(service, counts),
+            archive=_nothing(key),
+            volume=stack.model.volume_name(key),
+        )
+        for service in services
+        if service in known
+        for key in known[service].volumes
+        if stack.model.volume_name(key) in volumes
+    ]
+
+
+def _as_store(service: str, counts: dict[str, int]) -> Store:
+    count = (counts[service],) if service in counts else ()
+    return Store(service, "stop", "", "", "", None, count, grows=True, archives=())
+
+
+def _nothing(key: str) -> Archive:
+    return Archive(key, "", "", {}, {}, "", 0, "", 0, 0, "")

@@ -1,0 +1,205 @@
+"""Replace volumes all at once: staged, swapped, tried, and committed or given back."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from compose_ops.backup import (
+    helper,
+    preconditions,
+    repository,
+    restore_rollback,
+    service_control,
+    store_commands,
+    verify,
+)
+from compose_ops.backup.helper import Helper, Work
+from compose_ops.backup.manifest import Manifest
+from compose_ops.backup.progress import meter
+from compose_ops.backup.repository import Kept
+from compose_ops.backup.restore_targets import Part
+from compose_ops.console import say
+from compose_ops.docker.api import Container
+from compose_ops.errors import DataError, StackError, UnhealthyError
+from compose_ops.runtime.context import Stack
+from compose_ops.state import journal as journals
+from compose_ops.state.journal import Journal
+from compose_ops.units import readable_size
+
+
+@contextmanager
+def transaction(
+    stack: Stack, parts: Sequence[Part], *, earlier: str = ""
+) -> Iterator[Journal]:
+    """Run the block to its commit; if it fails, bring the previous data back."""
+    now = datetime.now(UTC)
+    journal = journals.begin(
+        stack,
+        "restore",
+        f"{now:%Y%m%dT%H%M%S}-{now.microsecond:06d}",
+        services=list(dict.fromkeys(part.policy.service for part in parts)),
+        volumes=[part.volume for part in parts],
+        moved=now.isoformat(timespec="seconds"),
+        earlier=earlier,
+    )
+    try:
+        yield journal
+    except StackError as failed:
+        failed.hint = "the data from before the restore is in place again"
+        try:
+            restore_rollback.undo(stack, journal)
+        except UnhealthyError as ill:
+            failed.detail = f"{failed.detail}\n{ill.message} on it, too".strip()
+        except StackError as hindered:
+            failed.detail = f"{failed.detail}\n{hindered.message}".strip()
+            failed.hint = "not all could be put back: the next task tries it again"
+        raise
+    except BaseException:
+        restore_rollback.undo(stack, journal)
+        raise
+    restore_rollback.finish(stack, journal)
+
+
+def create_missing(stack: Stack, parts: Sequence[Part]) -> None:
+    """
+    Let Compose make containers and volumes that are not there, with its labels.
+
+    Raises DataError when a new volume has no room for what is to be unpacked.
+    """
+    new = [part for part in parts if not stack.engine.volume(part.volume)]
+    there = {c.service for c in stack.refresh()}
+    missing = {
+        part.policy.service
+        for part in parts
+        if part.policy.service not in there or part in new
+    }
+    if missing:
+        say("making what is not there yet: " + ", ".join(sorted(missing)))
+        stack.engine.up(sorted(missing), start=False, dependencies=False)
+    for part in new:
+        preconditions.check_room(stack, part)
+
+
+def halt(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
+    """Stop what depends on the stores, then the stores; the journal says which ran."""
+    services = journal.facts["services"]
+    there = stack.refresh()
+    stores = service_control.running_of(there, services, service_control.HOLDING)
+    dependents = service_control.running_of(
+        there, service_control.dependents_of(stack, services)
+    )
+    journal.reach(
+        "stopping",
+        stores=service_control.as_halted(stores),
+        dependents=service_control.as_halted(dependents),
+        engine=stack.engine.started(),
+    )
+    service_control.stop(stack, journal, journal.facts["dependents"])
+    journal.reach("stopping stores", counts=_counts(stack, parts, stores))
+    service_control.stop(stack, journal, journal.facts["stores"])
+
+
+def _counts(
+    stack: Stack, parts: Sequence[Part], stores: Sequence[Container]
+) -> dict[str, int]:
+    """Return what the stores count, now that nothing of theirs writes any more."""
+    counts: dict[str, int] = {}
+    for policy in {part.policy.service: part.policy for part in parts}.values():
+        for container in stores:
+            if container.service == policy.service:
+                found = store_commands.count(stack.engine, policy, container)
+                counts |= {} if found is None else {policy.service: found}
+    return counts
+
+
+def stage(
+    stack: Stack,
+    journal: Journal,
+    kept: Kept,
+    parts: Sequence[Part],
+    keys: Sequence[Any],
+) -> None:
+    """Unpack every archive beside the data that it will replace."""
+    manifest = repository.believed(kept)
+    journal.reach("staging", touched=True, ending=[])
+    for part in parts:
+        say(f"unpacking {readable_size(part.archive.bytes)} into {part.volume}")
+        path = verify.stored(kept, manifest, part.archive)
+        with verify.source(path, keys) as (end, reading):
+            work = Work(
+                run=journal.facts["run"],
+                label=part.volume,
+                volume=part.volume,
+                archive=end,
+                changes=True,
+            )
+            with helper.helper(stack, work) as talk:
+                with reading():
+                    unpack(talk, journal.facts["run"], manifest, part)
+                if part.policy.mend:
+                    talk.ask(
+                        "mend", restore=journal.facts["run"], command=part.policy.mend
+                    )
+        journals.reached(f"after staging {part.volume}")
+
+
+def unpack(talk: Helper, run: str, manifest: Manifest, part: Part) -> None:
+    """Unpack a part's archive beside the data in its volume."""
+    with meter(part.archive.key, part.archive.bytes) as report:
+        talk.ask(
+            "stage",
+            report,
+            restore=run,
+            compression=manifest.compression,
+            most_files=part.archive.files,
+            most_bytes=part.archive.bytes,
+            sha256=part.archive.plain_sha256,
+        )
+
+
+def swap_and_try(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
+    """Swap the staged data in, start its stores, and commit once they prove it."""
+    journal.reach("swapping")
+    for part in parts:
+        check_rest(stack, journal, parts)
+        with restore_rollback.at_volume(stack, journal, part.volume) as talk:
+            talk.ask("swap in", restore=journal.facts["run"])
+        journals.reached(f"after swapping {part.volume}")
+    check_rest(stack, journal, parts)
+    journal.reach("trying")
+    services = journal.facts["services"]
+    containers = [c for c in stack.refresh() if c.service in services]
+    tried = service_control.as_halted(containers)
+    service_control.start(stack, tried)
+    service_control.wait(stack, tried)
+    for part in parts:
+        _compare_count(stack, part)
+    journal.reach("committed", committed=True)
+
+
+def check_rest(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
+    """Raise DataError when a container holds a volume that is to be swapped."""
+    if stack.engine.started() != journal.facts["engine"]:
+        raise DataError("the engine was started during the restore")
+    for part in parts:
+        for container in service_control.users_of(stack, part.volume):
+            raise DataError(
+                f"{container.name} was started during the restore and uses "
+                f"{part.volume}"
+            )
+
+
+def _compare_count(stack: Stack, part: Part) -> None:
+    """Raise DataError when the store does not hold what the set says."""
+    if not part.store.count:
+        return
+    running = service_control.running_of(stack.refresh(), [part.policy.service])
+    found = (
+        store_commands.count(stack.engine, part.policy, running[0]) if running else None
+    )
+    if not part.store.holds(found):
+        raise DataError(
+            f"{part.policy.service} counts {found} after the restore, the set says "
+            f"{' to '.join(map(str, part.store.count))}"
+        )

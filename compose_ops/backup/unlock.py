@@ -1,0 +1,88 @@
+"""Release a store's lock on its data, whatever became of who asked for it."""
+
+import time
+
+from compose_ops.console import say
+from compose_ops.docker.api import Container
+from compose_ops.errors import EngineError
+from compose_ops.runtime.context import Stack
+from compose_ops.runtime.health import Clock
+
+CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
+
+ATTEMPTS = 3
+SECONDS_BETWEEN = 1.0
+SECONDS_TO_RELEASE = 60.0
+
+# Kills a command that nobody waits for any more, and what it started. Its first process
+# came from outside of the container: it has no parent there. Where that one has ended,
+# what is left of the command may be what holds the lock.
+ABANDON = r"""
+marked() {
+    for process in /proc/[0-9]*; do
+        if { tr '\0' '\n' <"$process/environ" | grep -qxF "$mark"; } 2>/dev/null; then
+            echo "${process#/proc/}"
+        fi
+    done
+}
+mark="$0"
+for tool in tr grep; do
+    command -v $tool >/dev/null || { echo "there is no $tool"; exit 1; }
+done
+unfinished=""
+for id in $(marked); do
+    if grep -q "^PPid:[^1-9]*0$" "/proc/$id/status" 2>/dev/null; then unfinished=yes; fi
+done
+if [ -z "$unfinished" ]; then exit 0; fi
+for pass in 1 2 3 4 5; do
+    left="$(marked)"
+    if [ -z "$left" ]; then exit 0; fi
+    kill -9 $left
+done
+test -z "$(marked)"
+"""
+
+
+def unlock(stack: Stack, lock: dict[str, str]) -> None:
+    """
+    Run a store's release command, unless a restart has cleared its lock.
+
+    A preparation that did not come to its end is ended first: it would lock again.
+    Raises EngineError when it does not succeed, again and again.
+    """
+    said = ""
+    for attempt in range(ATTEMPTS):
+        container = stack.engine.container(lock["id"])
+        if container is None or not container.is_running or not lock["release"]:
+            return
+        if lock.get("started", moment(container)) != moment(container):
+            return
+        CLOCK.sleep(attempt * SECONDS_BETWEEN)
+        if mark := lock.get("mark"):
+            _abandon(stack, container, lock["shell"], mark)
+        done = stack.engine.execute(
+            container.id,
+            [lock["shell"], "-c", lock["release"]],
+            timeout=SECONDS_TO_RELEASE,
+        )
+        if done.code == 0:
+            return
+        said = (done.stderr + done.stdout).strip()
+    raise EngineError(
+        f"{lock['service']} did not release its data for writing",
+        hint=f"the next task tries again; docker restart {lock['id'][:12]} clears it",
+        detail=said,
+    )
+
+
+def _abandon(stack: Stack, container: Container, shell: str, mark: str) -> None:
+    words = [shell, "-c", ABANDON, mark]
+    done = stack.engine.execute(container.id, words, timeout=SECONDS_TO_RELEASE)
+    if done.code != 0:
+        said = " ".join((done.stderr + done.stdout).split())
+        say(f"warning: what prepared {container.name} may still run: {said:.80}")
+
+
+def moment(container: Container) -> str:
+    """Return when a container was started, as a journal keeps it."""
+    return container.started.isoformat() if container.started else ""

@@ -1,0 +1,59 @@
+"""Run an update for a person or a script: say what is planned and how it ended."""
+
+from collections.abc import Callable, Sequence
+
+from compose_ops.console import say, show
+from compose_ops.errors import StackError, UsageError
+from compose_ops.rollout.result import Outcome
+
+
+def one(services: Sequence[str] | None) -> str:
+    """Return the one service that is named; UsageError for none or several."""
+    named = tuple(dict.fromkeys(services or ()))
+    if len(named) != 1:
+        raise UsageError(
+            "an update is of one service", hint="--service app, for instance"
+        )
+    return named[0]
+
+
+Emit = Callable[[object], None]
+
+
+def run(perform: Callable[[], Outcome], service: str, emit: Emit | None) -> None:
+    """
+    Run *perform* and print its outcome: with *emit* as JSON, otherwise in words.
+
+    A StackError goes on when it has been printed as JSON.
+    """
+    try:
+        outcome = perform()
+    except StackError as error:
+        if emit:
+            emit(failure(service, error))
+        raise
+    if emit:
+        emit(outcome.as_json())
+        return
+    for line in outcome.plan.lines():
+        say(f"{'would ' if outcome.result == 'planned' else ''}{line}")
+    if outcome.result == "nothing-to-do":
+        show(f"{service}: nothing to do, every replica is as it should be")
+    elif outcome.result == "updated":
+        show(f"{service}: updated in {outcome.seconds:.1f} s")
+        proof = outcome.proof
+        show(f"proof: {proof.line() if proof else 'none, no gateway serves it'}")
+
+
+def failure(service: str, error: StackError) -> dict[str, object]:
+    """Return the documented JSON of an update that failed."""
+    proof = getattr(error, "proof", None)
+    return {
+        "service": service,
+        "result": "failed",
+        "exit_code": error.exit_code,
+        "error": error.message,
+        "hint": error.hint,
+        "detail": error.detail,
+        "proof": proof.as_json() if proof else None,
+    }

@@ -1,0 +1,208 @@
+"""What makes a function a task: flags, help, errors as exit codes, JSON on stdout."""
+
+import atexit
+import gc
+import inspect
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from functools import wraps
+from types import FrameType
+from typing import Any, overload
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.parser.argument import Argument
+from invoke.tasks import Task
+from invoke.tasks import task as invoke_task
+
+from compose_ops.errors import ConfigurationError, Interrupted, StackError, UsageError
+from compose_ops.project.paths import OWN_STATE
+
+Body = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The flags that select a mode; a task that takes one gets them all."""
+
+    dev: bool = False
+    prod: bool = False
+    offline: bool = False
+    gpu: str = "auto"
+    overlay: list[str] | None = None
+
+
+HELP = {
+    "service": "Only this service; repeatable.",
+    "dev": "With docker-compose.dev.yml.",
+    "prod": "With docker-compose.prod.yml.",
+    "offline": "Stand-ins and local bases; needs no image registry.",
+    "gpu": "auto (what the engine offers), on or off. Default: auto.",
+    "overlay": "Also docker/overlays/NAME.yml; repeatable.",
+    "build": "Build images first, also those that are there.",
+    "timeout": "Seconds to wait for health. Default: as long as the checks may take.",
+    "json": "One JSON object on stdout and nothing else.",
+    "yes": "Do not ask.",
+}
+
+# invoke turns it off; every task would then compile all modules again (1 s).
+sys.dont_write_bytecode = False
+
+# A short task makes no garbage worth a search, which takes a tenth of its time; at the
+# end all goes anyhow. Long ones are searched still, less often.
+gc.set_threshold(50_000, 20, 20)
+atexit.register(gc.freeze)
+
+REPEATABLE = list[str] | None
+
+
+def whole_number(text: str) -> int:
+    """Return *text* as a number of 0 or more; Exit 2 when it is none."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    wrong = UsageError(
+        f"{text!r} is not a whole number", hint="give digits only, such as 60"
+    )
+    raise Exit(str(wrong), code=wrong.exit_code)
+
+
+whole_number.__name__ = "int"
+
+
+class StackTask(Task[Any]):
+    """A task that reports a StackError as two lines and an exit code."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with _termination_interrupts():
+                return super().__call__(*args, **kwargs)
+        except StackError as error:
+            raise Exit(str(error), code=error.exit_code) from error
+        except PermissionError as refused:
+            closed = ConfigurationError(
+                f"{refused.filename} is closed to this user: {refused.strerror}",
+                hint=f"if a task of root's made it: {OWN_STATE}",
+            )
+            raise Exit(str(closed), code=closed.exit_code) from refused
+        except KeyboardInterrupt as stop:
+            ended = Interrupted("interrupted", hint="the same command carries on")
+            raise Exit(str(ended), code=ended.exit_code) from stop
+
+    def get_arguments(
+        self,
+        ignore_unknown_help: bool | None = None,  # noqa: FBT001 - invoke's signature
+    ) -> list[Argument]:
+        """Make a repeatable flag want its value, and a number be one."""
+        arguments = super().get_arguments(ignore_unknown_help)
+        for argument in arguments:
+            if argument.kind is list:
+                argument.raw_value = None
+            elif argument.kind is int:
+                argument.kind = whole_number
+        return arguments
+
+
+@overload
+def task(function: Body, /) -> StackTask: ...
+
+
+@overload
+def task(**help_texts: str) -> Callable[[Body], StackTask]: ...
+
+
+def task(
+    function: Body | None = None, /, **help_texts: str
+) -> StackTask | Callable[[Body], StackTask]:
+    """
+    Make *function* a task; *help_texts* add to or replace `HELP`.
+
+    A parameter of the type `list[str] | None` is repeatable on the command line, and
+    one of the type `Selection` stands for the flags that select a mode.
+    """
+
+    def make(body: Body) -> StackTask:
+        body = _with_selection(body)
+        signature = inspect.signature(body).parameters
+        parameters = list(signature)[1:]
+        known = {name: HELP[name] for name in parameters if name in HELP}
+        made: StackTask = invoke_task(
+            klass=StackTask,
+            auto_shortflags=False,
+            iterable=[n for n in parameters if signature[n].annotation == REPEATABLE],
+            help=known | help_texts,
+        )(body)
+        return made
+
+    return make(function) if function is not None else make
+
+
+def _with_selection(body: Body) -> Body:
+    """Spread the parameter of the type `Selection` into one flag for each field."""
+    signature = inspect.signature(body)
+    taken = [p for p in signature.parameters.values() if p.annotation is Selection]
+    if not taken:
+        return body
+    names = [field.name for field in fields(Selection)]
+
+    @wraps(body)
+    def spread(context: Context, **flags: Any) -> Any:
+        chosen = {name: flags.pop(name) for name in names if name in flags}
+        return body(context, **{taken[0].name: Selection(**chosen)}, **flags)
+
+    others = [p for p in signature.parameters.values() if p is not taken[0]]
+    flags = inspect.signature(Selection).parameters.values()
+    own = [flag.replace(kind=inspect.Parameter.KEYWORD_ONLY) for flag in flags]
+    # json comes last in every task's help.
+    last = [p for p in others if p.name == "json"]
+    first = [p for p in others if p.name != "json"]
+    spread.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*first, *own, *last]
+    )
+    return spread
+
+
+def emit(value: Any) -> None:
+    """Print *value* as the one JSON object of a task."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def stack(
+    context: Context,
+    selection: Selection | None = None,
+    *,
+    need_engine: bool = True,
+    only_look: bool = False,
+) -> Any:
+    """Open the stack that the flags name; `--dry` and `--echo` come from invoke."""
+    from compose_ops.runtime.context import open_stack
+
+    chosen = asdict(selection or Selection())
+    return open_stack(
+        **chosen | {"overlay": chosen["overlay"] or ()},
+        need_engine=need_engine,
+        only_look=only_look,
+        dry=bool(context.config.run.dry),
+        echo=bool(context.config.run.echo),
+    )
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Let SIGTERM unwind like Ctrl-C, so that what was begun is undone."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # only the main thread may set handlers
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

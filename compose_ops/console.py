@@ -1,0 +1,107 @@
+"""What a person sees: lines and tables; progress goes to stderr, results to stdout."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from compose_ops.docker.api import Container
+
+PLAIN_WIDTH = 160  # columns where the output is no terminal
+
+
+def say(line: str) -> None:
+    """Print one line of progress."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def show(line: str) -> None:
+    """Print one line of a result."""
+    sys.stdout.write(line + "\n")
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    made = Table(title=title or None, title_justify="left")
+    for column in columns:
+        made.add_column(column, overflow="fold", no_wrap=False)
+    for row in rows:
+        made.add_row(*row)
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    Console(width=width).print(made)
+
+
+@contextmanager
+def health_progress() -> Iterator[Callable[[Sequence[Container]], None]]:
+    """Yield a reporter: a live table on a terminal, otherwise one line a change."""
+    if not sys.stderr.isatty():
+        yield _LineReporter()
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+    begin = time.monotonic()
+    with Live(console=Console(stderr=True), transient=True) as live:
+
+        def report(containers: Sequence[Container]) -> None:
+            made = Table("service", "state", "health", title=_elapsed(begin))
+            for container in containers:
+                made.add_row(container.name, container.state, container.health or "-")
+            live.update(made)
+
+        yield report
+
+
+@contextmanager
+def live_table(
+    columns: Sequence[str], rows: Callable[[], Sequence[Sequence[str]]]
+) -> Iterator[None]:
+    """Show on stderr, a terminal, what *rows* returns, again and again."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+    def render() -> Table:
+        made = Table(*columns)
+        for row in rows():
+            made.add_row(*row)
+        return made
+
+    with Live(get_renderable=render, console=Console(stderr=True)):
+        yield
+
+
+def _elapsed(begin: float) -> str:
+    return f"{time.monotonic() - begin:.0f} s"
+
+
+class _LineReporter:
+    """Says each container's new state once."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, str] = {}
+
+    def __call__(self, containers: Sequence[Container]) -> None:
+        for container in containers:
+            state = container.health or container.state
+            if self.seen.get(container.name, state) != state or (
+                container.name not in self.seen and state != "healthy"
+            ):
+                say(f"{container.name}: {state}")
+            self.seen[container.name] = state
+
+
+def confirm(question: str, *, yes: bool, expected: str = "yes") -> bool:
+    """Ask for *expected* on a terminal; without one only *yes* answers."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        return False
+    sys.stderr.write(f"{question} Type {expected} to go on: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip() == expected

@@ -1,0 +1,240 @@
+"""The project's containers: healthy, wanted, and made from these files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from compose_ops.docker.api import Container, Network, Volume
+from compose_ops.doctor.registry import check
+from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, warn
+from compose_ops.errors import ConfigurationError
+from compose_ops.project.model import Model
+from compose_ops.runtime import health
+from compose_ops.runtime.context import Stack
+from compose_ops.runtime.reconcile import (
+    VOLUME_LABEL,
+    check_volumes,
+    moved_volumes,
+    plan,
+)
+
+NOTHING = "nothing of the project runs"
+LETTERS = 160
+
+
+def symptom(container: Container) -> str:
+    """Return the last words of a container's health check, in one line."""
+    said = container.probes[-1].output if container.probes else ""
+    line = " ".join(said.split())
+    return f": {line[:LETTERS]}" if line else ""
+
+
+@check(
+    "services-healthy",
+    "What runs is healthy.",
+    why="The cause stands in the health check's own output.",
+)
+def services_healthy(ours: tuple[Container, ...]) -> Iterator[Verdict]:
+    sick = [c for c in ours if c.is_running and c.health == "unhealthy"]
+    for container in sick:
+        yield fail(
+            f"{container.service} is unhealthy{symptom(container)}",
+            f"invoke restart --service {container.service}",
+            about=f"{container.service} unhealthy",
+        )
+    slow = [c.service for c in ours if c.is_running and c.health == "starting"]
+    if slow:
+        yield ok(f"{listed(slow)} is starting")
+    if not sick:
+        yield ok(f"{sum(c.is_healthy for c in ours)} containers are healthy")
+
+
+@check(
+    "services-stay",
+    "No container restarts again and again.",
+    why="A restart policy hides a program that cannot run.",
+)
+def services_stay(ours: tuple[Container, ...]) -> Iterator[Verdict]:
+    looping = [
+        c
+        for c in ours
+        if c.state == "restarting"
+        or (
+            c.restart_count >= health.RESTARTS_THAT_ARE_A_LOOP and c.health != "healthy"
+        )
+    ]
+    for container in looping:
+        why = "it was killed for its memory limit" if container.oom_killed else ""
+        why = why or f"exit code {container.exit_code}"
+        yield fail(
+            f"{container.service} restarted {container.restart_count} times ({why})",
+            f"invoke logs --service {container.service} --tail 50",
+            about=f"{container.service} loops",
+        )
+    if not looping:
+        yield ok("no container restarts again and again")
+
+
+@check(
+    "services-run",
+    "While the stack runs, all of it runs.",
+    why="A stopped service is down until somebody notices: after a reboot the engine "
+    "leaves alone what a task had stopped.",
+)
+def services_run(ours: tuple[Container, ...], model: Model) -> Iterator[Verdict]:
+    down = [
+        c
+        for c in ours
+        if c.state in {"exited", "dead", "created", "paused"}
+        and c.service in model.services
+    ]
+    running = {c.service for c in ours if c.is_running}
+    for container in down if running else ():
+        repair = f"invoke up --service {container.service}"
+        if container.state == "paused":
+            repair = command("docker", "unpause", container.name)
+        oom = ", killed for its memory limit" if container.oom_killed else ""
+        yield fail(
+            f"{container.service} is {container.state} (exit code "
+            f"{container.exit_code}{oom})",
+            repair,
+            about=f"{container.service} {container.state}",
+        )
+    there = {c.service for c in ours}
+    absent = [name for name in model.services if running and name not in there]
+    for name in absent:
+        said = f"{name} has no container while others run"
+        yield warn(said, f"invoke up --service {name}", about=f"{name} absent")
+    if not running:
+        yield ok(NOTHING)
+    elif not down and not absent:
+        yield ok(f"all {len(model.services)} services run")
+
+
+@check(
+    "containers-known",
+    "Every container of the project belongs to a service of the model.",
+    why="A container of a removed service runs on and holds its ports and networks.",
+)
+def containers_known(ours: tuple[Container, ...], model: Model) -> Iterator[Verdict]:
+    orphans = [c for c in ours if c.service not in model.services]
+    for container in orphans:
+        yield warn(
+            f"{container.name} belongs to no service of this mode",
+            command("docker", "rm", "--force", container.name),
+            about=container.name,
+        )
+    if not orphans:
+        yield ok("every container belongs to a service")
+
+
+@check(
+    "containers-current",
+    "Containers were made from the files as they are now.",
+    why="A change takes effect only when the container is made anew.",
+)
+def containers_current(
+    stack: Stack, ours: tuple[Container, ...], hashes: Mapping[str, str]
+) -> Iterator[Verdict]:
+    old = list(
+        dict.fromkeys(
+            c.service
+            for c in ours
+            if c.service in hashes and c.config_hash != hashes[c.service]
+        )
+    )
+    if old and stack.started_as not in {None, stack.mode}:
+        yield ok(f"what runs was started as {stack.started_as}, not as {stack.mode}")
+        return
+    for service in old:
+        yield warn(
+            f"{service} was made from older files",
+            f"invoke up --service {service}",
+            about=service,
+        )
+    if not old:
+        yield ok("containers are as the files say")
+
+
+@check(
+    "volume-definitions",
+    "Volumes are defined as the files say.",
+    why="Compose keeps a volume whose definition changed, without a word, and the data "
+    "is not where this mode looks for it.",
+)
+def volume_definitions(
+    stack: Stack, model: Model, volumes: tuple[Volume, ...]
+) -> Iterator[Verdict]:
+    moved = moved_volumes(model, volumes)
+    try:
+        check_volumes(model, volumes)
+    except ConfigurationError as differs:
+        names = " ".join(volume.name for volume in moved)
+        yield fail(differs.message, move_data(stack, model, moved), about=names)
+    else:
+        yield ok("volumes are as the files say")
+
+
+def move_data(stack: Stack, model: Model, moved: Sequence[Volume]) -> str:
+    """Return what carries the data of volumes over into this mode's."""
+    keys = {volume.labels.get(VOLUME_LABEL) for volume in moved}
+    services = [
+        name
+        for name, service in model.services.items()
+        if keys & {mount.get("source") for mount in service.get("volumes") or ()}
+    ]
+    flags = [word for name in services for word in ("--service", name)]
+    steps = (
+        ("invoke", "backup", *flags),
+        ("invoke", "down"),
+        ("docker", "volume", "rm", *(volume.name for volume in moved)),
+        ("invoke", "up", *stack.mode.flags().split()),
+        ("invoke", "restore", *flags, "--yes"),
+    )
+    return " && ".join(command(*words) for words in steps)
+
+
+@check(
+    "network-definitions",
+    "Networks are defined as the files say.",
+    why="Compose keeps a network whose definition changed until it is made anew.",
+)
+def network_definitions(
+    stack: Stack,
+    model: Model,
+    ours: tuple[Container, ...],
+    networks: tuple[Network, ...],
+) -> Iterator[Verdict]:
+    own = own_networks(stack, networks)
+    changed = plan(model, ours, own, ()).networks
+    for network in changed:
+        yield warn(f"the network {network.name} is not as the files say", "invoke up")
+    if not changed:
+        yield ok("networks are as the files say")
+
+
+def own_networks(stack: Stack, networks: Sequence[Network]) -> list[Network]:
+    label = "com.docker.compose.project"
+    return [n for n in networks if n.labels.get(label) == stack.project]
+
+
+@check(
+    "volumes-known",
+    "Every volume of the project is one of the model's.",
+    why="Data of a removed service takes room, and is not in any backup.",
+)
+def volumes_known(
+    stack: Stack, model: Model, volumes: tuple[Volume, ...]
+) -> Iterator[Verdict]:
+    known = {model.volume_name(key) for key in model.volumes}
+    orphans = [
+        v
+        for v in volumes
+        if v.name not in known and v.labels.get(VOLUME_LABEL) not in model.volumes
+    ]
+    for volume in orphans:
+        yield warn(
+            f"no service uses the volume {volume.name}",
+            command("docker", "volume", "rm", volume.name),
+            about=volume.name,
+        )
+    if not orphans:
+        yield ok(f"{len(volumes)} volumes of {stack.project} are known")

@@ -1,0 +1,109 @@
+"""Folders of this machine that containers mount: there, and their users'."""
+
+from collections.abc import Iterator, Mapping
+
+from compose_ops.doctor.checks.secret_files import shown
+from compose_ops.doctor.facts.access import User
+from compose_ops.doctor.facts.folders import BindFacts, DataFolder
+from compose_ops.doctor.registry import check
+from compose_ops.doctor.verdict import Verdict, command, fail, ok
+from compose_ops.runtime.context import Stack
+
+CERTIFICATES = "certs"
+MOST_NAMES = 20
+"""Files named in one repair: each is opened to every user, so each is to be seen."""
+
+
+@check(
+    "bind-folders",
+    "Every file or folder that a container mounts is there.",
+    why="The engine makes an empty folder of root's in its place and starts.",
+)
+def bind_folders(stack: Stack, binds: tuple[BindFacts, ...]) -> Iterator[Verdict]:
+    absent = [bind for bind in binds if bind.state == "absent"]
+    for bind in absent:
+        path = shown(stack, bind.source)
+        tracked = bind.source.is_relative_to(stack.root)
+        repair = command("git", "checkout", "--", path) if tracked else ""
+        if path.startswith(CERTIFICATES):
+            repair = "invoke init --prod"
+        yield fail(
+            f"{bind.service} mounts {path}, which is not there",
+            repair or command("sudo", "mkdir", "-p", path),
+            about=f"{bind.service} {path}",
+        )
+    if not absent:
+        yield ok(f"{len(binds)} mounted paths are there")
+
+
+@check(
+    "bind-readable",
+    "The containers' users can read what they mount.",
+    why="A file that only its owner may read is a permission error in the service.",
+)
+def bind_readable(
+    stack: Stack, binds: tuple[BindFacts, ...], users: Mapping[str, User]
+) -> Iterator[Verdict]:
+    found = False
+    for bind in binds:
+        user = users.get(bind.service, User(None))
+        if user.uid is None or shown(stack, bind.source).startswith(CERTIFICATES):
+            continue
+        closed = [c for c in bind.closed if user.may(c.permissions, c.bits) is False]
+        if closed:
+            found = True
+            names = [shown(stack, one.path) for one in closed]
+            more = f" and {len(closed) - 1} more" if len(closed) > 1 else ""
+            yield fail(
+                f"{bind.service} runs as uid {user.uid} and cannot read "
+                f"{names[0]}{more}",
+                command("chmod", "a+rX", *names[:MOST_NAMES]),
+                about=f"{bind.service} {bind.target}",
+            )
+    if not found:
+        yield ok("containers can read what they mount")
+
+
+@check(
+    "data-folders",
+    "The folders of production's data are there and belong to their stores.",
+    why="The engine cannot mount a folder that is not there; Memgraph refuses data of "
+    "another user.",
+)
+def data_folders_there(
+    stack: Stack, data_folders: tuple[DataFolder, ...]
+) -> Iterator[Verdict]:
+    for folder in data_folders:
+        path = shown(stack, folder.path)
+        if folder.state == "absent":
+            prefix = () if folder.path.is_relative_to(stack.root) else ("sudo",)
+            yield fail(
+                f"the data folder {path} of {folder.services[0]} is not there",
+                command(*prefix, "mkdir", "-p", path),
+                about=folder.volume,
+            )
+        elif folder.state == "file":
+            yield fail(f"{path} is no folder", command("ls", "-l", path), about=path)
+    yield ok(f"{len(data_folders)} data folders" if data_folders else "no data folders")
+
+
+@check(
+    "data-owners",
+    "Data that is there belongs to the user of its store.",
+    why="Memgraph refuses to start on data of another user.",
+)
+def data_owners(
+    stack: Stack, data_folders: tuple[DataFolder, ...], users: Mapping[str, User]
+) -> Iterator[Verdict]:
+    for folder in data_folders:
+        user = users.get(folder.services[0], User(None))
+        foreign = folder.state == "folder" and user.uid not in {None, 0, folder.owner}
+        if foreign and not folder.is_empty:
+            path = shown(stack, folder.path)
+            yield fail(
+                f"{path} belongs to uid {folder.owner}, {folder.services[0]} runs as "
+                f"uid {user.uid}",
+                command("sudo", "chown", "-R", user.uid, path),
+                about=folder.volume,
+            )
+    yield ok("the data belongs to its stores")

@@ -1,0 +1,57 @@
+"""Images: here, or to be had."""
+
+from collections.abc import Iterator, Mapping
+
+from compose_ops.docker.api import Container, Image
+from compose_ops.doctor.facts.project import AbsentImage
+from compose_ops.doctor.registry import check
+from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, warn
+from compose_ops.project.model import Model
+
+
+@check(
+    "images-obtainable",
+    "Every ready-made image is here, or a registry answers for it.",
+    why="An image that cannot be had stops the start half way.",
+)
+def images_obtainable(
+    model: Model, wanted: tuple[str, ...], absent_images: tuple[AbsentImage, ...]
+) -> Iterator[Verdict]:
+    for one in absent_images:
+        told = f"the image {one.name} of {one.service} is not here"
+        if one.is_obtainable is None:
+            yield warn(
+                f"{told} and its registry did not answer in time",
+                command("docker", "pull", one.name),
+                about=one.name,
+            )
+        elif not one.is_obtainable:
+            yield fail(
+                f"{told} and no registry has it", "invoke up --offline", about=one.name
+            )
+    made = [name for name in wanted if not model.service(name).get("build")]
+    if all(one.is_obtainable for one in absent_images):
+        yield ok(f"{listed(made)}: the images are here or a registry has them")
+
+
+@check(
+    "images-current",
+    "Containers run the image that their name means now.",
+    why="After a build or a pull the old image runs on until the next start.",
+)
+def images_current(
+    ours: tuple[Container, ...], images: Mapping[str, Image]
+) -> Iterator[Verdict]:
+    old = [
+        c
+        for c in ours
+        if c.is_running and c.image in images and images[c.image].id != c.image_id
+    ]
+    for container in old:
+        yield warn(
+            f"{container.name} runs an older image than the {container.image} here",
+            f"invoke up --service {container.service}",
+            about=container.service,
+        )
+    if not old:
+        yield ok("every container runs the image of its name")

@@ -1,0 +1,172 @@
+"""Secrets: there, readable to the container's user and to nobody else, and strong."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from compose_ops.doctor.facts.access import EVERYBODY, User
+from compose_ops.doctor.facts.secret_files import FileFacts, SecretFile
+from compose_ops.doctor.registry import check
+from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, skip, warn
+from compose_ops.project.paths import SECRETS
+from compose_ops.project.secret_strength import is_placeholder, is_weak
+from compose_ops.runtime.context import Stack
+
+FIRST_START = "memgraph"
+"""Sets its user's password when it first starts, and never again."""
+
+KEPT = (
+    "data that is there keeps the old password: change it in Memgraph, too "
+    "(docs/production.md)"
+)
+
+
+def shown(stack: Stack, path: Path) -> str:
+    """Return a path as seen from the checkout."""
+    return str(
+        path.relative_to(stack.root) if path.is_relative_to(stack.root) else path
+    )
+
+
+@check(
+    "secret-present",
+    "Every secret that a service mounts is a file.",
+    why="Compose finds out only while it creates the container; where the engine made "
+    "a folder of that name instead, the service reads nothing.",
+)
+def secret_present(
+    stack: Stack, secret_files: tuple[SecretFile, ...]
+) -> Iterator[Verdict]:
+    for secret in secret_files:
+        path = shown(stack, secret.file.path)
+        if secret.file.state == "absent":
+            yield fail(
+                f"the secret {secret.name} has no file {path}",
+                "invoke init",
+                about=secret.name,
+                safe=True,
+            )
+        elif secret.file.state == "folder":
+            yield fail(
+                f"the secret {secret.name} is a folder: {path}",
+                f"{command('rmdir', path)} && invoke init",
+                about=secret.name,
+            )
+        elif secret.file.state == "hidden":
+            yield skip(f"this user may not look at {path}")
+    yield ok(f"{sum(s.file.is_there for s in secret_files)} secrets are files")
+
+
+@check(
+    "secret-readable",
+    "The user of each container can read its secrets.",
+    why="Compose mounts the file with its owner and mode: what is closed to the "
+    "container's uid is a permission error in the service.",
+)
+def secret_readable(
+    stack: Stack, secret_files: tuple[SecretFile, ...], users: Mapping[str, User]
+) -> Iterator[Verdict]:
+    judged = 0
+    for secret in secret_files:
+        for service in secret.services if secret.file.is_there else ():
+            user = users.get(service, User(None))
+            may = user.may(secret.file.permissions)
+            judged += may is not None
+            if may is False:
+                yield unreadable(
+                    stack, secret.file, f"secret {secret.name}", service, user
+                )
+    if not judged and secret_files:
+        yield skip("nobody can tell yet as which user the services run")
+    else:
+        yield ok("every container's user can read its secrets")
+
+
+def unreadable(
+    stack: Stack, file: FileFacts, what: str, service: str, user: User
+) -> Verdict:
+    path = shown(stack, file.path)
+    repair = f"{command('sudo', 'chown', user.uid, path)} && "
+    repair += command("sudo", "chmod", "u+r", path)
+    if is_ours(stack, file.path):
+        repair = f"{command('chmod', '700', str(Path(path).parent))} && "
+        repair += command("chmod", "644", path)
+    return fail(
+        f"{service} runs as uid {user.uid} and cannot read the {what} "
+        f"({file.mode:04o} of uid {file.owner}, gid {file.group})",
+        repair,
+        about=f"{service} {what}",
+    )
+
+
+def is_ours(stack: Stack, path: Path) -> bool:
+    """Say whether a secret lies in the checkout's own folder, which may be closed."""
+    return path.is_relative_to(stack.root / SECRETS)
+
+
+@check(
+    "secret-private",
+    "No other user of this machine can read a secret.",
+    why="The file is open to the container's user, so the folder must be closed.",
+)
+def secret_private(
+    stack: Stack, secret_files: tuple[SecretFile, ...]
+) -> Iterator[Verdict]:
+    exposed = [s for s in secret_files if s.file.readers]
+    for secret in exposed:
+        path = Path(shown(stack, secret.file.path))
+        closing = command("chmod", "o-r", path)
+        if secret.file.readers != EVERYBODY:
+            closing = command("chmod", "g-r,o-r", path)
+        ours = is_ours(stack, secret.file.path)
+        yield warn(
+            f"{secret.file.readers} can read the secret {secret.name} ({path})",
+            command("chmod", "700", path.parent) if ours else closing,
+            about=secret.name,
+            safe=ours,
+        )
+    if not exposed:
+        yield ok("no other user can read a secret")
+
+
+@check(
+    "secret-strength",
+    "Passwords are long and random, JSON secrets are JSON.",
+    why="A password that can be guessed protects nothing; a torn file is an empty one.",
+)
+def secret_strength(
+    stack: Stack, secret_files: tuple[SecretFile, ...]
+) -> Iterator[Verdict]:
+    read = [s for s in secret_files if s.file.content is not None]
+    weak = 0
+    for secret in read:
+        fault = weakness(secret)
+        weak += bool(fault)
+        if fault and stack.mode.stage == "prod" and FIRST_START in secret.services:
+            fault = replace(fault, detail=f"{fault.detail}; {KEPT}")
+        if fault:
+            yield fault
+    if not read and secret_files:
+        yield skip("this user may not read the secrets")
+    elif not weak:
+        yield ok(f"{listed([s.name for s in read])}: nothing weak")
+
+
+def weakness(secret: SecretFile) -> Verdict | None:
+    """Return the verdict on a weak secret, None on a good one."""
+    text = (secret.file.content or b"").decode(errors="replace").strip()
+    repair = f"{command('rm', secret.file.path)} && invoke init"
+    about = secret.name
+    if secret.file.path.suffix == ".json":
+        try:
+            json.loads(text)
+        except ValueError:
+            return fail(f"the secret {secret.name} is no JSON", repair, about=about)
+        return None
+    if is_placeholder(text):
+        state = "is empty" if not text else "is a placeholder"
+        return fail(f"the secret {secret.name} {state}", repair, about=about)
+    if "password" in secret.name and is_weak(text):
+        return warn(f"the secret {secret.name} is easy to guess", repair, about=about)
+    return None

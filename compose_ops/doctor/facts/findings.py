@@ -1,0 +1,69 @@
+"""What the rules find in the model of this mode on this machine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from compose_ops.docker.api import EngineInfo
+from compose_ops.doctor.registry import fact
+from compose_ops.lint import Finding, Machine, Subject, all_rules, check, composefile
+from compose_ops.lint.composefile import Document
+from compose_ops.lint.loader import Combination, assemble
+from compose_ops.lint.tolerant_config import Merged
+from compose_ops.project.model import Model
+from compose_ops.project.paths import STAGE_FILES
+from compose_ops.runtime.context import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The mode's files as they are written, and what the other stages' files add."""
+
+    mode: tuple[Document, ...]
+    others: tuple[dict[str, Any], ...]
+
+
+@fact(limit=10)
+def written(stack: Stack) -> Written:
+    """Read the compose files, while Compose merges them."""
+    all_rules()
+    files = [stack.root / name for name in stack.mode.files()]
+    return Written(composefile.read_all(files), tuple(_other_stages(stack)))
+
+
+@fact(limit=10)
+def subject(stack: Stack, model: Model, written: Written) -> Subject:
+    """Return the mode's files with the model that Compose has merged already."""
+    files = tuple(stack.root / name for name in stack.mode.files())
+    one = Combination(str(stack.mode), files, stack.mode.environment())
+    merged = Merged(dict(model.raw))
+    made = assemble([one], [written.mode], [merged], root=stack.root)[0]
+    return replace(made, others=written.others)
+
+
+def _other_stages(stack: Stack) -> Iterator[dict[str, Any]]:
+    """Yield which networks the other stages' files add: they may open a service."""
+    for name in STAGE_FILES.values():
+        path = stack.root / name
+        if name not in stack.mode.files() and path.exists():
+            written = composefile.read(path).root.plain()
+            services: dict[str, Any] = written.get("services") or {}
+            yield {
+                "services": {
+                    key: {"networks": dict.fromkeys((spec or {}).get("networks") or ())}
+                    for key, spec in services.items()
+                },
+                "networks": written.get("networks") or {},
+            }
+
+
+@fact(limit=10)
+def findings(subject: Subject) -> tuple[Finding, ...]:
+    return check(replace(subject, scopes=frozenset({"combination"})))
+
+
+@fact(limit=2)
+def cpu_findings(subject: Subject, info: EngineInfo) -> tuple[Finding, ...]:
+    """Return what asks for more cores than the engine has."""
+    machine = Machine(memory=info.memory, cpus=float(info.cpus))
+    return check(replace(subject, machine=machine), {"cpus-beyond-engine"})

@@ -1,0 +1,135 @@
+"""Facts of the folders that containers mount from this machine."""
+
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from compose_ops.doctor.facts.access import ENTER, READ, Permissions
+from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.registry import fact
+from compose_ops.project.model import Model
+
+MOST = 2000
+"""Files looked at per mount: enough for sources, bounded for anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A path that some may not use; `bits` are what reading, or entering, it takes."""
+
+    path: Path
+    permissions: Permissions
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class BindFacts:
+    """
+    A path of this machine that a service mounts; `state` is file, folder or absent.
+
+    `closed` are paths below it that not everybody may read.
+    """
+
+    service: str
+    source: Path
+    target: str
+    writable: bool
+    state: str
+    closed: tuple[Closed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """A volume that is a folder of this machine, its owner, and if it is empty."""
+
+    volume: str
+    services: tuple[str, ...]
+    path: Path
+    state: str
+    owner: int = 0
+    is_empty: bool = True
+
+
+@fact(limit=5)
+def binds(model: Model, wanted: tuple[str, ...], local: Place) -> tuple[BindFacts, ...]:
+    del local
+    return tuple(
+        look_at_bind(
+            service, volume["source"], volume["target"], volume.get("read_only")
+        )
+        for service in wanted
+        for volume in model.service(service).get("volumes") or ()
+        if volume.get("type") == "bind"
+    )
+
+
+def look_at_bind(
+    service: str, source: str, target: str, read_only: object
+) -> BindFacts:
+    path = Path(source)
+    try:
+        told = path.stat()
+    except FileNotFoundError:
+        return BindFacts(service, path, target, not read_only, "absent")
+    except OSError:
+        return BindFacts(service, path, target, not read_only, "hidden")
+    state = "folder" if stat.S_ISDIR(told.st_mode) else "file"
+    return BindFacts(service, path, target, not read_only, state, tuple(_closed(path)))
+
+
+def _closed(path: Path) -> Iterator[Closed]:
+    """Yield paths that others may not read or, for folders, enter."""
+    for number, one in enumerate((path, *_below(path))):
+        if number >= MOST:
+            return
+        told = one.lstat()
+        bits = READ | ENTER if stat.S_ISDIR(told.st_mode) else READ
+        permissions = Permissions.of(told)
+        if not stat.S_ISLNK(told.st_mode) and not (
+            permissions.others(bits) and permissions.groups(bits)
+        ):
+            yield Closed(one, permissions, bits)
+
+
+def _below(path: Path) -> Iterator[Path]:
+    try:
+        yield from path.rglob("*")
+    except OSError:
+        return
+
+
+@fact(limit=5)
+def data_folders(
+    model: Model, wanted: tuple[str, ...], local: Place
+) -> tuple[DataFolder, ...]:
+    """Return the volumes whose options bind them to a folder."""
+    del local
+    found = []
+    for key, volume in model.volumes.items():
+        device = ((volume or {}).get("driver_opts") or {}).get("device")
+        services = tuple(
+            service
+            for service in wanted
+            for mount in model.service(service).get("volumes") or ()
+            if mount.get("type") == "volume" and mount.get("source") == key
+        )
+        if device and services:
+            found.append(_data_folder(key, services, Path(device)))
+    return tuple(found)
+
+
+def _data_folder(volume: str, services: tuple[str, ...], path: Path) -> DataFolder:
+    try:
+        told = path.stat()
+    except FileNotFoundError:
+        return DataFolder(volume, services, path, "absent")
+    except OSError:
+        return DataFolder(volume, services, path, "hidden")
+    if not stat.S_ISDIR(told.st_mode):
+        return DataFolder(volume, services, path, "file")
+    try:
+        is_empty = next(path.iterdir(), None) is None
+    except OSError:
+        is_empty = False
+    return DataFolder(volume, services, path, "folder", told.st_uid, is_empty)

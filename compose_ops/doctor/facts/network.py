@@ -1,0 +1,80 @@
+"""Facts of the network: containers, networks, and this machine's routes."""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_address
+from pathlib import Path
+
+from compose_ops.docker.api import Container, EngineInfo, Network
+from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.registry import NotMeasuredError, fact
+from compose_ops.runtime.context import Stack
+
+ONEOFF_LABEL = "com.docker.compose.oneoff"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    network: IPv4Network
+    interface: str
+
+
+@fact(limit=10)
+def everyone(stack: Stack, info: EngineInfo) -> tuple[Container, ...]:
+    """Return every container of the engine, as it was when the stack was opened."""
+    del info
+    if stack.known is None:  # the engine was too slow then, and answers now
+        return stack.engine.containers()
+    return stack.everyone
+
+
+@fact(limit=2)
+def ours(stack: Stack, everyone: tuple[Container, ...]) -> tuple[Container, ...]:
+    """Return the services' containers, when the project is this checkout's."""
+    if stack.other_checkout is not None:
+        raise NotMeasuredError(f"{stack.project} is another checkout's project")
+    return tuple(c for c in everyone if is_services(stack, c))
+
+
+def is_services(stack: Stack, container: Container) -> bool:
+    """Say whether a container is a service's, not one that `compose run` made."""
+    is_single = container.labels.get(ONEOFF_LABEL, "").lower() == "true"
+    return container.project == stack.project and not is_single
+
+
+@fact(limit=1)
+def running(stack: Stack, everyone: tuple[Container, ...]) -> frozenset[str]:
+    """Return the services of this checkout's project that run."""
+    if stack.other_checkout is not None:
+        return frozenset()
+    return frozenset(
+        c.service for c in everyone if c.is_running and is_services(stack, c)
+    )
+
+
+@fact(limit=10)
+def networks(stack: Stack, info: EngineInfo) -> tuple[Network, ...]:
+    del info
+    return stack.engine.networks()
+
+
+@fact(limit=2)
+def routes(local: Place) -> tuple[Route, ...]:
+    """Routes of this machine, without the default one and those of single hosts."""
+    del local
+    return parse_routes(Path("/proc/net/route").read_text().splitlines()[1:])
+
+
+def parse_routes(lines: Iterable[str]) -> tuple[Route, ...]:
+    """Read lines of /proc/net/route: interface, destination, ..., mask in column 8."""
+    found = []
+    for line in lines:
+        words = line.split()
+        address, mask = (
+            str(ip_address(struct.pack("<I", int(words[i], 16)))) for i in (1, 7)
+        )
+        network = IPv4Network(f"{address}/{mask}", strict=False)
+        if 0 < network.prefixlen < network.max_prefixlen:
+            found.append(Route(network, words[0]))
+    return tuple(found)

@@ -1,0 +1,98 @@
+"""Facts of the files behind the model's secrets."""
+
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from compose_ops.doctor.facts.access import Permissions, readers
+from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.registry import fact
+from compose_ops.project.model import Model
+
+ENOUGH = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """
+    A file as the host has it. `state` is file, folder, absent or hidden.
+
+    `readers` names others of this machine who can reach and read it; `content` is None
+    where this user may not read it.
+    """
+
+    path: Path
+    state: str
+    mode: int = 0
+    owner: int = 0
+    group: int = 0
+    readers: str = ""
+    content: bytes | None = None
+
+    @property
+    def is_there(self) -> bool:
+        return self.state == "file"
+
+    @property
+    def permissions(self) -> Permissions:
+        return Permissions(self.mode, self.owner, self.group)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFile:
+    """A secret of the model, the services that mount it, and its file."""
+
+    name: str
+    services: tuple[str, ...]
+    file: FileFacts
+
+
+def look(path: Path) -> FileFacts:
+    """Look at one file without following it anywhere else."""
+    try:
+        told = path.stat()
+    except FileNotFoundError:
+        return FileFacts(path, "absent")
+    except OSError:
+        return FileFacts(path, "hidden")
+    mode = stat.S_IMODE(told.st_mode)
+    if stat.S_ISDIR(told.st_mode):
+        return FileFacts(path, "folder", mode, told.st_uid, told.st_gid)
+    return FileFacts(
+        path,
+        "file",
+        mode,
+        told.st_uid,
+        told.st_gid,
+        readers=readers(path, told),
+        content=_content(path),
+    )
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(ENOUGH)
+    except OSError:
+        return None
+
+
+@fact(limit=2)
+def secret_files(
+    model: Model, wanted: tuple[str, ...], shared: Place
+) -> tuple[SecretFile, ...]:
+    """Return the secrets that the wanted services mount and that are files."""
+    del shared
+    secrets: Mapping[str, Mapping[str, str]] = model.raw.get("secrets") or {}
+    found = []
+    for name, secret in secrets.items():
+        services = tuple(
+            service
+            for service in wanted
+            for used in model.service(service).get("secrets") or ()
+            if used.get("source") == name
+        )
+        if services and secret.get("file"):
+            found.append(SecretFile(name, services, look(Path(secret["file"]))))
+    return tuple(found)

@@ -1,0 +1,109 @@
+"""Facts of `.env`, its example and the shell that the task runs in."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from compose_ops.doctor.facts.access import readers
+from compose_ops.doctor.registry import NotMeasuredError, fact
+from compose_ops.doctor.verdict import command
+from compose_ops.errors import ConfigurationError
+from compose_ops.project import env_file
+from compose_ops.project.interpolation import variables
+from compose_ops.project.paths import (
+    BASE_FILE,
+    ENV_EXAMPLE,
+    ENV_FILE,
+    OVERLAYS,
+    STAGE_FILES,
+)
+from compose_ops.runtime.context import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    `.env` (None when there is none), its example and the shell's environment.
+
+    `trouble` is why a `.env` that is there cannot be read; `file` is None then, too.
+    `repeated` has the lines, first and last, of values that a later one of the same
+    name replaces; `broken` are lines that are no assignment; all counted from 1.
+    `readers` names others who can read it.
+    """
+
+    file: Mapping[str, str] | None
+    example: Mapping[str, str]
+    shell: Mapping[str, str]
+    repeated: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    broken: tuple[int, ...] = ()
+    readers: str = ""
+    in_force: Mapping[str, str] = field(default_factory=dict)
+    trouble: str = ""
+
+    def variable(self, value: str, ending: str) -> str:
+        """Return the variable of that ending that has *value* now, or nothing."""
+        for name, now in self.in_force.items():
+            if now == value and name.endswith(ending):
+                return name
+        return ""
+
+    def assignment(self, name: str, value: str) -> str:
+        """Return the command that gives a variable a value from now on."""
+        if name in self.shell:
+            return f"export {command(f'{name}={value}')}"
+        if name in (self.file or {}):
+            return command("sed", "-i", f"s|^{name}=.*|{name}={value}|", ENV_FILE)
+        return f"echo {command(f'{name}={value}')} >> {ENV_FILE}"
+
+
+@fact(limit=2)
+def settings(stack: Stack) -> Settings:
+    path = stack.root / ENV_FILE
+    example = env_file.read(stack.root / ENV_EXAMPLE)
+    shell = dict(os.environ)
+    absent = Settings(None, example, shell, in_force=example | shell)
+    try:
+        return read_settings(path, example, shell) if path.exists() else absent
+    except (ConfigurationError, OSError) as unreadable:
+        return replace(absent, trouble=str(unreadable.__cause__ or unreadable))
+
+
+@fact(limit=1)
+def own_values(settings: Settings) -> Mapping[str, str]:
+    """Return what `.env` sets, where there is one."""
+    if settings.file is None:
+        gone = "cannot be read" if settings.trouble else "is not there"
+        raise NotMeasuredError(f"{ENV_FILE} {gone}")
+    return settings.file
+
+
+@fact(limit=2)
+def interpolated(stack: Stack) -> frozenset[str]:
+    """Return the variables that the checkout's compose files and overlays read."""
+    files = [stack.root / BASE_FILE, *(stack.root / f for f in STAGE_FILES.values())]
+    files += sorted((stack.root / OVERLAYS).glob("*.yml"))
+    texts = [path.read_text(errors="replace") for path in files if path.is_file()]
+    return frozenset(name for text in texts for name, _ in variables(text))
+
+
+def read_settings(
+    path: Path, example: Mapping[str, str], shell: Mapping[str, str]
+) -> Settings:
+    """Read an env file with what is odd about it."""
+    values = env_file.read(path)
+    found = env_file.statements(path.read_text(errors="replace"))
+    names = [one.name for one in found if one.name]
+    return Settings(
+        file=values,
+        example=example,
+        shell=shell,
+        repeated={
+            name: [(one.first, one.last) for one in found if one.name == name][:-1]
+            for name in names
+            if names.count(name) > 1
+        },
+        broken=tuple(one.first for one in found if not one.name),
+        readers=readers(path, path.stat()),
+        in_force={**example, **values, **shell},
+    )

@@ -1,0 +1,98 @@
+"""
+The page on doctor, made from the checks and rungs themselves: `docs/doctor.md`.
+
+`python -m compose_ops.doctor.reference` writes it; a test keeps it current.
+"""
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from compose_ops.doctor import requirements
+from compose_ops.doctor.registry import Check, limit
+from compose_ops.gpu.sequence import RUNGS
+
+PAGE = "docs/doctor.md"
+
+HEAD = """\
+# What doctor and gpu-check look at
+
+Made by `python -m compose_ops.doctor.reference`.
+
+`invoke doctor` looks and changes nothing. It collects each fact once, side by side and
+each within its limit; checks judge the facts. What needs an engine is skipped when none
+answers. Outcomes: ok, warn, fail, skipped, crashed (the check itself broke). What is
+not found out in time is a warning; where a task requires it, the task refuses.
+
+- `--json` prints `{"project", "mode", "counts", "checks": [{"id", "topic", "outcome",
+  "detail", "repair", "accepted", "seconds", "findings"}]}`; `findings` has every
+  verdict of a check that is not well, `detail` and `repair` the worst one's.
+- `--only ID`, `--skip ID`, and `--accept 'ID=reason'`: the reason is remembered for
+  what that check finds now; another finding of the same check is told again.
+- `--fix` runs the repairs that lose and stop nothing, as they are printed.
+- `--dev`, `--prod`, `--offline`, `--overlay` judge another mode than the one that runs.
+- Compose's and Buildx's versions are asked once: `invoke up` remembers them for these
+  very files.
+- Exit codes: 0; 10 with `--strict` when a check warns; 11 when one fails or breaks.
+
+`invoke up`, `invoke rolling-update` and `invoke restore` require the marked checks
+before they change anything, and name all that fail together. What was accepted with a
+reason stops no task, unless nothing can be done without it.
+
+On an engine of another machine, or in a virtual machine, what cannot be measured
+through it is skipped with a word; a desktop's virtual machine sees the checkout's
+files, so these are judged. What follows from the compose files alone is a rule of
+`invoke lint`; the check `model-rules` asks those rules for the mode.
+"""
+
+GPU = """\
+## gpu-check
+
+`invoke gpu-check` climbs these rungs in order, stops at the first that fails, and names
+one repair. No GPU is a normal result (exit 0); `--require` makes it a failure. Of an
+engine elsewhere (a virtual machine, another host) only what it hands out is judged. The
+first three rungs need no engine. A GPU that reported an error and answers again is a
+warning, as its record stays in the kernel's log after a reset; what only a reboot ends
+is a failure. Exit codes: 0; 11 for a rung that fails.
+
+`--service` names the service whose image and container are asked, `--json` prints
+`{"service", "checks": [...]}`.
+"""
+
+
+def page() -> str:
+    """Return the whole page in Markdown."""
+    listed = requirements.registered().values()
+    lines = [HEAD, f"{len(listed)} checks:"]
+    for topic, members in groupby(listed, key=lambda check: check.topic):
+        lines += ["", f"## {topic.replace('_', ' ').capitalize()}", ""]
+        lines += ["| check | wanted | because | required by | limit |"]
+        lines += ["|---|---|---|---|---|", *map(row, members)]
+    lines += ["", GPU, "| rung | question |", "|---|---|"]
+    lines += [f"| `{rung.id}` | {rung.question} |" for rung in RUNGS]
+    return "\n".join(lines) + "\n"
+
+
+def row(check: Check) -> str:
+    """Return the table's line on one check."""
+    users = ", ".join(_users(check.id))
+    told = f"| `{check.id}` | {check.summary} | {check.why} | {users} |"
+    return f"{told} {limit(check):g} s |"
+
+
+def _users(name: str) -> Iterator[str]:
+    gates = {
+        "up": requirements.UP,
+        "rolling-update": requirements.ROLLOUT,
+        "restore": requirements.RESTORE,
+    }
+    yield from (task for task, ids in gates.items() if name in ids)
+
+
+def main(root: Path = Path(__file__).parents[2]) -> None:
+    """Write the page."""
+    (root / PAGE).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""
+Checks of the machine and the checkout: what `doctor` lists and what tasks require.
+
+A check is a pure judgement of facts that are collected apart from it. What follows from
+the merged model alone is a rule (`compose_ops.lint`), which one check here asks.
+"""
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+
+from compose_ops.doctor.examine import FACT_TOPIC, examine
+from compose_ops.doctor.registry import CHECKS, Check
+from compose_ops.doctor.verdict import ENGINE, Row
+from compose_ops.errors import ConfigurationError, EngineUnavailable
+from compose_ops.runtime.context import Stack
+
+TOPICS = (
+    "engine",
+    "capacity",
+    "storage",
+    "network",
+    "shell",
+    "settings",
+    "secret_files",
+    "certificates",
+    "folders",
+    "images",
+    "containers",
+    "state",
+    "leftovers",
+    "model_rules",
+)
+FACTS = (
+    "engine",
+    "host",
+    "disks",
+    "network",
+    "ports",
+    "settings",
+    "secret_files",
+    "certificates",
+    "folders",
+    "project",
+    "state",
+    "leftovers",
+    "findings",
+)
+
+VERSIONS = ("engine-answers", "engine-version", "compose-version")
+"""What must hold before anything is asked of the engine."""
+
+NEEDED = frozenset({*VERSIONS, "model-valid"})
+"""What no reason replaces: without it a task cannot even begin."""
+
+FILES = (
+    *VERSIONS,
+    "model-valid",
+    "env-file",
+    "env-missing",
+    "secret-present",
+    "secret-readable",
+    "certificate-present",
+    "certificate-valid",
+    "certificate-pair",
+    "cpu-limits",
+)
+"""What the checkout must have before any container is made from it."""
+
+UP = (
+    *FILES,
+    "ports-free",
+    "bind-address",
+    "subnets-free",
+    "bind-folders",
+    "key-private",
+    "data-folders",
+    "data-owners",
+    "volume-definitions",
+    "images-obtainable",
+)
+"""What must hold before containers are created."""
+
+ROLLOUT = (*FILES, "images-obtainable")
+"""What must hold before an update replaces containers."""
+
+RESTORE = (
+    *VERSIONS,
+    "model-valid",
+    "secret-present",
+    "secret-readable",
+    "bind-folders",
+    "bind-readable",
+    "data-folders",
+)
+"""What must hold before data is replaced: what is stopped must be able to start."""
+
+
+def registered() -> dict[str, Check]:
+    """Return every check by id, in the order of `TOPICS`."""
+    for name in FACTS:
+        import_module(f"compose_ops.doctor.facts.{name}")
+    for name in TOPICS:
+        import_module(f"compose_ops.doctor.checks.{name}")
+    return CHECKS
+
+
+def run(
+    stack: Stack,
+    ids: Sequence[str] = (),
+    *,
+    services: Iterable[str] = (),
+    skipped: Sequence[str] = (),
+) -> tuple[Row, ...]:
+    """Return the rows of *ids* (all when empty), for *services* (all when empty)."""
+    known = registered()
+    given = {"stack": stack, "scope": tuple(services)}
+    return examine(ids or tuple(known), given, skipped=skipped)
+
+
+def require(stack: Stack, ids: Sequence[str], *, services: Iterable[str] = ()) -> None:
+    """
+    Return when no check of *ids* fails for *services*, but for what was accepted.
+
+    Raises one ConfigurationError that lists every failure with its repair; the
+    EngineUnavailable behind it when the engine does not answer or is too old.
+    """
+    known = _accepted(stack)
+    failed = [
+        verdict
+        for row in run(stack, ids, services=services)
+        for verdict in row.problems
+        if verdict.outcome != "warn" or row.topic == FACT_TOPIC
+        if row.id in NEEDED or (row.id, verdict.key) not in known
+    ]
+    if not failed:
+        return
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    lines = [f"  - {v.detail}\n    {v.repair}" for v in failed]
+    kind = (
+        EngineUnavailable if failed[0].about.startswith(ENGINE) else ConfigurationError
+    )
+    raise kind(
+        f"{failed[0].detail}{more}",
+        hint=failed[0].repair,
+        detail="\n".join(lines) if more else "",
+    )
+
+
+def _accepted(stack: Stack) -> set[tuple[str, str]]:
+    if stack.known is None:
+        return set()
+    from compose_ops.doctor import baseline  # it rests on the verdicts of this package
+
+    return baseline.keys(stack.state)

@@ -1,0 +1,162 @@
+"""
+Find what is wrong with machine, checkout and stack, and name what mends it.
+
+Nothing is changed without `fix`, which runs the repairs that lose and stop nothing.
+"""
+
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from compose_ops.console import say, show
+from compose_ops.doctor import baseline, requirements
+from compose_ops.doctor.verdict import OUTCOMES, Row
+from compose_ops.errors import FindingsFound, UsageError, WarningsFound
+from compose_ops.runtime.context import Stack
+
+MARKS = {"warn": "WARN", "fail": "FAIL", "crashed": "BROKE"}
+FIX_SECONDS = 120.0
+
+SWITCH_SECONDS = 0.0005
+"""Threads that wait for docker go on so soon; Python's 5 ms add up to a tenth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an examination found in a project and mode."""
+
+    project: str
+    mode: str
+    rows: tuple[Row, ...]
+
+    def counts(self) -> dict[str, int]:
+        found = Counter(row.outcome for row in self.rows)
+        return {outcome: found.get(outcome, 0) for outcome in OUTCOMES}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return {"project", "mode", "checks": [...], "counts": {outcome: number}}."""
+        return {
+            "project": self.project,
+            "mode": self.mode,
+            "checks": [row.as_json() for row in self.rows],
+            "counts": self.counts(),
+        }
+
+
+def examine(
+    open_stack: Callable[[], Stack],
+    *,
+    only: Sequence[str] = (),
+    skipped: Sequence[str] = (),
+    accept: Sequence[str] = (),
+    fix: bool = False,
+) -> Report:
+    """
+    Report a row per check, those of *only* or all.
+
+    *accept* holds words like id=reason; they are remembered for what is found now.
+    Raises UsageError for an id that no check has.
+    """
+    reasons = baseline.parse(accept)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    with ThreadPoolExecutor(2) as aside:
+        aside.submit(requirements.registered)  # they load while the engine answers
+        stack = open_stack()
+        if not only:  # Compose takes the longest: it merges while the checks load
+            aside.submit(stack.begin)
+        check_ids([*only, *skipped, *reasons])
+        rows = requirements.run(stack, only, skipped=skipped)
+    if fix and mend(stack, rows):
+        stack = open_stack()
+        rows = requirements.run(stack, only, skipped=skipped)
+    return Report(stack.project, str(stack.mode), _accepting(stack, rows, reasons))
+
+
+def _accepting(
+    stack: Stack, rows: tuple[Row, ...], reasons: dict[str, str]
+) -> tuple[Row, ...]:
+    if stack.known is None:
+        for name in reasons:
+            say(f"{name} is not accepted: what is remembered is kept by engine")
+        return rows
+    if reasons:
+        baseline.remember(stack.state, rows, reasons)
+    return baseline.apply(rows, baseline.load(stack.state))
+
+
+def check_ids(names: Iterable[str]) -> None:
+    """Load the checks; raise UsageError for the first name that none has."""
+    known = requirements.registered()
+    for name in names:
+        if name not in known:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "docs/doctor.md lists them"
+            raise UsageError(f"there is no check {name!r}", hint=hint)
+
+
+def mend(stack: Stack, rows: Iterable[Row]) -> int:
+    """Run each safe repair once, as it is printed; return how many were run."""
+    lines = dict.fromkeys(
+        v.repair for row in rows for v in row.problems if v.safe and v.repair
+    )
+    for line in lines:
+        say(f"{'would run' if stack.dry else 'running'}: {line}")
+        if not stack.dry:
+            _run(stack, shlex.split(line))
+    return 0 if stack.dry else len(lines)
+
+
+def _run(stack: Stack, words: list[str]) -> None:
+    if words[0] == "invoke":
+        words = [sys.executable, "-m", "invoke", *words[1:]]
+    try:
+        done = subprocess.run(
+            words,
+            cwd=stack.root,
+            timeout=FIX_SECONDS,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as refused:
+        say(f"that did not end well: {refused}")
+        return
+    if done.returncode != 0:
+        say(f"that ended with exit code {done.returncode}")
+
+
+def print_report(report: Report, *, everything: bool = False) -> None:
+    """Print what is wrong with its repair, or all rows; and the counts."""
+    for row in report.rows:
+        if row.outcome in MARKS:
+            for verdict in row.problems:
+                show(f"{MARKS[verdict.outcome]:<7} {row.id}: {verdict.detail}")
+                if verdict.repair:
+                    show(f"        repair: {verdict.repair}")
+        elif everything or row.accepted:
+            show(f"{row.outcome:<7} {row.id}: {row.detail}")
+    told = report.counts()
+    show(", ".join(f"{number} {outcome}" for outcome, number in told.items() if number))
+
+
+def refuse(report: Report, *, strict: bool = False) -> None:
+    """Raise FindingsFound for failures; WarningsFound for warnings when *strict*."""
+    told = report.counts()
+    failed = told["fail"] + told["crashed"]
+    if failed:
+        raise FindingsFound(
+            f"{failed} checks failed",
+            hint="run the repairs above, or invoke doctor --fix for the safe ones",
+        )
+    if strict and told["warn"]:
+        raise WarningsFound(
+            f"{told['warn']} checks warn",
+            hint="mend them, or accept them: --accept 'ID=reason'",
+        )

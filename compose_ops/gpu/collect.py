@@ -1,0 +1,253 @@
+"""Facts from this machine, its engine and its containers, each when it is asked for."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from compose_ops.docker.api import Container, Image, RunSpec
+from compose_ops.doctor.facts.engine import Answer, answer, elsewhere
+from compose_ops.errors import EngineError
+from compose_ops.gpu import machine
+from compose_ops.gpu.facts import (
+    ALL,
+    Attempt,
+    Computation,
+    Host,
+    Request,
+    Toolkit,
+    Wheel,
+)
+from compose_ops.runtime.context import Stack
+
+PROBE_SECONDS = 60.0
+TORCH_SECONDS = 180.0
+EXEC_SECONDS = 30.0
+
+PYPI_ARCHITECTURES = ("sm_37", "sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86")
+KNOWN_WHEELS = {
+    "2.0.1": Wheel(
+        "2.0.1", "11.7", PYPI_ARCHITECTURES, "PyPI's wheel, not built in yet"
+    )
+}
+"""What is known before an image is built; source: pytorch/pytorch#90761, #110153."""
+
+ASK_WHEEL = """
+import json, torch
+print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda or "",
+                  "architectures": (torch._C._cuda_getArchFlags() or "").split()}))
+"""
+
+COMPUTE = """
+import json, torch
+told = {"is_available": torch.cuda.is_available()}
+if told["is_available"]:
+    try:
+        told["device"] = torch.cuda.get_device_name(0)
+        rows = torch.arange(4096, dtype=torch.float64).reshape(64, 64) % 17
+        wanted = rows @ rows.T
+        told["is_right"] = bool((rows.cuda() @ rows.cuda().T).cpu().equal(wanted))
+    except RuntimeError as fault:
+        told["error"] = str(fault)
+print(json.dumps(told))
+"""
+
+COUNT = """
+import ray
+ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
+print(ray.cluster_resources().get("GPU", 0))
+"""
+
+
+@dataclass
+class Bench:
+    """Implements `facts.Facts` for a service of a stack."""
+
+    stack: Stack
+    service: str
+
+    @cached_property
+    def host(self) -> Host | None:
+        return None if elsewhere_of(self.answer) else machine.look()
+
+    @cached_property
+    def answer(self) -> Answer:
+        return answer(self.stack)
+
+    @cached_property
+    def toolkit(self) -> Toolkit:
+        info = self.answer.info
+        if info is None:
+            return Toolkit(trouble=self.answer.words or self.answer.trouble)
+        raw = info.raw
+        folders = tuple(raw.get("CDISpecDirs") or ())
+        local = self.host is not None
+        found = [d.get("ID", "") for d in raw.get("DiscoveredDevices") or ()]
+        return Toolkit(
+            runtimes=info.runtimes,
+            default_runtime=str(raw.get("DefaultRuntime", "")),
+            has_hook=machine.has_hook() if local else None,
+            cdi_folders=folders,
+            cdi_specs=machine.cdi_specs(folders) if local else (),
+            cdi_devices=tuple(d for d in found if d.startswith("nvidia.com/")),
+            cgroup_driver=str(raw.get("CgroupDriver", "")),
+        )
+
+    @cached_property
+    def requests(self) -> tuple[Request, ...]:
+        return requests_of(self.stack.model.services)
+
+    @cached_property
+    def image(self) -> Image | None:
+        service = self.stack.model.service(self.service)
+        default = f"{self.stack.project}-{self.service}"
+        return self.stack.engine.image(str(service.get("image") or default))
+
+    @cached_property
+    def image_cuda(self) -> str:
+        config = (self.image.raw.get("Config") or {}) if self.image else {}
+        pairs = (line.partition("=") for line in config.get("Env") or ())
+        return next((v for k, _, v in pairs if k == "CUDA_VERSION"), "")
+
+    @cached_property
+    def wheel(self) -> Wheel:
+        """The image's torch, or before a build what its Dockerfile names."""
+        if self.image is not None:
+            told = self._run(["python", "-c", ASK_WHEEL], gpu=False)
+            if told.code != 0:
+                return Wheel()
+            data = json.loads(last_json(told.output))
+            data["architectures"] = tuple(data["architectures"])
+            return Wheel(**data, source="in the image")
+        return KNOWN_WHEELS.get(self._stated_torch(), Wheel())
+
+    def _stated_torch(self) -> str:
+        build = self.stack.model.service(self.service).get("build") or {}
+        file = Path(build.get("context", "")) / build.get("dockerfile", "Dockerfile")
+        text = file.read_text() if file.is_file() else ""
+        for said in ((build.get("args") or {}).get("RAY_TORCH") or "", text):
+            found = re.search(r"torch==(\d+\.\d+\.\d+)", str(said))
+            if found:
+                return found[1]
+        return ""
+
+    @cached_property
+    def probe(self) -> Attempt:
+        if self.image is None:
+            return Attempt(skipped=f"the image of {self.service} is not built yet")
+        return self._run(["nvidia-smi", "-L"], gpu=True)
+
+    @cached_property
+    def computation(self) -> Computation:
+        if self.image is None:
+            return Computation(skipped=f"the image of {self.service} is not built yet")
+        told = self._run(["python", "-c", COMPUTE], gpu=True, seconds=TORCH_SECONDS)
+        if told.code != 0:
+            return Computation(error=told.output)
+        return Computation(**json.loads(last_json(told.output)))
+
+    @cached_property
+    def ray_gpus(self) -> Attempt:
+        found = self._container()
+        if found is None:
+            return Attempt(skipped=f"{self.service} is not running")
+        told = self._execute(found, ["python", "-c", COUNT])
+        lines = told.output.strip().splitlines()
+        return Attempt(
+            told.code, lines[-1] if told.code == 0 and lines else told.output
+        )
+
+    @cached_property
+    def running(self) -> Attempt:
+        found = self._container()
+        if found is None:
+            return Attempt(skipped=f"{self.service} is not running")
+        if not was_given_gpu(found):
+            return Attempt(
+                skipped=f"the running {self.service} was started without a GPU"
+            )
+        return self._execute(found, ["nvidia-smi", "-L"])
+
+    @property
+    def container(self) -> str:
+        found = self._container()
+        return "" if found is None else found.name
+
+    def _container(self) -> Container | None:
+        own = [c for c in self.stack.containers if c.service == self.service]
+        return next((c for c in own if c.is_running), None)
+
+    def _execute(self, container: Container, command: list[str]) -> Attempt:
+        done = self.stack.engine.execute(container.id, command, timeout=EXEC_SECONDS)
+        return Attempt(done.code, done.stdout + done.stderr)
+
+    def _run(
+        self, command: list[str], *, gpu: bool, seconds: float = PROBE_SECONDS
+    ) -> Attempt:
+        image = self.image
+        if image is None:
+            return Attempt(skipped="no image")
+        spec = RunSpec(
+            image=image.id,
+            command=command[1:],
+            entrypoint=command[0],
+            tmpfs=("/tmp",),  # noqa: S108 - inside the container
+            name=f"{self.stack.project}-gpu-check",
+            extra=("--gpus", "all") if gpu else (),
+        )
+        try:
+            done = self.stack.engine.run(spec, timeout=seconds)
+        except EngineError as refused:
+            return Attempt(1, refused.message)
+        return Attempt(done.code, done.stdout + done.stderr)
+
+
+def elsewhere_of(told: Answer) -> str:
+    """Say why the engine is not on this machine, or nothing; also of a dead one."""
+    if told.info is None:
+        host = told.host or os.environ.get("DOCKER_HOST", "")
+        return host if host and not host.startswith("unix://") else ""
+    here = os.uname()
+    return elsewhere(told, told.info, here.nodename, here.release)
+
+
+def requests_of(services: Mapping[str, Mapping[str, Any]]) -> tuple[Request, ...]:
+    """Return what the services of a merged model ask of NVIDIA."""
+    found = []
+    for name, service in services.items():
+        resources = (service.get("deploy") or {}).get("resources") or {}
+        for device in (resources.get("reservations") or {}).get("devices") or ():
+            if "gpu" in (device.get("capabilities") or ()):
+                ids = tuple(str(one) for one in device.get("device_ids") or ())
+                count = 0 if ids else _count(device.get("count"))
+                found.append(Request(name, count, ids))
+        if service.get("runtime") == "nvidia":
+            visible = (service.get("environment") or {}).get("NVIDIA_VISIBLE_DEVICES")
+            found.append(_visible(name, str(visible or "all")))
+    return tuple(found)
+
+
+def _count(value: object) -> int:
+    return ALL if value in {None, "all", -1} else int(str(value))
+
+
+def _visible(service: str, value: str) -> Request:
+    if value in {"all", "none", "void", ""}:
+        return Request(service, ALL if value == "all" else 0)
+    return Request(service, ids=tuple(value.split(",")))
+
+
+def was_given_gpu(container: Container) -> bool:
+    """Say whether a container was created with a GPU."""
+    host = container.raw.get("HostConfig") or {}
+    return bool(host.get("DeviceRequests")) or host.get("Runtime") == "nvidia"
+
+
+def last_json(text: str) -> str:
+    """Return the last line that is an object; libraries write lines of their own."""
+    lines = [line for line in text.splitlines() if line.startswith("{")]
+    return lines[-1] if lines else "{}"

@@ -1,0 +1,63 @@
+"""Climb the rungs in order, and stop at the first that fails."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from compose_ops.doctor.examine import judged
+from compose_ops.doctor.verdict import Row, Verdict, skip
+from compose_ops.gpu import container_checks, host_checks
+from compose_ops.gpu.facts import Facts
+
+TOPIC = "gpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One question, answered only when all before it are."""
+
+    id: str
+    question: str
+    judge: Callable[[Facts], Iterator[Verdict]]
+
+
+RUNGS = (
+    Rung("gpu", "Is there a GPU?", host_checks.gpu_there),
+    Rung("driver", "Is its driver loaded and in step?", host_checks.driver),
+    Rung("devices", "Do the devices work?", host_checks.devices),
+    Rung("toolkit", "Can the engine hand one out?", host_checks.toolkit),
+    Rung("cdi", "Is CDI's file of this driver?", host_checks.cdi),
+    Rung("request", "Can what is asked for be had?", container_checks.request),
+    Rung("probe", "Does a container see it?", container_checks.probe),
+    Rung("cuda", "Is the driver new enough?", container_checks.driver_for_cuda),
+    Rung("capability", "Was torch built for it?", container_checks.capability),
+    Rung("compute", "Does torch compute on it?", container_checks.computes),
+    Rung("ray", "Does Ray count it?", container_checks.ray_counts),
+    Rung("running", "Does the running container have it?", container_checks.running),
+)
+
+
+def climb(facts: Facts, *, require: bool = False) -> tuple[Row, ...]:
+    """
+    Return a row per rung; those after a failing one are skipped.
+
+    Without a GPU the first rung is the last, and no failure unless *require*.
+    """
+    rows: list[Row] = []
+    stopped = ""
+    for rung in RUNGS:
+        if stopped:
+            rows.append(Row(rung.id, TOPIC, (skip(stopped),)))
+            continue
+        rows.append(Row(rung.id, TOPIC, judged(rung.judge, {"facts": facts})))
+        if rows[-1].outcome in {"fail", "crashed"}:
+            stopped = f"not reached: {rung.id} comes first"
+        elif rung.id == "gpu" and not host_checks.is_there(facts):
+            stopped = "there is no GPU"
+            if require:
+                missing = judged(_required, {"facts": facts})
+                rows[0] = Row("gpu", TOPIC, missing)
+    return tuple(rows)
+
+
+def _required(facts: Facts) -> Iterator[Verdict]:
+    yield host_checks.required(facts)

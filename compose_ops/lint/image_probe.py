@@ -1,0 +1,94 @@
+"""
+Ask local images what they hold: whether programs are there, who runs them.
+
+An image is asked only when it is on this machine already; nothing is pulled or built.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from compose_ops.docker.api import Engine, RunSpec
+from compose_ops.errors import EngineError
+from compose_ops.lint.image_facts import ImageFacts
+from compose_ops.lint.rules.commands import wanted_binaries
+from compose_ops.lint.target import Service, Subject
+
+SCRIPT = 'for p in "$@"; do command -v "$p" >/dev/null 2>&1 && echo "$p"; done; exit 0'
+PATIENCE = 20.0
+
+
+def ask_images(subjects: Sequence[Subject], engine: Engine) -> tuple[Subject, ...]:
+    """
+    Return the subjects with what local images say of their services.
+
+    Each image is asked once. Services without a local image, and images without a
+    shell, are left as they were. Raises EngineUnavailable when no engine answers.
+    """
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for service in (one for subject in subjects for one in subject.services):
+        wanted[reference(service)].update(wanted_binaries(service))
+    with ThreadPoolExecutor(2) as pool:
+        answers = pool.map(lambda name: ask(name, wanted[name], engine), wanted)
+        known = dict(zip(wanted, answers, strict=True))
+    return tuple(replace(one, images=answers_for(one, known)) for one in subjects)
+
+
+def reference(service: Service) -> str:
+    """Return the name of the image that Compose would run."""
+    project = str(service.subject.model.get("name", ""))
+    return str(service.get("image", default=f"{project}-{service.name}"))
+
+
+def answers_for(
+    subject: Subject, known: dict[str, ImageFacts | None]
+) -> dict[str, ImageFacts]:
+    """
+    Return the answers of a subject's services.
+
+    A built image may come from another combination, so of it only the programs count.
+    """
+    found = {}
+    for service in subject.services:
+        facts = known[reference(service)]
+        if facts is not None and service.get("build"):
+            facts = ImageFacts(has=facts.has, lacks=facts.lacks)
+        if facts is not None:
+            found[service.name] = facts
+    return found
+
+
+def ask(name: str, wanted: set[str], engine: Engine) -> ImageFacts | None:
+    """Return an image's facts with which programs it has; None if absent or mute."""
+    image = engine.image(name)
+    if image is None:
+        return None
+    spec = RunSpec(image.id, ["-c", SCRIPT, "sh", *sorted(wanted)], entrypoint="sh")
+    try:
+        output = engine.run(spec, timeout=PATIENCE)
+    except EngineError:
+        return None
+    if output.code != 0:
+        return None
+    has = frozenset(output.stdout.split()) & wanted
+    return facts_of_inspect(image.raw.get("Config") or {}, has, frozenset(wanted - has))
+
+
+def facts_of_inspect(
+    config: dict[str, Any], has: frozenset[str], lacks: frozenset[str]
+) -> ImageFacts:
+    """Return the facts in an image's configuration as inspect prints it."""
+    user = str(config.get("User") or "root").split(":")[0]
+    test = (config.get("Healthcheck") or {}).get("Test") or ["NONE"]
+    return ImageFacts(
+        user="root" if user == "0" else user,
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
+        has_health=test != ["NONE"],
+        has=has,
+        lacks=lacks,
+        volumes=tuple(config.get("Volumes") or ()),
+        asked=True,
+    )

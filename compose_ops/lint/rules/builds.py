@@ -1,0 +1,179 @@
+"""Builds: stages, sources and arguments that are there, layers in a useful order."""
+
+import re
+from collections.abc import Iterator
+
+from compose_ops.lint.dockerfile import Instruction, Stage
+from compose_ops.lint.finding import Hit
+from compose_ops.lint.registry import rule
+from compose_ops.lint.target import Build, Service, Subject
+
+INSTALLS = re.compile(
+    r"\b(pip3?|uv pip|pipenv|poetry|conda|mamba) (install|sync)|\buv sync|"
+    r"\b(npm|pnpm|yarn|bun) (ci|install)\b|\byarn\s*(&&|$)|\bbundle install|"
+    r"\bgo mod download|\bcargo (fetch|build)\b|\bcomposer install|\bmvn .*dependency:|"
+    r"\bdotnet restore"
+)
+LISTS = re.compile(
+    r"-r\s+\S|--requirement|package|pyproject|requirements|Gemfile|go\.mod|Cargo|"
+    r"\b(npm|pnpm|yarn|bun|bundle|composer|mvn|go|cargo|poetry|pipenv|uv|dotnet)\b"
+)
+PREDEFINED = re.compile(
+    r"(https?|no|ftp|all)_proxy$|^(BUILDKIT|SOURCE_DATE|TARGET|BUILD)", re.IGNORECASE
+)
+
+
+def built(subject: Subject) -> Iterator[tuple[Service, Build]]:
+    """Yield the services that are built from a Dockerfile that was read."""
+    for service in subject.services:
+        if service.build is not None:
+            yield service, service.build
+
+
+def at(service: Service, build: Build, line: int, message: str) -> Hit:
+    """Return a hit in the service's Dockerfile."""
+    return Hit(service.path("build"), message, "", build.dockerfile.path, line)
+
+
+@rule(
+    "target-missing",
+    "error",
+    "The build's target is no stage of the Dockerfile.",
+    why="The build ends with `target stage could not be found`, on the machine of "
+    "whoever starts that combination first.",
+    source="run on BuildKit of Engine 26.1.5",
+    repair="Add the stage, or correct `build.target`.",
+)
+def target_missing(subject: Subject) -> Iterator[Hit]:
+    for service, build in built(subject):
+        target = service.get("build", "target")
+        if target and build.dockerfile.stage(target) is None:
+            names = (
+                ", ".join(s.name for s in build.dockerfile.stages if s.name) or "none"
+            )
+            yield Hit(
+                service.path("build", "target"),
+                f"{service.name} is built to stage {target}; "
+                f"the Dockerfile has {names}",
+            )
+
+
+@rule(
+    "copy-source-missing",
+    "error",
+    "COPY names a source that the build context does not hold.",
+    why="The build ends with `not found`. Paths count from the context, not from the "
+    "Dockerfile's own folder.",
+    source="run on BuildKit of Engine 26.1.5",
+    repair="Write the path from `build.context`, and keep it out of `.dockerignore`.",
+)
+def copy_source_missing(subject: Subject) -> Iterator[Hit]:
+    for service, build in built(subject):
+        for instruction in build.dockerfile.instructions():
+            gone = [s for s in sources(instruction) if s in build.absent]
+            for source in gone:
+                yield at(
+                    service,
+                    build,
+                    instruction.line,
+                    f"{service.name}'s build context has no {source}",
+                )
+
+
+def sources(instruction: Instruction) -> list[str]:
+    """Return the sources that COPY or ADD takes from the context."""
+    if instruction.keyword not in {"COPY", "ADD"} or "from" in instruction.flags:
+        return []
+    return [
+        word
+        for word in instruction.words()[:-1]
+        if "$" not in word and "://" not in word and not word.startswith("<<")
+    ]
+
+
+@rule(
+    "build-arg-unread",
+    "warning",
+    "A build argument is passed that the Dockerfile does not declare.",
+    why="It has no effect: BuildKit drops it, and the image is built with the value "
+    "that the Dockerfile has.",
+    source="run on BuildKit of Engine 26.1.5",
+    repair="Declare it with ARG where it is used, or drop it.",
+)
+def build_arg_unread(subject: Subject) -> Iterator[Hit]:
+    for service, build in built(subject):
+        declared = {
+            word.split("=")[0]
+            for instruction in build.dockerfile.instructions()
+            if instruction.keyword == "ARG"
+            for word in instruction.text.split()
+        }
+        for name in service.get("build", "args", default={}):
+            if name not in declared and not PREDEFINED.search(name):
+                yield Hit(
+                    service.path("build", "args", name),
+                    f"{service.name}'s Dockerfile declares no ARG {name}",
+                )
+
+
+@rule(
+    "layer-order",
+    "warning",
+    "Dependencies are installed after the source is copied.",
+    why="Any change of the source changes the copied layer, so every build installs "
+    "everything again.",
+    source="docs.docker.com, Optimize cache usage; measured by any rebuild",
+    repair="Copy the list of dependencies first, install, then copy the source.",
+)
+def layer_order(subject: Subject) -> Iterator[Hit]:
+    for service, build in built(subject):
+        for stage in build.dockerfile.stages:
+            found = late_install(stage)
+            if found is not None:
+                yield at(
+                    service,
+                    build,
+                    found.line,
+                    f"{service.name} installs dependencies after the source is copied",
+                )
+
+
+def late_install(stage: Stage) -> Instruction | None:
+    """Return the first install of listed dependencies after a copy of everything."""
+    copied = False
+    for instruction in stage.instructions:
+        words = [w.rstrip("/") or "/" for w in instruction.words()[:-1]]
+        if instruction.keyword in {"COPY", "ADD"} and "from" not in instruction.flags:
+            copied = copied or bool({".", "src", "./src", "app", "./app"} & set(words))
+        install = instruction.keyword == "RUN" and INSTALLS.search(instruction.text)
+        if copied and install and LISTS.search(instruction.text):
+            return instruction
+    return None
+
+
+@rule(
+    "package-absent",
+    "error",
+    "A package is installed that the base's release does not carry.",
+    why="The build ends with `Unable to locate package`.",
+    source="packages of Ubuntu 22.04; python3.9 comes from ppa:deadsnakes/ppa",
+    repair="Add the archive that carries it, or take the release's own version.",
+)
+def package_absent(subject: Subject) -> Iterator[Hit]:
+    for service, build in built(subject):
+        for stage in service.stages:
+            archive = "add-apt-repository" in "".join(
+                i.text for i in stage.every("RUN")
+            )
+            for run in stage.every("RUN") if not archive else ():
+                installed = (
+                    set(re.split(r"[\s;&|]+", run.text)) if "apt" in run.text else set()
+                )
+                for package in sorted(installed & set(service.facts.packages)):
+                    yield at(
+                        service,
+                        build,
+                        run.line,
+                        f"{service.image} has no {package}: "
+                        f"{service.facts.packages[package]}",
+                    )

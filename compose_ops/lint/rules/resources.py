@@ -1,0 +1,105 @@
+"""
+Limits against the machine that the files state, and the one that is there.
+
+A compose file states its machine as `x-machine: {memory: 32G, reserved: 6G, cpus: 8}`;
+an overlay for a bigger machine states its own. `reserved` is what the system keeps.
+"""
+
+from collections.abc import Iterator
+
+from compose_ops.lint.finding import Hit
+from compose_ops.lint.quantity import shown, size
+from compose_ops.lint.registry import rule
+from compose_ops.lint.target import Service, Subject
+
+
+def memory_limit(service: Service) -> int:
+    """Return the memory limit in bytes, 0 without one."""
+    limit = service.get("deploy", "resources", "limits", "memory")
+    return size(limit or service.get("mem_limit"))
+
+
+def stated_memory(subject: Subject) -> int:
+    """Return the bytes that the stated machine has for containers, 0 if none is."""
+    stated = subject.stated("x-machine") or {}
+    return size(stated.get("memory")) - size(stated.get("reserved"))
+
+
+@rule(
+    "memory-beyond-machine",
+    "error",
+    "The memory limits together exceed the stated machine.",
+    why="Limits reserve nothing. The services start, and the kernel kills one of them "
+    "under load, often the largest store.",
+    source="run on Engine 26.1.5: limits of 26G start on a smaller host",
+    repair="Lower limits, or state the machine that the overlay is for: `x-machine`.",
+)
+def memory_beyond_machine(subject: Subject) -> Iterator[Hit]:
+    room = stated_memory(subject)
+    taken = {s.name: memory_limit(s) * s.replicas for s in subject.services}
+    if room > 0 and sum(taken.values()) > room:
+        parts = ", ".join(
+            f"{name} {shown(size)}" for name, size in taken.items() if size
+        )
+        yield Hit(
+            ("x-machine",),
+            f"limits of {shown(sum(taken.values()))} ({parts}) exceed the "
+            f"{shown(room)} that the stated machine has for containers",
+        )
+
+
+@rule(
+    "memory-unstated",
+    "warning",
+    "A service states no memory limit where the files state a machine.",
+    why="The sum of the limits is then no bound: this service takes what it likes.",
+    source="docs.docker.com, Resource constraints",
+    repair="Add `deploy.resources.limits.memory`.",
+)
+def memory_unstated(subject: Subject) -> Iterator[Hit]:
+    for service in subject.services if stated_memory(subject) > 0 else ():
+        if not memory_limit(service):
+            yield Hit(service.path("deploy"), f"{service.name} states no memory limit")
+
+
+@rule(
+    "cpus-beyond-engine",
+    "error",
+    "A service may use more cores than there are.",
+    why="The engine refuses the container: `range of CPUs is from 0.01 to …`.",
+    source="run on Engine 26.1.5: cpus '4' on 2 cores",
+    repair="Make it a variable and set it to what the machine has.",
+)
+def cpus_beyond_engine(subject: Subject) -> Iterator[Hit]:
+    stated = (subject.stated("x-machine") or {}).get("cpus")
+    there = subject.machine.cpus or float(stated or 0)
+    for service in subject.services if there else ():
+        wanted = service.get("deploy", "resources", "limits", "cpus")
+        cpus = float(wanted or service.get("cpus", default=0))
+        if cpus > there:
+            yield Hit(
+                service.path("deploy", "resources", "limits", "cpus"),
+                f"{service.name} may use {cpus:g} cores, the machine has {there:g}",
+            )
+
+
+@rule(
+    "reservation-above-limit",
+    "error",
+    "A service reserves more than its limit.",
+    why="The engine refuses the container: `Minimum memory limit should be larger "
+    "than memory reservation limit`.",
+    source="run on Engine 26.1.5",
+    repair="Lower the reservation, also in the override that lowers the limit.",
+)
+def reservation_above_limit(subject: Subject) -> Iterator[Hit]:
+    for service in subject.services:
+        limit = memory_limit(service)
+        wanted = service.get("deploy", "resources", "reservations", "memory")
+        reserved = size(wanted or service.get("mem_reservation"))
+        if limit and reserved > limit:
+            yield Hit(
+                service.path("deploy", "resources", "reservations", "memory"),
+                f"{service.name} reserves {shown(reserved)} "
+                f"of a limit of {shown(limit)}",
+            )

@@ -1,0 +1,149 @@
+"""The merged compose model, as `docker compose config --format json` prints it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compose_ops.errors import UsageError
+from compose_ops.units import seconds
+
+DEFAULT_INTERVAL = 30.0
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """
+    A port that the model asks for.
+
+    `published` is 0 where the engine chooses it, of all or of a range.
+    """
+
+    service: str
+    host: str
+    published: int
+    target: int
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Reads the merged model; it never changes it."""
+
+    raw: Mapping[str, Any]
+
+    @property
+    def project(self) -> str:
+        return str(self.raw["name"])
+
+    @property
+    def services(self) -> Mapping[str, Mapping[str, Any]]:
+        found: Mapping[str, Mapping[str, Any]] = self.raw.get("services") or {}
+        return found
+
+    @property
+    def networks(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.raw.get("networks") or {}
+
+    @property
+    def volumes(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.raw.get("volumes") or {}
+
+    def service(self, name: str) -> Mapping[str, Any]:
+        """Return one service; UsageError when the model has none of that name."""
+        if name not in self.services:
+            raise UsageError(
+                f"no service named {name!r}", hint=f"one of: {', '.join(self.services)}"
+            )
+        return self.services[name]
+
+    def check_services(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return *names* once each; UsageError for one that does not exist."""
+        found = tuple(dict.fromkeys(names))
+        for name in found:
+            self.service(name)
+        return found
+
+    def replicas(self, name: str) -> int:
+        service = self.service(name)
+        deploy = service.get("deploy") or {}
+        return int(service.get("scale", deploy.get("replicas", 1)))
+
+    def memory(self, name: str, kind: str) -> int:
+        """Return the bytes in a service's `limits` or `reservations`, 0 for none."""
+        deploy = self.service(name).get("deploy") or {}
+        stated = (deploy.get("resources") or {}).get(kind) or {}
+        return int(stated.get("memory") or 0)
+
+    def cpus(self, name: str, kind: str) -> float:
+        """Return the cores in a service's `limits` or `reservations`, 0 for none."""
+        deploy = self.service(name).get("deploy") or {}
+        stated = (deploy.get("resources") or {}).get(kind) or {}
+        return float(stated.get("cpus") or 0)
+
+    def dependencies(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return *names* and all that they depend on, each once."""
+        found: dict[str, None] = {}
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop(0)
+            if name not in found:
+                found[name] = None
+                waiting += list(self.service(name).get("depends_on") or {})
+        return tuple(found)
+
+    def dependents(self, name: str) -> tuple[str, ...]:
+        """Return the services that depend on *name*, directly or through others."""
+        return tuple(
+            other
+            for other in self.services
+            if other != name and name in self.dependencies([other])
+        )
+
+    def ports(self, names: Iterable[str] = ()) -> Iterator[Port]:
+        """Yield each port that the services publish on the host (all when empty)."""
+        for name in tuple(names) or self.services:
+            for port in self.service(name).get("ports") or ():
+                yield Port(
+                    service=name,
+                    host=port.get("host_ip", ""),
+                    published=_number(str(port.get("published") or 0)),
+                    target=int(port["target"]),
+                    protocol=port.get("protocol", "tcp"),
+                )
+
+    def volume_name(self, key: str) -> str:
+        """Return the engine's name of a volume of the model."""
+        volume = self.volumes.get(key) or {}
+        return str(volume.get("name", f"{self.project}_{key}"))
+
+    def seconds_to_verdict(self, name: str) -> float:
+        """Return within how many seconds the health check must have judged."""
+        check = self.service(name).get("healthcheck") or {}
+        interval = seconds(check.get("interval"), DEFAULT_INTERVAL)
+        timeout = seconds(check.get("timeout"), DEFAULT_TIMEOUT)
+        retries = int(check.get("retries", DEFAULT_RETRIES))
+        return (
+            seconds(check.get("start_period"))
+            + retries * (interval + timeout)
+            + interval
+        )
+
+    def patience(self, names: Iterable[str] = ()) -> float:
+        """Return within how many seconds *names* and what they need must be healthy."""
+        wanted = self.dependencies(tuple(names) or self.services)
+        depth = {name: self._depth(name) for name in wanted}
+        levels = {
+            d: max(self.seconds_to_verdict(n) for n in wanted if depth[n] == d)
+            for d in set(depth.values())
+        }
+        return sum(levels.values())
+
+    def _depth(self, name: str) -> int:
+        needs = self.service(name).get("depends_on") or {}
+        return 1 + max((self._depth(need) for need in needs), default=-1)
+
+
+def _number(published: str) -> int:
+    return int(published) if published.isdigit() else 0

@@ -1,0 +1,81 @@
+"""After an update: record what is deployed, and keep the image that it replaced."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from compose_ops.rollout import deployments
+from compose_ops.rollout.deployments import Deployment, Kept
+from compose_ops.rollout.image_choice import Choice
+from compose_ops.rollout.plan import Plan
+from compose_ops.runtime.context import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """
+    What an update leaves when it is done: what is deployed of its service then.
+
+    `replaced` is the image to keep for a way back, None where none was; `given_up` are
+    the tags of those that are kept no longer.
+    """
+
+    deployment: Deployment
+    replaced: Kept | None
+    given_up: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, data: Mapping[str, Any]) -> "Record":
+        replaced = Kept(**data["replaced"]) if data["replaced"] else None
+        deployment = deployments.deployment(data["deployment"])
+        return cls(deployment, replaced, tuple(data["given_up"]))
+
+
+def recorded(
+    stack: Stack,
+    planned: Plan,
+    choice: Choice | None,
+    *,
+    is_rollback: bool,
+    nameless: bool = False,
+) -> Record:
+    """Return what *planned* leaves; with *choice* None what is deployed stays so."""
+    mine = deployments.read(stack.state).of(planned.service)
+    old = None if is_rollback else _replaced(stack, planned, mine)
+    image, name = (
+        (mine.image, mine.name) if choice is None else (choice.image, choice.name)
+    )
+    if is_rollback:
+        mine = replace(mine, previous=mine.previous[:-1])
+    mine, given_up = deployments.after_update(mine, old, image=image, name=name)
+    mine = replace(mine, nameless=mine.nameless or nameless)
+    return Record(mine, old, tuple(kept.tag for kept in given_up))
+
+
+def settle(stack: Stack, service: str, record: Record) -> None:
+    """Write the record down; a second time it changes nothing."""
+    old = record.replaced
+    if old and stack.engine.image(old.id):
+        stack.engine.tag(old.id, old.tag)
+    now = deployments.read(stack.state)
+    deployments.write(stack.state, now.with_(service, record.deployment))
+    for tag in record.given_up:
+        if tag != record.deployment.image and stack.engine.image(tag):
+            stack.engine.remove_image(tag)
+
+
+def _replaced(stack: Stack, planned: Plan, mine: Deployment) -> Kept | None:
+    """Return the image that is replaced; None for one that serves well nowhere."""
+    for old in (slot.old for slot in planned.changing):
+        if (
+            old is not None
+            and old.is_healthy
+            and old.image_id != planned.wanted.image_id
+            and stack.engine.image(old.image_id)
+        ):
+            name = mine.name or old.image
+            return deployments.kept(stack.project, planned.service, old.image_id, name)
+    return None

@@ -1,0 +1,130 @@
+"""Which image an update deploys, and how it is made or fetched."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from compose_ops.console import say
+from compose_ops.docker.api import Engine
+from compose_ops.errors import EngineError
+from compose_ops.project import env_file
+from compose_ops.project.model import Model
+from compose_ops.rollout import deployments
+from compose_ops.runtime import stale_images
+from compose_ops.runtime.context import Stack
+from compose_ops.stack import local_images
+
+CANDIDATES = "candidate-*.yml"
+REGISTRY_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An image to deploy: its tag in place of the compose file's, and its name."""
+
+    image: str = ""
+    name: str = ""
+
+
+def given(stack: Stack, service: str, reference: str) -> Choice:
+    """
+    Return *reference* as a choice, pulled where it is not here.
+
+    It is deployed under a tag of its own, so that moving *reference* changes nothing.
+    """
+    if stack.engine.image(reference) is None:
+        output = stack.engine.docker("pull", "--quiet", reference)
+        if output.code != 0:
+            raise _absent(reference, output.stderr.strip())
+    found = stack.engine.image(reference)
+    if found is None:
+        raise EngineError(f"the image {reference} is gone again")
+    kept = deployments.keep(stack.engine, stack.project, service, found.id, reference)
+    return Choice(kept.tag, reference)
+
+
+def planned(stack: Stack, service: str, reference: str) -> Choice:
+    """Return what `given` would, without pulling or tagging anything."""
+    found = stack.engine.image(reference)
+    tag = (
+        deployments.kept(stack.project, service, found.id, reference).tag
+        if found
+        else reference
+    )
+    return Choice(tag, reference)
+
+
+def require_pullable(engine: Engine, reference: str) -> None:
+    """Raise EngineError when no registry has *reference* right now."""
+    if not engine.registry_answers(reference, timeout=REGISTRY_SECONDS):
+        raise _absent(reference)
+
+
+def _absent(reference: str, detail: str = "") -> EngineError:
+    return EngineError(
+        f"the image {reference} is not here and cannot be pulled",
+        hint="docker images lists what is here; --build builds from the files",
+        detail=detail,
+    )
+
+
+def made(stack: Stack, service: str) -> None:
+    """Build the image that the files name or, where they build none, have it here."""
+    if not stack.model.service(service).get("build"):
+        if stack.engine.image(reference_of(stack.model, service)) is None:
+            stack.engine.pull([service])
+        return
+    if stack.mode.offline:
+        local_images.prepare(stack.engine, stack.root)
+    say(f"building {service}")
+    stale_images.build(stack, [service])
+
+
+def reference_of(model: Model, service: str) -> str:
+    """Return the image that the model gives a service."""
+    return str(model.service(service).get("image", f"{model.project}-{service}"))
+
+
+def candidate(
+    stack: Stack, service: str, choice: Choice | None, *, nameless: bool = False
+) -> Engine:
+    """
+    Return the engine with the compose files as they are after the update.
+
+    With *choice* None what is deployed stays.
+    """
+    now = deployments.read(stack.state)
+    mine = now.of(service)
+    if choice is not None:
+        mine = replace(mine, image=choice.image, name=choice.name)
+    if nameless:
+        mine = replace(mine, nameless=True)
+    text = deployments.override(now.with_(service, mine))
+    if not text:
+        return stack.with_files(())
+    return stack.with_files((_written(_own(stack), text),))
+
+
+@contextmanager
+def own_file(stack: Stack) -> Iterator[None]:
+    """Remove what `candidate` wrote at the end, and what killed runs left."""
+    try:
+        yield
+    finally:
+        for path in stack.state.glob(CANDIDATES):
+            number = path.stem.rpartition("-")[2]
+            if path == _own(stack) or not Path(f"/proc/{number}").exists():
+                path.unlink(missing_ok=True)
+
+
+def _own(stack: Stack) -> Path:
+    """Return a file that no other process writes: Compose reads it at each step."""
+    return stack.state / CANDIDATES.replace("*", str(os.getpid()))
+
+
+def _written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    env_file.write_private(path, text)
+    return path

@@ -1,0 +1,79 @@
+"""What an update has done so far, on disk before each step, for whoever comes next."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compose_ops.project import env_file
+
+FILE = "rollout.json"
+
+
+@dataclass(slots=True)
+class Place:
+    """
+    A slot being changed: container ids, and the old one's name and restart policy.
+
+    *served* says that the old container was healthy and attached when the update began:
+    one that was not is put back without being asked for more. *touched* says that the
+    old container was told to drain, or stopped since; *proven* that the batch's verdict
+    was good, so that the old one is what goes; *failed* that it was bad.
+    """
+
+    old: str = ""
+    name: str = ""
+    restart: str = ""
+    new: str = ""
+    served: bool = True
+    attached: bool = True
+    touched: bool = False
+    proven: bool = False
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class Journal:
+    """
+    The running update of one service; `before` are the containers that it found.
+
+    *reference* names the image tag that a build moved, and *image_id* what it named.
+    *slots* says how many places there will be, *record* what is deployed once all of
+    them are proven (`settle`).
+    """
+
+    path: Path
+    service: str
+    before: list[str]
+    places: list[Place] = field(default_factory=list)
+    slots: int = 0
+    record: dict[str, Any] = field(default_factory=dict)
+    reference: str = ""
+    image_id: str = ""
+    step: str = ""
+
+    def note(self, step: str) -> None:
+        """Write everything durably; *step* is what happens next."""
+        self.step = step
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        data = {k: v for k, v in asdict(self).items() if k != "path"}
+        env_file.write_private(self.path, json.dumps(data, indent=1))
+
+    def close(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+    @property
+    def known(self) -> set[str]:
+        """The containers that were found, and those that were noted since."""
+        return {*self.before, *(p.new for p in self.places if p.new)}
+
+
+def read(state: Path) -> Journal | None:
+    """Return what a run that ended before its time left, None when none did."""
+    path = state / FILE
+    try:
+        data: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    places = [Place(**place) for place in data.pop("places")]
+    return Journal(path=path, places=places, **data)

@@ -1,0 +1,125 @@
+"""What an update will do, slot by slot and why; computed before anything is touched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compose_ops.docker.api import Container
+from compose_ops.errors import UsageError
+from compose_ops.rollout.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What every container of the service should be; "" where it is not known yet."""
+
+    replicas: int
+    image: str
+    image_id: str
+    config_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One replica's place: the container that holds it now, and why it must change."""
+
+    old: Container | None
+    causes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.old.name if self.old else "(new replica)"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Slots to change in order, replicas that stay, and those there is no place for."""
+
+    service: str
+    wanted: Wanted
+    policy: Policy
+    changing: tuple[Slot, ...]
+    kept: tuple[Container, ...]
+    surplus: tuple[Container, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.changing and not self.surplus
+
+    @property
+    def found(self) -> list[str]:
+        """Return the ids of all containers that were there when it was made."""
+        changing = [slot.old for slot in self.changing if slot.old]
+        return [c.id for c in (*changing, *self.kept, *self.surplus)]
+
+    def batches(self) -> list[tuple[Slot, ...]]:
+        """Return the slots in groups of `parallelism`."""
+        size = max(self.policy.parallelism, 1)
+        return [
+            self.changing[start : start + size]
+            for start in range(0, len(self.changing), size)
+        ]
+
+    def lines(self) -> list[str]:
+        """Return the plan in words."""
+        lines = [f"replace {s.name}: {', '.join(s.causes)}" for s in self.changing]
+        return lines + [f"remove {c.name}: one too many" for c in self.surplus]
+
+
+def plan(
+    service: str,
+    wanted: Wanted,
+    policy: Policy,
+    containers: Sequence[Container],
+    *,
+    admitted_by: str = "",
+    forced: str = "",
+) -> Plan:
+    """
+    Compare what runs with what is wanted.
+
+    *admitted_by* is the network through which a replica gets requests; *forced* is a
+    reason to replace every replica. Raises UsageError when the service has none.
+    """
+    if not containers:
+        raise UsageError(
+            f"{service} does not run", hint=f"invoke up --service {service} starts it"
+        )
+    there = sorted(containers, key=lambda c: (not c.is_healthy, c.number))
+    slots: list[Container | None] = [*there[: wanted.replicas]]
+    slots += [None] * (wanted.replicas - len(slots))
+    judged = [(c, causes(c, wanted, admitted_by, forced)) for c in slots]
+    return Plan(
+        service=service,
+        wanted=wanted,
+        policy=policy,
+        changing=tuple(Slot(c, why) for c, why in judged if why),
+        kept=tuple(c for c, why in judged if c and not why),
+        surplus=tuple(there[wanted.replicas :]),
+    )
+
+
+def causes(
+    container: Container | None, wanted: Wanted, admitted_by: str, forced: str
+) -> tuple[str, ...]:
+    """Return why a slot must change; empty when it is as wanted."""
+    if container is None:
+        return ("a replica is missing",)
+    found = [forced] if forced else []
+    if wanted.image_id and container.image_id != wanted.image_id:
+        found.append(f"image {short(container.image_id)} → {short(wanted.image_id)}")
+    if wanted.config_hash and container.config_hash != wanted.config_hash:
+        found.append(
+            f"configuration {container.config_hash[:12]} → {wanted.config_hash[:12]}"
+        )
+    if not container.is_running:
+        found.append(f"is {container.state} (exit code {container.exit_code})")
+    elif container.health == "unhealthy":
+        found.append("is unhealthy")
+    elif admitted_by and admitted_by not in container.networks:
+        found.append("gets no requests: it is not attached to the gateway's network")
+    return tuple(found)
+
+
+def short(image_id: str) -> str:
+    """Return an image id as docker shows it."""
+    return image_id.removeprefix("sha256:")[:12]

@@ -1,0 +1,59 @@
+"""Clean up after an update that was killed: forward where it was proven, else back."""
+
+from compose_ops.docker.api import Container, Engine, EventStream
+from compose_ops.errors import EngineUnavailable, StackError
+from compose_ops.rollout import steps
+from compose_ops.rollout.context import Site
+from compose_ops.rollout.journal import Journal, Place
+from compose_ops.rollout.undo import finish_proven, put_back, remove_strays
+
+
+def recover(
+    site: Site, journal: Journal, events: EventStream
+) -> tuple[list[Place], list[str]]:
+    """
+    Leave as many containers as there were, each of them serving.
+
+    A place whose new container was proven and serves keeps it; every other one goes
+    back to its old container. What the killed run created without having noted it is
+    removed. Returns the places that went forward, and what could not be put right, in
+    words: that is left to the next plan. Only an engine that does not answer raises.
+    """
+    remove_strays(site, journal)
+    there = {c.id: c for c in site.containers()}
+    forward = [p for p in journal.places if _goes_forward(p, there)]
+    back = [p for p in journal.places if p not in forward and p.old in there]
+    wrong = []
+    for place in forward:
+        try:
+            _forward(site, place, there[place.new])
+        except EngineUnavailable:
+            raise
+        except StackError as error:
+            wrong.append(error.message)
+    wrong += put_back(site, journal, back, events)
+    if journal.reference and not forward:
+        site.engine.tag(journal.image_id, journal.reference)
+    return forward, wrong
+
+
+def abandon(engine: Engine, journal: Journal) -> None:
+    """Forget an update whose containers are going; a tag that it moved goes back."""
+    if journal.reference:
+        engine.tag(journal.image_id, journal.reference)
+    journal.close()
+
+
+def _goes_forward(place: Place, there: dict[str, Container]) -> bool:
+    new = there.get(place.new)
+    return place.proven and new is not None and (_serves(new) or place.old not in there)
+
+
+def _forward(site: Site, place: Place, new: Container) -> None:
+    if _serves(new):
+        steps.admit(site, [new.id])
+    finish_proven(site, place)
+
+
+def _serves(container: Container) -> bool:
+    return container.is_running and container.health != "unhealthy"

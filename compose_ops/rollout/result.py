@@ -1,0 +1,33 @@
+"""How an update ended, for those who tell of it."""
+
+from dataclasses import dataclass
+
+from compose_ops.rollout.plan import Plan
+from compose_ops.rollout.statistics import Proof
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an update ended; `result` is updated, nothing-to-do or planned."""
+
+    service: str
+    result: str
+    plan: Plan
+    proof: Proof | None
+    healthy_after: tuple[float, ...]
+    seconds: float
+
+    def as_json(self) -> dict[str, object]:
+        """Return the documented form of `invoke rolling-update --json`."""
+        return {
+            "service": self.service,
+            "result": self.result,
+            "order": self.plan.policy.order,
+            "plan": [
+                {"slot": slot.name, "causes": list(slot.causes)}
+                for slot in self.plan.changing
+            ],
+            "proof": self.proof.as_json() if self.proof else None,
+            "healthy_after": list(self.healthy_after),
+            "seconds": round(self.seconds, 2),
+        }

@@ -1,0 +1,42 @@
+"""Back to the image that served before the last update."""
+
+from compose_ops.errors import ConfigurationError, UsageError
+from compose_ops.rollout import deployments
+from compose_ops.rollout.image_choice import Choice
+from compose_ops.rollout.plan import short
+from compose_ops.rollout.result import Outcome
+from compose_ops.rollout.update import Wish, update
+from compose_ops.runtime.context import Stack
+
+
+def rollback(stack: Stack, service: str, *, timeout: int | None = None) -> Outcome:
+    """
+    Update *service* to the last image that an update replaced.
+
+    A rollback is not itself gone back from: the next one goes a step further. Raises
+    UsageError when nothing was replaced yet, ConfigurationError when the image is gone.
+    """
+    stack.model.service(service)
+    previous = deployments.read(stack.state).of(service).previous
+    if not previous:
+        raise UsageError(
+            f"no update has replaced an image of {service} yet",
+            hint=f"invoke rolling-update --service {service} --image NAME deploys one",
+        )
+    kept = previous[-1]
+    if stack.engine.image(kept.tag) is None:
+        if stack.engine.image(kept.id) is None:
+            raise _gone(service, kept)
+        if not stack.dry:
+            stack.engine.tag(kept.id, kept.tag)
+    wish = Wish(choice=Choice(kept.tag, kept.name), is_rollback=True)
+    return update(stack, service, wish, timeout=timeout)
+
+
+def _gone(service: str, kept: deployments.Kept) -> ConfigurationError:
+    return ConfigurationError(
+        f"the previous image {kept.name} ({short(kept.id)}) is gone: docker image "
+        "prune -a or docker rmi took it",
+        hint="check out the version that it was built from and run invoke "
+        f"rolling-update --service {service} --build, or name one with --image",
+    )

@@ -1,0 +1,309 @@
+"""The composition root: from flags to the project, its mode and its engine."""
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from threading import Thread
+
+from compose_ops.docker.api import PATIENCE, Container, Echo, Engine, EngineInfo
+from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
+from compose_ops.project import env_file as environment
+from compose_ops.project.model import Model
+from compose_ops.project.modes import (
+    GPU_CHOICES,
+    Mode,
+    check_overlays,
+    from_labels,
+    selected,
+)
+from compose_ops.project.paths import (
+    DEPLOYED_FILE,
+    ENV_EXAMPLE,
+    ENV_FILE,
+    OWN_STATE,
+    PLUGINS_FILE,
+    ROOT,
+    STATE,
+)
+from compose_ops.runtime.once import Once
+
+LOOK_PATIENCE = 5.0
+"""Seconds for an engine's answer to a task that goes on without one."""
+
+_SECRET = re.compile(r"(?i)((?:key|password|token|secret)[a-z_]*=)\S+")
+
+
+@dataclass
+class Stack:
+    """
+    A project in a mode on an engine.
+
+    `everyone` holds the containers of all projects as they were when it was opened.
+    `other_checkout` is the folder that a project of this name was started from, where
+    that is not this checkout: only a stack that is looked at may have one.
+    """
+
+    root: Path
+    project: str
+    mode: Mode
+    engine: Engine
+    everyone: tuple[Container, ...]
+    started_as: Mode | None
+    why_gpu: str = ""
+    dry: bool = False
+    known: EngineInfo | None = None
+    reopen: Callable[[Sequence[Path]], Engine] | None = None
+    other_checkout: Path | None = None
+    asking_plugins: Once[Mapping[str, str]] | None = None
+
+    def with_files(self, files: Sequence[Path]) -> Engine:
+        """Return the engine with *files* after the mode's own compose files."""
+        return self.engine if self.reopen is None else self.reopen(files)
+
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """The project's own containers as they were when it was opened."""
+        return tuple(c for c in self.everyone if c.project == self.project)
+
+    def __post_init__(self) -> None:
+        self._forget()
+        self._plugins = self.asking_plugins or Once(self.engine.plugins)
+
+    def begin(self) -> None:
+        """Let Compose merge the files, so that the model is there sooner."""
+        self._model.begin()
+
+    def begin_hashes(self) -> None:
+        """Let Compose merge the files and hash them, so that both are there sooner."""
+        Thread(target=self._model.begin, daemon=True).start()
+        Thread(target=self._hashes.begin, daemon=True).start()
+
+    def look_again(self) -> None:
+        """Forget the merged files: what updates deployed has changed meanwhile."""
+        files = _deployed(self.root, self.project, self.info, only_look=False)
+        self.engine = self.with_files(files)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._model = Once(lambda: Model(self.engine.model()))
+        self._hashes = Once(lambda: {**self.engine.config_hashes()})
+
+    @property
+    def model(self) -> Model:
+        """The merged compose model; ConfigurationError when it is not valid."""
+        return self._model.answer()
+
+    @property
+    def config_hashes(self) -> Mapping[str, str]:
+        """Compose's configuration hash of each service, as the files were opened."""
+        return self._hashes.answer()
+
+    @property
+    def plugins(self) -> Mapping[str, str]:
+        """The versions of the docker client's plugins; empty for a broken one."""
+        return self._plugins.answer()
+
+    @cached_property
+    def info(self) -> EngineInfo:
+        return self.known or self.engine.info()
+
+    @property
+    def state(self) -> Path:
+        """The folder of this project's state on this engine; it may not exist yet."""
+        return state_folder(self.root, self.info.id, self.project)
+
+    def refresh(self) -> tuple[Container, ...]:
+        """Return the project's containers as they are now."""
+        return self.engine.containers(project=self.project)
+
+
+def open_stack(
+    *,
+    dev: bool = False,
+    prod: bool = False,
+    offline: bool = False,
+    gpu: str = "auto",
+    overlay: Sequence[str] = (),
+    need_engine: bool = True,
+    only_look: bool = False,
+    dry: bool = False,
+    echo: bool = False,
+    root: Path = ROOT,
+) -> Stack:
+    """
+    Open the stack that the flags select, or the one that was started.
+
+    Raises UsageError for flags that contradict each other; unless it is only looked at,
+    ConfigurationError when another checkout runs a project of this name, and
+    EngineUnavailable.
+    """
+    if dev and prod:
+        raise UsageError("--dev and --prod exclude each other", hint="give one of them")
+    if gpu not in GPU_CHOICES:
+        raise UsageError(f"--gpu {gpu!r} is unknown", hint="auto, on or off")
+    overlays = check_overlays(tuple(overlay), root)
+    values = _values(root, only_look=only_look)
+    project = environment.project_name(values)
+    echo_to = _echo if echo else lambda _argv: None
+    plugins = _begun_plugins(echo_to, root) if only_look else None
+    everyone, info = _observe(echo_to, need_engine=need_engine and not only_look)
+    origin, started = _started(everyone, project)
+    other = origin if origin not in {None, root} else None
+    if other is not None and not only_look:
+        raise of_another_checkout(project, other, root)
+    started = None if other else started
+    stage = "dev" if dev else "prod" if prod else "base"
+    flags = Mode(stage, offline, overlays=overlays)
+    mode, why = selected(flags, gpu, started, info)
+    reopen = partial(_engine, root, mode, values, echo=echo_to, only_look=only_look)
+    return Stack(
+        root=root,
+        project=project,
+        mode=mode,
+        engine=reopen(_deployed(root, project, info, only_look=only_look)),
+        everyone=everyone,
+        started_as=started,
+        why_gpu=why,
+        dry=dry,
+        known=info,
+        reopen=reopen,
+        other_checkout=other,
+        asking_plugins=plugins,
+    )
+
+
+def state_folder(root: Path, engine_id: str, project: str) -> Path:
+    """Return the folder of a project's state on an engine; it may not exist yet."""
+    return root / STATE / engine_id.replace(":", "")[:12] / project
+
+
+def _values(root: Path, *, only_look: bool) -> Mapping[str, str]:
+    """Return what Compose interpolates; doctor says itself that `.env` is closed."""
+    try:
+        return environment.settings(root)
+    except ConfigurationError:
+        if only_look:
+            return dict(os.environ)
+        raise
+
+
+def _deployed(
+    root: Path, project: str, info: EngineInfo | None, *, only_look: bool
+) -> tuple[Path, ...]:
+    """Return the compose file of what updates deployed, which later tasks keep."""
+    if info is None:
+        return ()
+    file = state_folder(root, info.id, project) / DEPLOYED_FILE
+    try:
+        return (file,) if file.exists() else ()
+    except PermissionError as refused:
+        if only_look:
+            return ()
+        raise ConfigurationError(
+            f"what tasks remember in {STATE} is closed to this user",
+            hint=f"make it yours: {OWN_STATE}",
+        ) from refused
+
+
+def docker_client(*, echo: bool = False) -> Engine:
+    """Return docker's client without any project; whether an engine answers is open."""
+    from compose_ops.docker.client import WhalesEngine
+
+    return WhalesEngine(echo=_echo if echo else lambda _argv: None)
+
+
+def host_engine() -> Engine | None:
+    """Return the engine without any project, None where none answers."""
+    from compose_ops.docker.client import WhalesEngine
+
+    engine = WhalesEngine()
+    try:
+        engine.info()
+    except EngineUnavailable:
+        return None
+    return engine
+
+
+def _begun_plugins(echo: Echo, root: Path) -> Once[Mapping[str, str]]:
+    """Let docker start to say what its plugins are: no other look takes as long."""
+    from compose_ops.docker.client import WhalesEngine
+
+    file = root / STATE / PLUGINS_FILE
+    engine = WhalesEngine(echo=echo, plugins_file=file, only_look=True)
+    asking: Once[Mapping[str, str]] = Once(engine.plugins)
+    Thread(target=asking.begin, daemon=True).start()
+    return asking
+
+
+def _observe(
+    echo: Echo, *, need_engine: bool
+) -> tuple[tuple[Container, ...], EngineInfo | None]:
+    from compose_ops.docker.client import WhalesEngine
+
+    patience = PATIENCE if need_engine else LOOK_PATIENCE
+    bare = WhalesEngine(echo=echo, patience=patience)
+    try:
+        with ThreadPoolExecutor(1) as aside:
+            asked = aside.submit(bare.info)
+            return bare.containers(), asked.result()
+    except EngineUnavailable:
+        if need_engine:
+            raise
+        return (), None
+
+
+def _started(
+    everyone: Sequence[Container], project: str
+) -> tuple[Path | None, Mode | None]:
+    """Return the folder and the mode that a project was started from, if it was."""
+    own = [container for container in everyone if container.project == project]
+    if not own:
+        return None, None
+    newest = max(own, key=lambda container: container.created)
+    directory, mode = from_labels(newest.labels)
+    return directory.resolve(), mode
+
+
+def of_another_checkout(project: str, origin: Path, root: Path) -> ConfigurationError:
+    """Return the refusal of a project whose name another checkout uses."""
+    gone = "" if origin.exists() else ", which is gone"
+    return ConfigurationError(
+        f"the project {project} was started from {origin}{gone}, not from {root}",
+        hint=f"docker compose -p {project} down ends that one; another "
+        "COMPOSE_PROJECT_NAME in .env lives beside it",
+    )
+
+
+def _engine(
+    root: Path,
+    mode: Mode,
+    values: Mapping[str, str],
+    further: Sequence[Path] = (),
+    *,
+    echo: Echo,
+    only_look: bool,
+) -> Engine:
+    from compose_ops.docker.client import WhalesEngine
+
+    env_file = root / ENV_FILE
+    return WhalesEngine(
+        files=[*(root / file for file in mode.files()), *further],
+        project=environment.project_name(values),
+        directory=root,
+        env_files=[env_file] if env_file.exists() else [],
+        environment=mode.environment(values, environment.read(root / ENV_EXAMPLE)),
+        echo=echo,
+        plugins_file=root / STATE / PLUGINS_FILE,
+        only_look=only_look,
+    )
+
+
+def _echo(argv: Sequence[str]) -> None:
+    line = _SECRET.sub(r"\1[redacted]", shlex.join(argv))
+    sys.stderr.write(f"+ {line}\n")

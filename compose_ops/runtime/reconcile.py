@@ -1,0 +1,140 @@
+"""From what the engine has to what the model wants: what differs must go first."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compose_ops.docker.api import Container, Engine, Network, Volume
+from compose_ops.errors import ConfigurationError
+from compose_ops.project.model import Model
+
+VOLUME_LABEL = "com.docker.compose.volume"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """
+    What must go before Compose can make the model true.
+
+    Compose keeps a network or a volume whose definition changed, without a word.
+    """
+
+    networks: tuple[Network, ...]
+    containers: tuple[Container, ...]
+    leaving: tuple[Container, ...]
+
+    def steps(self) -> list[str]:
+        """Return the plan in words, one line a step."""
+        removed = {c.id for c in (*self.containers, *self.leaving)}
+        named = [c for c in (*self.leaving, *self.containers) if c.id in removed]
+        lines = [
+            f"remove container {name}" for name in dict.fromkeys(c.name for c in named)
+        ]
+        return lines + [
+            f"recreate network {n.name}: its definition changed" for n in self.networks
+        ]
+
+
+def plan(
+    model: Model,
+    containers: Iterable[Container],
+    networks: Iterable[Network],
+    volumes: Iterable[Volume],
+) -> Transition:
+    """
+    Compare the engine with the model.
+
+    Raises ConfigurationError for a volume whose definition differs: its data would
+    have to move, and only a restore does that.
+    """
+    check_volumes(model, volumes)
+    there = tuple(containers)
+    changed = tuple(n for n in networks if _differs(model, n))
+    names = {network.name for network in changed}
+    return Transition(
+        networks=changed,
+        containers=tuple(c for c in there if names & set(c.networks)),
+        leaving=tuple(c for c in there if c.service not in model.services),
+    )
+
+
+def execute(transition: Transition, engine: Engine) -> None:
+    """Remove what stands in the way; the volumes stay."""
+    ids = dict.fromkeys(c.id for c in (*transition.leaving, *transition.containers))
+    if ids:
+        engine.stop(*ids)
+        engine.remove(*ids, force=True)
+    for network in transition.networks:
+        engine.remove_network(network.id)
+
+
+def check_volumes(model: Model, volumes: Iterable[Volume]) -> None:
+    """Raise ConfigurationError when volumes are not where the model wants them."""
+    wanted = _definitions(model)
+    moved = moved_volumes(model, volumes)
+    if not moved:
+        return
+    places = [
+        f"the volume {v.name} is {_place(v.options)}, this mode wants "
+        f"{_place(wanted[v.name].get('driver_opts') or {})}"
+        for v in moved
+    ]
+    keys = [v.labels.get(VOLUME_LABEL, v.name).removesuffix("_data") for v in moved]
+    raise ConfigurationError(
+        places[0],
+        hint="invoke backup "
+        + " ".join(f"--service {key}" for key in keys)
+        + f", then invoke down, then docker volume rm {' '.join(v.name for v in moved)}"
+        + ", start this mode, and invoke restore with the same services",
+        detail="\n".join(places[1:]),
+    )
+
+
+def moved_volumes(model: Model, volumes: Iterable[Volume]) -> list[Volume]:
+    """Return the volumes that are not where the model wants them."""
+    wanted = _definitions(model)
+    return [v for v in volumes if v.name in wanted and _moves(v, wanted[v.name])]
+
+
+def _definitions(model: Model) -> dict[str, Mapping[str, Any]]:
+    return {model.volume_name(key): value or {} for key, value in model.volumes.items()}
+
+
+def _moves(volume: Volume, definition: Mapping[str, Any]) -> bool:
+    options = {k: str(v) for k, v in (definition.get("driver_opts") or {}).items()}
+    driver = definition.get("driver", "local")
+    return dict(volume.options) != options or volume.driver != driver
+
+
+def _place(options: Mapping[str, str]) -> str:
+    return options.get("device", "a volume of the engine's own")
+
+
+def _differs(model: Model, network: Network) -> bool:
+    key = network.labels.get("com.docker.compose.network", "")
+    wanted = model.networks.get(key)
+    return wanted is not None and _definition(wanted) != _observed(network)
+
+
+def _definition(wanted: Mapping[str, Any]) -> tuple[object, ...]:
+    configs = (wanted.get("ipam") or {}).get("config") or ()
+    return (
+        bool(wanted.get("internal")),
+        {k: str(v) for k, v in (wanted.get("driver_opts") or {}).items()},
+        [_address_block(c.get("subnet"), c.get("aux_addresses")) for c in configs],
+    )
+
+
+def _observed(network: Network) -> tuple[object, ...]:
+    configs = (network.raw.get("IPAM") or {}).get("Config") or ()
+    return (
+        network.internal,
+        dict(network.raw.get("Options") or {}),
+        [_address_block(c.get("Subnet"), c.get("AuxiliaryAddresses")) for c in configs],
+    )
+
+
+def _address_block(
+    subnet: str | None, aux: Mapping[str, str] | None
+) -> tuple[object, ...]:
+    return subnet, dict(aux or {})

@@ -1,0 +1,64 @@
+"""
+Which images are not what the model would build now.
+
+Every mode builds an image of one name with other arguments, targets or bases, and
+Compose builds only what is missing. So what each image was built from is remembered,
+by image id; an image that was built by hand counts as unknown and is built again.
+"""
+
+import json
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+from compose_ops.project.env_file import write_private
+from compose_ops.runtime.context import Stack
+
+FILE = "builds.json"
+
+
+def stale(stack: Stack, services: Iterable[str]) -> list[str]:
+    """Return those of the services whose image is missing or of another definition."""
+    names = _image_names(stack, services)
+    there = stack.engine.images(names.values())
+    known = _known(stack)
+    return [
+        service
+        for service, image in names.items()
+        if image not in there or known.get(there[image].id) != _digest(stack, service)
+    ]
+
+
+def build(stack: Stack, services: Iterable[str], *, cache: bool = True) -> None:
+    """Build the images of the services, and remember what they are made of."""
+    wanted = list(services)
+    stack.engine.build(wanted, cache=cache)
+    names = _image_names(stack, wanted)
+    there = stack.engine.images(names.values())
+    made = {there[image].id: _digest(stack, name) for name, image in names.items()}
+    stack.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    kept = dict(list((_known(stack) | made).items())[-100:])
+    write_private(stack.state / FILE, json.dumps(kept, indent=1))
+
+
+def _image_names(stack: Stack, services: Iterable[str]) -> dict[str, str]:
+    return {
+        name: str(service.get("image", f"{stack.project}-{name}"))
+        for name in services
+        for service in [stack.model.service(name)]
+        if service.get("build")
+    }
+
+
+def _digest(stack: Stack, service: str) -> str:
+    text = json.dumps(stack.model.service(service)["build"], sort_keys=True)
+    return sha256(text.encode()).hexdigest()
+
+
+def _known(stack: Stack) -> dict[str, str]:
+    file: Path = stack.state / FILE
+    try:
+        found: dict[str, str] = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found

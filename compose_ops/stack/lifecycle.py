@@ -1,0 +1,248 @@
+"""Start, stop, restart and rebuild the stack."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from compose_ops.backup import restore_points
+from compose_ops.console import confirm, say
+from compose_ops.doctor import requirements
+from compose_ops.errors import EngineError, StackError, UsageError
+from compose_ops.rollout import delegation
+from compose_ops.runtime import config_hashes, reconcile, stale_images
+from compose_ops.runtime.context import Stack
+from compose_ops.runtime.wait import wait
+from compose_ops.stack import local_images
+from compose_ops.state.recovery import changing
+
+QUICK_SECONDS = 2.0  # in which Compose ends when nothing is to do
+
+
+def up(
+    stack: Stack,
+    services: Iterable[str] = (),
+    *,
+    build: bool = False,
+    timeout: int | None = None,
+) -> None:
+    """
+    Make the stack run as its mode says, and return when all of it is healthy.
+
+    Raises ConfigurationError before anything is changed, UnhealthyError with the
+    failing service's evidence afterwards.
+    """
+    requirements.require(stack, requirements.VERSIONS)
+    names = stack.model.check_services(services)
+    wanted = stack.model.dependencies(names or stack.model.services)
+    requirements.require(stack, requirements.UP, services=wanted)
+    seen, change = stack.everyone, _transition(stack)
+    if stack.why_gpu:
+        say(f"mode: {stack.mode} ({stack.why_gpu})")
+    _say_what_stays(stack)
+    unbuilt = stale_images.stale(stack, wanted)
+    if build:
+        unbuilt = [n for n in wanted if stack.model.service(n).get("build")]
+    plan = [
+        *change.steps(),
+        *(f"build {name}" for name in unbuilt),
+        *(f"start {name} and wait until it is healthy" for name in wanted),
+    ]
+    if stack.dry:
+        _print_plan(plan)
+        return
+    with changing(stack, "invoke up"):
+        if stack.everyone is not seen:
+            change = _transition(stack)
+        reconcile.execute(change, stack.engine)
+        rolled = delegation.rolled(stack, wanted)
+        made = [n for n in rolled if n in unbuilt]
+        _prepare_images(stack, [n for n in unbuilt if n not in made], build=build)
+        delegation.update(stack, made, make=partial(_build, stack), timeout=timeout)
+        delegation.update(stack, [n for n in rolled if n not in made], timeout=timeout)
+        _start(stack, names, wanted, timeout)
+        config_hashes.remember(stack)
+
+
+def down(stack: Stack, *, volumes: bool = False, yes: bool = False) -> None:
+    """
+    Remove containers and networks; with *volumes* the data too, when confirmed.
+
+    Raises UsageError when the project's name is not typed.
+    """
+    doomed = stack.engine.volumes(project=stack.project) if volumes else ()
+    plan = [f"remove container {c.name}" for c in stack.containers]
+    plan += [f"remove volume {v.name} and all that is in it" for v in doomed]
+    if stack.dry:
+        _print_plan(plan)
+        return
+    if doomed:
+        say("this destroys: " + ", ".join(volume.name for volume in doomed))
+        question = f"The data of {stack.project} will be lost."
+        if not confirm(question, yes=yes, expected=stack.project):
+            raise UsageError(
+                "nothing was removed: the project's name was not typed",
+                hint="invoke backup --all keeps the data; --yes answers for a script",
+            )
+    with changing(stack, "invoke down", keeps=False):
+        stack.engine.down(volumes=volumes)
+        delegation.all_removed(stack)
+        if volumes:
+            restore_points.forget_volumes(stack)
+
+
+def restart(
+    stack: Stack, services: Iterable[str] = (), *, timeout: int | None = None
+) -> None:
+    """
+    Restart what runs of the services, and wait until it is healthy again.
+
+    A gateway is left alone unless it is named: nobody would be served meanwhile.
+    """
+    named = stack.model.check_services(services)
+    names = set(named or stack.model.services)
+    spared = set() if named else delegation.gateways(stack)
+    running = [c for c in stack.containers if c.service in names - spared]
+    if not running:
+        raise UsageError("nothing of that is there", hint="invoke up starts the stack")
+    if stack.dry:
+        _print_plan([f"restart container {c.name}" for c in running])
+        return
+    _say_what_stays(stack)
+    for name in sorted(spared):
+        say(f"{name} goes on serving; invoke restart --service {name} restarts it")
+    with changing(stack, "invoke restart"):
+        running = [c for c in stack.containers if c.service in names - spared]
+        rolled = delegation.rolled(stack, {c.service for c in running})
+        delegation.update(stack, rolled, because="to be restarted", timeout=timeout)
+        if others := [c for c in running if c.service not in rolled]:
+            stack.engine.restart(*(c.id for c in others))
+        wait(stack, {c.service for c in running}, timeout)
+
+
+def rebuild(
+    stack: Stack,
+    services: Sequence[str],
+    *,
+    cache: bool = False,
+    timeout: int | None = None,
+) -> None:
+    """Build images anew, recreate what runs on them, and wait for health."""
+    names = stack.model.check_services(services) or tuple(
+        name for name, service in stack.model.services.items() if service.get("build")
+    )
+    for name in names:
+        if image := delegation.pinned(stack, name):
+            raise UsageError(
+                f"{name} stays on {image}, deployed by an update",
+                hint=f"invoke rolling-update --service {name} --build builds and "
+                "deploys what the files say",
+            )
+        if not stack.model.service(name).get("build"):
+            raise UsageError(
+                f"{name} has no Dockerfile here, it runs a ready-made image",
+                hint="invoke up pulls what the compose files name",
+            )
+    running = [n for n in names if any(c.service == n for c in stack.containers)]
+    if stack.dry:
+        layers = "" if cache else " without the cache"
+        _print_plan(
+            [f"build {n}{layers}" for n in names] + [f"recreate {n}" for n in running]
+        )
+        return
+    requirements.require(stack, requirements.VERSIONS)
+    with changing(stack, "invoke rebuild"):
+        if stack.mode.offline:
+            local_images.prepare(stack.engine, stack.root)
+        rolled = delegation.rolled(stack, running)
+        make = partial(_build, stack, cache=cache)
+        if alone := [n for n in names if n not in rolled]:
+            make(*alone)
+        delegation.update(stack, rolled, because="rebuilt", make=make, timeout=timeout)
+        if others := [n for n in running if n not in rolled]:
+            _recreate(stack, others)
+        if running:
+            wait(stack, set(running), timeout)
+
+
+def _recreate(stack: Stack, services: Sequence[str]) -> None:
+    """
+    Recreate *services* alone, as the next `up` wants them.
+
+    Compose 2.26 takes depends_on out of the hash of what it creates without its
+    dependencies, and would recreate it once more; it is told of them unless it could
+    then replace all replicas of one at once.
+    """
+    needed = set(stack.model.dependencies(services)) - set(services)
+    told = not delegation.rolled(stack, needed)
+    stack.engine.up(services, dependencies=told, recreate="always")
+
+
+def logs(
+    stack: Stack, services: Iterable[str], *, tail: int | None, follow: bool
+) -> None:
+    """Print what services wrote; EngineError when Docker refuses."""
+    names = stack.model.check_services(services)
+    code = stack.engine.follow_logs(names, tail=tail, follow=follow)
+    if code != 0:
+        raise EngineError(
+            f"docker compose logs ended with exit code {code}",
+            hint="invoke status shows what there is",
+        )
+
+
+def _say_what_stays(stack: Stack) -> None:
+    for line in delegation.notes(stack):
+        say(line)
+
+
+def _transition(stack: Stack) -> reconcile.Transition:
+    networks = stack.engine.networks()
+    label = "com.docker.compose.project"
+    change = reconcile.plan(
+        stack.model,
+        stack.containers,
+        [n for n in networks if n.labels.get(label) == stack.project],
+        stack.engine.volumes(project=stack.project),
+    )
+    if change.networks:
+        delegation.refuse_to_cut(stack, change.networks, change.containers)
+    return change
+
+
+def _prepare_images(stack: Stack, names: Sequence[str], *, build: bool) -> None:
+    if stack.mode.offline and (
+        build or local_images.missing_images(stack.engine, stack.root)
+    ):
+        say("preparing the offline images")
+        local_images.prepare(stack.engine, stack.root)
+    if names:
+        _build(stack, *names)
+
+
+def _build(stack: Stack, *names: str, cache: bool = True) -> None:
+    say("building " + ", ".join(names))
+    stale_images.build(stack, names, cache=cache)
+
+
+def _start(
+    stack: Stack, names: Sequence[str], wanted: Sequence[str], timeout: int | None
+) -> None:
+    failures: list[StackError] = []
+
+    def compose() -> None:
+        try:
+            stack.engine.up(names, remove_orphans=not names)
+        except StackError as refused:
+            failures.append(refused)
+
+    thread = threading.Thread(target=compose, daemon=True)
+    thread.start()
+    thread.join(QUICK_SECONDS)
+    wait(stack, set(wanted), timeout, while_running=thread, failures=failures)
+
+
+def _print_plan(steps: Sequence[str]) -> None:
+    for step in steps:
+        say(f"would {step}")
+    if not steps:
+        say("nothing to do")

@@ -1,0 +1,35 @@
+"""What production needs besides what every checkout has: certificates and folders."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from compose_ops.docker.api import Engine
+from compose_ops.project import env_file
+from compose_ops.project.paths import ENV_EXAMPLE, ROOT
+from compose_ops.stack import certificates, ownership
+from compose_ops.stack.local_images import BASE_IMAGE
+from compose_ops.stack.setup import Step
+
+DATA_FOLDERS = ("memgraph", "questdb")
+DEFAULT_DATA_ROOT = "/data/jimbot"
+
+
+def steps(engine: Engine | None, root: Path = ROOT) -> Iterator[Step]:
+    """
+    Yield what is still to do; *engine* gives files away where this user is not root.
+
+    Raises ConfigurationError for certificates of which only a part is there.
+    """
+    values = env_file.read(root / ENV_EXAMPLE) | env_file.settings(root)
+    images = (BASE_IMAGE, f"{env_file.project_name(values)}-memgraph")
+    for what, act in certificates.steps(
+        root, lambda keys: ownership.give(keys, engine, images)
+    ):
+        yield Step(what, act)
+    data = Path(values.get("DATA_ROOT") or DEFAULT_DATA_ROOT)
+    missing = [data / n for n in DATA_FOLDERS if not (data / n).is_dir()]
+    if missing:
+        yield Step(
+            "make the databases' folders " + ", ".join(map(str, missing)),
+            lambda: ownership.make_folders(missing, engine, images),
+        )

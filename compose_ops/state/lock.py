@@ -1,0 +1,122 @@
+"""One task at a time changes a project: a lock that dies with its holder."""
+
+import fcntl
+import json
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from compose_ops.errors import ConfigurationError, Locked
+
+FOLDERS = (Path("/run/lock"), Path("/tmp"))  # noqa: S108 - where every user may write
+LOOKS = 5
+LOOK_SECONDS = 0.02
+"""Who asks for the holder has the lock for an instant, which is no task at work."""
+
+
+@contextmanager
+def locked(engine_id: str, project: str, *, task: str) -> Iterator[None]:
+    """
+    Hold the lock of a project on an engine, or raise Locked with its holder's name.
+
+    The lock is an flock, so no death of a process leaves it behind; it covers the tasks
+    of every user and checkout on this machine, not those of other machines.
+    """
+    path = _path(engine_id, project)
+    with os.fdopen(_open(path), "r+") as file:
+        if not _is_taken(file.fileno()):
+            raise Locked(
+                f"another task is changing {project}: {_holder(path)}",
+                hint="wait until it ends, or end it, then run this again",
+            )
+        file.truncate(0)
+        file.write(json.dumps(_self(task)))
+        file.flush()
+        yield
+        file.seek(0)
+        file.truncate(0)
+
+
+def holder(engine_id: str, project: str) -> str:
+    """Return who holds the lock right now, nothing when nobody does."""
+    path = _path(engine_id, project)
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(path)
+    except OSError:
+        return ""
+    return ""
+
+
+def _path(engine_id: str, project: str) -> Path:
+    digest = sha256(f"{engine_id}/{project}".encode()).hexdigest()[:16]
+    return _folder() / f"jimbot-stack-{digest}.lock"
+
+
+def _folder() -> Path:
+    """Return the folder of locks, which is the same for every user."""
+    for folder in FOLDERS:
+        with suppress(OSError):
+            if folder.stat().st_mode & stat.S_IWOTH:
+                return folder
+    return Path(tempfile.gettempdir())
+
+
+def _open(path: Path) -> int:
+    """
+    Return a handle of the lock's file; ConfigurationError where none can be had.
+
+    A file that is there is never opened with O_CREAT: in a folder like /tmp the kernel
+    refuses that to everybody but its owner, root included (fs.protected_regular).
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        with suppress(FileNotFoundError):
+            return os.open(path, flags)
+        with suppress(FileExistsError):
+            return _made(path, flags)
+        return os.open(path, flags)
+    except OSError as refused:
+        raise ConfigurationError(
+            f"the lock {path} cannot be opened: {refused.strerror}",
+            hint=f"take it away while no task is at work: sudo rm -f {path}",
+        ) from refused
+
+
+def _made(path: Path, flags: int) -> int:
+    """Make the file so that other users' tasks can open it, whatever the umask is."""
+    handle = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
+    os.fchmod(handle, 0o666)
+    return handle
+
+
+def _is_taken(handle: int) -> bool:
+    for look in range(LOOKS):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS if look + 1 < LOOKS else 0)
+        else:
+            return True
+    return False
+
+
+def _self(task: str) -> dict[str, object]:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"task": task, "pid": os.getpid(), "uid": os.getuid(), "since": now}
+
+
+def _holder(path: Path) -> str:
+    try:
+        data = json.loads(path.read_text())
+        return f"{data['task']} (pid {data['pid']}, since {data['since']})"
+    except (OSError, ValueError, KeyError):
+        return "a task that has just begun"
