@@ -119,9 +119,9 @@ def rolling_update(
 ) -> None:
     """Replace a service's containers without losing a request, or put them back."""
     from compose_ops.cli.output import rollout
-    from compose_ops.rollout.update import Wish, update
+    from compose_ops.rollout.update import UpdateRequest, update
 
-    name, wish = rollout.one(service), Wish(image=image, build=build)
+    name, wish = rollout.one(service), UpdateRequest(image=image, build=build)
     opened = stack(c)
     rollout.run(
         lambda: update(opened, name, wish, timeout=timeout or None),
@@ -169,7 +169,7 @@ def doctor(
     """Find what is wrong with machine, checkout and stack, and what mends it."""
     from compose_ops.doctor import run as look
 
-    opening = partial(stack, c, mode, only_look=True)
+    opening = partial(stack, c, mode, read_only=True)
     report = look.examine(
         opening, only=only or (), skipped=skip or (), accept=accept or (), fix=fix
     )
@@ -216,7 +216,7 @@ def gpu_check(
     """Check the GPU rung by rung, from the driver to the running container."""
     from compose_ops.gpu import report
 
-    opened = stack(c, Selection(gpu=gpu, overlay=overlay), only_look=True)
+    opened = stack(c, Selection(gpu=gpu, overlay=overlay), read_only=True)
     rows = report.check(opened, service, require=require)
     if json:
         emit(report.as_json(rows, service))

@@ -1,7 +1,7 @@
 """
 Every way in which a task can end badly, and its exit code.
 
-    StackError (1)
+    ComposeOpsError (1)
     ├── UsageError (2)            a bad combination of flags, an unknown service
     ├── ConfigurationError (3)    .env, secrets, compose files
     ├── EngineError (4)           Docker refused
@@ -18,7 +18,7 @@ Codes 1 and 2 are shared with invoke, which uses them for words that it cannot p
 """
 
 
-class StackError(Exception):
+class ComposeOpsError(Exception):
     """What happened (one line), what to do next (one line), and any detail below."""
 
     exit_code = 1
@@ -39,15 +39,15 @@ class StackError(Exception):
         return "\n".join(parts)
 
 
-class UsageError(StackError):
+class UsageError(ComposeOpsError):
     exit_code = 2
 
 
-class ConfigurationError(StackError):
+class ConfigurationError(ComposeOpsError):
     exit_code = 3
 
 
-class EngineError(StackError):
+class EngineError(ComposeOpsError):
     """Docker refused; *detail* holds its own words."""
 
     exit_code = 4
@@ -57,29 +57,29 @@ class EngineUnavailable(EngineError):  # noqa: N818 - names a state, as the tree
     exit_code = 5
 
 
-class UnhealthyError(StackError):
+class UnhealthyError(ComposeOpsError):
     exit_code = 6
 
 
-class DataError(StackError):
+class DataError(ComposeOpsError):
     exit_code = 7
 
 
-class RolledBack(StackError):  # noqa: N818 - names an outcome
+class RolledBack(ComposeOpsError):  # noqa: N818 - names an outcome
     exit_code = 8
 
 
-class Locked(StackError):  # noqa: N818 - names a state
+class Locked(ComposeOpsError):  # noqa: N818 - names a state
     exit_code = 9
 
 
-class WarningsFound(StackError):  # noqa: N818 - names an outcome
+class WarningsFound(ComposeOpsError):  # noqa: N818 - names an outcome
     exit_code = 10
 
 
-class FindingsFound(StackError):  # noqa: N818 - names an outcome
+class FindingsFound(ComposeOpsError):  # noqa: N818 - names an outcome
     exit_code = 11
 
 
-class Interrupted(StackError):  # noqa: N818 - names an outcome
+class Interrupted(ComposeOpsError):  # noqa: N818 - names an outcome
     exit_code = 130

@@ -7,7 +7,7 @@ from backup_world import COUNT, World
 
 from compose_ops.backup import create, restore
 from compose_ops.project.modes import Mode
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 
 def store(*volumes: str, **labels: str) -> dict[str, Any]:
@@ -35,9 +35,9 @@ def two_stores() -> dict[str, Any]:
     }
 
 
-def opened(root: Path, world: World, *, dry: bool = False) -> Stack:
+def opened(root: Path, world: World, *, dry: bool = False) -> StackContext:
     """Return the stack of *world*, whose state lies in *root*."""
-    return Stack(
+    return StackContext(
         root=root,
         project="trial",
         mode=Mode(offline=True),
@@ -48,7 +48,7 @@ def opened(root: Path, world: World, *, dry: bool = False) -> Stack:
     )
 
 
-def back_up(stack: Stack, *services: str, **wanted: Any) -> str:
+def back_up(stack: StackContext, *services: str, **wanted: Any) -> str:
     """Take a set of *services*, of all where none is named; return its id."""
     request = create.Request(
         services=services,
@@ -61,9 +61,9 @@ def back_up(stack: Stack, *services: str, **wanted: Any) -> str:
     return made.id
 
 
-def bring_back(stack: Stack, *services: str, **wanted: Any) -> str:
+def bring_back(stack: StackContext, *services: str, **wanted: Any) -> str:
     """Restore *services*, all where none is named, from the newest set."""
-    wish = restore.Wish(
+    wish = restore.RestoreRequest(
         services=services,
         everything=not services,
         dest=stack.root / "backups",

@@ -253,7 +253,7 @@ class World(FakeEngine):
         return Image(f"sha256:{reference}", (reference,), 1, {})
 
     @contextmanager
-    def converse(self, spec: RunSpec) -> Iterator[Talk]:
+    def run_interactive(self, spec: RunSpec) -> Iterator[Talk]:
         """Make a volume that is not there, as docker would."""
         mounts = [
             dict(part.split("=", 1) for part in m.split(",") if "=" in part)

@@ -24,7 +24,7 @@ from compose_ops.docker.api import (
     Volume,
 )
 from compose_ops.project.modes import Mode
-from compose_ops.runtime.context import Stack, state_folder
+from compose_ops.runtime.context import StackContext, state_folder
 from compose_ops.runtime.health import Clock
 
 PROJECT = "trial"
@@ -90,7 +90,7 @@ class Composing(FakeEngine):
     def config_hashes(self) -> dict[str, str]:
         return {n: _hash(service) for n, service in self.model()["services"].items()}
 
-    def get_ready(self) -> None:
+    def preload(self) -> None:
         pass
 
     def networks(self, *, project: str | None = None) -> tuple[Network, ...]:
@@ -254,10 +254,10 @@ class Composing(FakeEngine):
         return made
 
 
-def opened(root: Path, engine: Composing, *, started_as: str = "prod") -> Stack:
+def opened(root: Path, engine: Composing, *, started_as: str = "prod") -> StackContext:
     """Return the stack as a task opens it in production, with what is deployed."""
     deployed = state_folder(root, engine.info().id, PROJECT) / "deployed.yml"
-    return Stack(
+    return StackContext(
         root=root,
         project=PROJECT,
         mode=Mode("prod"),

@@ -51,7 +51,7 @@ class Talk:
             answer = {"failed": str(failed)}
         self.answers.append(json.dumps(answer))
 
-    def hear(self) -> str:
+    def receive(self) -> str:
         return self.answers.pop(0)
 
 

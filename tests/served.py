@@ -13,8 +13,8 @@ from composing import APP, UPDATED, Composing, opened, quick_clock
 from compose_ops.docker.api import Container, Event
 from compose_ops.doctor import requirements
 from compose_ops.rollout import replica_probe, strategies, update
-from compose_ops.rollout.statistics import Proof
-from compose_ops.rollout.update import Wish
+from compose_ops.rollout.statistics import TrafficReport
+from compose_ops.rollout.update import UpdateRequest
 from compose_ops.runtime.health import Clock
 
 NETWORK = "trial_front"
@@ -150,8 +150,8 @@ class Probing:
     def mark_change(self) -> None:
         pass
 
-    def stop(self) -> Proof:
-        return Proof(100, int(bool(self.failure())), 1.0, 1.0, 1.0, ())
+    def stop(self) -> TrafficReport:
+        return TrafficReport(100, int(bool(self.failure())), 1.0, 1.0, 1.0, ())
 
     summary = stop
 
@@ -180,4 +180,4 @@ def _done(do: Callable[[], None]) -> "Future[None]":
 
 def updated(root: Path, engine: Served, service: str = "app") -> None:
     """Bring what the next build makes to all replicas."""
-    update.update(opened(root, engine), service, Wish(build=True))
+    update.update(opened(root, engine), service, UpdateRequest(build=True))

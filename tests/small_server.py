@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from compose_ops.rollout.policy import Traffic
+from compose_ops.rollout.policy import ProbeSettings
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class SmallServer:
     port: int = 0
 
     @property
-    def traffic(self) -> Traffic:
-        return Traffic(self.port, "/", "/echo", "/health", "", "gateway", "front")
+    def traffic(self) -> ProbeSettings:
+        return ProbeSettings(self.port, "/", "/echo", "/health", "", "gateway", "front")
 
     def handle(self, opened: socket.socket) -> None:
         """Answer what comes on a connection until an end is asked for."""

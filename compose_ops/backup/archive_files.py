@@ -14,7 +14,7 @@ from compose_ops.backup.manifest import COMPRESSIONS
 OPEN_TO_HELPER = 0o606
 
 
-class Files:
+class ArchiveFiles:
     """
     Archive and list of one volume.
 

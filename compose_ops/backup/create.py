@@ -23,12 +23,12 @@ from compose_ops.backup import (
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import Policy, choose
 from compose_ops.backup.progress import shows_progress
-from compose_ops.backup.quiesce import Item
-from compose_ops.backup.service_control import Halted
-from compose_ops.backup.volume_archive import Copying
+from compose_ops.backup.quiesce import StoreBackup
+from compose_ops.backup.service_control import StoppedContainer
+from compose_ops.backup.volume_archive import VolumeBackup
 from compose_ops.console import say
 from compose_ops.errors import UnhealthyError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
 from compose_ops.state.journal import Journal
 from compose_ops.state.recovery import changing
@@ -50,7 +50,7 @@ class Request:
         return "gzip" if self.gzip else "zstd"
 
 
-def take(stack: Stack, request: Request) -> Manifest | None:
+def take(stack: StackContext, request: Request) -> Manifest | None:
     """
     Take a set and return its manifest; None with `--dry`.
 
@@ -71,7 +71,10 @@ def take(stack: Stack, request: Request) -> Manifest | None:
 
 
 def take_locked(
-    stack: Stack, request: Request, chosen: Sequence[Policy], keys: Sequence[Any] = ()
+    stack: StackContext,
+    request: Request,
+    chosen: Sequence[Policy],
+    keys: Sequence[Any] = (),
 ) -> Manifest:
     """Take a set while the project's lock is held."""
     helper.require(stack)
@@ -80,7 +83,7 @@ def take_locked(
     partial = repository.next_path(request.dest, stack.project, datetime.now(UTC))
     with _settled(stack, partial) as journal, ExitStack() as helpers:
         repository.make(partial)
-        shape = volume_archive.Shape(partial, request.compression, tuple(keys))
+        shape = volume_archive.ArchiveFormat(partial, request.compression, tuple(keys))
         found = [
             volume_archive.opened(
                 stack, helpers, item, volume=volumes[key], key=key, shape=shape
@@ -105,7 +108,9 @@ def take_locked(
         return manifest
 
 
-def _check_space(stack: Stack, dest: Path, found: Sequence[Copying]) -> None:
+def _check_space(
+    stack: StackContext, dest: Path, found: Sequence[VolumeBackup]
+) -> None:
     """
     Raise DataError when the set may not fit.
 
@@ -117,12 +122,12 @@ def _check_space(stack: Stack, dest: Path, found: Sequence[Copying]) -> None:
     preconditions.check_space(dest, _occupied(found), ratios)
 
 
-def _occupied(found: Sequence[Copying]) -> dict[str, int]:
+def _occupied(found: Sequence[VolumeBackup]) -> dict[str, int]:
     return {copying.key: copying.occupied for copying in found}
 
 
 @contextmanager
-def _settled(stack: Stack, partial: Path) -> Iterator[Journal]:
+def _settled(stack: StackContext, partial: Path) -> Iterator[Journal]:
     """Whatever happens in the block, what it stopped runs again afterwards."""
     run = partial.name.removeprefix(".partial-")
     journal = journals.begin(stack, "backup", run, partial=str(partial))
@@ -133,10 +138,10 @@ def _settled(stack: Stack, partial: Path) -> Iterator[Journal]:
 
 
 def _copy(
-    stack: Stack,
+    stack: StackContext,
     journal: Journal,
-    items: Sequence[Item],
-    found: Sequence[Copying],
+    items: Sequence[StoreBackup],
+    found: Sequence[VolumeBackup],
     *,
     coherent: bool,
 ) -> UnhealthyError | None:
@@ -164,9 +169,9 @@ def _copy(
 
 
 def _let_go(
-    stack: Stack,
+    stack: StackContext,
     journal: Journal,
-    items: Sequence[Item],
+    items: Sequence[StoreBackup],
     meanwhile: Callable[[], None],
 ) -> UnhealthyError | None:
     """Begin *meanwhile*, start what was stopped, and wait until all is as before."""
@@ -185,7 +190,9 @@ def _let_go(
     return late
 
 
-def _late(stack: Stack, halted: Sequence[Halted]) -> UnhealthyError | None:
+def _late(
+    stack: StackContext, halted: Sequence[StoppedContainer]
+) -> UnhealthyError | None:
     """Wait until all of *halted* are healthy; return what one of them lacks."""
     try:
         service_control.wait(stack, halted)

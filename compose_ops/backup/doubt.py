@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 from compose_ops.backup import repository
 from compose_ops.backup.encryption import WrongKey
-from compose_ops.backup.repository import Kept
+from compose_ops.backup.repository import BackupSet
 from compose_ops.errors import DataError
 
 
 @contextmanager
-def doubted(kept: Kept) -> Iterator[None]:
+def doubted(kept: BackupSet) -> Iterator[None]:
     """
     Read a set's archives in the block; one that is damaged is not verified any more.
 

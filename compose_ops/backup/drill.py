@@ -16,23 +16,25 @@ from compose_ops.backup import (
     store_commands,
     verify,
 )
-from compose_ops.backup.helper import Work
+from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import policies
-from compose_ops.backup.repository import Kept
-from compose_ops.backup.restore_targets import Part, parts_of
+from compose_ops.backup.repository import BackupSet
+from compose_ops.backup.restore_targets import RestoreTarget, parts_of
 from compose_ops.backup.transaction import unpack
 from compose_ops.console import health_progress, say
 from compose_ops.docker.api import Engine
-from compose_ops.errors import DataError, StackError
+from compose_ops.errors import ComposeOpsError, DataError
 from compose_ops.runtime import health
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
 from compose_ops.state.journal import Journal
 from compose_ops.state.recovery import changing
 
 
-def drill(stack: Stack, dest: Path, *, set_id: str, identity: str) -> dict[str, Any]:
+def drill(
+    stack: StackContext, dest: Path, *, set_id: str, identity: str
+) -> dict[str, Any]:
     """
     Restore the newest verified set, or *set_id*, into scratch volumes and boot it.
 
@@ -64,12 +66,15 @@ def drill(stack: Stack, dest: Path, *, set_id: str, identity: str) -> dict[str, 
 
 
 def _recorded(
-    stack: Stack, kept: Kept, parts: Sequence[Part], keys: Sequence[Any]
+    stack: StackContext,
+    kept: BackupSet,
+    parts: Sequence[RestoreTarget],
+    keys: Sequence[Any],
 ) -> dict[str, int | None]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         counts = _held(stack, kept, parts, keys)
-    except StackError as failed:
+    except ComposeOpsError as failed:
         repository.note(kept.path, drill={"at": now, "result": failed.message})
         raise
     repository.note(kept.path, drilled=now, drill={"at": now, "result": "restored"})
@@ -77,7 +82,10 @@ def _recorded(
 
 
 def _held(
-    stack: Stack, kept: Kept, parts: Sequence[Part], keys: Sequence[Any]
+    stack: StackContext,
+    kept: BackupSet,
+    parts: Sequence[RestoreTarget],
+    keys: Sequence[Any],
 ) -> dict[str, int | None]:
     services = list(dict.fromkeys(part.policy.service for part in parts))
     file = drill_project.written(stack, services)
@@ -92,10 +100,10 @@ def _held(
 
 
 def _boot(
-    stack: Stack,
+    stack: StackContext,
     journal: Journal,
-    kept: Kept,
-    parts: Sequence[Part],
+    kept: BackupSet,
+    parts: Sequence[RestoreTarget],
     keys: Sequence[Any],
 ) -> dict[str, int | None]:
     place = drill_project.engine(stack, Path(journal.facts["file"]))
@@ -123,16 +131,16 @@ def _boot(
 
 
 def _fill(
-    stack: Stack,
+    stack: StackContext,
     journal: Journal,
     manifest: Manifest,
-    part: Part,
+    part: RestoreTarget,
     *,
     end: Path,
     reading: Any,
 ) -> None:
     run = journal.facts["run"]
-    work = Work(
+    work = HelperJob(
         run=run, label=part.volume, volume=part.volume, archive=end, changes=True
     )
     with helper.helper(stack, work) as talk:
@@ -145,7 +153,7 @@ def _fill(
 
 
 def _counted(
-    stack: Stack, place: Engine, parts: Sequence[Part]
+    stack: StackContext, place: Engine, parts: Sequence[RestoreTarget]
 ) -> dict[str, int | None]:
     counts: dict[str, int | None] = {}
     there = place.containers(project=drill_project.project(stack))

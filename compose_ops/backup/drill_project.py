@@ -9,7 +9,7 @@ from compose_ops.backup import helper
 from compose_ops.docker.api import Engine
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.env_file import write_private
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state.journal import Journal
 
 NETWORK = "drill"
@@ -24,15 +24,15 @@ LEFT_OUT = (
 SOURCES = ("file", "content")
 
 
-def project(stack: Stack) -> str:
+def project(stack: StackContext) -> str:
     return f"{stack.project}-drill"
 
 
-def volume_name(stack: Stack, key: str) -> str:
+def volume_name(stack: StackContext, key: str) -> str:
     return f"{project(stack)}_{key}"
 
 
-def written(stack: Stack, services: Sequence[str]) -> Path:
+def written(stack: StackContext, services: Sequence[str]) -> Path:
     """Write the drill's compose file, 0600, and return where it lies."""
     stack.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = stack.state / FILE
@@ -40,7 +40,7 @@ def written(stack: Stack, services: Sequence[str]) -> Path:
     return path
 
 
-def model(stack: Stack, services: Sequence[str]) -> dict[str, Any]:
+def model(stack: StackContext, services: Sequence[str]) -> dict[str, Any]:
     """Return the compose model of *services* alone, on volumes of their own."""
     chosen = {name: _service(stack, name) for name in services}
     volumes = {
@@ -59,7 +59,7 @@ def model(stack: Stack, services: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _given(stack: Stack, chosen: dict[str, Any], kind: str) -> dict[str, Any]:
+def _given(stack: StackContext, chosen: dict[str, Any], kind: str) -> dict[str, Any]:
     """Return the secrets or configs that services use; ConfigurationError."""
     given = {}
     for name, service in chosen.items():
@@ -75,7 +75,7 @@ def _given(stack: Stack, chosen: dict[str, Any], kind: str) -> dict[str, Any]:
     return given
 
 
-def _service(stack: Stack, name: str) -> dict[str, Any]:
+def _service(stack: StackContext, name: str) -> dict[str, Any]:
     service = dict(stack.model.service(name))
     image = service.get("image") or f"{stack.project}-{name}"
     for key in LEFT_OUT:
@@ -101,11 +101,11 @@ def _mount(mount: dict[str, Any]) -> dict[str, Any]:
     return {**mount, "read_only": True} if mount.get("type") == "bind" else mount
 
 
-def engine(stack: Stack, file: Path) -> Engine:
+def engine(stack: StackContext, file: Path) -> Engine:
     return stack.engine.other(file, project(stack))
 
 
-def undo(stack: Stack, journal: Journal) -> None:
+def undo(stack: StackContext, journal: Journal) -> None:
     """Remove all that a drill made. Can be repeated."""
     helper.remove_strays(stack, journal.facts["run"])
     file = Path(journal.facts["file"])

@@ -12,10 +12,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from compose_ops.docker.api import Conversation, Engine, RunSpec
+from compose_ops.docker.api import Engine, InteractiveRun, RunSpec
 from compose_ops.errors import ConfigurationError, DataError
 from compose_ops.project.paths import ROOT
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.stack.setup import Step
 
 CONTEXT = "compose_ops/backup/helper_image"
@@ -26,7 +26,7 @@ PROJECT_LABEL = "jimbot.stack.helper"
 RUN_LABEL = "jimbot.stack.run"
 READING = ("DAC_READ_SEARCH",)
 WRITING = ("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "SETFCAP")
-MOST_PROCESSES = 64
+MAX_PROCESSES = 64
 SECONDS_TO_ANSWER = 5.0
 
 Report = Callable[[int], None]
@@ -68,7 +68,7 @@ def missing(engine: Engine | None, root: Path = ROOT) -> Iterator[Step]:
         )
 
 
-def require(stack: Stack) -> str:
+def require(stack: StackContext) -> str:
     """Return the image's name; ConfigurationError when it was not built."""
     name = image(stack.root)
     if stack.engine.image(name) is None:
@@ -81,7 +81,7 @@ def require(stack: Stack) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class HelperJob:
     """What a helper container gets: a volume, and files to read or write."""
 
     run: str
@@ -97,7 +97,7 @@ class Work:
 class Helper:
     """A helper container at work on one volume."""
 
-    conversation: Conversation
+    conversation: InteractiveRun
     subject: str
 
     def begin(self, do: str, **words: Any) -> None:
@@ -107,7 +107,7 @@ class Helper:
     def finish(self, report: Report = lambda _size: None) -> dict[str, Any]:
         """Return the result of what was begun; DataError when it failed."""
         while True:
-            answer = json.loads(self.conversation.hear())
+            answer = json.loads(self.conversation.receive())
             if "progress" in answer:
                 report(int(answer["progress"]))
             elif "failed" in answer:
@@ -124,7 +124,7 @@ class Helper:
 
 
 @contextmanager
-def helper(stack: Stack, work: Work) -> Iterator[Helper]:
+def helper(stack: StackContext, work: HelperJob) -> Iterator[Helper]:
     """
     Start a helper container for *work*; it is gone when the block ends.
 
@@ -134,11 +134,11 @@ def helper(stack: Stack, work: Work) -> Iterator[Helper]:
         raise DataError(
             f"there is no volume {work.volume}", hint="docker volume ls lists all"
         )
-    with stack.engine.converse(spec(stack, work)) as conversation:
+    with stack.engine.run_interactive(spec(stack, work)) as conversation:
         yield Helper(conversation, work.label)
 
 
-def spec(stack: Stack, work: Work) -> RunSpec:
+def spec(stack: StackContext, work: HelperJob) -> RunSpec:
     """Return how the container runs: no network, one volume, few capabilities."""
     # Tasks that only read take no lock: two of them may read the same archive.
     what = f"{work.volume} {work.archive} {work.listing} {os.getpid()}"
@@ -156,11 +156,11 @@ def spec(stack: Stack, work: Work) -> RunSpec:
         tmpfs=["/tmp:size=16m"],  # noqa: S108 - inside the container
         capabilities=WRITING if work.changes else READING,
         labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run},
-        extra=["--pids-limit", str(MOST_PROCESSES)],
+        extra=["--pids-limit", str(MAX_PROCESSES)],
     )
 
 
-def remove_strays(stack: Stack, run: str) -> None:
+def remove_strays(stack: StackContext, run: str) -> None:
     """Remove the helper containers that a run left which died; no other task's."""
     labels = {PROJECT_LABEL: stack.project, RUN_LABEL: run}
     left = stack.engine.containers(

@@ -13,7 +13,7 @@ from compose_ops.backup import untrusted
 from compose_ops.errors import DataError
 
 SCHEMA = 1
-MOST_BYTES = 4 << 20
+MAX_BYTES = 4 << 20
 SET_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9]{4,9}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -143,7 +143,7 @@ def read(path: Path) -> Manifest:
 
 
 def _undamaged(path: Path) -> dict[str, Any]:
-    data = untrusted.read_json(path, most=MOST_BYTES)
+    data = untrusted.read_json(path, most=MAX_BYTES)
     if data.pop("digest") != _digest(data):
         raise ValueError("it is not what was written")
     return data

@@ -5,15 +5,20 @@ from datetime import UTC, datetime
 
 from compose_ops.backup import store_commands, volume_archive
 from compose_ops.backup.manifest import Manifest, Store
-from compose_ops.backup.quiesce import Item
-from compose_ops.backup.volume_archive import Copying, Shape
-from compose_ops.runtime.context import Stack
+from compose_ops.backup.quiesce import StoreBackup
+from compose_ops.backup.volume_archive import ArchiveFormat, VolumeBackup
+from compose_ops.runtime.context import StackContext
 
 TOOL = "jimbot-stack 1"
 
 
 def manifest(
-    stack: Stack, found: Sequence[Copying], shape: Shape, *, run: str, coherent: bool
+    stack: StackContext,
+    found: Sequence[VolumeBackup],
+    shape: ArchiveFormat,
+    *,
+    run: str,
+    coherent: bool,
 ) -> Manifest:
     """Return the manifest of what was copied and read back."""
     items = {copying.item.policy.service: copying.item for copying in found}
@@ -33,7 +38,9 @@ def manifest(
     )
 
 
-def _store(stack: Stack, item: Item, found: Sequence[Copying]) -> Store:
+def _store(
+    stack: StackContext, item: StoreBackup, found: Sequence[VolumeBackup]
+) -> Store:
     there = item.containers
     image = store_commands.image_of(stack, item.policy.service, there)
     known = stack.engine.image(image)

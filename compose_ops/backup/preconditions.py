@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from compose_ops.backup import helper, service_control, store_commands
-from compose_ops.backup.helper import Work
+from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.policy import LEVELS, Policy
-from compose_ops.backup.quiesce import Item
-from compose_ops.backup.restore_targets import Part
+from compose_ops.backup.quiesce import StoreBackup
+from compose_ops.backup.restore_targets import RestoreTarget
 from compose_ops.docker.api import PROJECT_LABEL, Volume
 from compose_ops.errors import DataError, UsageError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_size
 
 MARGIN = 1.2
@@ -20,7 +20,9 @@ BLOCK = 4096
 _PASSWORD = re.compile(r"(?i)((?:pass|secret|cred|token|key)\w*=)[^,]*")
 
 
-def items(stack: Stack, chosen: Sequence[Policy], wanted: str) -> list[Item]:
+def items(
+    stack: StackContext, chosen: Sequence[Policy], wanted: str
+) -> list[StoreBackup]:
     """Return the stores with the consistency that each is to be taken with."""
     if wanted and wanted not in LEVELS:
         raise UsageError(
@@ -34,7 +36,7 @@ def items(stack: Stack, chosen: Sequence[Policy], wanted: str) -> list[Item]:
             )
     found = stack.refresh()
     return [
-        Item(
+        StoreBackup(
             policy=policy,
             level=wanted or policy.levels[0],
             forced=bool(wanted),
@@ -44,7 +46,7 @@ def items(stack: Stack, chosen: Sequence[Policy], wanted: str) -> list[Item]:
     ]
 
 
-def volumes(stack: Stack, chosen: Sequence[Policy]) -> dict[str, Volume]:
+def volumes(stack: StackContext, chosen: Sequence[Policy]) -> dict[str, Volume]:
     """
     Return the volumes by their keys in the model.
 
@@ -59,7 +61,7 @@ def volumes(stack: Stack, chosen: Sequence[Policy]) -> dict[str, Volume]:
     return found
 
 
-def project_volume(stack: Stack, key: str) -> Volume:
+def project_volume(stack: StackContext, key: str) -> Volume:
     """Return a volume that is there and the project's; DataError for any other."""
     name = stack.model.volume_name(key)
     volume = stack.engine.volume(name)
@@ -78,7 +80,7 @@ def project_volume(stack: Stack, key: str) -> Volume:
     return volume
 
 
-def check_users(stack: Stack, policy: Policy, name: str) -> None:
+def check_users(stack: StackContext, policy: Policy, name: str) -> None:
     """Raise DataError when a container of another service writes to the volume."""
     for container in service_control.users_of(stack, name):
         its = (container.project, container.service) == (stack.project, policy.service)
@@ -125,7 +127,7 @@ def without_passwords(options: Mapping[str, str]) -> dict[str, str]:
     return {key: _PASSWORD.sub(r"\1[redacted]", text) for key, text in options.items()}
 
 
-def check_restore(stack: Stack, parts: Sequence[Part]) -> None:
+def check_restore(stack: StackContext, parts: Sequence[RestoreTarget]) -> None:
     """Refuse a version, a volume or a lack of space that would end badly."""
     there = stack.refresh()
     for part in parts:
@@ -146,10 +148,10 @@ def check_restore(stack: Stack, parts: Sequence[Part]) -> None:
         check_room(stack, part)
 
 
-def check_room(stack: Stack, part: Part) -> None:
+def check_room(stack: StackContext, part: RestoreTarget) -> None:
     """Raise DataError when a volume has no room for a set's data beside its own."""
     needed = part.archive.bytes + part.archive.files * BLOCK
-    work = Work(run="look", label=part.volume, volume=part.volume)
+    work = HelperJob(run="look", label=part.volume, volume=part.volume)
     with helper.helper(stack, work) as talk:
         free = talk.ask("measure")["free"]
     if needed > free:

@@ -8,11 +8,13 @@ from compose_ops.backup import repository
 from compose_ops.backup.retention import Candidate, Rules, reasons
 from compose_ops.console import confirm, say
 from compose_ops.errors import UsageError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state.recovery import changing
 
 
-def prune(stack: Stack, dest: Path, rules: Rules, *, yes: bool) -> dict[str, Any]:
+def prune(
+    stack: StackContext, dest: Path, rules: Rules, *, yes: bool
+) -> dict[str, Any]:
     """
     Show which sets go and why others stay, ask, and remove them.
 

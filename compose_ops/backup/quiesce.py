@@ -8,14 +8,14 @@ from compose_ops.backup.policy import Policy
 from compose_ops.console import say
 from compose_ops.docker.api import Container
 from compose_ops.errors import DataError, EngineError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state.journal import Journal
 
 CHANGES = {"native": "growth", "stop": "none", "crash": "any"}
 
 
 @dataclass(slots=True)
-class Item:
+class StoreBackup:
     """
     A store that is to be taken; `level` becomes what was reached.
 
@@ -36,7 +36,11 @@ class Item:
 
 
 def quiesce(
-    stack: Stack, journal: Journal, items: Sequence[Item], *, coherent: bool
+    stack: StackContext,
+    journal: Journal,
+    items: Sequence[StoreBackup],
+    *,
+    coherent: bool,
 ) -> None:
     """
     Halt what depends on the stores, then stop, lock or snapshot them.
@@ -65,7 +69,7 @@ def quiesce(
         _note_dependents(stack, items)
 
 
-def _judge_absent(item: Item) -> None:
+def _judge_absent(item: StoreBackup) -> None:
     """Take a store that does not run as it ended: cleanly, or nobody knows how."""
     ends = [c for c in item.containers if c.state == "exited"]
     clean = ends and all(_is_clean(item.policy, c) for c in ends)
@@ -82,7 +86,10 @@ def _is_clean(policy: Policy, container: Container) -> bool:
 
 
 def _halt_dependents(
-    stack: Stack, journal: Journal, items: Sequence[Item], stopping: Sequence[Item]
+    stack: StackContext,
+    journal: Journal,
+    items: Sequence[StoreBackup],
+    stopping: Sequence[StoreBackup],
 ) -> None:
     services = [item.policy.service for item in items]
     taken = service_control.dependents_of(stack, services)
@@ -97,7 +104,7 @@ def _halt_dependents(
         stack.engine.pause(*(h["id"] for h in halted))
 
 
-def _note_dependents(stack: Stack, items: Sequence[Item]) -> None:
+def _note_dependents(stack: StackContext, items: Sequence[StoreBackup]) -> None:
     """Let a set be coherent only if nothing that depends on its stores ran."""
     taken = service_control.dependents_of(
         stack, [item.policy.service for item in items]
@@ -109,7 +116,7 @@ def _note_dependents(stack: Stack, items: Sequence[Item]) -> None:
             items[0].resting[container.id] = container
 
 
-def count(stack: Stack, items: Sequence[Item]) -> None:
+def count(stack: StackContext, items: Sequence[StoreBackup]) -> None:
     """Ask each store that runs, or ran, how much it holds."""
     for item in items:
         for container in item.running[:1]:
@@ -117,7 +124,7 @@ def count(stack: Stack, items: Sequence[Item]) -> None:
             item.count += [] if found is None else [found]
 
 
-def _stop(stack: Stack, journal: Journal, items: Sequence[Item]) -> None:
+def _stop(stack: StackContext, journal: Journal, items: Sequence[StoreBackup]) -> None:
     halted = [h for item in items for h in service_control.as_halted(item.running)]
     known = list(journal.facts.get("stores", []))
     journal.reach("stopping stores", stores=[*known, *halted])
@@ -138,7 +145,7 @@ def _stop(stack: Stack, journal: Journal, items: Sequence[Item]) -> None:
             )
 
 
-def _prepared(stack: Stack, journal: Journal, item: Item) -> bool:
+def _prepared(stack: StackContext, journal: Journal, item: StoreBackup) -> bool:
     container = item.running[0]
     lock = {
         "service": item.policy.service,
@@ -168,7 +175,7 @@ def _prepared(stack: Stack, journal: Journal, item: Item) -> bool:
     return False
 
 
-def _give_up(stack: Stack, journal: Journal, lock: dict[str, str]) -> None:
+def _give_up(stack: StackContext, journal: Journal, lock: dict[str, str]) -> None:
     """Release what a preparation that failed may hold; there may be nothing."""
     try:
         unlock.unlock(stack, lock)
@@ -178,14 +185,16 @@ def _give_up(stack: Stack, journal: Journal, lock: dict[str, str]) -> None:
     journal.reach("store not prepared", locked=locked)
 
 
-def _note_rest(stack: Stack, item: Item) -> None:
+def _note_rest(stack: StackContext, item: StoreBackup) -> None:
     for container in item.containers:
         now = stack.engine.container(container.id)
         if now is not None:
             item.resting[container.id] = now
 
 
-def check_rest(stack: Stack, items: Sequence[Item], *, engine_mark: str) -> None:
+def check_rest(
+    stack: StackContext, items: Sequence[StoreBackup], *, engine_mark: str
+) -> None:
     """Raise DataError when a store, or the engine, was started under the copy."""
     if stack.engine.started() != engine_mark:
         raise _disturbed("the engine")

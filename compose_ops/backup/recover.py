@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from compose_ops.backup import helper, repository, service_control
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state.journal import Journal
 
 
-def undo(stack: Stack, journal: Journal) -> None:
+def undo(stack: StackContext, journal: Journal) -> None:
     """
     Bring everything back to what it was before the backup. Can be repeated.
 

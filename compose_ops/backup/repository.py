@@ -12,7 +12,7 @@ from typing import Any
 
 from compose_ops.backup import manifest as manifests
 from compose_ops.backup import untrusted
-from compose_ops.backup.manifest import MOST_BYTES, SET_ID, UNTRUE, Manifest
+from compose_ops.backup.manifest import MAX_BYTES, SET_ID, UNTRUE, Manifest
 from compose_ops.console import say
 from compose_ops.errors import DataError, UsageError
 from compose_ops.project.env_file import write_private
@@ -26,7 +26,7 @@ _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class BackupSet:
     """
     A set in a destination; `manifest` is None when it cannot be believed.
 
@@ -53,7 +53,7 @@ def folder(dest: Path, project: str) -> Path:
     return dest / project
 
 
-def listed(dest: Path, project: str) -> list[Kept]:
+def listed(dest: Path, project: str) -> list[BackupSet]:
     """Return the sets of a project, newest first; unreadable ones too."""
     place = folder(dest, project)
     try:
@@ -67,7 +67,7 @@ def listed(dest: Path, project: str) -> list[Kept]:
     return sorted((load(path) for path in names), key=_age, reverse=True)
 
 
-def load(path: Path) -> Kept:
+def load(path: Path) -> BackupSet:
     """Read one set; what is wrong with it is in its `fault`."""
     try:
         found: Manifest | None = manifests.read(path / MANIFEST)
@@ -77,7 +77,7 @@ def load(path: Path) -> Kept:
     found = None if fault else found
     fault = fault or _amiss(path, found)
     record = _record(path)
-    return Kept(
+    return BackupSet(
         path=path,
         manifest=found,
         fault=fault,
@@ -101,7 +101,7 @@ def _amiss(path: Path, manifest: Manifest | None) -> str:
     return ""
 
 
-def _age(kept: Kept) -> tuple[int, str]:
+def _age(kept: BackupSet) -> tuple[int, str]:
     return int(kept.id.rpartition("-")[2]), kept.id
 
 
@@ -164,7 +164,7 @@ def remove_partial(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def remove(kept: Kept) -> None:
+def remove(kept: BackupSet) -> None:
     """Remove a set: first its name, so that a half removed one is no set."""
     doomed = kept.path.with_name(f"{REMOVED}{kept.path.name}")
     kept.path.rename(doomed)
@@ -205,7 +205,7 @@ def choose(
     services: tuple[str, ...] = (),
     set_id: str = "",
     at: datetime | None = None,
-) -> Kept:
+) -> BackupSet:
     """
     Return the set that is meant: by id, or the newest verified with all *services*.
 
@@ -225,7 +225,7 @@ def choose(
     )
 
 
-def _by_id(dest: Path, project: str, set_id: str) -> Kept:
+def _by_id(dest: Path, project: str, set_id: str) -> BackupSet:
     path = folder(dest, project) / set_id
     if not SET_ID.fullmatch(set_id) or not path.is_dir():
         raise DataError(
@@ -240,7 +240,7 @@ def _fits(found: Manifest, services: tuple[str, ...], at: datetime | None) -> bo
     return there.issuperset(services) and (at is None or found.moment <= at)
 
 
-def believed(kept: Kept) -> Manifest:
+def believed(kept: BackupSet) -> Manifest:
     """Return the set's manifest; DataError when it cannot be believed."""
     if kept.manifest is None:
         raise DataError(
@@ -252,7 +252,7 @@ def believed(kept: Kept) -> Manifest:
 
 def _record(path: Path) -> dict[str, Any]:
     try:
-        return untrusted.read_json(path / RECORD, most=MOST_BYTES)
+        return untrusted.read_json(path / RECORD, most=MAX_BYTES)
     except (OSError, ValueError):
         return {}
 

@@ -16,18 +16,18 @@ from compose_ops.backup import (
 )
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import Policy, choose
-from compose_ops.backup.repository import Kept
-from compose_ops.backup.restore_targets import Part, parts_of
+from compose_ops.backup.repository import BackupSet
+from compose_ops.backup.restore_targets import RestoreTarget, parts_of
 from compose_ops.console import confirm, say
 from compose_ops.doctor import requirements
 from compose_ops.errors import DataError, UsageError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state.recovery import changing
 from compose_ops.units import readable_size
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RestoreRequest:
     """What `invoke restore` was asked for; `dest` is absolute."""
 
     services: Sequence[str] = ()
@@ -40,7 +40,7 @@ class Wish:
     yes: bool = False
 
 
-def restore(stack: Stack, wish: Wish) -> Manifest | None:
+def restore(stack: StackContext, wish: RestoreRequest) -> Manifest | None:
     """
     Replace the data of services by a set's, and return its manifest; None with `--dry`.
 
@@ -75,7 +75,9 @@ def restore(stack: Stack, wish: Wish) -> Manifest | None:
     return manifest
 
 
-def _selected(stack: Stack, wish: Wish) -> tuple[Kept, list[Part]]:
+def _selected(
+    stack: StackContext, wish: RestoreRequest
+) -> tuple[BackupSet, list[RestoreTarget]]:
     chosen = choose(stack.model, wish.services, everything=wish.everything)
     project = wish.from_project or stack.project
     kept = repository.choose(
@@ -116,7 +118,9 @@ def _all_of(manifest: Manifest, known: Sequence[Policy]) -> tuple[Policy, ...]:
     return tuple(policy for policy in known if policy.service in there)
 
 
-def _show_plan(stack: Stack, manifest: Manifest, parts: Sequence[Part]) -> None:
+def _show_plan(
+    stack: StackContext, manifest: Manifest, parts: Sequence[RestoreTarget]
+) -> None:
     for part in parts:
         say(
             f"{'would ' if stack.dry else ''}replace the data of "

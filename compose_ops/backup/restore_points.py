@@ -7,20 +7,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from compose_ops.backup import helper
-from compose_ops.backup.helper import Work
+from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import policies
 from compose_ops.console import say
 from compose_ops.errors import DataError
 from compose_ops.project.env_file import write_private
 from compose_ops.project.paths import PREVIOUS_FILE
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 KEPT_FOR = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Previous:
+class RestorePoint:
     """What one restore moved aside: its id, services, their volumes, and counts."""
 
     restore: str
@@ -34,13 +34,13 @@ class Previous:
         return datetime.fromisoformat(self.moved)
 
 
-def listed(stack: Stack) -> tuple[Previous, ...]:
+def listed(stack: StackContext) -> tuple[RestorePoint, ...]:
     """Return what is kept, oldest first."""
     path = stack.state / PREVIOUS_FILE
     if not path.exists():
         return ()
     return tuple(
-        Previous(
+        RestorePoint(
             restore=entry["restore"],
             services=tuple(entry["services"]),
             volumes=tuple(entry["volumes"]),
@@ -51,13 +51,13 @@ def listed(stack: Stack) -> tuple[Previous, ...]:
     )
 
 
-def add(stack: Stack, entry: Previous) -> None:
+def add(stack: StackContext, entry: RestorePoint) -> None:
     """Remember what a restore moved aside; once, however often this is done."""
     others = [e for e in listed(stack) if e.restore != entry.restore]
     _write(stack, [*others, entry])
 
 
-def forget(stack: Stack, restore: str, services: Sequence[str]) -> None:
+def forget(stack: StackContext, restore: str, services: Sequence[str]) -> None:
     """Remember no more of a restore what it moved aside of *services*."""
     entries = []
     for entry in listed(stack):
@@ -74,7 +74,7 @@ def forget(stack: Stack, restore: str, services: Sequence[str]) -> None:
     _write(stack, entries)
 
 
-def forget_volumes(stack: Stack) -> None:
+def forget_volumes(stack: StackContext) -> None:
     """Forget what was kept in volumes that are not there any more."""
     found = listed(stack)
     left = [
@@ -86,7 +86,7 @@ def forget_volumes(stack: Stack) -> None:
         _write(stack, left)
 
 
-def newest(stack: Stack, services: tuple[str, ...]) -> Previous:
+def newest(stack: StackContext, services: tuple[str, ...]) -> RestorePoint:
     """Return the newest that concerns *services* (any when empty); DataError."""
     for entry in reversed(listed(stack)):
         if not services or set(services) & set(entry.services):
@@ -103,26 +103,30 @@ def newest(stack: Stack, services: tuple[str, ...]) -> Previous:
     )
 
 
-def discard(stack: Stack, entry: Previous, services: Sequence[str] = ()) -> None:
+def discard(
+    stack: StackContext, entry: RestorePoint, services: Sequence[str] = ()
+) -> None:
     """Remove what a restore moved aside of *services*, for good; all when empty."""
     named = tuple(services) or entry.services
     its = {volume for service in named for volume in _volumes(stack, service)}
     for volume in entry.volumes:
         doomed = volume in its or set(named) == set(entry.services)
         if doomed and stack.engine.volume(volume) is not None:
-            work = Work(run=entry.restore, label=volume, volume=volume, changes=True)
+            work = HelperJob(
+                run=entry.restore, label=volume, volume=volume, changes=True
+            )
             with helper.helper(stack, work) as talk:
                 talk.ask("discard", restore=entry.restore)
     forget(stack, entry.restore, named)
 
 
-def _volumes(stack: Stack, service: str) -> list[str]:
+def _volumes(stack: StackContext, service: str) -> list[str]:
     known = policies(stack.model)
     keys = known[service].volumes if service in known else ()
     return [stack.model.volume_name(key) for key in keys]
 
 
-def expire(stack: Stack, made: Manifest) -> None:
+def expire(stack: StackContext, made: Manifest) -> None:
     """Discard what is older than a week, now that *made* has its services since."""
     there = {store.service for store in made.stores}
     for entry in listed(stack):
@@ -132,11 +136,11 @@ def expire(stack: Stack, made: Manifest) -> None:
             discard(stack, entry)
 
 
-def described(stack: Stack) -> list[dict[str, Any]]:
+def described(stack: StackContext) -> list[dict[str, Any]]:
     """Return what `status` says of the data that is kept."""
     return [asdict(entry) for entry in listed(stack)]
 
 
-def _write(stack: Stack, entries: list[Previous]) -> None:
+def _write(stack: StackContext, entries: list[RestorePoint]) -> None:
     stack.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(stack.state / PREVIOUS_FILE, json.dumps([asdict(e) for e in entries]))

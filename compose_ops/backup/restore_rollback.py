@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from compose_ops.backup import helper, restore_points, service_control
-from compose_ops.backup.helper import Helper, Work
-from compose_ops.backup.restore_points import Previous
-from compose_ops.runtime.context import Stack
+from compose_ops.backup.helper import Helper, HelperJob
+from compose_ops.backup.restore_points import RestorePoint
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
 from compose_ops.state.journal import Journal
 
 
-def undo(stack: Stack, journal: Journal) -> None:
+def undo(stack: StackContext, journal: Journal) -> None:
     """
     End a restore that died or failed. Can be repeated.
 
@@ -33,7 +33,7 @@ def undo(stack: Stack, journal: Journal) -> None:
     journal.close()
 
 
-def finish(stack: Stack, journal: Journal) -> None:
+def finish(stack: StackContext, journal: Journal) -> None:
     """Tidy up after a committed restore, and let run what ran before."""
     facts = journal.facts
     kept = []
@@ -54,8 +54,8 @@ def finish(stack: Stack, journal: Journal) -> None:
     journal.close()
 
 
-def _entry(facts: dict[str, Any], kept: list[str]) -> Previous:
-    return Previous(
+def _entry(facts: dict[str, Any], kept: list[str]) -> RestorePoint:
+    return RestorePoint(
         restore=facts["run"],
         services=tuple(facts["services"]),
         volumes=tuple(kept),
@@ -65,14 +65,16 @@ def _entry(facts: dict[str, Any], kept: list[str]) -> Previous:
 
 
 @contextmanager
-def at_volume(stack: Stack, journal: Journal, volume: str) -> Iterator[Helper]:
+def at_volume(stack: StackContext, journal: Journal, volume: str) -> Iterator[Helper]:
     """Start a helper that may change one volume of the restore."""
-    work = Work(run=journal.facts["run"], label=volume, volume=volume, changes=True)
+    work = HelperJob(
+        run=journal.facts["run"], label=volume, volume=volume, changes=True
+    )
     with helper.helper(stack, work) as talk:
         yield talk
 
 
-def _halt_stores(stack: Stack, journal: Journal) -> None:
+def _halt_stores(stack: StackContext, journal: Journal) -> None:
     services = journal.facts["services"]
     holding = service_control.running_of(
         stack.refresh(), services, service_control.HOLDING
@@ -80,7 +82,7 @@ def _halt_stores(stack: Stack, journal: Journal) -> None:
     service_control.stop(stack, journal, service_control.as_halted(holding))
 
 
-def _give_back(stack: Stack, journal: Journal, volume: str) -> None:
+def _give_back(stack: StackContext, journal: Journal, volume: str) -> None:
     facts = journal.facts
     with at_volume(stack, journal, volume) as talk:
         # A start that was interrupted may have come to its end only now.
@@ -93,7 +95,7 @@ def _give_back(stack: Stack, journal: Journal, volume: str) -> None:
     journals.reached(f"after giving back {volume}")
 
 
-def _resume(stack: Stack, journal: Journal) -> None:
+def _resume(stack: StackContext, journal: Journal) -> None:
     """Start what ran before the restore; stop a store that did not."""
     facts = journal.facts
     before = {halted["service"] for halted in facts.get("stores", ())}

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from compose_ops.backup.manifest import Archive, Manifest, Store
 from compose_ops.backup.policy import Policy, policies
 from compose_ops.errors import DataError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RestoreTarget:
     """One volume that is to be replaced."""
 
     policy: Policy
@@ -19,7 +19,9 @@ class Part:
     volume: str
 
 
-def parts_of(stack: Stack, manifest: Manifest, policy: Policy) -> list[Part]:
+def parts_of(
+    stack: StackContext, manifest: Manifest, policy: Policy
+) -> list[RestoreTarget]:
     """Return what a set holds of a service; DataError when it does not fit."""
     store = manifest.store(policy.service)
     if store is None:
@@ -35,21 +37,21 @@ def parts_of(stack: Stack, manifest: Manifest, policy: Policy) -> list[Part]:
             hint=f"they name: {', '.join(policy.volumes)}",
         )
     return [
-        Part(policy, store, archives[key], stack.model.volume_name(key))
+        RestoreTarget(policy, store, archives[key], stack.model.volume_name(key))
         for key in policy.volumes
     ]
 
 
 def earlier_parts(
-    stack: Stack,
+    stack: StackContext,
     services: Sequence[str],
     volumes: Sequence[str],
     counts: dict[str, int],
-) -> list[Part]:
+) -> list[RestoreTarget]:
     """Return what brings back the data that an earlier restore moved aside."""
     known = policies(stack.model)
     return [
-        Part(
+        RestoreTarget(
             policy=known[service],
             store=_as_store(service, counts),
             archive=_nothing(key),

@@ -8,16 +8,16 @@ from compose_ops.backup import (
     restore_rollback,
     transaction,
 )
-from compose_ops.backup.restore_points import Previous
-from compose_ops.backup.restore_targets import Part, earlier_parts
+from compose_ops.backup.restore_points import RestorePoint
+from compose_ops.backup.restore_targets import RestoreTarget, earlier_parts
 from compose_ops.console import confirm, say
 from compose_ops.errors import DataError, UsageError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
 from compose_ops.state.recovery import changing
 
 
-def undo(stack: Stack, services: Sequence[str], *, yes: bool) -> str:
+def undo(stack: StackContext, services: Sequence[str], *, yes: bool) -> str:
     """
     Swap back what the newest restore of *services* moved aside; return its id.
 
@@ -56,7 +56,9 @@ def undo(stack: Stack, services: Sequence[str], *, yes: bool) -> str:
     return entry.restore
 
 
-def _parts(stack: Stack, entry: Previous, services: Sequence[str]) -> list[Part]:
+def _parts(
+    stack: StackContext, entry: RestorePoint, services: Sequence[str]
+) -> list[RestoreTarget]:
     """Return the volumes whose data comes back; DataError when one is not there."""
     parts = earlier_parts(stack, services, entry.volumes, entry.counts)
     if not parts:
@@ -69,7 +71,7 @@ def _parts(stack: Stack, entry: Previous, services: Sequence[str]) -> list[Part]
     return parts
 
 
-def discard(stack: Stack, services: Sequence[str], *, yes: bool) -> list[str]:
+def discard(stack: StackContext, services: Sequence[str], *, yes: bool) -> list[str]:
     """
     Remove for good what restores of *services* moved aside; return their ids.
 
@@ -95,5 +97,5 @@ def discard(stack: Stack, services: Sequence[str], *, yes: bool) -> list[str]:
     return [entry.restore for entry, _ in found]
 
 
-def _named(entry: Previous, wanted: Sequence[str]) -> tuple[str, ...]:
+def _named(entry: RestorePoint, wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(s for s in entry.services if not wanted or s in wanted)

@@ -8,9 +8,9 @@ from typing import Any
 from compose_ops.backup.unlock import moment, unlock
 from compose_ops.console import health_progress, say
 from compose_ops.docker.api import Container
-from compose_ops.errors import StackError, UnhealthyError
+from compose_ops.errors import ComposeOpsError, UnhealthyError
 from compose_ops.runtime import health
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 from compose_ops.state.journal import Journal
 
@@ -23,10 +23,10 @@ LIVING = frozenset({"running", "restarting"})
 HOLDING = LIVING | {"paused"}
 
 # {"id", "name", "service", "paused", "started"}: as a journal keeps it
-Halted = dict[str, Any]
+StoppedContainer = dict[str, Any]
 
 
-def as_halted(containers: Iterable[Container]) -> list[Halted]:
+def as_halted(containers: Iterable[Container]) -> list[StoppedContainer]:
     return [
         {
             "id": c.id,
@@ -57,7 +57,7 @@ def running_of(
     ]
 
 
-def users_of(stack: Stack, volume: str) -> list[Container]:
+def users_of(stack: StackContext, volume: str) -> list[Container]:
     """Return the containers of any project that hold a volume open for writing."""
     return [
         c
@@ -66,14 +66,16 @@ def users_of(stack: Stack, volume: str) -> list[Container]:
     ]
 
 
-def dependents_of(stack: Stack, services: Iterable[str]) -> tuple[str, ...]:
+def dependents_of(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
     """Return what depends on *services*, the furthest away first."""
     chosen = tuple(services)
     found = {d for name in chosen for d in stack.model.dependents(name)} - set(chosen)
     return tuple(sorted(found, key=lambda name: -len(stack.model.dependencies([name]))))
 
 
-def stop(stack: Stack, journal: Journal, halted: Sequence[Halted]) -> None:
+def stop(
+    stack: StackContext, journal: Journal, halted: Sequence[StoppedContainer]
+) -> None:
     """
     Stop each in turn with its own grace period.
 
@@ -89,7 +91,7 @@ def stop(stack: Stack, journal: Journal, halted: Sequence[Halted]) -> None:
         stack.engine.stop(container["id"])
 
 
-def start(stack: Stack, halted: Sequence[Halted]) -> None:
+def start(stack: StackContext, halted: Sequence[StoppedContainer]) -> None:
     """
     Start what was stopped, the last first; what is gone by now is made anew.
 
@@ -109,7 +111,10 @@ def start(stack: Stack, halted: Sequence[Halted]) -> None:
 
 
 def wait(
-    stack: Stack, halted: Sequence[Halted], *, timeout: float | None = None
+    stack: StackContext,
+    halted: Sequence[StoppedContainer],
+    *,
+    timeout: float | None = None,
 ) -> None:
     """Return when each is healthy again; UnhealthyError with its evidence."""
     if not halted:
@@ -133,7 +138,7 @@ def wait(
         raise
 
 
-def _evidence(stack: Stack, services: Iterable[str]) -> str:
+def _evidence(stack: StackContext, services: Iterable[str]) -> str:
     failed = [
         c
         for c in stack.refresh()
@@ -142,7 +147,7 @@ def _evidence(stack: Stack, services: Iterable[str]) -> str:
     return "\n".join(health.evidence(stack.engine, c) for c in failed[:2])
 
 
-def resume(stack: Stack, facts: dict[str, Any]) -> None:
+def resume(stack: StackContext, facts: dict[str, Any]) -> None:
     """
     Put back what a journal's *facts* say was locked, stopped or paused.
 
@@ -154,17 +159,17 @@ def resume(stack: Stack, facts: dict[str, Any]) -> None:
     for group in (facts.get("stores", ()), facts.get("dependents", ())):
         steps += [partial(start, stack, [halted]) for halted in reversed(group)]
         steps += [partial(wait, stack, group)]
-    faults: list[StackError] = []
+    faults: list[ComposeOpsError] = []
     for step in steps:
         try:
             step()
-        except StackError as refused:
+        except ComposeOpsError as refused:
             faults.append(refused)
     if faults:
         raise _worst(faults)
 
 
-def _end(stack: Stack, halted: Halted) -> None:
+def _end(stack: StackContext, halted: StoppedContainer) -> None:
     """
     Let a stop that was begun come to its end, so that a start comes after it.
 
@@ -175,7 +180,7 @@ def _end(stack: Stack, halted: Halted) -> None:
         stack.engine.stop(there.id)
 
 
-def _worst(faults: Sequence[StackError]) -> StackError:
+def _worst(faults: Sequence[ComposeOpsError]) -> ComposeOpsError:
     """Return what must not be forgotten: what is not put back, before what is ill."""
     undone = [f for f in faults if not isinstance(f, UnhealthyError)]
     worst = (undone or faults)[0]

@@ -7,7 +7,7 @@ from compose_ops.backup.policy import Policy
 from compose_ops.console import say
 from compose_ops.docker.api import Container, Engine, RunSpec
 from compose_ops.errors import DataError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 SECONDS = 60.0
 SECONDS_TO_PREPARE = 3600.0
@@ -47,7 +47,7 @@ def prepared(engine: Engine, policy: Policy, container: Container, mark: str) ->
     return ""
 
 
-def image_of(stack: Stack, service: str, there: Sequence[Container]) -> str:
+def image_of(stack: StackContext, service: str, there: Sequence[Container]) -> str:
     """Return the image that a service runs on, or would."""
     for container in there:
         if container.service == service:
@@ -56,7 +56,7 @@ def image_of(stack: Stack, service: str, there: Sequence[Container]) -> str:
     return str(named or f"{stack.project}-{service}")
 
 
-def version(stack: Stack, policy: Policy, there: Sequence[Container]) -> str:
+def version(stack: StackContext, policy: Policy, there: Sequence[Container]) -> str:
     """
     Return the store's version, "" when nothing tells it.
 

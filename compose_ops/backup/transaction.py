@@ -14,15 +14,15 @@ from compose_ops.backup import (
     store_commands,
     verify,
 )
-from compose_ops.backup.helper import Helper, Work
+from compose_ops.backup.helper import Helper, HelperJob
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.progress import meter
-from compose_ops.backup.repository import Kept
-from compose_ops.backup.restore_targets import Part
+from compose_ops.backup.repository import BackupSet
+from compose_ops.backup.restore_targets import RestoreTarget
 from compose_ops.console import say
 from compose_ops.docker.api import Container
-from compose_ops.errors import DataError, StackError, UnhealthyError
-from compose_ops.runtime.context import Stack
+from compose_ops.errors import ComposeOpsError, DataError, UnhealthyError
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
 from compose_ops.state.journal import Journal
 from compose_ops.units import readable_size
@@ -30,7 +30,7 @@ from compose_ops.units import readable_size
 
 @contextmanager
 def transaction(
-    stack: Stack, parts: Sequence[Part], *, earlier: str = ""
+    stack: StackContext, parts: Sequence[RestoreTarget], *, earlier: str = ""
 ) -> Iterator[Journal]:
     """Run the block to its commit; if it fails, bring the previous data back."""
     now = datetime.now(UTC)
@@ -45,13 +45,13 @@ def transaction(
     )
     try:
         yield journal
-    except StackError as failed:
+    except ComposeOpsError as failed:
         failed.hint = "the data from before the restore is in place again"
         try:
             restore_rollback.undo(stack, journal)
         except UnhealthyError as ill:
             failed.detail = f"{failed.detail}\n{ill.message} on it, too".strip()
-        except StackError as hindered:
+        except ComposeOpsError as hindered:
             failed.detail = f"{failed.detail}\n{hindered.message}".strip()
             failed.hint = "not all could be put back: the next task tries it again"
         raise
@@ -61,7 +61,7 @@ def transaction(
     restore_rollback.finish(stack, journal)
 
 
-def create_missing(stack: Stack, parts: Sequence[Part]) -> None:
+def create_missing(stack: StackContext, parts: Sequence[RestoreTarget]) -> None:
     """
     Let Compose make containers and volumes that are not there, with its labels.
 
@@ -81,7 +81,7 @@ def create_missing(stack: Stack, parts: Sequence[Part]) -> None:
         preconditions.check_room(stack, part)
 
 
-def halt(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
+def halt(stack: StackContext, journal: Journal, parts: Sequence[RestoreTarget]) -> None:
     """Stop what depends on the stores, then the stores; the journal says which ran."""
     services = journal.facts["services"]
     there = stack.refresh()
@@ -101,7 +101,7 @@ def halt(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
 
 
 def _counts(
-    stack: Stack, parts: Sequence[Part], stores: Sequence[Container]
+    stack: StackContext, parts: Sequence[RestoreTarget], stores: Sequence[Container]
 ) -> dict[str, int]:
     """Return what the stores count, now that nothing of theirs writes any more."""
     counts: dict[str, int] = {}
@@ -114,10 +114,10 @@ def _counts(
 
 
 def stage(
-    stack: Stack,
+    stack: StackContext,
     journal: Journal,
-    kept: Kept,
-    parts: Sequence[Part],
+    kept: BackupSet,
+    parts: Sequence[RestoreTarget],
     keys: Sequence[Any],
 ) -> None:
     """Unpack every archive beside the data that it will replace."""
@@ -127,7 +127,7 @@ def stage(
         say(f"unpacking {readable_size(part.archive.bytes)} into {part.volume}")
         path = verify.stored(kept, manifest, part.archive)
         with verify.source(path, keys) as (end, reading):
-            work = Work(
+            work = HelperJob(
                 run=journal.facts["run"],
                 label=part.volume,
                 volume=part.volume,
@@ -144,7 +144,7 @@ def stage(
         journals.reached(f"after staging {part.volume}")
 
 
-def unpack(talk: Helper, run: str, manifest: Manifest, part: Part) -> None:
+def unpack(talk: Helper, run: str, manifest: Manifest, part: RestoreTarget) -> None:
     """Unpack a part's archive beside the data in its volume."""
     with meter(part.archive.key, part.archive.bytes) as report:
         talk.ask(
@@ -152,13 +152,15 @@ def unpack(talk: Helper, run: str, manifest: Manifest, part: Part) -> None:
             report,
             restore=run,
             compression=manifest.compression,
-            most_files=part.archive.files,
-            most_bytes=part.archive.bytes,
+            max_files=part.archive.files,
+            max_bytes=part.archive.bytes,
             sha256=part.archive.plain_sha256,
         )
 
 
-def swap_and_try(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
+def swap_and_try(
+    stack: StackContext, journal: Journal, parts: Sequence[RestoreTarget]
+) -> None:
     """Swap the staged data in, start its stores, and commit once they prove it."""
     journal.reach("swapping")
     for part in parts:
@@ -178,7 +180,9 @@ def swap_and_try(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
     journal.reach("committed", committed=True)
 
 
-def check_rest(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
+def check_rest(
+    stack: StackContext, journal: Journal, parts: Sequence[RestoreTarget]
+) -> None:
     """Raise DataError when a container holds a volume that is to be swapped."""
     if stack.engine.started() != journal.facts["engine"]:
         raise DataError("the engine was started during the restore")
@@ -190,7 +194,7 @@ def check_rest(stack: Stack, journal: Journal, parts: Sequence[Part]) -> None:
             )
 
 
-def _compare_count(stack: Stack, part: Part) -> None:
+def _compare_count(stack: StackContext, part: RestoreTarget) -> None:
     """Raise DataError when the store does not hold what the set says."""
     if not part.store.count:
         return

@@ -5,7 +5,7 @@ import time
 from compose_ops.console import say
 from compose_ops.docker.api import Container
 from compose_ops.errors import EngineError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 
 CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
@@ -43,7 +43,7 @@ test -z "$(marked)"
 """
 
 
-def unlock(stack: Stack, lock: dict[str, str]) -> None:
+def unlock(stack: StackContext, lock: dict[str, str]) -> None:
     """
     Run a store's release command, unless a restart has cleared its lock.
 
@@ -75,7 +75,7 @@ def unlock(stack: Stack, lock: dict[str, str]) -> None:
     )
 
 
-def _abandon(stack: Stack, container: Container, shell: str, mark: str) -> None:
+def _abandon(stack: StackContext, container: Container, shell: str, mark: str) -> None:
     words = [shell, "-c", ABANDON, mark]
     done = stack.engine.execute(container.id, words, timeout=SECONDS_TO_RELEASE)
     if done.code != 0:

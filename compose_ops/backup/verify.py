@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import encryption, helper, repository
-from compose_ops.backup.helper import Helper, Work
+from compose_ops.backup.helper import Helper, HelperJob
 from compose_ops.backup.manifest import Archive, Manifest
 from compose_ops.backup.progress import meter
-from compose_ops.backup.repository import Kept
+from compose_ops.backup.repository import BackupSet
 from compose_ops.errors import DataError, UsageError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 LONGEST_LINE = 64 << 10
 """Bytes that the list of files has for one of them, at most."""
@@ -33,7 +33,7 @@ def identities(manifest: Manifest, identity: str, *, needed: bool) -> list[Any]:
     return []
 
 
-def stored(kept: Kept, manifest: Manifest, archive: Archive) -> Path:
+def stored(kept: BackupSet, manifest: Manifest, archive: Archive) -> Path:
     """Return an archive's file when it is one and as large as it must be."""
     path = kept.path / manifest.archive_name(archive.key)
     size = _plain(kept, path).st_size
@@ -42,7 +42,7 @@ def stored(kept: Kept, manifest: Manifest, archive: Archive) -> Path:
     return path
 
 
-def _plain(kept: Kept, path: Path) -> os.stat_result:
+def _plain(kept: BackupSet, path: Path) -> os.stat_result:
     try:
         state = path.lstat()
     except OSError:
@@ -72,7 +72,7 @@ def _as_it_is() -> Iterator[None]:
     yield
 
 
-def check(stack: Stack, kept: Kept, keys: Sequence[Any]) -> None:
+def check(stack: StackContext, kept: BackupSet, keys: Sequence[Any]) -> None:
     """
     Read every archive of a set to its end. Raises DataError for the first difference.
 
@@ -88,7 +88,7 @@ def check(stack: Stack, kept: Kept, keys: Sequence[Any]) -> None:
 
 
 def check_archive(
-    stack: Stack, kept: Kept, archive: Archive, keys: Sequence[Any]
+    stack: StackContext, kept: BackupSet, archive: Archive, keys: Sequence[Any]
 ) -> None:
     """Read one archive to its end and compare all that its manifest says of it."""
     manifest = repository.believed(kept)
@@ -100,12 +100,14 @@ def check_archive(
         if not keys:
             return
     with source(path, keys) as (end, reading):
-        work = Work(run=manifest.id, label=manifest.id, archive=end)
+        work = HelperJob(run=manifest.id, label=manifest.id, archive=end)
         with helper.helper(stack, work) as talk, reading():
             compare(kept, archive, _read(talk, manifest, archive))
 
 
-def check_list(stack: Stack, kept: Kept, archive: Archive, keys: Sequence[Any]) -> None:
+def check_list(
+    stack: StackContext, kept: BackupSet, archive: Archive, keys: Sequence[Any]
+) -> None:
     """Compare the list of an archive's files with its hash; a restore needs none."""
     manifest = repository.believed(kept)
     path = kept.path / manifest.listing_name(archive.key)
@@ -113,10 +115,10 @@ def check_list(stack: Stack, kept: Kept, archive: Archive, keys: Sequence[Any]) 
     if manifest.encrypted and not keys:
         return
     with source(path, keys) as (end, reading):
-        work = Work(run=manifest.id, label=manifest.id, listing=end)
+        work = HelperJob(run=manifest.id, label=manifest.id, listing=end)
         with helper.helper(stack, work) as talk, reading():
             most = (archive.files + 1) * LONGEST_LINE
-            found = talk.ask("check list", most_bytes=most)
+            found = talk.ask("check list", max_bytes=most)
     if found["sha256"] != archive.listing_sha256:
         raise _damaged(kept, f"{path.name} is not what was written")
 
@@ -127,13 +129,13 @@ def _read(talk: Helper, manifest: Manifest, archive: Archive) -> dict[str, Any]:
             "check",
             report,
             compression=manifest.compression,
-            most_files=archive.files,
-            most_bytes=archive.bytes,
+            max_files=archive.files,
+            max_bytes=archive.bytes,
         )
     return found
 
 
-def compare(kept: Kept, archive: Archive, found: dict[str, Any]) -> None:
+def compare(kept: BackupSet, archive: Archive, found: dict[str, Any]) -> None:
     """Raise DataError when what was read is not what the manifest says."""
     said = (archive.plain_sha256, archive.files, archive.bytes)
     if (found["sha256"], found["files"], found["bytes"]) != said or (
@@ -142,7 +144,7 @@ def compare(kept: Kept, archive: Archive, found: dict[str, Any]) -> None:
         raise _damaged(kept, f"the archive of {archive.key} is not what was written")
 
 
-def _damaged(kept: Kept, what: str) -> DataError:
+def _damaged(kept: BackupSet, what: str) -> DataError:
     return DataError(
         f"{kept.id} is damaged: {what}",
         hint="take another set: invoke backups lists them",

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import helper, preconditions
-from compose_ops.backup.archive_files import Files
-from compose_ops.backup.helper import Helper, Work
+from compose_ops.backup.archive_files import ArchiveFiles
+from compose_ops.backup.helper import Helper, HelperJob
 from compose_ops.backup.manifest import Archive
 from compose_ops.backup.progress import meter
-from compose_ops.backup.quiesce import CHANGES, Item
+from compose_ops.backup.quiesce import CHANGES, StoreBackup
 from compose_ops.console import say
 from compose_ops.docker.api import Volume
 from compose_ops.errors import DataError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ArchiveFormat:
     """Where and how archives are written; with *keys* they are encrypted."""
 
     partial: Path
@@ -30,31 +30,31 @@ class Shape:
 
 
 @dataclass(slots=True)
-class Copying:
+class VolumeBackup:
     """One volume on its way; `result` is what the helper found in it."""
 
-    item: Item
+    item: StoreBackup
     key: str
     volume: Volume
     helper: Helper
-    files: Files
+    files: ArchiveFiles
     occupied: int = 0
     result: dict[str, Any] = field(default_factory=dict)
 
 
 def opened(
-    stack: Stack,
+    stack: StackContext,
     helpers: ExitStack,
-    item: Item,
+    item: StoreBackup,
     *,
     volume: Volume,
     key: str,
-    shape: Shape,
-) -> Copying:
+    shape: ArchiveFormat,
+) -> VolumeBackup:
     """Start the volume's helper and let it measure; `measured` waits for it."""
-    files = Files(shape.partial, key, shape.compression, shape.keys)
+    files = ArchiveFiles(shape.partial, key, shape.compression, shape.keys)
     files.make()
-    work = Work(
+    work = HelperJob(
         volume=volume.name,
         run=shape.partial.name.removeprefix(".partial-"),
         label=item.policy.service,
@@ -64,17 +64,17 @@ def opened(
     )
     talk = helpers.enter_context(helper.helper(stack, work))
     talk.begin("measure")
-    return Copying(item, key, volume, talk, files)
+    return VolumeBackup(item, key, volume, talk, files)
 
 
-def measured(copying: Copying) -> None:
+def measured(copying: VolumeBackup) -> None:
     """Note what the volume can hold at most; DataError when that is nothing."""
     found = copying.helper.finish()
     preconditions.check_holds_data(copying.volume.name, empty=found["empty"])
     copying.occupied = found["disk"]
 
 
-def weighed(found: Sequence[Copying]) -> None:
+def weighed(found: Sequence[VolumeBackup]) -> None:
     """Note what each volume holds: its size on the disk, file by file."""
     for copying in found:
         copying.helper.begin("weigh")
@@ -82,7 +82,7 @@ def weighed(found: Sequence[Copying]) -> None:
         copying.occupied = copying.helper.finish()["bytes"]
 
 
-def copy(copying: Copying) -> None:
+def copy(copying: VolumeBackup) -> None:
     """Write the archive; DataError when it cannot be, or files come and go."""
     level = copying.item.level
     say(f"copying {copying.volume.name} ({level})")
@@ -96,7 +96,7 @@ def copy(copying: Copying) -> None:
     )
 
 
-def _copied(copying: Copying) -> dict[str, Any]:
+def _copied(copying: VolumeBackup) -> dict[str, Any]:
     policy, level = copying.item.policy, copying.item.level
     native = level == "native"
     with copying.files.being_written(), meter(copying.key, copying.occupied) as report:
@@ -112,20 +112,20 @@ def _copied(copying: Copying) -> dict[str, Any]:
 
 
 @contextmanager
-def being_reread(copying: Copying) -> Iterator[None]:
+def being_reread(copying: VolumeBackup) -> Iterator[None]:
     """Let the helper read the archive back and list it; `finish_rereading` waits."""
     with copying.files.being_read():
         copying.helper.begin("reread", compression=copying.files.compression, last=True)
         yield
 
 
-def finish_rereading(copying: Copying) -> None:
+def finish_rereading(copying: VolumeBackup) -> None:
     """Keep what the archive holds; DataError when it cannot be read back."""
     with meter(f"verifying {copying.key}", copying.occupied) as report:
         copying.result |= copying.helper.finish(report)
 
 
-def archive(copying: Copying) -> Archive:
+def archive(copying: VolumeBackup) -> Archive:
     """Return what the manifest says of a volume that was copied and read back."""
     volume, found = copying.volume, copying.result
     stored, size = copying.files.stored(found["sha256"], found["size"])

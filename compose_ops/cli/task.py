@@ -19,7 +19,12 @@ from invoke.parser.argument import Argument
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
-from compose_ops.errors import ConfigurationError, Interrupted, StackError, UsageError
+from compose_ops.errors import (
+    ComposeOpsError,
+    ConfigurationError,
+    Interrupted,
+    UsageError,
+)
 from compose_ops.project.paths import OWN_STATE
 
 Body = Callable[..., Any]
@@ -73,14 +78,14 @@ def whole_number(text: str) -> int:
 whole_number.__name__ = "int"
 
 
-class StackTask(Task[Any]):
-    """A task that reports a StackError as two lines and an exit code."""
+class ComposeTask(Task[Any]):
+    """A task that reports a ComposeOpsError as two lines and an exit code."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             with _termination_interrupts():
                 return super().__call__(*args, **kwargs)
-        except StackError as error:
+        except ComposeOpsError as error:
             raise Exit(str(error), code=error.exit_code) from error
         except PermissionError as refused:
             closed = ConfigurationError(
@@ -107,16 +112,16 @@ class StackTask(Task[Any]):
 
 
 @overload
-def task(function: Body, /) -> StackTask: ...
+def task(function: Body, /) -> ComposeTask: ...
 
 
 @overload
-def task(**help_texts: str) -> Callable[[Body], StackTask]: ...
+def task(**help_texts: str) -> Callable[[Body], ComposeTask]: ...
 
 
 def task(
     function: Body | None = None, /, **help_texts: str
-) -> StackTask | Callable[[Body], StackTask]:
+) -> ComposeTask | Callable[[Body], ComposeTask]:
     """
     Make *function* a task; *help_texts* add to or replace `HELP`.
 
@@ -124,13 +129,13 @@ def task(
     one of the type `Selection` stands for the flags that select a mode.
     """
 
-    def make(body: Body) -> StackTask:
+    def make(body: Body) -> ComposeTask:
         body = _with_selection(body)
         signature = inspect.signature(body).parameters
         parameters = list(signature)[1:]
         known = {name: HELP[name] for name in parameters if name in HELP}
-        made: StackTask = invoke_task(
-            klass=StackTask,
+        made: ComposeTask = invoke_task(
+            klass=ComposeTask,
             auto_shortflags=False,
             iterable=[n for n in parameters if signature[n].annotation == REPEATABLE],
             help=known | help_texts,
@@ -175,7 +180,7 @@ def stack(
     selection: Selection | None = None,
     *,
     need_engine: bool = True,
-    only_look: bool = False,
+    read_only: bool = False,
 ) -> Any:
     """Open the stack that the flags name; `--dry` and `--echo` come from invoke."""
     from compose_ops.runtime.context import open_stack
@@ -184,7 +189,7 @@ def stack(
     return open_stack(
         **chosen | {"overlay": chosen["overlay"] or ()},
         need_engine=need_engine,
-        only_look=only_look,
+        read_only=read_only,
         dry=bool(context.config.run.dry),
         echo=bool(context.config.run.echo),
     )

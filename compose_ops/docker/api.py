@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 Echo = Callable[[Sequence[str]], None]
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 """Seconds for an answer that an engine gives at once, unless it hangs."""
 
 PROJECT_LABEL = "com.docker.compose.project"
@@ -203,13 +203,13 @@ class RunSpec:
     extra: Sequence[str] = ()
 
 
-class Conversation(Protocol):
+class InteractiveRun(Protocol):
     """A running one-off container that answers lines with lines."""
 
     def say(self, line: str) -> None:
         """Send one line; EngineError when the container is gone."""
 
-    def hear(self) -> str:
+    def receive(self) -> str:
         """Return the next line; EngineError when the container is gone."""
 
 
@@ -225,7 +225,7 @@ class Engine(Protocol):
     def config_hashes(self) -> dict[str, str]:
         """Return Compose's config hash per service."""
 
-    def get_ready(self) -> None:
+    def preload(self) -> None:
         """Load what the first change needs, which would wait for it otherwise."""
 
     def up(
@@ -328,7 +328,7 @@ class Engine(Protocol):
     def run(self, spec: RunSpec, *, timeout: float | None = None) -> Output:
         """Run a one-off container to its end and remove it."""
 
-    def converse(self, spec: RunSpec) -> AbstractContextManager[Conversation]:
+    def run_interactive(self, spec: RunSpec) -> AbstractContextManager[InteractiveRun]:
         """Run a one-off container and speak to it; it ends and goes with the block."""
 
     def plugins(self) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from compose_ops.docker import process
-from compose_ops.docker.api import PATIENCE, Echo, Output
+from compose_ops.docker.api import TIMEOUT, Echo, Output
 from compose_ops.docker.context import plugin, socket_of
 from compose_ops.docker.socket import Daemon, RefusedError
 
@@ -39,7 +39,7 @@ class Client:
 
     Assignments go in front of the command through `env`, so that what `--echo` prints
     can be typed again as it stands. *plugins_file* is a file of what plugins said of
-    themselves before; with *only_look* nothing is added to it.
+    themselves before; with *read_only* nothing is added to it.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class Client:
         environment: Mapping[str, str] | None = None,
         host: str | None = None,
         echo: Echo = lambda _argv: None,
-        patience: float = PATIENCE,
+        patience: float = TIMEOUT,
         plugins_file: Path | None = None,
-        only_look: bool = False,
+        read_only: bool = False,
     ) -> None:
         self.files = tuple(files)
         self.project = project
@@ -65,7 +65,7 @@ class Client:
         self.echo = echo
         self.patience = patience
         self.plugins_file = plugins_file
-        self.only_look = only_look
+        self.read_only = read_only
 
     @cached_property
     def whales(self) -> "DockerClient":
@@ -86,7 +86,7 @@ class Client:
         path = socket_of(self.host, os.environ)
         return Daemon(path, self.echo, self.patience)
 
-    def get_ready(self) -> None:
+    def preload(self) -> None:
         """Load python-on-whales, which takes 0.3 s."""
         _ = self.whales
 

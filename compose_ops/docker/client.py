@@ -17,13 +17,13 @@ from compose_ops.docker.interactive import ConversationVerbs
 from compose_ops.docker.resources import ResourceVerbs
 from compose_ops.docker.socket import RefusedError
 
-__all__ = ["WhalesEngine"]
+__all__ = ["DockerEngine"]
 
 PLUGIN_SECONDS = 5.0
 PLUGINS = ("compose", "buildx")
 
 
-class WhalesEngine(ComposeVerbs, ContainerVerbs, ConversationVerbs, ResourceVerbs):
+class DockerEngine(ComposeVerbs, ContainerVerbs, ConversationVerbs, ResourceVerbs):
     """An `Engine` that speaks to a real daemon through the docker client."""
 
     def info(self) -> EngineInfo:
@@ -55,7 +55,7 @@ class WhalesEngine(ComposeVerbs, ContainerVerbs, ConversationVerbs, ResourceVerb
         for name in files:
             self.echo(["docker", name, "version"])
         found = versions.ask(files)
-        if self.plugins_file and not self.only_look:
+        if self.plugins_file and not self.read_only:
             versions.keep(self.plugins_file, files, found)
         return found
 
@@ -64,8 +64,8 @@ class WhalesEngine(ComposeVerbs, ContainerVerbs, ConversationVerbs, ResourceVerb
         found = self.inspect("network", ["bridge"])
         return str(found[0].get("Created", "")) if found else ""
 
-    def other(self, file: Path, project: str) -> "WhalesEngine":
-        return WhalesEngine(
+    def other(self, file: Path, project: str) -> "DockerEngine":
+        return DockerEngine(
             files=[file],
             project=project,
             directory=self.directory,

@@ -33,7 +33,7 @@ class Lines:
         except BrokenPipeError:
             raise self._gone() from None
 
-    def hear(self) -> str:
+    def receive(self) -> str:
         line = self.process.stdout.readline() if self.process.stdout else ""
         if not line:
             raise self._gone()
@@ -58,7 +58,7 @@ class Lines:
 
 class ConversationVerbs(Client):
     @contextmanager
-    def converse(self, spec: RunSpec) -> Iterator[Lines]:
+    def run_interactive(self, spec: RunSpec) -> Iterator[Lines]:
         """Speak to a container until the block ends; then it is gone."""
         run, *rest = run_arguments(spec)
         argv = self.docker_command(run, "--interactive", *rest)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compose_ops.doctor.registry import FACTS, Fact, NotMeasuredError, closure
-from compose_ops.errors import StackError
+from compose_ops.errors import ComposeOpsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _collect_one(known: Fact, values: Mapping[str, Any], finished: Finished) -> 
         finished.put((known.name, known.collect(**values), None))
     except NotMeasuredError as reason:
         finished.put((known.name, None, Missing(known.name, str(reason))))
-    except StackError as refused:
+    except ComposeOpsError as refused:
         finished.put((known.name, None, Missing(known.name, refused.message)))
     except Exception as fault:  # noqa: BLE001 - a crash of one fact is a finding
         told = f"{type(fault).__name__}: {fault}"

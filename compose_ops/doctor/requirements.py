@@ -12,7 +12,7 @@ from compose_ops.doctor.examine import FACT_TOPIC, examine
 from compose_ops.doctor.registry import CHECKS, Check
 from compose_ops.doctor.verdict import ENGINE, Row
 from compose_ops.errors import ConfigurationError, EngineUnavailable
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 TOPICS = (
     "engine",
@@ -105,7 +105,7 @@ def registered() -> dict[str, Check]:
 
 
 def run(
-    stack: Stack,
+    stack: StackContext,
     ids: Sequence[str] = (),
     *,
     services: Iterable[str] = (),
@@ -117,7 +117,9 @@ def run(
     return examine(ids or tuple(known), given, skipped=skipped)
 
 
-def require(stack: Stack, ids: Sequence[str], *, services: Iterable[str] = ()) -> None:
+def require(
+    stack: StackContext, ids: Sequence[str], *, services: Iterable[str] = ()
+) -> None:
     """
     Return when no check of *ids* fails for *services*, but for what was accepted.
 
@@ -146,7 +148,7 @@ def require(stack: Stack, ids: Sequence[str], *, services: Iterable[str] = ()) -
     )
 
 
-def _accepted(stack: Stack) -> set[tuple[str, str]]:
+def _accepted(stack: StackContext) -> set[tuple[str, str]]:
     if stack.known is None:
         return set()
     from compose_ops.doctor import baseline  # it rests on the verdicts of this package

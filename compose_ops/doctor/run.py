@@ -17,7 +17,7 @@ from compose_ops.console import say, show
 from compose_ops.doctor import baseline, requirements
 from compose_ops.doctor.verdict import OUTCOMES, Row
 from compose_ops.errors import FindingsFound, UsageError, WarningsFound
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 MARKS = {"warn": "WARN", "fail": "FAIL", "crashed": "BROKE"}
 FIX_SECONDS = 120.0
@@ -49,7 +49,7 @@ class Report:
 
 
 def examine(
-    open_stack: Callable[[], Stack],
+    open_stack: Callable[[], StackContext],
     *,
     only: Sequence[str] = (),
     skipped: Sequence[str] = (),
@@ -78,7 +78,7 @@ def examine(
 
 
 def _accepting(
-    stack: Stack, rows: tuple[Row, ...], reasons: dict[str, str]
+    stack: StackContext, rows: tuple[Row, ...], reasons: dict[str, str]
 ) -> tuple[Row, ...]:
     if stack.known is None:
         for name in reasons:
@@ -101,7 +101,7 @@ def check_ids(names: Iterable[str]) -> None:
             raise UsageError(f"there is no check {name!r}", hint=hint)
 
 
-def mend(stack: Stack, rows: Iterable[Row]) -> int:
+def mend(stack: StackContext, rows: Iterable[Row]) -> int:
     """Run each safe repair once, as it is printed; return how many were run."""
     lines = dict.fromkeys(
         v.repair for row in rows for v in row.problems if v.safe and v.repair
@@ -113,7 +113,7 @@ def mend(stack: Stack, rows: Iterable[Row]) -> int:
     return 0 if stack.dry else len(lines)
 
 
-def _run(stack: Stack, words: list[str]) -> None:
+def _run(stack: StackContext, words: list[str]) -> None:
     if words[0] == "invoke":
         words = [sys.executable, "-m", "invoke", *words[1:]]
     try:

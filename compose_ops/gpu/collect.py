@@ -22,7 +22,7 @@ from compose_ops.gpu.facts import (
     Toolkit,
     Wheel,
 )
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 PROBE_SECONDS = 60.0
 TORCH_SECONDS = 180.0
@@ -64,10 +64,10 @@ print(ray.cluster_resources().get("GPU", 0))
 
 
 @dataclass
-class Bench:
+class Collector:
     """Implements `facts.Facts` for a service of a stack."""
 
-    stack: Stack
+    stack: StackContext
     service: str
 
     @cached_property

@@ -7,18 +7,20 @@ from compose_ops.console import show
 from compose_ops.doctor.verdict import Row
 from compose_ops.errors import FindingsFound
 from compose_ops.gpu import sequence
-from compose_ops.gpu.collect import Bench
-from compose_ops.runtime.context import Stack
+from compose_ops.gpu.collect import Collector
+from compose_ops.runtime.context import StackContext
 
 
-def check(stack: Stack, service: str, *, require: bool = False) -> tuple[Row, ...]:
+def check(
+    stack: StackContext, service: str, *, require: bool = False
+) -> tuple[Row, ...]:
     """
     Climb the ladder for a service; UsageError for one that is not in the model.
 
     *require* makes a machine without a GPU a failure.
     """
     stack.model.service(service)
-    return sequence.climb(Bench(stack, service), require=require)
+    return sequence.climb(Collector(stack, service), require=require)
 
 
 def as_json(rows: Sequence[Row], service: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ TOPIC = "gpu"
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class GpuCheck:
     """One question, answered only when all before it are."""
 
     id: str
@@ -21,18 +21,20 @@ class Rung:
 
 
 RUNGS = (
-    Rung("gpu", "Is there a GPU?", host_checks.gpu_there),
-    Rung("driver", "Is its driver loaded and in step?", host_checks.driver),
-    Rung("devices", "Do the devices work?", host_checks.devices),
-    Rung("toolkit", "Can the engine hand one out?", host_checks.toolkit),
-    Rung("cdi", "Is CDI's file of this driver?", host_checks.cdi),
-    Rung("request", "Can what is asked for be had?", container_checks.request),
-    Rung("probe", "Does a container see it?", container_checks.probe),
-    Rung("cuda", "Is the driver new enough?", container_checks.driver_for_cuda),
-    Rung("capability", "Was torch built for it?", container_checks.capability),
-    Rung("compute", "Does torch compute on it?", container_checks.computes),
-    Rung("ray", "Does Ray count it?", container_checks.ray_counts),
-    Rung("running", "Does the running container have it?", container_checks.running),
+    GpuCheck("gpu", "Is there a GPU?", host_checks.gpu_there),
+    GpuCheck("driver", "Is its driver loaded and in step?", host_checks.driver),
+    GpuCheck("devices", "Do the devices work?", host_checks.devices),
+    GpuCheck("toolkit", "Can the engine hand one out?", host_checks.toolkit),
+    GpuCheck("cdi", "Is CDI's file of this driver?", host_checks.cdi),
+    GpuCheck("request", "Can what is asked for be had?", container_checks.request),
+    GpuCheck("probe", "Does a container see it?", container_checks.probe),
+    GpuCheck("cuda", "Is the driver new enough?", container_checks.driver_for_cuda),
+    GpuCheck("capability", "Was torch built for it?", container_checks.capability),
+    GpuCheck("compute", "Does torch compute on it?", container_checks.computes),
+    GpuCheck("ray", "Does Ray count it?", container_checks.ray_counts),
+    GpuCheck(
+        "running", "Does the running container have it?", container_checks.running
+    ),
 )
 
 

@@ -7,20 +7,27 @@ pure. `all_rules()` are the rules by id. Operations build the subjects: see
 """
 
 from compose_ops.lint.check import all_rules, check, check_all, unaccepted
-from compose_ops.lint.finding import Finding, Hit
+from compose_ops.lint.finding import Finding, RawFinding
 from compose_ops.lint.registry import Rule
-from compose_ops.lint.target import Build, EnvFile, EnvLine, Machine, Service, Subject
+from compose_ops.lint.target import (
+    Build,
+    EnvFile,
+    EnvLine,
+    LintTarget,
+    Machine,
+    Service,
+)
 
 __all__ = [
     "Build",
     "EnvFile",
     "EnvLine",
     "Finding",
-    "Hit",
+    "LintTarget",
     "Machine",
+    "RawFinding",
     "Rule",
     "Service",
-    "Subject",
     "all_rules",
     "check",
     "check_all",

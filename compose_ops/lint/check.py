@@ -7,10 +7,10 @@ from importlib import import_module
 from pathlib import Path
 
 from compose_ops.lint.composefile import locate
-from compose_ops.lint.finding import SEVERITIES, Finding, Hit
+from compose_ops.lint.finding import SEVERITIES, Finding, RawFinding
 from compose_ops.lint.registry import Rule, registered
 from compose_ops.lint.suppressions import Acceptance, Place, acceptances
-from compose_ops.lint.target import Subject
+from compose_ops.lint.target import LintTarget
 
 TOPICS = (
     "declarations",
@@ -39,7 +39,9 @@ def all_rules() -> Mapping[str, Rule]:
     return registered()
 
 
-def check(subject: Subject, only: Collection[str] | None = None) -> tuple[Finding, ...]:
+def check(
+    subject: LintTarget, only: Collection[str] | None = None
+) -> tuple[Finding, ...]:
     """
     Return a subject's findings, by file and line; `only` names the rules to ask.
 
@@ -51,7 +53,7 @@ def check(subject: Subject, only: Collection[str] | None = None) -> tuple[Findin
 
 
 def check_all(
-    subjects: Sequence[Subject], only: Collection[str] | None = None
+    subjects: Sequence[LintTarget], only: Collection[str] | None = None
 ) -> tuple[Finding, ...]:
     """
     Return the findings of a project's combinations, each fault once.
@@ -62,7 +64,7 @@ def check_all(
     asked = chosen(only)
     found: dict[tuple[str, str, int, str], Finding] = {}
     used: set[Place] = set()
-    stated: dict[Place, tuple[Acceptance, Subject]] = {}
+    stated: dict[Place, tuple[Acceptance, LintTarget]] = {}
     for subject in subjects:
         accepted = acceptances(subject)
         for finding, acceptance in judge(subject, asked, accepted):
@@ -91,7 +93,7 @@ def chosen(only: Collection[str] | None) -> dict[str, Rule]:
 
 
 def judge(
-    subject: Subject, asked: Mapping[str, Rule], stated: Sequence[Acceptance]
+    subject: LintTarget, asked: Mapping[str, Rule], stated: Sequence[Acceptance]
 ) -> Iterator[tuple[Finding, Acceptance | None]]:
     """Yield each finding of a subject with what accepts it."""
     for rule in (one for one in asked.values() if one.scope in subject.scopes):
@@ -109,7 +111,7 @@ def judge(
                 yield finding, None
 
 
-def place(subject: Subject, hit: Hit) -> tuple[Path, int]:
+def place(subject: LintTarget, hit: RawFinding) -> tuple[Path, int]:
     """Return the file and line of a hit."""
     if hit.file is not None:
         return hit.file, hit.line
@@ -119,7 +121,7 @@ def place(subject: Subject, hit: Hit) -> tuple[Path, int]:
 
 
 def make_finding(
-    subject: Subject, rule: Rule, hit: Hit, file: Path, line: int
+    subject: LintTarget, rule: Rule, hit: RawFinding, file: Path, line: int
 ) -> Finding:
     return Finding(
         rule.id,
@@ -146,7 +148,7 @@ def joined(before: Finding | None, finding: Finding) -> Finding:
     return replace(before, severity=worse, combinations=tuple(names), accepted=accepted)
 
 
-def idle_finding(one: Acceptance, subject: Subject) -> Finding:
+def idle_finding(one: Acceptance, subject: LintTarget) -> Finding:
     """Return the finding for an acceptance that accepts nothing, and why."""
     known = all_rules()
     if one.rule not in known:
@@ -157,7 +159,7 @@ def idle_finding(one: Acceptance, subject: Subject) -> Finding:
         message = f"{one.rule} cannot be accepted"
     else:
         message = f"{one.rule} is accepted here and finds nothing"
-    hit = Hit(one.paths[0] if one.paths else (), message)
+    hit = RawFinding(one.paths[0] if one.paths else (), message)
     return make_finding(subject, known["accepted-nothing"], hit, one.file, one.line)
 
 

@@ -10,7 +10,7 @@ SEVERITIES = ("error", "warning", "note")
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class RawFinding:
     """
     What a rule function yields: the setting's path in the model, and the fault.
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from compose_ops.lint.dockerfile import Instruction, exec_form
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.quantity import seconds
 from compose_ops.lint.shell_programs import programs, programs_of_script, script_of
 from compose_ops.lint.target import Service, words
@@ -115,9 +115,9 @@ def from_flags(instruction: Instruction) -> dict[str, str]:
     return {key.replace("-", "_"): value for key, value in instruction.flags.items()}
 
 
-def hit(service: Service, check: Check, message: str) -> Hit:
+def hit(service: Service, check: Check, message: str) -> RawFinding:
     """Return a hit at the health check, in the Dockerfile when it stands there."""
     if check.file is not None and service.build is not None:
         path = service.build.dockerfile.path
-        return Hit(service.path("build"), message, "", path, check.file.line)
-    return Hit(service.path("healthcheck", "test"), message)
+        return RawFinding(service.path("build"), message, "", path, check.file.line)
+    return RawFinding(service.path("healthcheck", "test"), message)

@@ -14,13 +14,15 @@ from compose_ops.docker.api import Engine, RunSpec
 from compose_ops.errors import EngineError
 from compose_ops.lint.image_facts import ImageFacts
 from compose_ops.lint.rules.commands import wanted_binaries
-from compose_ops.lint.target import Service, Subject
+from compose_ops.lint.target import LintTarget, Service
 
 SCRIPT = 'for p in "$@"; do command -v "$p" >/dev/null 2>&1 && echo "$p"; done; exit 0'
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
-def ask_images(subjects: Sequence[Subject], engine: Engine) -> tuple[Subject, ...]:
+def ask_images(
+    subjects: Sequence[LintTarget], engine: Engine
+) -> tuple[LintTarget, ...]:
     """
     Return the subjects with what local images say of their services.
 
@@ -43,7 +45,7 @@ def reference(service: Service) -> str:
 
 
 def answers_for(
-    subject: Subject, known: dict[str, ImageFacts | None]
+    subject: LintTarget, known: dict[str, ImageFacts | None]
 ) -> dict[str, ImageFacts]:
     """
     Return the answers of a subject's services.
@@ -67,7 +69,7 @@ def ask(name: str, wanted: set[str], engine: Engine) -> ImageFacts | None:
         return None
     spec = RunSpec(image.id, ["-c", SCRIPT, "sh", *sorted(wanted)], entrypoint="sh")
     try:
-        output = engine.run(spec, timeout=PATIENCE)
+        output = engine.run(spec, timeout=TIMEOUT)
     except EngineError:
         return None
     if output.code != 0:

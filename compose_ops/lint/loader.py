@@ -14,7 +14,7 @@ from compose_ops.lint.composefile import Document
 from compose_ops.lint.dockerfile import Dockerfile
 from compose_ops.lint.dockerignore import is_ignored
 from compose_ops.lint.rules.builds import sources
-from compose_ops.lint.target import Build, EnvFile, EnvLine, Subject
+from compose_ops.lint.target import Build, EnvFile, EnvLine, LintTarget
 from compose_ops.lint.tolerant_config import Docker, Merged, merge
 
 EXAMPLES = (".env.example", ".env.sample", ".env.dist", "env.example", ".env.template")
@@ -35,7 +35,7 @@ def subjects(
     root: Path,
     docker: Docker,
     env_files: Sequence[Path] = (),
-) -> tuple[Subject, ...]:
+) -> tuple[LintTarget, ...]:
     """
     Return a subject per combination, each knowing the others' models.
 
@@ -66,7 +66,7 @@ def assemble(
     models: Sequence[Merged],
     *,
     root: Path,
-) -> tuple[Subject, ...]:
+) -> tuple[LintTarget, ...]:
     """
     Return subjects from documents and models that are there already.
 
@@ -75,7 +75,7 @@ def assemble(
     example = env_example(root)
     alone = len(combinations) == 1
     made = [
-        Subject(
+        LintTarget(
             one.name,
             root,
             merged.model,

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from compose_ops.lint.finding import Hit
-from compose_ops.lint.target import Subject
+from compose_ops.lint.finding import RawFinding
+from compose_ops.lint.target import LintTarget
 
-Look = Callable[[Subject], Iterator[Hit]]
+Look = Callable[[LintTarget], Iterator[RawFinding]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compose_ops.lint.composefile import Document, Node, Step
-from compose_ops.lint.finding import Hit
-from compose_ops.lint.target import Subject
+from compose_ops.lint.finding import RawFinding
+from compose_ops.lint.target import LintTarget
 
 KEY = "x-lint-accept"
 Place = tuple[Path, int, str]
@@ -47,7 +47,7 @@ class Acceptance:
         """Return what tells it from the others."""
         return self.file, self.line, self.rule
 
-    def accepts(self, rule: str, hit: Hit, file: Path, line: int) -> bool:
+    def accepts(self, rule: str, hit: RawFinding, file: Path, line: int) -> bool:
         """Say whether a rule's hit at a place is accepted here."""
         if rule != self.rule or not self.reason:
             return False
@@ -58,7 +58,7 @@ class Acceptance:
         return any(tuple(hit.path[: len(path)]) == path for path in self.paths)
 
 
-def acceptances(subject: Subject) -> tuple[Acceptance, ...]:
+def acceptances(subject: LintTarget) -> tuple[Acceptance, ...]:
     """Return everything that a subject's files accept, once per place."""
     found: dict[Place, Acceptance] = {}
     for one in (*in_documents(subject.documents), *in_comments(subject)):
@@ -113,7 +113,7 @@ def inherited(
     return found
 
 
-def in_comments(subject: Subject) -> Iterator[Acceptance]:
+def in_comments(subject: LintTarget) -> Iterator[Acceptance]:
     for build in subject.builds.values():
         path = build.dockerfile.path
         for instruction in build.dockerfile.instructions():

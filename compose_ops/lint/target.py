@@ -54,7 +54,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Subject:
+class LintTarget:
     """
     One combination of compose files, ready to be judged.
 
@@ -113,7 +113,7 @@ class Service:
 
     name: str
     spec: Mapping[str, Any]
-    subject: Subject
+    subject: LintTarget
 
     def path(self, *steps: str | int) -> tuple[str | int, ...]:
         """Return a path below this service."""

@@ -5,14 +5,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from compose_ops.rollout import deployments
-from compose_ops.rollout.deployments import Deployment, Kept
-from compose_ops.rollout.image_choice import Choice
+from compose_ops.rollout.deployments import Deployment, RetainedImage
+from compose_ops.rollout.image_choice import ImageChoice
 from compose_ops.rollout.plan import Plan
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class DeploymentRecord:
     """
     What an update leaves when it is done: what is deployed of its service then.
 
@@ -21,27 +21,27 @@ class Record:
     """
 
     deployment: Deployment
-    replaced: Kept | None
+    replaced: RetainedImage | None
     given_up: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def of_json(cls, data: Mapping[str, Any]) -> "Record":
-        replaced = Kept(**data["replaced"]) if data["replaced"] else None
+    def of_json(cls, data: Mapping[str, Any]) -> "DeploymentRecord":
+        replaced = RetainedImage(**data["replaced"]) if data["replaced"] else None
         deployment = deployments.deployment(data["deployment"])
         return cls(deployment, replaced, tuple(data["given_up"]))
 
 
 def recorded(
-    stack: Stack,
+    stack: StackContext,
     planned: Plan,
-    choice: Choice | None,
+    choice: ImageChoice | None,
     *,
     is_rollback: bool,
     nameless: bool = False,
-) -> Record:
+) -> DeploymentRecord:
     """Return what *planned* leaves; with *choice* None what is deployed stays so."""
     mine = deployments.read(stack.state).of(planned.service)
     old = None if is_rollback else _replaced(stack, planned, mine)
@@ -52,10 +52,10 @@ def recorded(
         mine = replace(mine, previous=mine.previous[:-1])
     mine, given_up = deployments.after_update(mine, old, image=image, name=name)
     mine = replace(mine, nameless=mine.nameless or nameless)
-    return Record(mine, old, tuple(kept.tag for kept in given_up))
+    return DeploymentRecord(mine, old, tuple(kept.tag for kept in given_up))
 
 
-def settle(stack: Stack, service: str, record: Record) -> None:
+def settle(stack: StackContext, service: str, record: DeploymentRecord) -> None:
     """Write the record down; a second time it changes nothing."""
     old = record.replaced
     if old and stack.engine.image(old.id):
@@ -67,7 +67,9 @@ def settle(stack: Stack, service: str, record: Record) -> None:
             stack.engine.remove_image(tag)
 
 
-def _replaced(stack: Stack, planned: Plan, mine: Deployment) -> Kept | None:
+def _replaced(
+    stack: StackContext, planned: Plan, mine: Deployment
+) -> RetainedImage | None:
     """Return the image that is replaced; None for one that serves well nowhere."""
     for old in (slot.old for slot in planned.changing):
         if (

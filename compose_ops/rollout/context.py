@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from compose_ops.docker.api import Container, Engine
 from compose_ops.errors import UnhealthyError
 from compose_ops.project.model import Model
-from compose_ops.rollout.policy import Traffic, traffic
-from compose_ops.runtime.context import Stack
+from compose_ops.rollout.policy import ProbeSettings, traffic
+from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 from compose_ops.units import seconds
 
@@ -15,7 +15,7 @@ DEFAULT_GRACE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class UpdateContext:
     """
     What the steps of an update need; `network` and `gateway` are names on the engine.
 
@@ -26,7 +26,7 @@ class Site:
     engine: Engine
     project: str
     service: str
-    traffic: Traffic | None
+    traffic: ProbeSettings | None
     network: str
     gateway: str
     health_limit: float
@@ -60,7 +60,7 @@ class Site:
 
 
 def site(
-    stack: Stack,
+    stack: StackContext,
     model: Model,
     engine: Engine,
     service: str,
@@ -68,7 +68,7 @@ def site(
     limit: int | None,
     clock: Clock,
     served: bool = True,
-) -> Site:
+) -> UpdateContext:
     """
     Return the place of an update of *service*.
 
@@ -77,7 +77,7 @@ def site(
     """
     described = model.service(service)
     found = traffic(described)
-    return Site(
+    return UpdateContext(
         engine=engine,
         project=stack.project,
         service=service,
@@ -90,14 +90,14 @@ def site(
     )
 
 
-def _network(model: Model, found: Traffic | None) -> str:
+def _network(model: Model, found: ProbeSettings | None) -> str:
     if found is None:
         return ""
     network = model.networks.get(found.network) or {}
     return str(network.get("name", f"{model.project}_{found.network}"))
 
 
-def _gateway(stack: Stack, found: Traffic | None, *, served: bool) -> str:
+def _gateway(stack: StackContext, found: ProbeSettings | None, *, served: bool) -> str:
     if found is None:
         return ""
     running = [

@@ -6,11 +6,11 @@ from functools import partial
 from compose_ops.docker.api import Container, Network
 from compose_ops.errors import ConfigurationError
 from compose_ops.rollout import deployments, journal, policy, recover
-from compose_ops.rollout.update import Wish, perform
-from compose_ops.runtime.context import Stack
+from compose_ops.rollout.update import UpdateRequest, perform
+from compose_ops.runtime.context import StackContext
 
 
-def rolled(stack: Stack, services: Iterable[str]) -> tuple[str, ...]:
+def rolled(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
     """Return those of *services* that run now and ask for an update one by one."""
     running = {c.service for c in stack.refresh() if c.is_running}
     found = []
@@ -23,7 +23,7 @@ def rolled(stack: Stack, services: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def gateways(stack: Stack) -> set[str]:
+def gateways(stack: StackContext) -> set[str]:
     """Return the services through which requests reach those that are rolled."""
     found = (
         policy.traffic(stack.model.service(name))
@@ -33,7 +33,7 @@ def gateways(stack: Stack) -> set[str]:
 
 
 def update(
-    stack: Stack,
+    stack: StackContext,
     services: Iterable[str],
     *,
     because: str = "",
@@ -49,14 +49,14 @@ def update(
     """
     before = deployments.override(deployments.read(stack.state))
     for name in services:
-        wish = Wish(forced=because, make=partial(make, name) if make else None)
+        wish = UpdateRequest(forced=because, make=partial(make, name) if make else None)
         perform(stack, name, wish, timeout=timeout)
     if deployments.override(deployments.read(stack.state)) != before:
-        stack.look_again()  # or Compose would make anew what has just been proven
+        stack.reload()  # or Compose would make anew what has just been proven
 
 
 def refuse_to_cut(
-    stack: Stack, networks: Iterable[Network], doomed: Iterable[Container]
+    stack: StackContext, networks: Iterable[Network], doomed: Iterable[Container]
 ) -> None:
     """
     Raise ConfigurationError where removing *doomed* would leave a service unserved.
@@ -79,17 +79,17 @@ def refuse_to_cut(
             )
 
 
-def notes(stack: Stack) -> list[str]:
+def notes(stack: StackContext) -> list[str]:
     """Return one line for each image that an update deployed and that stays."""
     return deployments.read(stack.state).notes()
 
 
-def pinned(stack: Stack, service: str) -> str:
+def pinned(stack: StackContext, service: str) -> str:
     """Return the image that an update deployed of *service*, "" for none."""
     return deployments.read(stack.state).of(service).name
 
 
-def all_removed(stack: Stack) -> None:
+def all_removed(stack: StackContext) -> None:
     """Note that no container of the project is left."""
     if left := journal.read(stack.state):
         recover.abandon(stack.engine, left)

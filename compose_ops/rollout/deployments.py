@@ -15,7 +15,7 @@ KEPT = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RetainedImage:
     """An image that served well: its tag here, its id, and what it was called."""
 
     tag: str
@@ -37,7 +37,7 @@ class Deployment:
     image: str = ""
     name: str = ""
     nameless: bool = False
-    previous: tuple[Kept, ...] = ()
+    previous: tuple[RetainedImage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def read(state: Path) -> Deployed:
 
 def deployment(data: Mapping[str, Any]) -> Deployment:
     """Return what `asdict` made of a deployment, and JSON of that."""
-    previous = tuple(Kept(**kept) for kept in data["previous"])
+    previous = tuple(RetainedImage(**kept) for kept in data["previous"])
     return Deployment(**{**data, "previous": previous})
 
 
@@ -109,13 +109,15 @@ def override(deployed: Deployed) -> str:
     return "\n".join(["services:", *lines, ""]) if lines else ""
 
 
-def kept(project: str, service: str, image_id: str, name: str) -> Kept:
+def kept(project: str, service: str, image_id: str, name: str) -> RetainedImage:
     """Return an image with the tag that keeps it."""
     short = image_id.removeprefix("sha256:")[:12]
-    return Kept(f"localhost/{project}-{service}:kept-{short}", image_id, name)
+    return RetainedImage(f"localhost/{project}-{service}:kept-{short}", image_id, name)
 
 
-def keep(engine: Engine, project: str, service: str, image_id: str, name: str) -> Kept:
+def keep(
+    engine: Engine, project: str, service: str, image_id: str, name: str
+) -> RetainedImage:
     """Tag an image so that no ordinary prune takes it."""
     found = kept(project, service, image_id, name)
     engine.tag(found.id, found.tag)
@@ -123,8 +125,8 @@ def keep(engine: Engine, project: str, service: str, image_id: str, name: str) -
 
 
 def after_update(
-    deployment: Deployment, old: Kept | None, *, image: str, name: str
-) -> tuple[Deployment, tuple[Kept, ...]]:
+    deployment: Deployment, old: RetainedImage | None, *, image: str, name: str
+) -> tuple[Deployment, tuple[RetainedImage, ...]]:
     """Return the deployment after an update, and the kept images that it gives up."""
     previous = [k for k in deployment.previous if old is None or k.id != old.id]
     previous += [old] if old else []

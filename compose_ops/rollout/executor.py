@@ -4,20 +4,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from compose_ops.docker.api import EventStream
-from compose_ops.errors import EngineError, RolledBack, StackError, UnhealthyError
+from compose_ops.errors import ComposeOpsError, EngineError, RolledBack, UnhealthyError
 from compose_ops.rollout import health_gate
-from compose_ops.rollout.context import Site
+from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.display import shown
 from compose_ops.rollout.journal import Journal
 from compose_ops.rollout.plan import Plan
 from compose_ops.rollout.revert import undone, uninterrupted
-from compose_ops.rollout.statistics import Proof
-from compose_ops.rollout.strategies import Roll
+from compose_ops.rollout.statistics import TrafficReport
+from compose_ops.rollout.strategies import ReplicaSetUpdate
 from compose_ops.rollout.traffic_probe import TrafficProbe
 
 
 def carry_out(
-    place: Site,
+    place: UpdateContext,
     planned: Plan,
     book: Journal,
     probe: TrafficProbe | None,
@@ -26,7 +26,7 @@ def carry_out(
     overlaps: bool,
     name: str,
     settle: Callable[[], None],
-) -> tuple[Roll, Proof | None]:
+) -> tuple[ReplicaSetUpdate, TrafficReport | None]:
     """
     Replace what is planned, `settle` what it leaves, and return the proof.
 
@@ -38,24 +38,26 @@ def carry_out(
     book.before, book.slots = planned.found, len(planned.changing)
     with events_of(place) as events, shown(planned.service, probe) as note:
         seen = probe if judged else None
-        roll = Roll(place, planned, book, events, seen, note, name, overlaps=overlaps)
+        roll = ReplicaSetUpdate(
+            place, planned, book, events, seen, note, name, overlaps=overlaps
+        )
         if probe:
             probe.mark_change()
         with ExitStack() as end:
             try:
                 roll.run()
                 end.enter_context(uninterrupted())
-            except (StackError, KeyboardInterrupt) as error:
+            except (ComposeOpsError, KeyboardInterrupt) as error:
                 raise undone(roll, probe, error, settle) from error
             proof = probe.stop() if probe else None
             _finish(roll, settle)
     return roll, proof
 
 
-def require_success(roll: Roll, proof: Proof | None) -> None:
+def require_success(roll: ReplicaSetUpdate, proof: TrafficReport | None) -> None:
     """Raise RolledBack for what stayed old, UnhealthyError for lost requests."""
     service = roll.plan.service
-    wrong: StackError | None = None
+    wrong: ComposeOpsError | None = None
     if roll.failure:
         wrong = RolledBack(
             f"{roll.failed} of {len(roll.plan.changing)} replicas of {service} kept "
@@ -75,7 +77,7 @@ def require_success(roll: Roll, proof: Proof | None) -> None:
 
 
 @contextmanager
-def events_of(place: Site) -> Iterator[EventStream]:
+def events_of(place: UpdateContext) -> Iterator[EventStream]:
     """Follow what happens to the service's containers."""
     labels = (
         f"label=com.docker.compose.project={place.project}",
@@ -85,13 +87,13 @@ def events_of(place: Site) -> Iterator[EventStream]:
         yield stream
 
 
-def _finish(roll: Roll, settle: Callable[[], None]) -> None:
+def _finish(roll: ReplicaSetUpdate, settle: Callable[[], None]) -> None:
     """Remove the old containers; where that fails, the journal lets the next task."""
     service = roll.plan.service
     try:
         roll.finish()
         settle()
-    except StackError as error:
+    except ComposeOpsError as error:
         raise EngineError(
             f"{service} was updated, but not all of the old is removed: "
             f"{error.message}",

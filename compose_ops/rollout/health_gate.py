@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from compose_ops.docker.api import Container, EventStream
-from compose_ops.errors import StackError, UnhealthyError
+from compose_ops.errors import ComposeOpsError, UnhealthyError
 from compose_ops.rollout import replica_probe
-from compose_ops.rollout.context import Site
+from compose_ops.rollout.context import UpdateContext
 from compose_ops.runtime import health
 
 PROBES = 200
@@ -20,7 +20,7 @@ Outside = Callable[[], str]
 
 
 def wait_healthy(
-    site: Site, ids: Sequence[str], events: EventStream, *, who: str = "new"
+    site: UpdateContext, ids: Sequence[str], events: EventStream, *, who: str = "new"
 ) -> None:
     """
     Return when all of *ids* are healthy; *who* says which they are, for the error.
@@ -43,7 +43,7 @@ def wait_healthy(
         events.next(min(LOOK_PERIOD, max(site.health_limit - passed, 0.01)))
 
 
-def require_alive(site: Site, container: Container, who: str = "new") -> None:
+def require_alive(site: UpdateContext, container: Container, who: str = "new") -> None:
     """Raise UnhealthyError for a container that has failed already."""
     if container.restart_count or container.state == "restarting":
         what = f"was restarted (exit code {container.exit_code})"
@@ -57,7 +57,7 @@ def require_alive(site: Site, container: Container, who: str = "new") -> None:
 
 
 def failed(
-    site: Site, container: Container, what: str, who: str = "new"
+    site: UpdateContext, container: Container, what: str, who: str = "new"
 ) -> UnhealthyError:
     """Return the error for a container, with its health output and last log lines."""
     return UnhealthyError(
@@ -67,18 +67,20 @@ def failed(
     )
 
 
-def with_evidence(site: Site, ids: Sequence[str], error: UnhealthyError) -> None:
+def with_evidence(
+    site: UpdateContext, ids: Sequence[str], error: UnhealthyError
+) -> None:
     """Add what *ids* say of themselves to an error that came from elsewhere."""
     if error.detail:
         return
-    with suppress(StackError):
+    with suppress(ComposeOpsError):
         found = [c for c in map(site.engine.container, ids) if c]
         parts = [health.evidence(site.engine, c, lines=LOG_LINES) for c in found]
         error.detail = "\n".join(filter(None, parts))
 
 
 def watch(
-    site: Site,
+    site: UpdateContext,
     ids: Sequence[str],
     events: EventStream,
     *,
@@ -119,7 +121,7 @@ def watch(
 
 
 def _askers(
-    site: Site, ids: Sequence[str]
+    site: UpdateContext, ids: Sequence[str]
 ) -> list[tuple[Container, replica_probe.Ask]]:
     if site.traffic is None:
         return []

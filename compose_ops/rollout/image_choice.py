@@ -13,7 +13,7 @@ from compose_ops.project import env_file
 from compose_ops.project.model import Model
 from compose_ops.rollout import deployments
 from compose_ops.runtime import stale_images
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.stack import local_images
 
 CANDIDATES = "candidate-*.yml"
@@ -21,14 +21,14 @@ REGISTRY_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ImageChoice:
     """An image to deploy: its tag in place of the compose file's, and its name."""
 
     image: str = ""
     name: str = ""
 
 
-def given(stack: Stack, service: str, reference: str) -> Choice:
+def given(stack: StackContext, service: str, reference: str) -> ImageChoice:
     """
     Return *reference* as a choice, pulled where it is not here.
 
@@ -42,10 +42,10 @@ def given(stack: Stack, service: str, reference: str) -> Choice:
     if found is None:
         raise EngineError(f"the image {reference} is gone again")
     kept = deployments.keep(stack.engine, stack.project, service, found.id, reference)
-    return Choice(kept.tag, reference)
+    return ImageChoice(kept.tag, reference)
 
 
-def planned(stack: Stack, service: str, reference: str) -> Choice:
+def planned(stack: StackContext, service: str, reference: str) -> ImageChoice:
     """Return what `given` would, without pulling or tagging anything."""
     found = stack.engine.image(reference)
     tag = (
@@ -53,7 +53,7 @@ def planned(stack: Stack, service: str, reference: str) -> Choice:
         if found
         else reference
     )
-    return Choice(tag, reference)
+    return ImageChoice(tag, reference)
 
 
 def require_pullable(engine: Engine, reference: str) -> None:
@@ -70,7 +70,7 @@ def _absent(reference: str, detail: str = "") -> EngineError:
     )
 
 
-def made(stack: Stack, service: str) -> None:
+def made(stack: StackContext, service: str) -> None:
     """Build the image that the files name or, where they build none, have it here."""
     if not stack.model.service(service).get("build"):
         if stack.engine.image(reference_of(stack.model, service)) is None:
@@ -88,7 +88,11 @@ def reference_of(model: Model, service: str) -> str:
 
 
 def candidate(
-    stack: Stack, service: str, choice: Choice | None, *, nameless: bool = False
+    stack: StackContext,
+    service: str,
+    choice: ImageChoice | None,
+    *,
+    nameless: bool = False,
 ) -> Engine:
     """
     Return the engine with the compose files as they are after the update.
@@ -108,7 +112,7 @@ def candidate(
 
 
 @contextmanager
-def own_file(stack: Stack) -> Iterator[None]:
+def own_file(stack: StackContext) -> Iterator[None]:
     """Remove what `candidate` wrote at the end, and what killed runs left."""
     try:
         yield
@@ -119,7 +123,7 @@ def own_file(stack: Stack) -> Iterator[None]:
                 path.unlink(missing_ok=True)
 
 
-def _own(stack: Stack) -> Path:
+def _own(stack: StackContext) -> Path:
     """Return a file that no other process writes: Compose reads it at each step."""
     return stack.state / CANDIDATES.replace("*", str(os.getpid()))
 

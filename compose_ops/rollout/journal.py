@@ -11,7 +11,7 @@ FILE = "rollout.json"
 
 
 @dataclass(slots=True)
-class Place:
+class SlotState:
     """
     A slot being changed: container ids, and the old one's name and restart policy.
 
@@ -45,7 +45,7 @@ class Journal:
     path: Path
     service: str
     before: list[str]
-    places: list[Place] = field(default_factory=list)
+    places: list[SlotState] = field(default_factory=list)
     slots: int = 0
     record: dict[str, Any] = field(default_factory=dict)
     reference: str = ""
@@ -75,5 +75,5 @@ def read(state: Path) -> Journal | None:
         data: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:
         return None
-    places = [Place(**place) for place in data.pop("places")]
+    places = [SlotState(**place) for place in data.pop("places")]
     return Journal(path=path, places=places, **data)

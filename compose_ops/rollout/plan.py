@@ -9,7 +9,7 @@ from compose_ops.rollout.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredState:
     """What every container of the service should be; "" where it is not known yet."""
 
     replicas: int
@@ -35,7 +35,7 @@ class Plan:
     """Slots to change in order, replicas that stay, and those there is no place for."""
 
     service: str
-    wanted: Wanted
+    wanted: DesiredState
     policy: Policy
     changing: tuple[Slot, ...]
     kept: tuple[Container, ...]
@@ -67,7 +67,7 @@ class Plan:
 
 def plan(
     service: str,
-    wanted: Wanted,
+    wanted: DesiredState,
     policy: Policy,
     containers: Sequence[Container],
     *,
@@ -99,7 +99,7 @@ def plan(
 
 
 def causes(
-    container: Container | None, wanted: Wanted, admitted_by: str, forced: str
+    container: Container | None, wanted: DesiredState, admitted_by: str, forced: str
 ) -> tuple[str, ...]:
     """Return why a slot must change; empty when it is as wanted."""
     if container is None:

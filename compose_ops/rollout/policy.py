@@ -28,7 +28,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class ProbeSettings:
     """How requests reach a service: its port and pages, and who admits its replicas."""
 
     port: int
@@ -69,7 +69,7 @@ def is_rolled(service: Mapping[str, Any]) -> bool:
     return bool((service.get("deploy") or {}).get("update_config"))
 
 
-def traffic(service: Mapping[str, Any]) -> Traffic | None:
+def traffic(service: Mapping[str, Any]) -> ProbeSettings | None:
     """Return how requests reach the service, None where no gateway is named."""
     labels = service.get("labels") or {}
     told = {
@@ -80,7 +80,7 @@ def traffic(service: Mapping[str, Any]) -> Traffic | None:
     if not told.get("gateway"):
         return None
     try:
-        return Traffic(
+        return ProbeSettings(
             port=int(told["port"]),
             get=told.get("get", "/"),
             post=told.get("post", ""),

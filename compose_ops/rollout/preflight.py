@@ -10,7 +10,7 @@ from compose_ops.docker.api import Engine
 from compose_ops.errors import ConfigurationError, UnhealthyError
 from compose_ops.project.model import Model
 from compose_ops.rollout import start_first
-from compose_ops.rollout.context import Site
+from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.plan import Plan
 from compose_ops.rollout.policy import START_FIRST
 from compose_ops.rollout.proxy import haproxy
@@ -22,7 +22,7 @@ Shortage = Callable[[], str]
 """Wait for the answer: why the memory is not enough, or nothing."""
 
 
-def probe_of(place: Site) -> TrafficProbe | None:
+def probe_of(place: UpdateContext) -> TrafficProbe | None:
     """Start the probe through the gateway; None where none serves the service."""
     if place.traffic is None:
         return None
@@ -85,7 +85,7 @@ def measured(
 
 
 def check(
-    place: Site,
+    place: UpdateContext,
     model: Model,
     planned: Plan,
     probe: TrafficProbe | None,
@@ -96,7 +96,7 @@ def check(
 
     Returns whether what the probe finds counts: no replica may have worked before.
     """
-    place.engine.get_ready()
+    place.engine.preload()
     require_possible(model, planned, shortage)
     if probe:
         until = probe.begin + BASELINE_SECONDS
@@ -117,7 +117,7 @@ def require_possible(model: Model, planned: Plan, shortage: Shortage) -> None:
         )
 
 
-def _require_service(place: Site, probe: TrafficProbe, planned: Plan) -> bool:
+def _require_service(place: UpdateContext, probe: TrafficProbe, planned: Plan) -> bool:
     """Refuse to update behind a gateway that fails, unless no replica works anyway."""
     wrong = probe.failure()
     if wrong and any(c.is_healthy for c in place.containers()):

@@ -1,16 +1,16 @@
 """Clean up after an update that was killed: forward where it was proven, else back."""
 
 from compose_ops.docker.api import Container, Engine, EventStream
-from compose_ops.errors import EngineUnavailable, StackError
+from compose_ops.errors import ComposeOpsError, EngineUnavailable
 from compose_ops.rollout import steps
-from compose_ops.rollout.context import Site
-from compose_ops.rollout.journal import Journal, Place
+from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.journal import Journal, SlotState
 from compose_ops.rollout.undo import finish_proven, put_back, remove_strays
 
 
 def recover(
-    site: Site, journal: Journal, events: EventStream
-) -> tuple[list[Place], list[str]]:
+    site: UpdateContext, journal: Journal, events: EventStream
+) -> tuple[list[SlotState], list[str]]:
     """
     Leave as many containers as there were, each of them serving.
 
@@ -29,7 +29,7 @@ def recover(
             _forward(site, place, there[place.new])
         except EngineUnavailable:
             raise
-        except StackError as error:
+        except ComposeOpsError as error:
             wrong.append(error.message)
     wrong += put_back(site, journal, back, events)
     if journal.reference and not forward:
@@ -44,12 +44,12 @@ def abandon(engine: Engine, journal: Journal) -> None:
     journal.close()
 
 
-def _goes_forward(place: Place, there: dict[str, Container]) -> bool:
+def _goes_forward(place: SlotState, there: dict[str, Container]) -> bool:
     new = there.get(place.new)
     return place.proven and new is not None and (_serves(new) or place.old not in there)
 
 
-def _forward(site: Site, place: Place, new: Container) -> None:
+def _forward(site: UpdateContext, place: SlotState, new: Container) -> None:
     if _serves(new):
         steps.admit(site, [new.id])
     finish_proven(site, place)

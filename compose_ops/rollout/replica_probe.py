@@ -7,7 +7,7 @@ from itertools import cycle
 
 from compose_ops.docker.api import Container, Engine
 from compose_ops.errors import UnhealthyError
-from compose_ops.rollout.policy import Traffic
+from compose_ops.rollout.policy import ProbeSettings
 
 ANSWER_SECONDS = 5.0
 ROUTE_SECONDS = 1.0
@@ -18,7 +18,7 @@ Ask = Callable[[], str]
 """Send one request; return what is wrong with the answer, or nothing."""
 
 
-def asker(engine: Engine, container: Container, traffic: Traffic) -> Ask:
+def asker(engine: Engine, container: Container, traffic: ProbeSettings) -> Ask:
     """
     Return a way to ask *container*, from this host or, without a route, from inside it.
 
@@ -46,7 +46,7 @@ def _has_route(address: str, port: int) -> bool:
     return True
 
 
-def _by_address(address: str, traffic: Traffic) -> Ask:
+def _by_address(address: str, traffic: ProbeSettings) -> Ask:
     kinds = [("GET", traffic.get, b"")]
     kinds += [("POST", traffic.post, BODY)] if traffic.post else []
     kinds += [("GET", traffic.health, b"")] if traffic.health else []
@@ -84,7 +84,7 @@ def judge(method: str, path: str, body: bytes, status: int, content: bytes) -> s
     return ""
 
 
-def _from_inside(engine: Engine, container: str, traffic: Traffic) -> Ask:
+def _from_inside(engine: Engine, container: str, traffic: ProbeSettings) -> Ask:
     url = f"http://127.0.0.1:{traffic.port}{traffic.get}"
     limit = str(int(ANSWER_SECONDS))
 

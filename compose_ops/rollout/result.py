@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 
 from compose_ops.rollout.plan import Plan
-from compose_ops.rollout.statistics import Proof
+from compose_ops.rollout.statistics import TrafficReport
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class UpdateResult:
     """How an update ended; `result` is updated, nothing-to-do or planned."""
 
     service: str
     result: str
     plan: Plan
-    proof: Proof | None
+    proof: TrafficReport | None
     healthy_after: tuple[float, ...]
     seconds: float
 

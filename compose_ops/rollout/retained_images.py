@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from compose_ops.errors import StackError
+from compose_ops.errors import ComposeOpsError
 from compose_ops.rollout import deployments, journal
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 
 @contextmanager
-def released(stack: Stack, service: str, given: str = "") -> Iterator[None]:
+def released(stack: StackContext, service: str, given: str = "") -> Iterator[None]:
     """
     Remove at the end which tags of *service* have lost their use meanwhile.
 
@@ -20,24 +20,24 @@ def released(stack: Stack, service: str, given: str = "") -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(StackError):
+        with suppress(ComposeOpsError):
             if journal.read(stack.state) is None:
                 _release(stack, before | _made(stack, service, given), service)
 
 
-def _release(stack: Stack, tags: set[str], service: str) -> None:
+def _release(stack: StackContext, tags: set[str], service: str) -> None:
     for tag in sorted(tags - _needed(stack, service)):
         if stack.engine.image(tag):
             stack.engine.remove_image(tag)
 
 
-def _made(stack: Stack, service: str, given: str) -> set[str]:
+def _made(stack: StackContext, service: str, given: str) -> set[str]:
     found = stack.engine.image(given) if given else None
     if found is None:
         return set()
     return {deployments.kept(stack.project, service, found.id, given).tag}
 
 
-def _needed(stack: Stack, service: str) -> set[str]:
+def _needed(stack: StackContext, service: str) -> set[str]:
     found = deployments.read(stack.state).of(service)
     return {found.image, *(kept.tag for kept in found.previous)} - {""}

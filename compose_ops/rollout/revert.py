@@ -4,19 +4,19 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from compose_ops.errors import Interrupted, RolledBack, StackError, UnhealthyError
+from compose_ops.errors import ComposeOpsError, Interrupted, RolledBack, UnhealthyError
 from compose_ops.rollout import health_gate, undo
-from compose_ops.rollout.statistics import Proof
-from compose_ops.rollout.strategies import Roll
+from compose_ops.rollout.statistics import TrafficReport
+from compose_ops.rollout.strategies import ReplicaSetUpdate
 from compose_ops.rollout.traffic_probe import TrafficProbe
 
 
 def undone(
-    roll: Roll,
+    roll: ReplicaSetUpdate,
     probe: TrafficProbe | None,
     error: BaseException,
     settle: Callable[[], None],
-) -> StackError:
+) -> ComposeOpsError:
     """
     Put everything back; return the error that says what happened.
 
@@ -27,7 +27,7 @@ def undone(
     paused = roll.plan.policy.failure_action == "pause"
     kept = sum(p.proven for p in roll.journal.places) if paused else 0
     with uninterrupted():
-        with suppress(StackError):
+        with suppress(ComposeOpsError):
             roll.let_go()
         if isinstance(error, UnhealthyError):
             health_gate.with_evidence(roll.site, roll.new, error)
@@ -39,7 +39,9 @@ def undone(
     return found
 
 
-def _back(roll: Roll, settle: Callable[[], None], *, paused: bool) -> list[str]:
+def _back(
+    roll: ReplicaSetUpdate, settle: Callable[[], None], *, paused: bool
+) -> list[str]:
     """Return what could not be put back, in words."""
     place, book = roll.site, roll.journal
     kept = [p for p in book.places if p.proven] if paused else []
@@ -53,20 +55,20 @@ def _back(roll: Roll, settle: Callable[[], None], *, paused: bool) -> list[str]:
         undo.remove_strays(place, book)
         if book.reference and not kept:
             place.engine.tag(book.image_id, book.reference)
-    except StackError as broken:
+    except ComposeOpsError as broken:
         return [f"{broken.message}; the next update or up cleans up"]
     book.close()
     return wrong
 
 
 def _error(
-    roll: Roll,
+    roll: ReplicaSetUpdate,
     error: BaseException,
-    proof: Proof | None,
+    proof: TrafficReport | None,
     *,
     kept: int,
     wrong: list[str],
-) -> StackError:
+) -> ComposeOpsError:
     seen = f"through the gateway: {proof.line()}" if proof else ""
     state = (
         f"{kept} replicas run the new version, the others the old one (paused)"
@@ -79,7 +81,7 @@ def _error(
         return Interrupted(
             f"interrupted: {state}", hint="the same command begins again", detail=seen
         )
-    cause = error if isinstance(error, StackError) else UnhealthyError(str(error))
+    cause = error if isinstance(error, ComposeOpsError) else UnhealthyError(str(error))
     return RolledBack(
         f"{roll.plan.service} was not updated, {state}: {cause.message}",
         hint=cause.hint,

@@ -2,14 +2,16 @@
 
 from compose_ops.errors import ConfigurationError, UsageError
 from compose_ops.rollout import deployments
-from compose_ops.rollout.image_choice import Choice
+from compose_ops.rollout.image_choice import ImageChoice
 from compose_ops.rollout.plan import short
-from compose_ops.rollout.result import Outcome
-from compose_ops.rollout.update import Wish, update
-from compose_ops.runtime.context import Stack
+from compose_ops.rollout.result import UpdateResult
+from compose_ops.rollout.update import UpdateRequest, update
+from compose_ops.runtime.context import StackContext
 
 
-def rollback(stack: Stack, service: str, *, timeout: int | None = None) -> Outcome:
+def rollback(
+    stack: StackContext, service: str, *, timeout: int | None = None
+) -> UpdateResult:
     """
     Update *service* to the last image that an update replaced.
 
@@ -29,11 +31,11 @@ def rollback(stack: Stack, service: str, *, timeout: int | None = None) -> Outco
             raise _gone(service, kept)
         if not stack.dry:
             stack.engine.tag(kept.id, kept.tag)
-    wish = Wish(choice=Choice(kept.tag, kept.name), is_rollback=True)
+    wish = UpdateRequest(choice=ImageChoice(kept.tag, kept.name), is_rollback=True)
     return update(stack, service, wish, timeout=timeout)
 
 
-def _gone(service: str, kept: deployments.Kept) -> ConfigurationError:
+def _gone(service: str, kept: deployments.RetainedImage) -> ConfigurationError:
     return ConfigurationError(
         f"the previous image {kept.name} ({short(kept.id)}) is gone: docker image "
         "prune -a or docker rmi took it",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
-MOST_TOLD = 5
+MAX_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class TrafficReport:
     """
     What went through the gateway while an update ran.
 
@@ -55,7 +55,7 @@ class Proof:
 
 def proof(
     requests: Sequence[Request], *, begin: float, change: float, least: int = 0
-) -> Proof:
+) -> TrafficReport:
     """
     Sum up *requests*; *begin* is when the first was due, *change* the first step.
 
@@ -67,13 +67,13 @@ def proof(
     during = [r.latency for r in requests if r.done > change]
     wrong = [r for r in requests if r.wrong]
     told = [f"the client sent {unsent} requests too few"] if unsent else []
-    return Proof(
+    return TrafficReport(
         requests=len(requests),
         failed=len(wrong) + unsent,
         longest_gap_ms=round(longest_gap(requests, begin) * 1000, 1),
         p99_before_ms=round(percentile(before, 99) * 1000, 1),
         p99_during_ms=round(percentile(during, 99) * 1000, 1),
-        failures=tuple(dict.fromkeys([*told, *(r.wrong for r in wrong)]))[:MOST_TOLD],
+        failures=tuple(dict.fromkeys([*told, *(r.wrong for r in wrong)]))[:MAX_LISTED],
     )
 
 

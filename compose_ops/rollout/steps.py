@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from compose_ops.docker.api import Container
 from compose_ops.errors import EngineError, UnhealthyError
-from compose_ops.rollout.context import Site
-from compose_ops.rollout.journal import Place
-from compose_ops.rollout.plan import Wanted
+from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.journal import SlotState
+from compose_ops.rollout.plan import DesiredState
 from compose_ops.rollout.proxy import haproxy
 
 ADMISSION_SECONDS = 15.0
@@ -14,7 +14,7 @@ ADMISSION_SECONDS = 15.0
 EVICTION_SECONDS = 5.0
 
 
-def create(site: Site, count: int, wanted: Wanted) -> tuple[str, ...]:
+def create(site: UpdateContext, count: int, wanted: DesiredState) -> tuple[str, ...]:
     """
     Create *count* more containers as *wanted*, and start none.
 
@@ -43,7 +43,7 @@ def create(site: Site, count: int, wanted: Wanted) -> tuple[str, ...]:
     return tuple(c.id for c in made)
 
 
-def _require_wanted(container: Container, wanted: Wanted) -> None:
+def _require_wanted(container: Container, wanted: DesiredState) -> None:
     """Refuse what Compose made of files, or of a tag, changed since the plan."""
     found = (container.image_id, container.config_hash)
     if found != (wanted.image_id, wanted.config_hash):
@@ -54,14 +54,14 @@ def _require_wanted(container: Container, wanted: Wanted) -> None:
         )
 
 
-def detach(site: Site, ids: Sequence[str]) -> None:
+def detach(site: UpdateContext, ids: Sequence[str]) -> None:
     """Take containers off the gateway's network: they get no request from it."""
     for container in map(site.engine.container, ids):
         if container and site.network and site.network in container.networks:
             site.engine.disconnect(site.network, container.id)
 
 
-def attach(site: Site, ids: Sequence[str]) -> None:
+def attach(site: UpdateContext, ids: Sequence[str]) -> None:
     """Put containers on the gateway's network, under the service's name."""
     for reference in ids:
         container = site.container(reference)
@@ -69,7 +69,7 @@ def attach(site: Site, ids: Sequence[str]) -> None:
             site.engine.connect(site.network, reference, aliases=[site.service])
 
 
-def admit(site: Site, ids: Sequence[str]) -> None:
+def admit(site: UpdateContext, ids: Sequence[str]) -> None:
     """Let the gateway send requests to containers, and see that it does."""
     attach(site, ids)
     if site.traffic and site.gateway:
@@ -82,7 +82,7 @@ def admit(site: Site, ids: Sequence[str]) -> None:
         )
 
 
-def retire(site: Site, ids: Sequence[str]) -> None:
+def retire(site: UpdateContext, ids: Sequence[str]) -> None:
     """
     Take good replicas out of service without losing a request, and stop them.
 
@@ -104,7 +104,7 @@ def retire(site: Site, ids: Sequence[str]) -> None:
     site.engine.stop(*ids)
 
 
-def evict(site: Site, ids: Sequence[str], *, trusted: bool = False) -> None:
+def evict(site: UpdateContext, ids: Sequence[str], *, trusted: bool = False) -> None:
     """
     Take containers out of service that are not wanted any more, and remove them.
 
@@ -126,7 +126,7 @@ def evict(site: Site, ids: Sequence[str], *, trusted: bool = False) -> None:
         site.engine.remove(*there, force=True)
 
 
-def unpark(site: Site, place: Place) -> None:
+def unpark(site: UpdateContext, place: SlotState) -> None:
     """Start a retired or draining container anew, apart from the gateway."""
     old = site.container(place.old)
     detach(site, [old.id])
@@ -138,7 +138,7 @@ def unpark(site: Site, place: Place) -> None:
     site.engine.start(old.id)
 
 
-def set_restart(site: Site, container: str, policy: str) -> None:
+def set_restart(site: UpdateContext, container: str, policy: str) -> None:
     """Change a container's restart policy, which its configuration hash leaves out."""
     site.engine.set_restart(container, policy or "no")
 
@@ -151,7 +151,7 @@ def restart_policy(container: Container) -> str:
     return f"{name}:{most}" if name == "on-failure" and most else str(name)
 
 
-def _drain(site: Site, ids: Sequence[str]) -> list[str]:
+def _drain(site: UpdateContext, ids: Sequence[str]) -> list[str]:
     """Tell running containers to drain; return where the gateway finds them."""
     if site.traffic is None or not site.network:
         return []

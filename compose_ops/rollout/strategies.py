@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from threading import Thread
 
 from compose_ops.docker.api import Container, EventStream
-from compose_ops.errors import StackError, UnhealthyError
+from compose_ops.errors import ComposeOpsError, UnhealthyError
 from compose_ops.rollout import health_gate, steps
-from compose_ops.rollout.context import Site
-from compose_ops.rollout.journal import Journal, Place
+from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.journal import Journal, SlotState
 from compose_ops.rollout.plan import Plan, Slot
 from compose_ops.rollout.policy import START_FIRST
 from compose_ops.rollout.traffic_probe import TrafficProbe
@@ -22,7 +22,7 @@ TAIL_SECONDS = 0.3
 
 
 @dataclass(slots=True)
-class Roll:
+class ReplicaSetUpdate:
     """
     A running update; `name` is the container name that the model fixes, or "".
 
@@ -32,7 +32,7 @@ class Roll:
     batch. `stuck` says that the gateway did not let go of one.
     """
 
-    site: Site
+    site: UpdateContext
     plan: Plan
     journal: Journal
     events: EventStream
@@ -41,7 +41,7 @@ class Roll:
     name: str = ""
     healthy_after: dict[str, float] = field(default_factory=dict)
     failed: int = 0
-    failure: StackError | None = None
+    failure: ComposeOpsError | None = None
     verdict: float = 0.0
     overlaps: bool = False
     stuck: bool = False
@@ -51,7 +51,7 @@ class Roll:
         """
         Replace what the plan names.
 
-        Raises the StackError that ended it when failures exceed the policy's ratio.
+        Raises the ComposeOpsError that ended it when failures exceed the policy's ratio.
         """
         for number, batch in enumerate(self.plan.batches()):
             due = self.verdict + self.plan.policy.delay if number else 0.0
@@ -82,7 +82,7 @@ class Roll:
         begun = len(self.journal.places)
         try:
             self._replace(batch, due=due)
-        except StackError as error:
+        except ComposeOpsError as error:
             places = self.journal.places[begun:]
             for place in places:
                 place.failed = True
@@ -129,7 +129,7 @@ class Roll:
             if not self.overlaps:
                 self.let_go()
 
-    def _create(self, places: Sequence[Place]) -> None:
+    def _create(self, places: Sequence[SlotState]) -> None:
         self.journal.note("create")
         made = steps.create(self.site, len(places), self.plan.wanted)
         for place, new in zip(places, made, strict=True):
@@ -140,7 +140,7 @@ class Roll:
             self.journal.note("name")
             self.site.engine.rename(made[0], self.name)
 
-    def _prove(self, places: Sequence[Place]) -> None:
+    def _prove(self, places: Sequence[SlotState]) -> None:
         ids = [place.new for place in places]
         window = self.plan.policy.monitor / 2
         names = ", ".join(self.site.container(i).name for i in ids)
@@ -174,7 +174,7 @@ class Roll:
             outside=self._traffic,
         )
 
-    def _retire(self, places: Sequence[Place]) -> None:
+    def _retire(self, places: Sequence[SlotState]) -> None:
         """Begin to drain and stop the old containers; `let_go` sees the end of it."""
         olds = [place for place in places if place.old]
         if not olds:
@@ -185,7 +185,7 @@ class Roll:
         self.say(", ".join(p.name for p in olds) + ": draining")
         self.leaving = begun(lambda: self._out(olds))
 
-    def _out(self, olds: Sequence[Place]) -> None:
+    def _out(self, olds: Sequence[SlotState]) -> None:
         steps.retire(self.site, [p.old for p in olds])
         if self.name:
             self.site.engine.rename(olds[0].old, f"{self.name}-before")
@@ -196,7 +196,7 @@ class Roll:
             return
         try:
             self.leaving.result()
-        except StackError:
+        except ComposeOpsError:
             self.stuck = True
             raise
         self.leaving = None
@@ -236,11 +236,11 @@ def begun(do: Callable[[], None]) -> Future[None]:
     return found
 
 
-def _place(site: Site, old: Container | None) -> Place:
+def _place(site: UpdateContext, old: Container | None) -> SlotState:
     if old is None:
-        return Place()
+        return SlotState()
     attached = not site.network or site.network in old.networks
-    return Place(
+    return SlotState(
         old=old.id,
         name=old.name,
         restart=steps.restart_policy(old),

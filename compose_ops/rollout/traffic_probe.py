@@ -5,12 +5,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from compose_ops.rollout.policy import Traffic
+from compose_ops.rollout.policy import ProbeSettings
 from compose_ops.rollout.replica_probe import ANSWER_SECONDS, judge
-from compose_ops.rollout.statistics import Proof, Request, proof
+from compose_ops.rollout.statistics import Request, TrafficReport, proof
 
 RATE, LEAST_RATE = 60.0, 50.0
-MOST_HEADERS = 64
+MAX_HEADERS = 64
 
 
 @dataclass
@@ -37,7 +37,7 @@ class TrafficProbe:
 
     host: str
     port: int
-    traffic: Traffic
+    traffic: ProbeSettings
     rate: float = RATE
     requests: list[Request] = field(default_factory=list)
     begin: float = 0.0
@@ -55,7 +55,7 @@ class TrafficProbe:
         """Note that the first step begins now."""
         self.change = time.monotonic()
 
-    def stop(self) -> Proof:
+    def stop(self) -> TrafficReport:
         """Send nothing more, wait for what is on its way, and sum up."""
         spent = time.monotonic() - self.begin if self._thread else 0.0
         self._ended.set()
@@ -63,11 +63,11 @@ class TrafficProbe:
             self._thread.join()
         return self._sum(int(spent * LEAST_RATE))
 
-    def summary(self) -> Proof:
+    def summary(self) -> TrafficReport:
         """Return the sum up to now, whatever is on its way."""
         return self._sum(0)
 
-    def _sum(self, least: int) -> Proof:
+    def _sum(self, least: int) -> TrafficReport:
         sent = list(self.requests)
         return proof(sent, begin=self.begin, change=self.change, least=least)
 
@@ -142,7 +142,7 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
     """Read one answer: its status, its body, and whether the connection stays."""
     first = (await reader.readuntil(b"\r\n")).split()
     headers: dict[bytes, bytes] = {}
-    for _ in range(MOST_HEADERS):
+    for _ in range(MAX_HEADERS):
         line = (await reader.readuntil(b"\r\n")).strip()
         if not line:
             break

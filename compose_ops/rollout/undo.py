@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from compose_ops.docker.api import Container, EventStream
-from compose_ops.errors import EngineUnavailable, StackError, UnhealthyError
+from compose_ops.errors import ComposeOpsError, EngineUnavailable, UnhealthyError
 from compose_ops.rollout import health_gate, steps
-from compose_ops.rollout.context import Site
-from compose_ops.rollout.journal import Journal, Place
+from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.journal import Journal, SlotState
 from compose_ops.rollout.proxy import haproxy
 
 
 def put_back(
-    site: Site, journal: Journal, places: Sequence[Place], events: EventStream
+    site: UpdateContext,
+    journal: Journal,
+    places: Sequence[SlotState],
+    events: EventStream,
 ) -> list[str]:
     """
     Make the old containers of *places* serve again, and remove the new ones.
@@ -33,12 +36,12 @@ def put_back(
             _put_back(site, journal, place, events, was_proven=was_proven)
         except EngineUnavailable:
             raise
-        except StackError as error:
+        except ComposeOpsError as error:
             wrong.append(error.message)
     return wrong
 
 
-def remove_strays(site: Site, journal: Journal) -> None:
+def remove_strays(site: UpdateContext, journal: Journal) -> None:
     """Remove what a step that did not end created, and so did not note."""
     there = {c.id for c in site.containers()}
     # Where none of what it knew is left, others were at work since.
@@ -46,7 +49,7 @@ def remove_strays(site: Site, journal: Journal) -> None:
         steps.evict(site, sorted(there - journal.known))
 
 
-def finish_proven(site: Site, place: Place) -> None:
+def finish_proven(site: UpdateContext, place: SlotState) -> None:
     """Retire and remove the old container of a place whose new one was proven."""
     old = site.engine.container(place.old) if place.old else None
     if old is None:
@@ -60,7 +63,12 @@ def finish_proven(site: Site, place: Place) -> None:
 
 
 def _put_back(
-    site: Site, journal: Journal, place: Place, events: EventStream, *, was_proven: bool
+    site: UpdateContext,
+    journal: Journal,
+    place: SlotState,
+    events: EventStream,
+    *,
+    was_proven: bool,
 ) -> None:
     old = site.engine.container(place.old) if place.old else None
     if place.old and old is None:
@@ -73,7 +81,7 @@ def _put_back(
             _serve_again(site, place, old, events)
         except EngineUnavailable:
             raise
-        except StackError:
+        except ComposeOpsError:
             # Rather a proven one of the new version than a replica less.
             if was_proven and place.new:
                 steps.evict(site, [old.id])
@@ -87,13 +95,15 @@ def _put_back(
     journal.note("a new one is gone")
 
 
-def _evict(site: Site, place: Place) -> None:
+def _evict(site: UpdateContext, place: SlotState) -> None:
     if place.new:
         steps.evict(site, [place.new], trusted=not place.failed)
     place.new = ""
 
 
-def _serve_again(site: Site, place: Place, old: Container, events: EventStream) -> None:
+def _serve_again(
+    site: UpdateContext, place: SlotState, old: Container, events: EventStream
+) -> None:
     addresses = site.addresses([old.id]) if old.is_running else []
     if addresses:
         haproxy.wait_released(
@@ -107,6 +117,6 @@ def _serve_again(site: Site, place: Place, old: Container, events: EventStream) 
         steps.attach(site, [place.old])
 
 
-def _side_by_side(site: Site) -> bool:
+def _side_by_side(site: UpdateContext) -> bool:
     """Say whether old and new may run at once: what a gateway serves may."""
     return site.traffic is not None

@@ -9,14 +9,14 @@ from functools import partial
 from compose_ops.console import say
 from compose_ops.docker.api import Engine
 from compose_ops.doctor import requirements
-from compose_ops.errors import ConfigurationError, StackError, UsageError
+from compose_ops.errors import ComposeOpsError, ConfigurationError, UsageError
 from compose_ops.project.model import Model
 from compose_ops.rollout import context, deployments, image_choice, journal, recover
-from compose_ops.rollout.commit import Record, recorded, settle
-from compose_ops.rollout.context import Site
+from compose_ops.rollout.commit import DeploymentRecord, recorded, settle
+from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.executor import carry_out, events_of, require_success
-from compose_ops.rollout.image_choice import Choice
-from compose_ops.rollout.plan import Plan, Wanted, plan
+from compose_ops.rollout.image_choice import ImageChoice
+from compose_ops.rollout.plan import DesiredState, Plan, plan
 from compose_ops.rollout.policy import policy
 from compose_ops.rollout.preflight import (
     Shortage,
@@ -26,9 +26,9 @@ from compose_ops.rollout.preflight import (
     require_possible,
     stopped_on_refusal,
 )
-from compose_ops.rollout.result import Outcome
+from compose_ops.rollout.result import UpdateResult
 from compose_ops.rollout.retained_images import released
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 from compose_ops.state.recovery import changing
 
@@ -36,7 +36,7 @@ CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class UpdateRequest:
     """
     What the caller wants: an image, a build, or every replica replaced and why.
 
@@ -46,14 +46,18 @@ class Wish:
     image: str = ""
     build: bool = False
     make: Callable[[], None] | None = None
-    choice: Choice | None = None
+    choice: ImageChoice | None = None
     forced: str = ""
     is_rollback: bool = False
 
 
 def update(
-    stack: Stack, service: str, wish: Wish, *, timeout: int | None = None
-) -> Outcome:
+    stack: StackContext,
+    service: str,
+    wish: UpdateRequest,
+    *,
+    timeout: int | None = None,
+) -> UpdateResult:
     """
     Replace the containers of *service* as its `update_config` says.
 
@@ -78,13 +82,17 @@ def update(
 
 
 def perform(
-    stack: Stack, service: str, wish: Wish, *, timeout: int | None = None
-) -> Outcome:
+    stack: StackContext,
+    service: str,
+    wish: UpdateRequest,
+    *,
+    timeout: int | None = None,
+) -> UpdateResult:
     """Do what `update` does, for a caller that has checked and is `changing`."""
     return _prepared(stack, service, wish, timeout, _shortage(stack, service))
 
 
-def clean_up(stack: Stack) -> None:
+def clean_up(stack: StackContext) -> None:
     """
     Put right what a killed update left; does nothing where none did.
 
@@ -109,12 +117,12 @@ def clean_up(stack: Stack) -> None:
         for line in wrong:
             say(line)
         if left.record and len(forward) == left.slots:
-            settle(stack, left.service, Record.of_json(left.record))
-            stack.look_again()
+            settle(stack, left.service, DeploymentRecord.of_json(left.record))
+            stack.reload()
         left.close()
 
 
-def _shortage(stack: Stack, service: str, batches: int = 1) -> Shortage:
+def _shortage(stack: StackContext, service: str, batches: int = 1) -> Shortage:
     """Begin to find out whether so many batches fit beside what runs."""
     described = stack.model.service(service)
     size = policy(described, stack.model.replicas(service)).parallelism
@@ -125,15 +133,23 @@ def _shortage(stack: Stack, service: str, batches: int = 1) -> Shortage:
 
 
 def _prepared(
-    stack: Stack, service: str, wish: Wish, timeout: int | None, shortage: Shortage
-) -> Outcome:
+    stack: StackContext,
+    service: str,
+    wish: UpdateRequest,
+    timeout: int | None,
+    shortage: Shortage,
+) -> UpdateResult:
     with image_choice.own_file(stack):
         return _performed(stack, service, wish, timeout, shortage)
 
 
 def _performed(
-    stack: Stack, service: str, wish: Wish, timeout: int | None, shortage: Shortage
-) -> Outcome:
+    stack: StackContext,
+    service: str,
+    wish: UpdateRequest,
+    timeout: int | None,
+    shortage: Shortage,
+) -> UpdateResult:
     begin = CLOCK.now()
     book = journal.Journal(stack.state / journal.FILE, service, before=[])
     with _tag_returns(stack.engine, book):
@@ -177,35 +193,37 @@ def _performed(
     require_success(roll, proof)
     healthy = tuple(round(s, 2) for s in roll.healthy_after.values())
     spent = CLOCK.now() - begin
-    return Outcome(service, "updated", planned, proof, healthy, spent)
+    return UpdateResult(service, "updated", planned, proof, healthy, spent)
 
 
 def _unchanged(
-    stack: Stack,
+    stack: StackContext,
     planned: Plan,
-    choice: Choice | None,
+    choice: ImageChoice | None,
     book: journal.Journal,
-    wish: Wish,
-) -> Outcome:
+    wish: UpdateRequest,
+) -> UpdateResult:
     """Record what was asked for where nothing has to move for it."""
     service = planned.service
     if stack.dry:
         result = "nothing-to-do" if planned.is_empty else "planned"
-        return Outcome(service, result, planned, None, (), 0.0)
+        return UpdateResult(service, result, planned, None, (), 0.0)
     record = recorded(stack, planned, choice, is_rollback=wish.is_rollback)
     settle(stack, service, record)
     if book.step:
         book.close()
-    return Outcome(service, "nothing-to-do", planned, None, (), 0.0)
+    return UpdateResult(service, "nothing-to-do", planned, None, (), 0.0)
 
 
 def _choice(
-    stack: Stack, service: str, wish: Wish, book: journal.Journal
-) -> Choice | None:
+    stack: StackContext, service: str, wish: UpdateRequest, book: journal.Journal
+) -> ImageChoice | None:
     if wish.build:
-        files = replace(stack, engine=image_choice.candidate(stack, service, Choice()))
+        files = replace(
+            stack, engine=image_choice.candidate(stack, service, ImageChoice())
+        )
         _make(files, service, book, partial(image_choice.made, files, service))
-        return Choice()
+        return ImageChoice()
     if wish.make:
         _make(stack, service, book, wish.make)
     if not wish.image:
@@ -215,7 +233,7 @@ def _choice(
     return image_choice.given(stack, service, wish.image)
 
 
-def _name(stack: Stack, model: Model, planned: Plan) -> str:
+def _name(stack: StackContext, model: Model, planned: Plan) -> str:
     """Return the container name that the compose files fix, "" for none."""
     fixed = model.service(planned.service).get("container_name")
     if fixed or not deployments.read(stack.state).of(planned.service).nameless:
@@ -234,7 +252,7 @@ def _tag_returns(engine: Engine, book: journal.Journal) -> Iterator[None]:
     """Give the tag that a build moved back to its image when the update is refused."""
     try:
         yield
-    except (StackError, KeyboardInterrupt):
+    except (ComposeOpsError, KeyboardInterrupt):
         if book.step:
             engine.tag(book.image_id, book.reference)
             book.close()
@@ -242,11 +260,11 @@ def _tag_returns(engine: Engine, book: journal.Journal) -> Iterator[None]:
 
 
 def _plan(
-    place: Site,
+    place: UpdateContext,
     model: Model,
     hashes: Mapping[str, str],
     service: str,
-    wish: Wish,
+    wish: UpdateRequest,
     *,
     dry: bool,
 ) -> Plan:
@@ -262,7 +280,7 @@ def _plan(
             hint=f"invoke rolling-update --service {service} --build makes it",
         )
     replicas = model.replicas(service)
-    wanted = Wanted(
+    wanted = DesiredState(
         replicas,
         reference,
         image_id=found.id if found else "",
@@ -279,7 +297,7 @@ def _plan(
 
 
 def _make(
-    stack: Stack, service: str, book: journal.Journal, make: Callable[[], None]
+    stack: StackContext, service: str, book: journal.Journal, make: Callable[[], None]
 ) -> None:
     reference = image_choice.reference_of(stack.model, service)
     before = stack.engine.image(reference)

@@ -10,28 +10,28 @@ from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 
-from compose_ops.errors import StackError
+from compose_ops.errors import ComposeOpsError
 from compose_ops.project.env_file import write_private
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 FILE = "hashes.json"
 
 
-def of(stack: Stack) -> Mapping[str, str]:
+def of(stack: StackContext) -> Mapping[str, str]:
     """Return the hash of each service as the files say it now."""
     return _remembered(stack) or stack.engine.config_hashes()
 
 
-def remember(stack: Stack) -> None:
+def remember(stack: StackContext) -> None:
     """Ask Compose, unless its answer for this model is known; never fail for it."""
-    with suppress(StackError, OSError):
+    with suppress(ComposeOpsError, OSError):
         if not _remembered(stack):
             kept = {"model": _digest(stack), "hashes": stack.engine.config_hashes()}
             stack.state.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_private(stack.state / FILE, json.dumps(kept, indent=1))
 
 
-def _remembered(stack: Stack) -> dict[str, str]:
+def _remembered(stack: StackContext) -> dict[str, str]:
     try:
         kept = json.loads((stack.state / FILE).read_text())
         known: dict[str, str] = kept["hashes"]
@@ -40,7 +40,7 @@ def _remembered(stack: Stack) -> dict[str, str]:
         return {}
 
 
-def _digest(stack: Stack) -> str:
+def _digest(stack: StackContext) -> str:
     compose = stack.plugins.get("compose", "")
     text = json.dumps([compose, stack.model.raw], sort_keys=True)
     return sha256(text.encode()).hexdigest()

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from threading import Thread
 
-from compose_ops.docker.api import PATIENCE, Container, Echo, Engine, EngineInfo
+from compose_ops.docker.api import TIMEOUT, Container, Echo, Engine, EngineInfo
 from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
 from compose_ops.project import env_file as environment
 from compose_ops.project.model import Model
@@ -33,14 +33,14 @@ from compose_ops.project.paths import (
 )
 from compose_ops.runtime.once import Once
 
-LOOK_PATIENCE = 5.0
+READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
 
 _SECRET = re.compile(r"(?i)((?:key|password|token|secret)[a-z_]*=)\S+")
 
 
 @dataclass
-class Stack:
+class StackContext:
     """
     A project in a mode on an engine.
 
@@ -55,7 +55,7 @@ class Stack:
     engine: Engine
     everyone: tuple[Container, ...]
     started_as: Mode | None
-    why_gpu: str = ""
+    mode_reason: str = ""
     dry: bool = False
     known: EngineInfo | None = None
     reopen: Callable[[Sequence[Path]], Engine] | None = None
@@ -84,9 +84,9 @@ class Stack:
         Thread(target=self._model.begin, daemon=True).start()
         Thread(target=self._hashes.begin, daemon=True).start()
 
-    def look_again(self) -> None:
+    def reload(self) -> None:
         """Forget the merged files: what updates deployed has changed meanwhile."""
-        files = _deployed(self.root, self.project, self.info, only_look=False)
+        files = _deployed(self.root, self.project, self.info, read_only=False)
         self.engine = self.with_files(files)
         self._forget()
 
@@ -131,11 +131,11 @@ def open_stack(
     gpu: str = "auto",
     overlay: Sequence[str] = (),
     need_engine: bool = True,
-    only_look: bool = False,
+    read_only: bool = False,
     dry: bool = False,
     echo: bool = False,
     root: Path = ROOT,
-) -> Stack:
+) -> StackContext:
     """
     Open the stack that the flags select, or the one that was started.
 
@@ -148,28 +148,28 @@ def open_stack(
     if gpu not in GPU_CHOICES:
         raise UsageError(f"--gpu {gpu!r} is unknown", hint="auto, on or off")
     overlays = check_overlays(tuple(overlay), root)
-    values = _values(root, only_look=only_look)
+    values = _values(root, read_only=read_only)
     project = environment.project_name(values)
     echo_to = _echo if echo else lambda _argv: None
-    plugins = _begun_plugins(echo_to, root) if only_look else None
-    everyone, info = _observe(echo_to, need_engine=need_engine and not only_look)
+    plugins = _begun_plugins(echo_to, root) if read_only else None
+    everyone, info = _observe(echo_to, need_engine=need_engine and not read_only)
     origin, started = _started(everyone, project)
     other = origin if origin not in {None, root} else None
-    if other is not None and not only_look:
+    if other is not None and not read_only:
         raise of_another_checkout(project, other, root)
     started = None if other else started
     stage = "dev" if dev else "prod" if prod else "base"
     flags = Mode(stage, offline, overlays=overlays)
     mode, why = selected(flags, gpu, started, info)
-    reopen = partial(_engine, root, mode, values, echo=echo_to, only_look=only_look)
-    return Stack(
+    reopen = partial(_engine, root, mode, values, echo=echo_to, read_only=read_only)
+    return StackContext(
         root=root,
         project=project,
         mode=mode,
-        engine=reopen(_deployed(root, project, info, only_look=only_look)),
+        engine=reopen(_deployed(root, project, info, read_only=read_only)),
         everyone=everyone,
         started_as=started,
-        why_gpu=why,
+        mode_reason=why,
         dry=dry,
         known=info,
         reopen=reopen,
@@ -183,18 +183,18 @@ def state_folder(root: Path, engine_id: str, project: str) -> Path:
     return root / STATE / engine_id.replace(":", "")[:12] / project
 
 
-def _values(root: Path, *, only_look: bool) -> Mapping[str, str]:
+def _values(root: Path, *, read_only: bool) -> Mapping[str, str]:
     """Return what Compose interpolates; doctor says itself that `.env` is closed."""
     try:
         return environment.settings(root)
     except ConfigurationError:
-        if only_look:
+        if read_only:
             return dict(os.environ)
         raise
 
 
 def _deployed(
-    root: Path, project: str, info: EngineInfo | None, *, only_look: bool
+    root: Path, project: str, info: EngineInfo | None, *, read_only: bool
 ) -> tuple[Path, ...]:
     """Return the compose file of what updates deployed, which later tasks keep."""
     if info is None:
@@ -203,7 +203,7 @@ def _deployed(
     try:
         return (file,) if file.exists() else ()
     except PermissionError as refused:
-        if only_look:
+        if read_only:
             return ()
         raise ConfigurationError(
             f"what tasks remember in {STATE} is closed to this user",
@@ -213,16 +213,16 @@ def _deployed(
 
 def docker_client(*, echo: bool = False) -> Engine:
     """Return docker's client without any project; whether an engine answers is open."""
-    from compose_ops.docker.client import WhalesEngine
+    from compose_ops.docker.client import DockerEngine
 
-    return WhalesEngine(echo=_echo if echo else lambda _argv: None)
+    return DockerEngine(echo=_echo if echo else lambda _argv: None)
 
 
 def host_engine() -> Engine | None:
     """Return the engine without any project, None where none answers."""
-    from compose_ops.docker.client import WhalesEngine
+    from compose_ops.docker.client import DockerEngine
 
-    engine = WhalesEngine()
+    engine = DockerEngine()
     try:
         engine.info()
     except EngineUnavailable:
@@ -232,10 +232,10 @@ def host_engine() -> Engine | None:
 
 def _begun_plugins(echo: Echo, root: Path) -> Once[Mapping[str, str]]:
     """Let docker start to say what its plugins are: no other look takes as long."""
-    from compose_ops.docker.client import WhalesEngine
+    from compose_ops.docker.client import DockerEngine
 
     file = root / STATE / PLUGINS_FILE
-    engine = WhalesEngine(echo=echo, plugins_file=file, only_look=True)
+    engine = DockerEngine(echo=echo, plugins_file=file, read_only=True)
     asking: Once[Mapping[str, str]] = Once(engine.plugins)
     Thread(target=asking.begin, daemon=True).start()
     return asking
@@ -244,10 +244,10 @@ def _begun_plugins(echo: Echo, root: Path) -> Once[Mapping[str, str]]:
 def _observe(
     echo: Echo, *, need_engine: bool
 ) -> tuple[tuple[Container, ...], EngineInfo | None]:
-    from compose_ops.docker.client import WhalesEngine
+    from compose_ops.docker.client import DockerEngine
 
-    patience = PATIENCE if need_engine else LOOK_PATIENCE
-    bare = WhalesEngine(echo=echo, patience=patience)
+    patience = TIMEOUT if need_engine else READ_ONLY_TIMEOUT
+    bare = DockerEngine(echo=echo, patience=patience)
     try:
         with ThreadPoolExecutor(1) as aside:
             asked = aside.submit(bare.info)
@@ -287,12 +287,12 @@ def _engine(
     further: Sequence[Path] = (),
     *,
     echo: Echo,
-    only_look: bool,
+    read_only: bool,
 ) -> Engine:
-    from compose_ops.docker.client import WhalesEngine
+    from compose_ops.docker.client import DockerEngine
 
     env_file = root / ENV_FILE
-    return WhalesEngine(
+    return DockerEngine(
         files=[*(root / file for file in mode.files()), *further],
         project=environment.project_name(values),
         directory=root,
@@ -300,7 +300,7 @@ def _engine(
         environment=mode.environment(values, environment.read(root / ENV_EXAMPLE)),
         echo=echo,
         plugins_file=root / STATE / PLUGINS_FILE,
-        only_look=only_look,
+        read_only=read_only,
     )
 
 

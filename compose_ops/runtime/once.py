@@ -5,7 +5,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import Generic, TypeVar
 
-from compose_ops.errors import StackError
+from compose_ops.errors import ComposeOpsError
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ class Once(Generic[T]):
 
     def begin(self) -> None:
         """Ask, so that the answer is there sooner; who wants it meets a failure."""
-        with suppress(StackError):
+        with suppress(ComposeOpsError):
             self.answer()
 
     def answer(self) -> T:

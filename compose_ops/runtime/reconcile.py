@@ -12,7 +12,7 @@ VOLUME_LABEL = "com.docker.compose.volume"
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
+class Reconciliation:
     """
     What must go before Compose can make the model true.
 
@@ -40,7 +40,7 @@ def plan(
     containers: Iterable[Container],
     networks: Iterable[Network],
     volumes: Iterable[Volume],
-) -> Transition:
+) -> Reconciliation:
     """
     Compare the engine with the model.
 
@@ -51,14 +51,14 @@ def plan(
     there = tuple(containers)
     changed = tuple(n for n in networks if _differs(model, n))
     names = {network.name for network in changed}
-    return Transition(
+    return Reconciliation(
         networks=changed,
         containers=tuple(c for c in there if names & set(c.networks)),
         leaving=tuple(c for c in there if c.service not in model.services),
     )
 
 
-def execute(transition: Transition, engine: Engine) -> None:
+def execute(transition: Reconciliation, engine: Engine) -> None:
     """Remove what stands in the way; the volumes stay."""
     ids = dict.fromkeys(c.id for c in (*transition.leaving, *transition.containers))
     if ids:

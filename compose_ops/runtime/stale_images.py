@@ -12,12 +12,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from compose_ops.project.env_file import write_private
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 FILE = "builds.json"
 
 
-def stale(stack: Stack, services: Iterable[str]) -> list[str]:
+def stale(stack: StackContext, services: Iterable[str]) -> list[str]:
     """Return those of the services whose image is missing or of another definition."""
     names = _image_names(stack, services)
     there = stack.engine.images(names.values())
@@ -29,7 +29,7 @@ def stale(stack: Stack, services: Iterable[str]) -> list[str]:
     ]
 
 
-def build(stack: Stack, services: Iterable[str], *, cache: bool = True) -> None:
+def build(stack: StackContext, services: Iterable[str], *, cache: bool = True) -> None:
     """Build the images of the services, and remember what they are made of."""
     wanted = list(services)
     stack.engine.build(wanted, cache=cache)
@@ -41,7 +41,7 @@ def build(stack: Stack, services: Iterable[str], *, cache: bool = True) -> None:
     write_private(stack.state / FILE, json.dumps(kept, indent=1))
 
 
-def _image_names(stack: Stack, services: Iterable[str]) -> dict[str, str]:
+def _image_names(stack: StackContext, services: Iterable[str]) -> dict[str, str]:
     return {
         name: str(service.get("image", f"{stack.project}-{name}"))
         for name in services
@@ -50,12 +50,12 @@ def _image_names(stack: Stack, services: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _digest(stack: Stack, service: str) -> str:
+def _digest(stack: StackContext, service: str) -> str:
     text = json.dumps(stack.model.service(service)["build"], sort_keys=True)
     return sha256(text.encode()).hexdigest()
 
 
-def _known(stack: Stack) -> dict[str, str]:
+def _known(stack: StackContext) -> dict[str, str]:
     file: Path = stack.state / FILE
     try:
         found: dict[str, str] = json.loads(file.read_text())

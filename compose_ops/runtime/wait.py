@@ -6,21 +6,21 @@ from collections.abc import Callable, Iterable, Sequence
 
 from compose_ops.console import health_progress
 from compose_ops.docker.api import Container
-from compose_ops.errors import StackError, UnhealthyError
+from compose_ops.errors import ComposeOpsError, UnhealthyError
 from compose_ops.runtime import health
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 
 CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
 
 
 def wait(
-    stack: Stack,
+    stack: StackContext,
     services: set[str],
     timeout: int | None,
     *,
     while_running: threading.Thread | None = None,
-    failures: Sequence[StackError] = (),
+    failures: Sequence[ComposeOpsError] = (),
 ) -> None:
     """
     Return when *services* are healthy; UnhealthyError with their evidence otherwise.
@@ -46,7 +46,9 @@ def wait(
 
 
 def _observer(
-    stack: Stack, thread: threading.Thread | None, failures: Sequence[StackError]
+    stack: StackContext,
+    thread: threading.Thread | None,
+    failures: Sequence[ComposeOpsError],
 ) -> Callable[[], Sequence[Container]]:
     """
     Return a look at the project while Compose still works.
@@ -86,11 +88,11 @@ def is_being_replaced(old: Container, containers: Sequence[Container]) -> bool:
     )
 
 
-def _is_about_health(error: StackError) -> bool:
+def _is_about_health(error: ComposeOpsError) -> bool:
     return "unhealthy" in error.message or "exited" in error.message
 
 
-def _evidence(stack: Stack, services: Iterable[str]) -> str:
+def _evidence(stack: StackContext, services: Iterable[str]) -> str:
     names = set(services)
     failed = [
         c

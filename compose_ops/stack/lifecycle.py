@@ -7,10 +7,10 @@ from functools import partial
 from compose_ops.backup import restore_points
 from compose_ops.console import confirm, say
 from compose_ops.doctor import requirements
-from compose_ops.errors import EngineError, StackError, UsageError
+from compose_ops.errors import ComposeOpsError, EngineError, UsageError
 from compose_ops.rollout import delegation
 from compose_ops.runtime import config_hashes, reconcile, stale_images
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.wait import wait
 from compose_ops.stack import local_images
 from compose_ops.state.recovery import changing
@@ -19,7 +19,7 @@ QUICK_SECONDS = 2.0  # in which Compose ends when nothing is to do
 
 
 def up(
-    stack: Stack,
+    stack: StackContext,
     services: Iterable[str] = (),
     *,
     build: bool = False,
@@ -36,8 +36,8 @@ def up(
     wanted = stack.model.dependencies(names or stack.model.services)
     requirements.require(stack, requirements.UP, services=wanted)
     seen, change = stack.everyone, _transition(stack)
-    if stack.why_gpu:
-        say(f"mode: {stack.mode} ({stack.why_gpu})")
+    if stack.mode_reason:
+        say(f"mode: {stack.mode} ({stack.mode_reason})")
     _say_what_stays(stack)
     unbuilt = stale_images.stale(stack, wanted)
     if build:
@@ -63,7 +63,7 @@ def up(
         config_hashes.remember(stack)
 
 
-def down(stack: Stack, *, volumes: bool = False, yes: bool = False) -> None:
+def down(stack: StackContext, *, volumes: bool = False, yes: bool = False) -> None:
     """
     Remove containers and networks; with *volumes* the data too, when confirmed.
 
@@ -91,7 +91,7 @@ def down(stack: Stack, *, volumes: bool = False, yes: bool = False) -> None:
 
 
 def restart(
-    stack: Stack, services: Iterable[str] = (), *, timeout: int | None = None
+    stack: StackContext, services: Iterable[str] = (), *, timeout: int | None = None
 ) -> None:
     """
     Restart what runs of the services, and wait until it is healthy again.
@@ -120,7 +120,7 @@ def restart(
 
 
 def rebuild(
-    stack: Stack,
+    stack: StackContext,
     services: Sequence[str],
     *,
     cache: bool = False,
@@ -164,7 +164,7 @@ def rebuild(
             wait(stack, set(running), timeout)
 
 
-def _recreate(stack: Stack, services: Sequence[str]) -> None:
+def _recreate(stack: StackContext, services: Sequence[str]) -> None:
     """
     Recreate *services* alone, as the next `up` wants them.
 
@@ -178,7 +178,7 @@ def _recreate(stack: Stack, services: Sequence[str]) -> None:
 
 
 def logs(
-    stack: Stack, services: Iterable[str], *, tail: int | None, follow: bool
+    stack: StackContext, services: Iterable[str], *, tail: int | None, follow: bool
 ) -> None:
     """Print what services wrote; EngineError when Docker refuses."""
     names = stack.model.check_services(services)
@@ -190,12 +190,12 @@ def logs(
         )
 
 
-def _say_what_stays(stack: Stack) -> None:
+def _say_what_stays(stack: StackContext) -> None:
     for line in delegation.notes(stack):
         say(line)
 
 
-def _transition(stack: Stack) -> reconcile.Transition:
+def _transition(stack: StackContext) -> reconcile.Reconciliation:
     networks = stack.engine.networks()
     label = "com.docker.compose.project"
     change = reconcile.plan(
@@ -209,7 +209,7 @@ def _transition(stack: Stack) -> reconcile.Transition:
     return change
 
 
-def _prepare_images(stack: Stack, names: Sequence[str], *, build: bool) -> None:
+def _prepare_images(stack: StackContext, names: Sequence[str], *, build: bool) -> None:
     if stack.mode.offline and (
         build or local_images.missing_images(stack.engine, stack.root)
     ):
@@ -219,20 +219,23 @@ def _prepare_images(stack: Stack, names: Sequence[str], *, build: bool) -> None:
         _build(stack, *names)
 
 
-def _build(stack: Stack, *names: str, cache: bool = True) -> None:
+def _build(stack: StackContext, *names: str, cache: bool = True) -> None:
     say("building " + ", ".join(names))
     stale_images.build(stack, names, cache=cache)
 
 
 def _start(
-    stack: Stack, names: Sequence[str], wanted: Sequence[str], timeout: int | None
+    stack: StackContext,
+    names: Sequence[str],
+    wanted: Sequence[str],
+    timeout: int | None,
 ) -> None:
-    failures: list[StackError] = []
+    failures: list[ComposeOpsError] = []
 
     def compose() -> None:
         try:
             stack.engine.up(names, remove_orphans=not names)
-        except StackError as refused:
+        except ComposeOpsError as refused:
             failures.append(refused)
 
     thread = threading.Thread(target=compose, daemon=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compose_ops.docker.api import Engine, RunSpec
-from compose_ops.errors import ConfigurationError, StackError
+from compose_ops.errors import ComposeOpsError, ConfigurationError
 
 Owner = tuple[Path, int, int]
 
@@ -23,7 +23,7 @@ def give(files: Sequence[Owner], engine: Engine | None, images: Sequence[str]) -
     foreign = [f for f in files if f[1] != os.geteuid()]
     try:
         _give_in_container(foreign, engine, images)
-    except StackError as refused:
+    except ComposeOpsError as refused:
         raise _by_hand(foreign, refused.message) from refused
 
 
@@ -39,7 +39,7 @@ def make_folders(
             inside = "/host" / folder.relative_to(top)
             try:
                 _run(engine, images, top, ("mkdir", "-p", str(inside)))
-            except StackError:
+            except ComposeOpsError:
                 raise ConfigurationError(
                     f"{folder} cannot be made: {refused.strerror}",
                     hint=f"sudo mkdir -p {folder}, or set DATA_ROOT in .env to a "

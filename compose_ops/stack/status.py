@@ -8,13 +8,13 @@ from compose_ops.backup import restore_points
 from compose_ops.console import show, table
 from compose_ops.docker.api import Container, Usage
 from compose_ops.errors import UsageError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_duration, readable_size
 
 WEB_PORTS = frozenset({3000, 8000, 8265, 9000, 2113})
 
 
-def services(stack: Stack) -> dict[str, Any]:
+def services(stack: StackContext) -> dict[str, Any]:
     """
     Return {"project", "mode", "services": [...], "previous": [...]}.
 
@@ -59,7 +59,7 @@ def print_services(found: dict[str, Any]) -> None:
         )
 
 
-def usage(stack: Stack, names: Sequence[str] = ()) -> dict[str, Any]:
+def usage(stack: StackContext, names: Sequence[str] = ()) -> dict[str, Any]:
     """Return {"containers": [{"container", "cpu" (% of a core), "memory", …}]}."""
     stack.model.check_services(names)
     running = {
@@ -95,7 +95,7 @@ def print_usage(found: dict[str, Any]) -> None:
     table("", ["container", "cpu", "memory"], rows)
 
 
-def redacted_model(stack: Stack) -> dict[str, Any]:
+def redacted_model(stack: StackContext) -> dict[str, Any]:
     """Return the merged model with the values of secret-looking variables hidden."""
     model = dict(stack.model.raw)
     model["services"] = {

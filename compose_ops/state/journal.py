@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.project.env_file import write_private
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 FOLDER = "journal"
 
@@ -48,7 +48,7 @@ def reached(step: str) -> None:
     """Mark a boundary between two steps; the crash tests end the process here."""
 
 
-def begin(stack: Stack, kind: str, run: str, **facts: Any) -> Journal:
+def begin(stack: StackContext, kind: str, run: str, **facts: Any) -> Journal:
     """Open the journal of a task of *kind* whose id is *run*."""
     folder = stack.state / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def begin(stack: Stack, kind: str, run: str, **facts: Any) -> Journal:
     return journal
 
 
-def pending(stack: Stack) -> tuple[Journal, ...]:
+def pending(stack: StackContext) -> tuple[Journal, ...]:
     """Return what tasks that died have left, oldest first."""
     files = sorted((stack.state / FOLDER).glob("*.json"))
     found = []

@@ -7,7 +7,7 @@ from importlib import import_module
 from compose_ops.console import say
 from compose_ops.errors import UnhealthyError
 from compose_ops.rollout import journal as updates
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal
 from compose_ops.state.journal import Journal
 from compose_ops.state.lock import locked
@@ -23,7 +23,7 @@ UPDATE = "compose_ops.rollout.update"
 
 
 @contextmanager
-def changing(stack: Stack, task: str, *, keeps: bool = True) -> Iterator[None]:
+def changing(stack: StackContext, task: str, *, keeps: bool = True) -> Iterator[None]:
     """
     Hold the project's lock for *task*, once what a dead task left was undone.
 
@@ -37,7 +37,7 @@ def changing(stack: Stack, task: str, *, keeps: bool = True) -> Iterator[None]:
         yield
 
 
-def recover(stack: Stack) -> None:
+def recover(stack: StackContext) -> None:
     """Undo what dead tasks but updates have left; the lock must be held. May raise."""
     left = journal.pending(stack)
     for found in left:
@@ -52,5 +52,5 @@ def recover(stack: Stack) -> None:
         stack.everyone = stack.engine.containers()
 
 
-def _undo(stack: Stack, found: Journal) -> None:
+def _undo(stack: StackContext, found: Journal) -> None:
     import_module(UNDOING[found.kind]).undo(stack, found)

@@ -8,7 +8,7 @@ from doctor_faults import BASE
 from doctor_world import Fault, World, fault
 from e2e_scenario import docker
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 SERVICE = "com.docker.compose.service"
 PROJECT = "com.docker.compose.project"
 
@@ -17,7 +17,7 @@ FAULTS: list[Fault] = []
 
 def wait_until(world: World, service: str, wanted: str) -> None:
     """Wait until a service's state or health is *wanted*."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         state = world.scenario.container(service)["State"]
         if wanted in {state["Status"], (state.get("Health") or {}).get("Status")}:
@@ -59,7 +59,7 @@ def service_restarts_for_ever(world: World) -> Iterator[None]:
     command = ("run", "--detach", "--restart", "always", *labels, BASE, "false")
     container = docker(*command).strip()
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while json.loads(docker("inspect", container))[0]["RestartCount"] < 2:
             assert time.monotonic() < deadline
             time.sleep(0.2)
@@ -95,7 +95,7 @@ def container_out_of_file_descriptors(world: World) -> Iterator[None]:
     command = ("run", "--detach", *limit, *label(world, "app"), BASE, "python3", "-c")
     container = docker(*command, OPEN_FILES).strip()
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while "open" not in docker("logs", container):
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -26,7 +26,7 @@ from e2e_scenario import Scenario, docker
 from private_engine import PrivateEngine
 
 from compose_ops.doctor.facts.engine import INFO_SECONDS
-from compose_ops.runtime.context import LOOK_PATIENCE
+from compose_ops.runtime.context import READ_ONLY_TIMEOUT
 
 FAULTS = [*doctor_faults.FAULTS, *doctor_engine_faults.FAULTS]
 pytestmark = [
@@ -169,7 +169,7 @@ def test_hung_engine_is_named_in_time(engine: PrivateEngine, elsewhere: Other) -
     assert [n for n, r in rows.items() if r["outcome"] == "fail"] == ["engine-answers"]
     assert "does not answer in time" in rows["engine-answers"]["detail"]
     assert rows["env-file"]["outcome"] == "ok"
-    assert seconds < LOOK_PATIENCE + 2 * INFO_SECONDS
+    assert seconds < READ_ONLY_TIMEOUT + 2 * INFO_SECONDS
 
 
 def test_route_into_a_subnet_is_named(engine: PrivateEngine, world: World) -> None:

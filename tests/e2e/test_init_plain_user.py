@@ -11,8 +11,8 @@ import pytest
 import trustme  # noqa: F401 - before the user changes, who may not read it
 from e2e_scenario import ROOT
 
-from compose_ops.docker.client import WhalesEngine
-from compose_ops.errors import StackError
+from compose_ops.docker.client import DockerEngine
+from compose_ops.errors import ComposeOpsError
 from compose_ops.stack import certificates, production
 
 pytestmark = [
@@ -62,7 +62,7 @@ def as_plain_user(action: Callable[[], object]) -> object:
     return pickle.loads(content)
 
 
-def init(root: Path, engine: WhalesEngine | None) -> Callable[[], list[str]]:
+def init(root: Path, engine: DockerEngine | None) -> Callable[[], list[str]]:
     def action() -> list[str]:
         done = []
         for step in production.steps(engine, root):
@@ -75,8 +75,8 @@ def init(root: Path, engine: WhalesEngine | None) -> Callable[[], list[str]]:
 
 def test_keys_and_folders_are_made_through_a_container(checkout: Path) -> None:
     """Each key is its service's alone, and a second run has nothing to do."""
-    first = as_plain_user(init(checkout, WhalesEngine()))
-    second = as_plain_user(init(checkout, WhalesEngine()))
+    first = as_plain_user(init(checkout, DockerEngine()))
+    second = as_plain_user(init(checkout, DockerEngine()))
 
     assert isinstance(first, list), first
     assert len(first) == 2
@@ -94,7 +94,7 @@ def test_without_an_engine_the_commands_are_named(checkout: Path) -> None:
     """The certificates are whole: after those commands nothing is left to do."""
     refused = as_plain_user(init(checkout, None))
 
-    assert isinstance(refused, StackError)
+    assert isinstance(refused, ComposeOpsError)
     assert refused.exit_code == 3
     keys = [checkout / "certs" / s.name / "key.pem" for s in certificates.SERVERS]
     for key, server in zip(keys, certificates.SERVERS, strict=True):
@@ -102,6 +102,6 @@ def test_without_an_engine_the_commands_are_named(checkout: Path) -> None:
     assert all(path.exists() for path in certificates.files(checkout))
 
     again = as_plain_user(init(checkout, None))
-    assert isinstance(again, StackError)
+    assert isinstance(again, ComposeOpsError)
     assert f"sudo mkdir -p {checkout.parent}/srv/data" in again.hint
     assert not (checkout.parent / "srv/data").exists()

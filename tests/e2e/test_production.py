@@ -15,7 +15,7 @@ from e2e_scenario import Scenario, created, docker, inspected
 from compose_ops.stack import certificates
 
 pytestmark = pytest.mark.docker
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def answer(scenario: Scenario, path: str) -> tuple[int, Any]:
 
 def dependencies(scenario: Scenario, *, ready: bool) -> dict[str, Any]:
     """Return what /ready says of each dependency, once it is *ready* or is not."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         _status, page = answer(scenario, "/ready")
         if page["ready"] == ready:

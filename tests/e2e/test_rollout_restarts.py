@@ -17,10 +17,10 @@ from open_load import RATE
 from private_engine import PrivateEngine
 from rollout_site import admitted, build_images, image
 
-from compose_ops.docker.client import WhalesEngine
+from compose_ops.docker.client import DockerEngine
 from compose_ops.rollout import steps
-from compose_ops.rollout.context import Site
-from compose_ops.rollout.policy import Traffic
+from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.policy import ProbeSettings
 from compose_ops.rollout.proxy import haproxy
 from compose_ops.runtime.health import Clock
 
@@ -34,7 +34,7 @@ LOAD = Path(__file__).with_name("open_load.py")
 GATEWAY = "localhost/jimbot-test-gateway:now"
 PROJECT, PORT = "restarts", 8000
 NETWORK = f"{PROJECT}_gateway_network"
-TRAFFIC = Traffic(PORT, "/", "/echo", "/health", "SIGUSR1", "gateway", NETWORK)
+TRAFFIC = ProbeSettings(PORT, "/", "/echo", "/health", "SIGUSR1", "gateway", NETWORK)
 VARIABLES = {
     "COMPOSE_PROJECT_NAME": PROJECT,
     "APP_PORT": str(PORT),
@@ -74,10 +74,10 @@ class Place:
         return len(admitted(self.engine.docker(*ask, check=False)))
 
     @property
-    def site(self) -> Site:
+    def site(self) -> UpdateContext:
         """Return the place as an update knows it."""
-        return Site(
-            engine=WhalesEngine(project=PROJECT, host=self.engine.host),
+        return UpdateContext(
+            engine=DockerEngine(project=PROJECT, host=self.engine.host),
             project=PROJECT,
             service="app",
             traffic=TRAFFIC,

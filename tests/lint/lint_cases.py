@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from compose_ops.lint import Subject, composefile
+from compose_ops.lint import LintTarget, composefile
 from compose_ops.lint.loader import Combination, assemble
 from compose_ops.lint.tolerant_config import Merged
 
@@ -104,7 +104,7 @@ def example(path: Path) -> tuple[str, Case, Case]:
     return path.stem, failing, passing
 
 
-def recorded_subjects(case: Case, folder: Path) -> tuple[Subject, ...]:
+def recorded_subjects(case: Case, folder: Path) -> tuple[LintTarget, ...]:
     """Return the case's subjects with the models that Compose gave when recorded."""
     combinations = case.write(folder)
     answers = _record().get(case.key)

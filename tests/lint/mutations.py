@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from compose_ops.lint import EnvFile, EnvLine, Subject, composefile, dockerfile
+from compose_ops.lint import EnvFile, EnvLine, LintTarget, composefile, dockerfile
 from compose_ops.lint.target import Build
 from compose_ops.project.paths import ROOT
 
@@ -23,14 +23,14 @@ class Mutation:
     """A fault, the rule that forbids it, and the combination it is put into."""
 
     rule: str
-    apply: Callable[[Subject], Subject]
+    apply: Callable[[LintTarget], LintTarget]
     combination: str = "base"
 
 
 def model(rule: str, change: Change, combination: str = "base") -> Mutation:
     """Return a mutation that changes the model's services in place."""
 
-    def apply(subject: Subject) -> Subject:
+    def apply(subject: LintTarget) -> LintTarget:
         copied = json.loads(json.dumps(subject.model))
         change(copied["services"])
         return replace(subject, model=copied)
@@ -41,7 +41,7 @@ def model(rule: str, change: Change, combination: str = "base") -> Mutation:
 def network(rule: str, name: str, spec: Mapping[str, Any]) -> Mutation:
     """Return a mutation that declares one more network, or changes one."""
 
-    def apply(subject: Subject) -> Subject:
+    def apply(subject: LintTarget) -> LintTarget:
         networks = {
             **subject.networks,
             name: {**subject.networks.get(name, {}), **spec},
@@ -56,7 +56,7 @@ def text(
 ) -> Mutation:
     """Return a mutation of a compose file's text; Compose is not asked again."""
 
-    def apply(subject: Subject) -> Subject:
+    def apply(subject: LintTarget) -> LintTarget:
         before = (ROOT / file).read_text(encoding="utf-8")
         assert old in before, f"{file} has no {old!r}"
         return with_text(subject, file, before.replace(old, new, 1))
@@ -64,7 +64,7 @@ def text(
     return Mutation(rule, apply, combination)
 
 
-def with_text(subject: Subject, file: str, after: str) -> Subject:
+def with_text(subject: LintTarget, file: str, after: str) -> LintTarget:
     changed = composefile.parse(after, ROOT / file)
     listed = subject.documents
     return replace(
@@ -73,7 +73,7 @@ def with_text(subject: Subject, file: str, after: str) -> Subject:
     )
 
 
-def undeclared(subject: Subject) -> Subject:
+def undeclared(subject: LintTarget) -> LintTarget:
     """Let a service use a volume that nothing declares; Compose refuses that."""
     before = (ROOT / FILE).read_text(encoding="utf-8")
     broken = with_text(subject, FILE, before.replace("- questdb_data:", "- series:"))
@@ -83,7 +83,7 @@ def undeclared(subject: Subject) -> Subject:
 def image(rule: str, service: str, old: str, new: str) -> Mutation:
     """Return a mutation that changes the text of a service's Dockerfile."""
 
-    def apply(subject: Subject) -> Subject:
+    def apply(subject: LintTarget) -> LintTarget:
         build = subject.builds[service]
         before = build.dockerfile.path.read_text(encoding="utf-8")
         assert old in before, f"{build.dockerfile.path} has no {old!r}"
@@ -99,21 +99,21 @@ def image(rule: str, service: str, old: str, new: str) -> Mutation:
 def context(rule: str, service: str, **change: Any) -> Mutation:
     """Return a mutation that changes what a service's build context holds."""
 
-    def apply(subject: Subject) -> Subject:
+    def apply(subject: LintTarget) -> LintTarget:
         build = replace(subject.builds[service], **change)
         return with_build(subject, service, build)
 
     return Mutation(rule, apply)
 
 
-def with_build(subject: Subject, service: str, build: Build) -> Subject:
+def with_build(subject: LintTarget, service: str, build: Build) -> LintTarget:
     return replace(subject, builds={**subject.builds, service: build})
 
 
 def example(rule: str, change: Callable[[dict[str, EnvLine]], object]) -> Mutation:
     """Return a mutation of `.env.example`, judged over all files."""
 
-    def apply(subject: Subject) -> Subject:
+    def apply(subject: LintTarget) -> LintTarget:
         assert subject.example is not None
         lines = dict(subject.example.lines)
         change(lines)
@@ -122,12 +122,12 @@ def example(rule: str, change: Callable[[dict[str, EnvLine]], object]) -> Mutati
     return Mutation(rule, apply, "all files")
 
 
-def refused(subject: Subject) -> Subject:
+def refused(subject: LintTarget) -> LintTarget:
     """Let Compose refuse the subject, as it does for a key that it does not know."""
     return replace(subject, refusals=((("services", "app"), "not allowed"),), model={})
 
 
-def accepted(subject: Subject) -> Subject:
+def accepted(subject: LintTarget) -> LintTarget:
     """Let a service accept what no rule finds there."""
     before = (ROOT / FILE).read_text(encoding="utf-8")
     return with_text(

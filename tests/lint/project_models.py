@@ -4,7 +4,7 @@ from functools import cache
 
 from lint_record import docker
 
-from compose_ops.lint import Subject
+from compose_ops.lint import LintTarget
 from compose_ops.lint.loader import Combination, subjects
 from compose_ops.lint.run import combinations
 from compose_ops.project.paths import ENV_EXAMPLE, ROOT
@@ -13,18 +13,18 @@ FEW = ("base", "dev", "prod", "base+multi-gpu", "prod+offline")
 
 
 @cache
-def own_subjects() -> dict[str, Subject]:
+def own_subjects() -> dict[str, LintTarget]:
     """Return the subjects of every combination that a task can select, by name."""
     return {one.name: one for one in merged(combinations())}
 
 
 @cache
-def few_subjects() -> dict[str, Subject]:
+def few_subjects() -> dict[str, LintTarget]:
     """Return the subjects of some combinations, for faults put into one of them."""
     chosen = tuple(one for one in combinations() if one.name in FEW)
     return {one.name: one for one in merged(chosen)}
 
 
-def merged(chosen: tuple[Combination, ...]) -> tuple[Subject, ...]:
+def merged(chosen: tuple[Combination, ...]) -> tuple[LintTarget, ...]:
     env_files = [ROOT / ENV_EXAMPLE]
     return subjects(chosen, root=ROOT, docker=docker, env_files=env_files)

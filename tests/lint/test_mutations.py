@@ -31,7 +31,14 @@ from mutations import (
 )
 from project_models import few_subjects
 
-from compose_ops.lint import EnvLine, Finding, Subject, all_rules, check_all, unaccepted
+from compose_ops.lint import (
+    EnvLine,
+    Finding,
+    LintTarget,
+    all_rules,
+    check_all,
+    unaccepted,
+)
 
 pytestmark = pytest.mark.compose
 
@@ -168,7 +175,7 @@ MUTATIONS = (
 )
 
 
-def stand_ins(mutation: Mutation) -> list[Subject]:
+def stand_ins(mutation: Mutation) -> list[LintTarget]:
     """Return the project's subjects with the one that the mutation breaks replaced."""
     found = dict(few_subjects())
     found[mutation.combination] = mutation.apply(found[mutation.combination])
@@ -177,7 +184,7 @@ def stand_ins(mutation: Mutation) -> list[Subject]:
     return list(found.values())
 
 
-def found_by(rule: str, subjects: list[Subject]) -> list[Finding]:
+def found_by(rule: str, subjects: list[LintTarget]) -> list[Finding]:
     only = None if rule == "accepted-nothing" else {rule}
     return [f for f in unaccepted(check_all(subjects, only)) if f.rule == rule]
 

@@ -47,18 +47,18 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def opened(
-    monkeypatch: pytest.MonkeyPatch, root: Path, *, only_look: bool = False
-) -> context.Stack:
+    monkeypatch: pytest.MonkeyPatch, root: Path, *, read_only: bool = False
+) -> context.StackContext:
     """Open the stack in *root*, of which nothing runs."""
     info = EngineInfo("ENGINE", "26.1.5", 2, 0, (), {})
     monkeypatch.setattr(context, "_observe", lambda *_, **__: ((), info))
     monkeypatch.setattr(context, "_begun_plugins", lambda *_: None)
-    return context.open_stack(root=root, only_look=only_look)
+    return context.open_stack(root=root, read_only=read_only)
 
 
 def looked(monkeypatch: pytest.MonkeyPatch, root: Path, *ids: str) -> dict[str, Row]:
     requirements.registered()
-    given = {"stack": opened(monkeypatch, root, only_look=True), "scope": ()}
+    given = {"stack": opened(monkeypatch, root, read_only=True), "scope": ()}
     return {row.id: row for row in examine(ids, given)}
 
 
@@ -100,7 +100,7 @@ def test_env_that_is_a_folder_is_a_finding(
     (root / ".env").unlink()
     (root / ".env").mkdir()
 
-    assert settings(opened(monkeypatch, root, only_look=True)).file is None
+    assert settings(opened(monkeypatch, root, read_only=True)).file is None
     assert looked(monkeypatch, root, "env-file")["env-file"].outcome == "fail"
 
 
@@ -109,7 +109,7 @@ def test_state_that_root_made_is_a_finding(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After `sudo invoke up` the owner of the checkout gets no traceback."""
-    opened(monkeypatch, root, only_look=True).state.mkdir(parents=True, mode=0o700)
+    opened(monkeypatch, root, read_only=True).state.mkdir(parents=True, mode=0o700)
 
     with other_user():
         rows = looked(monkeypatch, root, "state-open", "journals", "kept-data")
@@ -129,7 +129,7 @@ def test_state_that_root_made_is_a_finding(
 def test_one_closed_file_of_the_state_is_a_finding(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = opened(monkeypatch, root, only_look=True).state
+    state = opened(monkeypatch, root, read_only=True).state
     state.mkdir(parents=True)
     for folder in (state, *state.parents[:2]):
         os.chown(folder, NOBODY, NOBODY)

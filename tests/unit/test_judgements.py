@@ -14,7 +14,7 @@ from compose_ops.docker.api import EngineInfo, Image, Output
 from compose_ops.doctor.facts.disks import Disk
 from compose_ops.doctor.facts.engine import (
     Answer,
-    Place,
+    EngineLocation,
     elsewhere,
     parse_answer,
     place,
@@ -95,7 +95,7 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
         "engine-place",
         {
             "answer": answer(),
-            "place": Place(
+            "place": EngineLocation(
                 is_local=False, is_rootless=False, remaps_users=False, why="far"
             ),
         },

@@ -16,13 +16,13 @@ from judging import judge
 from compose_ops.backup import repository
 from compose_ops.docker.api import EngineInfo
 from compose_ops.doctor.facts.disks import CONTAINERD_ROOT, disks, image_root, measure
-from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.facts.host import handles, processes
 from compose_ops.project.model import Model
 from compose_ops.project.modes import Mode
 
 GIB = 1024**3
-HERE = Place(is_local=True, is_rootless=False, remaps_users=False)
+HERE = EngineLocation(is_local=True, is_rootless=False, remaps_users=False)
 SERVICES: dict[str, Any] = {
     "memgraph": {
         "image": "memgraph",

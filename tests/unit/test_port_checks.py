@@ -11,12 +11,12 @@ from judging import STACK, judge
 
 from compose_ops.docker.api import Container, PublishedPort
 from compose_ops.doctor.facts import ports
-from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.facts.settings import Settings
 from compose_ops.doctor.verdict import Row
 from compose_ops.project.model import Model
 
-HERE = Place(is_local=True, is_rootless=False, remaps_users=False)
+HERE = EngineLocation(is_local=True, is_rootless=False, remaps_users=False)
 
 
 def model(number: object, host: str = "127.0.0.1") -> Model:
@@ -29,7 +29,7 @@ def holder(number: int, host: str, project: str = "another") -> Container:
     return container("web", name="web", project=project, published=published)
 
 
-def row(wanted: Model, *there: Container, place: Place = HERE) -> Row:
+def row(wanted: Model, *there: Container, place: EngineLocation = HERE) -> Row:
     found = ports.port_facts(wanted, ("app",), there, place)
     settings = Settings({}, {}, {}, in_force={"APP_PORT": "1"})
     return judge("ports-free", stack=STACK, port_facts=found, settings=settings)
@@ -134,7 +134,9 @@ def test_remote_engines_ports_are_not_tried_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What listens on this machine is in nobody's way there."""
-    far = Place(is_local=False, is_rootless=False, remaps_users=False, why="far away")
+    far = EngineLocation(
+        is_local=False, is_rootless=False, remaps_users=False, why="far away"
+    )
     monkeypatch.setattr(ports, "try_bind", lambda _port: errno.EADDRINUSE)
     found = ports.port_facts(model(8000), ("app",), (), far)
     settings = Settings({}, {}, {})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from compose_ops.docker.api import Image, Output, RunSpec
-from compose_ops.lint import Subject, check
+from compose_ops.lint import LintTarget, check
 from compose_ops.lint.dockerignore import is_ignored
 from compose_ops.lint.image_probe import ask_images
 from compose_ops.lint.quantity import seconds, size
@@ -93,14 +93,16 @@ class TwoImages:
         return Output(0, "app\nsh\n", "")
 
 
-def subject(program: str) -> Subject:
+def subject(program: str) -> LintTarget:
     test = {"healthcheck": {"test": ["CMD", program]}}
     services: dict[str, Any] = {
         "one": {"image": "example/app:1", **test},
         "two": {"image": "example/app:1", **test},
         "gone": {"image": "example/gone:1", **test},
     }
-    return Subject("trial", Path("/trial"), {"name": "trial", "services": services}, ())
+    return LintTarget(
+        "trial", Path("/trial"), {"name": "trial", "services": services}, ()
+    )
 
 
 @pytest.mark.parametrize(

@@ -41,14 +41,14 @@ def opened(
     root: Path,
     origin: Path,
     *,
-    only_look: bool = False,
-) -> context.Stack:
+    read_only: bool = False,
+) -> context.StackContext:
     """Open the stack in *root* while a project of its name runs from *origin*."""
     running = (started(origin, "docker-compose.yml"),)
     monkeypatch.setattr(context, "_observe", lambda *_, **__: (running, info("runc")))
     monkeypatch.setattr(context, "_begun_plugins", lambda *_: None)
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "trial")
-    return context.open_stack(root=root, only_look=only_look)
+    return context.open_stack(root=root, read_only=read_only)
 
 
 def test_project_of_another_checkout_is_refused(
@@ -78,7 +78,7 @@ def test_who_only_looks_is_told_of_the_other_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its mode is not taken over: this checkout did not start it."""
-    found = opened(monkeypatch, tmp_path, tmp_path / "other", only_look=True)
+    found = opened(monkeypatch, tmp_path, tmp_path / "other", read_only=True)
 
     assert found.other_checkout == tmp_path / "other"
     assert found.started_as is None

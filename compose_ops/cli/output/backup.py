@@ -17,15 +17,15 @@ from compose_ops.backup import prune as pruning
 from compose_ops.backup import restore as operation
 from compose_ops.backup import verify as proof
 from compose_ops.backup.manifest import Manifest
-from compose_ops.backup.repository import Kept
+from compose_ops.backup.repository import BackupSet
 from compose_ops.backup.retention import Rules
 from compose_ops.console import say, show, table
 from compose_ops.errors import DataError, UsageError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_size
 
 
-def backup(stack: Stack, dest: str, **wanted: Any) -> dict[str, Any] | None:
+def backup(stack: StackContext, dest: str, **wanted: Any) -> dict[str, Any] | None:
     """Take a set; return what --json says of it, None with --dry."""
     request = create.Request(dest=destination(stack, dest), **wanted)
     made = create.take(stack, request)
@@ -42,7 +42,7 @@ def print_backup(made: dict[str, Any] | None) -> None:
         show(made["id"])
 
 
-def destination(stack: Stack, dest: str) -> Path:
+def destination(stack: StackContext, dest: str) -> Path:
     """Return the destination as an absolute path; a relative one is the checkout's."""
     return (stack.root / Path(dest).expanduser()).resolve()
 
@@ -81,7 +81,7 @@ def summary(found: Manifest, dest: Path) -> dict[str, Any]:
 
 
 def verify(
-    stack: Stack, dest: str, *, set_id: str, project: str, identity: str
+    stack: StackContext, dest: str, *, set_id: str, project: str, identity: str
 ) -> dict[str, Any]:
     """
     Prove one set, or every set of the project.
@@ -109,7 +109,7 @@ def refuse_damaged(found: dict[str, Any]) -> None:
         )
 
 
-def _verified(stack: Stack, kept: Kept, identity: str) -> dict[str, Any]:
+def _verified(stack: StackContext, kept: BackupSet, identity: str) -> dict[str, Any]:
     try:
         manifest = repository.believed(kept)
         keys = proof.identities(manifest, identity, needed=False)
@@ -128,14 +128,14 @@ def print_verified(found: dict[str, Any]) -> None:
         show(f"{result['id']} is whole{how}")
 
 
-def backups(stack: Stack, dest: str, *, project: str) -> dict[str, Any]:
+def backups(stack: StackContext, dest: str, *, project: str) -> dict[str, Any]:
     """Return {"sets": [...]}, newest first; also sets that cannot be believed."""
     place = destination(stack, dest)
     found = repository.listed(place, project or stack.project)
     return {"dest": str(place), "sets": [_listed(kept) for kept in found]}
 
 
-def _listed(kept: Kept) -> dict[str, Any]:
+def _listed(kept: BackupSet) -> dict[str, Any]:
     manifest = kept.manifest
     return {
         "id": kept.id,
@@ -185,7 +185,7 @@ def _when(text: str | None) -> str:
 
 
 def restore(
-    stack: Stack, dest: str, *, at: str, undo: bool, discard: bool, **wanted: Any
+    stack: StackContext, dest: str, *, at: str, undo: bool, discard: bool, **wanted: Any
 ) -> dict[str, Any]:
     """Restore, undo a restore, or discard what one moved aside."""
     if undo and discard:
@@ -196,7 +196,9 @@ def restore(
     if discard:
         gone = restore_undo.discard(stack, wanted["services"], yes=wanted["yes"])
         return {"discarded": gone}
-    wish = operation.Wish(dest=destination(stack, dest), at=moment(at), **wanted)
+    wish = operation.RestoreRequest(
+        dest=destination(stack, dest), at=moment(at), **wanted
+    )
     found = operation.restore(stack, wish)
     return {"restored": summary(found, wish.dest) if found else None}
 
@@ -224,7 +226,7 @@ def print_restored(found: dict[str, Any]) -> None:
         show("discarded: " + (", ".join(found["discarded"]) or "nothing was kept"))
 
 
-def prune(stack: Stack, dest: str, *, rules: Rules, yes: bool) -> dict[str, Any]:
+def prune(stack: StackContext, dest: str, *, rules: Rules, yes: bool) -> dict[str, Any]:
     """Remove the sets that no rule keeps, once that was confirmed."""
     return pruning.prune(stack, destination(stack, dest), rules, yes=yes)
 
@@ -234,7 +236,9 @@ def print_pruned(found: dict[str, Any]) -> None:
         show(f"removed {gone}")
 
 
-def drill(stack: Stack, dest: str, *, set_id: str, identity: str) -> dict[str, Any]:
+def drill(
+    stack: StackContext, dest: str, *, set_id: str, identity: str
+) -> dict[str, Any]:
     """Restore a set into scratch volumes, boot it, remove everything."""
     place = destination(stack, dest)
     return drilling.drill(stack, place, set_id=set_id, identity=identity)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from compose_ops.console import say, show
-from compose_ops.errors import StackError, UsageError
-from compose_ops.rollout.result import Outcome
+from compose_ops.errors import ComposeOpsError, UsageError
+from compose_ops.rollout.result import UpdateResult
 
 
 def one(services: Sequence[str] | None) -> str:
@@ -20,15 +20,15 @@ def one(services: Sequence[str] | None) -> str:
 Emit = Callable[[object], None]
 
 
-def run(perform: Callable[[], Outcome], service: str, emit: Emit | None) -> None:
+def run(perform: Callable[[], UpdateResult], service: str, emit: Emit | None) -> None:
     """
     Run *perform* and print its outcome: with *emit* as JSON, otherwise in words.
 
-    A StackError goes on when it has been printed as JSON.
+    A ComposeOpsError goes on when it has been printed as JSON.
     """
     try:
         outcome = perform()
-    except StackError as error:
+    except ComposeOpsError as error:
         if emit:
             emit(failure(service, error))
         raise
@@ -45,7 +45,7 @@ def run(perform: Callable[[], Outcome], service: str, emit: Emit | None) -> None
         show(f"proof: {proof.line() if proof else 'none, no gateway serves it'}")
 
 
-def failure(service: str, error: StackError) -> dict[str, object]:
+def failure(service: str, error: ComposeOpsError) -> dict[str, object]:
     """Return the documented JSON of an update that failed."""
     proof = getattr(error, "proof", None)
     return {

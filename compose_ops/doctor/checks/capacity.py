@@ -9,7 +9,7 @@ from compose_ops.doctor.registry import check
 from compose_ops.doctor.verdict import Verdict, command, fail, ok, skip, warn
 from compose_ops.lint import Finding
 from compose_ops.project.model import Model
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_size
 
 MARGIN = 1.04
@@ -110,7 +110,7 @@ def cpu_sum(
     "load, long after a start that looked right.",
 )
 def map_count(
-    stack: Stack, kernel: Kernel, wanted: tuple[str, ...]
+    stack: StackContext, kernel: Kernel, wanted: tuple[str, ...]
 ) -> Iterator[Verdict]:
     stores = sorted(STORES & set(wanted))
     least = MAP_COUNT_MEMGRAPH if "memgraph" in stores else MAP_COUNT
@@ -151,7 +151,9 @@ def files_of_machine(kernel: Kernel) -> Iterator[Verdict]:
     "Containers have file descriptors to spare, and stores get enough of them.",
     why="At its limit a store can open no more tables and refuses connections.",
 )
-def file_descriptors(stack: Stack, handles: tuple[Handles, ...]) -> Iterator[Verdict]:
+def file_descriptors(
+    stack: StackContext, handles: tuple[Handles, ...]
+) -> Iterator[Verdict]:
     sound, stores = True, frozenset() if stack.mode.offline else STORES
     for one in handles:
         said = ""

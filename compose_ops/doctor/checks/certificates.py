@@ -8,7 +8,7 @@ from compose_ops.doctor.facts.access import EVERYBODY, User
 from compose_ops.doctor.facts.certificates import CertificateFile
 from compose_ops.doctor.registry import check
 from compose_ops.doctor.verdict import Verdict, command, fail, ok, skip, warn
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 SOON = timedelta(days=30)
 CERTIFICATES = "certs"
@@ -22,7 +22,7 @@ NONE_NAMED = "this mode names no certificate"
     why="Without it the service exits, or speaks in clear.",
 )
 def certificate_present(
-    stack: Stack,
+    stack: StackContext,
     certificate_files: tuple[CertificateFile, ...],
     running: frozenset[str],
 ) -> Iterator[Verdict]:
@@ -52,7 +52,7 @@ def absence(one: CertificateFile) -> str:
 
 
 def renew(
-    stack: Stack, files: tuple[CertificateFile, ...], running: frozenset[str]
+    stack: StackContext, files: tuple[CertificateFile, ...], running: frozenset[str]
 ) -> str:
     """
     Return what makes a whole new set, keeps the old one beside it, and takes it up.
@@ -85,7 +85,7 @@ def restart(services: frozenset[str] | set[str]) -> str:
     why="On the day it ends every client refuses the service.",
 )
 def certificate_valid(
-    stack: Stack,
+    stack: StackContext,
     certificate_files: tuple[CertificateFile, ...],
     running: frozenset[str],
     now: datetime,
@@ -132,7 +132,7 @@ def date_fault(
     "authority every client refuses.",
 )
 def certificate_pair(
-    stack: Stack,
+    stack: StackContext,
     certificate_files: tuple[CertificateFile, ...],
     running: frozenset[str],
 ) -> Iterator[Verdict]:
@@ -153,7 +153,7 @@ def certificate_pair(
 
 
 def key_faults(
-    stack: Stack, one: CertificateFile, key: CertificateFile | None, repair: str
+    stack: StackContext, one: CertificateFile, key: CertificateFile | None, repair: str
 ) -> Iterator[Verdict]:
     certificate, path = one.chain[0], shown(stack, one.file.path)
     if key is not None and key.key and key.key != certificate.key:
@@ -166,7 +166,7 @@ def key_faults(
 
 
 def signature_faults(
-    stack: Stack,
+    stack: StackContext,
     one: CertificateFile,
     files: tuple[CertificateFile, ...],
     repair: str,
@@ -194,7 +194,7 @@ def signature_faults(
     why="Whoever reads the key can pretend to be the service.",
 )
 def key_private(
-    stack: Stack,
+    stack: StackContext,
     certificate_files: tuple[CertificateFile, ...],
     users: Mapping[str, User],
 ) -> Iterator[Verdict]:

@@ -8,7 +8,7 @@ from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, warn
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.model import Model
 from compose_ops.runtime import health
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.reconcile import (
     VOLUME_LABEL,
     check_volumes,
@@ -132,7 +132,7 @@ def containers_known(ours: tuple[Container, ...], model: Model) -> Iterator[Verd
     why="A change takes effect only when the container is made anew.",
 )
 def containers_current(
-    stack: Stack, ours: tuple[Container, ...], hashes: Mapping[str, str]
+    stack: StackContext, ours: tuple[Container, ...], hashes: Mapping[str, str]
 ) -> Iterator[Verdict]:
     old = list(
         dict.fromkeys(
@@ -161,7 +161,7 @@ def containers_current(
     "is not where this mode looks for it.",
 )
 def volume_definitions(
-    stack: Stack, model: Model, volumes: tuple[Volume, ...]
+    stack: StackContext, model: Model, volumes: tuple[Volume, ...]
 ) -> Iterator[Verdict]:
     moved = moved_volumes(model, volumes)
     try:
@@ -173,7 +173,7 @@ def volume_definitions(
         yield ok("volumes are as the files say")
 
 
-def move_data(stack: Stack, model: Model, moved: Sequence[Volume]) -> str:
+def move_data(stack: StackContext, model: Model, moved: Sequence[Volume]) -> str:
     """Return what carries the data of volumes over into this mode's."""
     keys = {volume.labels.get(VOLUME_LABEL) for volume in moved}
     services = [
@@ -198,7 +198,7 @@ def move_data(stack: Stack, model: Model, moved: Sequence[Volume]) -> str:
     why="Compose keeps a network whose definition changed until it is made anew.",
 )
 def network_definitions(
-    stack: Stack,
+    stack: StackContext,
     model: Model,
     ours: tuple[Container, ...],
     networks: tuple[Network, ...],
@@ -211,7 +211,7 @@ def network_definitions(
         yield ok("networks are as the files say")
 
 
-def own_networks(stack: Stack, networks: Sequence[Network]) -> list[Network]:
+def own_networks(stack: StackContext, networks: Sequence[Network]) -> list[Network]:
     label = "com.docker.compose.project"
     return [n for n in networks if n.labels.get(label) == stack.project]
 
@@ -222,7 +222,7 @@ def own_networks(stack: Stack, networks: Sequence[Network]) -> list[Network]:
     why="Data of a removed service takes room, and is not in any backup.",
 )
 def volumes_known(
-    stack: Stack, model: Model, volumes: tuple[Volume, ...]
+    stack: StackContext, model: Model, volumes: tuple[Volume, ...]
 ) -> Iterator[Verdict]:
     known = {model.volume_name(key) for key in model.volumes}
     orphans = [

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from compose_ops.docker.api import EngineInfo
-from compose_ops.doctor.facts.engine import Answer, ModelAnswer, Place, moment
+from compose_ops.doctor.facts.engine import Answer, EngineLocation, ModelAnswer, moment
 from compose_ops.doctor.registry import check
 from compose_ops.doctor.verdict import ENGINE, Verdict, fail, ok, skip, warn
 
@@ -104,7 +104,7 @@ def buildx_version(plugins: Mapping[str, str]) -> Iterator[Verdict]:
     why="Binds and secrets are paths of the engine's machine; shifted users own them "
     "there as somebody else.",
 )
-def engine_place(answer: Answer, place: Place) -> Iterator[Verdict]:
+def engine_place(answer: Answer, place: EngineLocation) -> Iterator[Verdict]:
     if place.shares_files:
         yield skip(f"{place.why}, a virtual machine: what lies in it is not measured")
         return

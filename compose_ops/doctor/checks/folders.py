@@ -7,10 +7,10 @@ from compose_ops.doctor.facts.access import User
 from compose_ops.doctor.facts.folders import BindFacts, DataFolder
 from compose_ops.doctor.registry import check
 from compose_ops.doctor.verdict import Verdict, command, fail, ok
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 CERTIFICATES = "certs"
-MOST_NAMES = 20
+MAX_NAMES = 20
 """Files named in one repair: each is opened to every user, so each is to be seen."""
 
 
@@ -19,7 +19,9 @@ MOST_NAMES = 20
     "Every file or folder that a container mounts is there.",
     why="The engine makes an empty folder of root's in its place and starts.",
 )
-def bind_folders(stack: Stack, binds: tuple[BindFacts, ...]) -> Iterator[Verdict]:
+def bind_folders(
+    stack: StackContext, binds: tuple[BindFacts, ...]
+) -> Iterator[Verdict]:
     absent = [bind for bind in binds if bind.state == "absent"]
     for bind in absent:
         path = shown(stack, bind.source)
@@ -42,7 +44,7 @@ def bind_folders(stack: Stack, binds: tuple[BindFacts, ...]) -> Iterator[Verdict
     why="A file that only its owner may read is a permission error in the service.",
 )
 def bind_readable(
-    stack: Stack, binds: tuple[BindFacts, ...], users: Mapping[str, User]
+    stack: StackContext, binds: tuple[BindFacts, ...], users: Mapping[str, User]
 ) -> Iterator[Verdict]:
     found = False
     for bind in binds:
@@ -57,7 +59,7 @@ def bind_readable(
             yield fail(
                 f"{bind.service} runs as uid {user.uid} and cannot read "
                 f"{names[0]}{more}",
-                command("chmod", "a+rX", *names[:MOST_NAMES]),
+                command("chmod", "a+rX", *names[:MAX_NAMES]),
                 about=f"{bind.service} {bind.target}",
             )
     if not found:
@@ -71,7 +73,7 @@ def bind_readable(
     "another user.",
 )
 def data_folders_there(
-    stack: Stack, data_folders: tuple[DataFolder, ...]
+    stack: StackContext, data_folders: tuple[DataFolder, ...]
 ) -> Iterator[Verdict]:
     for folder in data_folders:
         path = shown(stack, folder.path)
@@ -93,7 +95,7 @@ def data_folders_there(
     why="Memgraph refuses to start on data of another user.",
 )
 def data_owners(
-    stack: Stack, data_folders: tuple[DataFolder, ...], users: Mapping[str, User]
+    stack: StackContext, data_folders: tuple[DataFolder, ...], users: Mapping[str, User]
 ) -> Iterator[Verdict]:
     for folder in data_folders:
         user = users.get(folder.services[0], User(None))

@@ -8,7 +8,7 @@ from compose_ops.doctor.facts.leftovers import BackupAge, Journals, KeptData, Le
 from compose_ops.doctor.registry import check
 from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, warn
 from compose_ops.project.paths import BACKUPS
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_duration
 
 AT_WORK_SECONDS = 3600
@@ -21,7 +21,7 @@ BACKUP_SECONDS = 7 * 24 * 3600.0
     why="A killed backup leaves services stopped, a killed update two versions: the "
     "journal says what is still to be undone.",
 )
-def journals_ended(stack: Stack, journals: Journals) -> Iterator[Verdict]:
+def journals_ended(stack: StackContext, journals: Journals) -> Iterator[Verdict]:
     if journals.left and journals.holder:
         yield ok(f"at work: {journals.holder}")
         return
@@ -45,7 +45,7 @@ def journals_ended(stack: Stack, journals: Journals) -> Iterator[Verdict]:
     why="It takes room and is good for nothing.",
 )
 def partial_files_gone(
-    stack: Stack, partial_files: tuple[Leftover, ...], journals: Journals
+    stack: StackContext, partial_files: tuple[Leftover, ...], journals: Journals
 ) -> Iterator[Verdict]:
     if partial_files and journals.holder:
         yield ok(f"at work: {journals.holder}")
@@ -63,7 +63,7 @@ def partial_files_gone(
         yield ok("no half-written file is left")
 
 
-def is_own(stack: Stack, path: Path) -> bool:
+def is_own(stack: StackContext, path: Path) -> bool:
     """Say whether a partial file can only be a task's of this project."""
     backups = stack.root / BACKUPS
     return path.parent in {stack.root, backups, backups / stack.project}

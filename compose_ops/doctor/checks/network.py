@@ -11,7 +11,7 @@ from compose_ops.doctor.facts.settings import Settings
 from compose_ops.doctor.registry import check
 from compose_ops.doctor.verdict import Verdict, command, fail, ok, skip
 from compose_ops.project.model import Model
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 WIDEST, NARROWEST = 16, 24
 """A subnet is moved as a block of this many bits: a prefix variable is of 24."""
@@ -23,7 +23,7 @@ WIDEST, NARROWEST = 16, 24
     why="The engine creates the container and then cannot start it.",
 )
 def ports_free(
-    stack: Stack, port_facts: PortFacts, settings: Settings
+    stack: StackContext, port_facts: PortFacts, settings: Settings
 ) -> Iterator[Verdict]:
     others = [h for h in port_facts.held if h.project != stack.project]
     for holder in others:
@@ -94,7 +94,7 @@ def subnets(model: Model) -> Mapping[str, IPv4Network]:
     why="The engine refuses with `Pool overlaps with other one on this address space`.",
 )
 def subnets_free(
-    stack: Stack,
+    stack: StackContext,
     model: Model,
     networks: tuple[Network, ...],
     everyone: tuple[Container, ...],

@@ -11,7 +11,7 @@ from compose_ops.doctor.registry import check
 from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, skip, warn
 from compose_ops.project.paths import SECRETS
 from compose_ops.project.secret_strength import is_placeholder, is_weak
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 FIRST_START = "memgraph"
 """Sets its user's password when it first starts, and never again."""
@@ -22,7 +22,7 @@ KEPT = (
 )
 
 
-def shown(stack: Stack, path: Path) -> str:
+def shown(stack: StackContext, path: Path) -> str:
     """Return a path as seen from the checkout."""
     return str(
         path.relative_to(stack.root) if path.is_relative_to(stack.root) else path
@@ -36,7 +36,7 @@ def shown(stack: Stack, path: Path) -> str:
     "a folder of that name instead, the service reads nothing.",
 )
 def secret_present(
-    stack: Stack, secret_files: tuple[SecretFile, ...]
+    stack: StackContext, secret_files: tuple[SecretFile, ...]
 ) -> Iterator[Verdict]:
     for secret in secret_files:
         path = shown(stack, secret.file.path)
@@ -65,7 +65,7 @@ def secret_present(
     "container's uid is a permission error in the service.",
 )
 def secret_readable(
-    stack: Stack, secret_files: tuple[SecretFile, ...], users: Mapping[str, User]
+    stack: StackContext, secret_files: tuple[SecretFile, ...], users: Mapping[str, User]
 ) -> Iterator[Verdict]:
     judged = 0
     for secret in secret_files:
@@ -84,7 +84,7 @@ def secret_readable(
 
 
 def unreadable(
-    stack: Stack, file: FileFacts, what: str, service: str, user: User
+    stack: StackContext, file: FileFacts, what: str, service: str, user: User
 ) -> Verdict:
     path = shown(stack, file.path)
     repair = f"{command('sudo', 'chown', user.uid, path)} && "
@@ -100,7 +100,7 @@ def unreadable(
     )
 
 
-def is_ours(stack: Stack, path: Path) -> bool:
+def is_ours(stack: StackContext, path: Path) -> bool:
     """Say whether a secret lies in the checkout's own folder, which may be closed."""
     return path.is_relative_to(stack.root / SECRETS)
 
@@ -111,7 +111,7 @@ def is_ours(stack: Stack, path: Path) -> bool:
     why="The file is open to the container's user, so the folder must be closed.",
 )
 def secret_private(
-    stack: Stack, secret_files: tuple[SecretFile, ...]
+    stack: StackContext, secret_files: tuple[SecretFile, ...]
 ) -> Iterator[Verdict]:
     exposed = [s for s in secret_files if s.file.readers]
     for secret in exposed:
@@ -136,7 +136,7 @@ def secret_private(
     why="A password that can be guessed protects nothing; a torn file is an empty one.",
 )
 def secret_strength(
-    stack: Stack, secret_files: tuple[SecretFile, ...]
+    stack: StackContext, secret_files: tuple[SecretFile, ...]
 ) -> Iterator[Verdict]:
     read = [s for s in secret_files if s.file.content is not None]
     weak = 0

@@ -15,7 +15,7 @@ from compose_ops.project.secret_strength import (
     is_secret,
     is_weak,
 )
-from compose_ops.runtime.context import Stack, of_another_checkout
+from compose_ops.runtime.context import StackContext, of_another_checkout
 
 INIT = "invoke init"
 OWN = f'sudo chown "$(id -u)" {ENV_FILE} && chmod u+rw {ENV_FILE}'
@@ -107,7 +107,7 @@ def env_unknown(settings: Settings, interpolated: frozenset[str]) -> Iterator[Ve
     why="The stack starts and then fails at the first request that needs the value.",
 )
 def env_placeholder(
-    stack: Stack, own_values: Mapping[str, str], settings: Settings
+    stack: StackContext, own_values: Mapping[str, str], settings: Settings
 ) -> Iterator[Verdict]:
     del own_values
     left = [
@@ -135,7 +135,7 @@ def env_placeholder(
     why="A secret that can be guessed protects nothing.",
 )
 def env_strength(
-    stack: Stack, own_values: Mapping[str, str], settings: Settings
+    stack: StackContext, own_values: Mapping[str, str], settings: Settings
 ) -> Iterator[Verdict]:
     weak = [
         name
@@ -181,7 +181,7 @@ def env_private(own_values: Mapping[str, str], settings: Settings) -> Iterator[V
     why="Two checkouts with one project name take each other's containers and data.",
 )
 def project_name(
-    stack: Stack, everyone: tuple[Container, ...], settings: Settings
+    stack: StackContext, everyone: tuple[Container, ...], settings: Settings
 ) -> Iterator[Verdict]:
     other = stack.other_checkout
     if other is None:

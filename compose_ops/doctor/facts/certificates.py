@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.facts.secret_files import FileFacts, look
 from compose_ops.doctor.registry import fact
 from compose_ops.project.model import Model
@@ -58,7 +58,7 @@ def now() -> datetime:
 
 @fact(limit=5)
 def certificate_files(
-    model: Model, wanted: tuple[str, ...], shared: Place
+    model: Model, wanted: tuple[str, ...], shared: EngineLocation
 ) -> tuple[CertificateFile, ...]:
     """Return the certificates, keys and authorities named by flags and variables."""
     del shared

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compose_ops.docker.api import EngineInfo, Image
-from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.facts.project import image_name
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.project.model import Model
 from compose_ops.project.paths import BACKUPS
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 IMAGE_ROOM = 1024**3
 """What an image of this stack takes at most; the largest without CUDA is 763 MB."""
@@ -50,9 +50,9 @@ class Disk:
 @fact(limit=5)
 def disks(
     *,
-    stack: Stack,
+    stack: StackContext,
     info: EngineInfo,
-    local: Place,
+    local: EngineLocation,
     model: Model,
     wanted: tuple[str, ...],
     images: Mapping[str, Image],
@@ -90,7 +90,9 @@ def image_root(info: EngineInfo) -> Path:
     return CONTAINERD_ROOT if is_containerds else _root(info)
 
 
-def _image_needs(stack: Stack, model: Model, absent: Iterable[str]) -> dict[str, int]:
+def _image_needs(
+    stack: StackContext, model: Model, absent: Iterable[str]
+) -> dict[str, int]:
     """Return what images that are not here will take, built or pulled."""
     found = {}
     for name in absent:
@@ -125,7 +127,7 @@ def _snapshot_volumes(model: Model) -> Iterator[tuple[str, str]]:
             yield SNAPSHOTS, mount["source"]
 
 
-def _backup_needs(stack: Stack) -> dict[str, int]:
+def _backup_needs(stack: StackContext) -> dict[str, int]:
     """Return the size of the newest set: the next one takes about as much."""
     folder = stack.root / BACKUPS
     if not folder.is_dir():

@@ -16,7 +16,7 @@ from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.errors import ConfigurationError, EngineUnavailable
 from compose_ops.project.model import Model
 from compose_ops.runtime import config_hashes as remembered
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 INFO_SECONDS = 5.0
 MODEL_SECONDS = 20.0
@@ -46,7 +46,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EngineLocation:
     """
     Where the engine runs, seen from here; `why` tells what says elsewhere.
 
@@ -61,7 +61,7 @@ class Place:
 
 
 @fact(limit=INFO_SECONDS + 1)
-def answer(stack: Stack) -> Answer:
+def answer(stack: StackContext) -> Answer:
     """Ask `docker info`, unless the stack was opened with an engine's answer."""
     if stack.known is not None:
         return from_info(stack.known, os.environ)
@@ -128,7 +128,7 @@ def _trouble(code: int, errors: str, *, has_server: bool) -> str:
 
 
 @fact(limit=INFO_SECONDS + 1)
-def plugins(stack: Stack) -> Mapping[str, str]:
+def plugins(stack: StackContext) -> Mapping[str, str]:
     """Return the versions of the client's plugins by name; empty for a broken one."""
     return stack.plugins
 
@@ -141,11 +141,11 @@ def info(answer: Answer) -> EngineInfo:
 
 
 @fact(limit=1)
-def place(answer: Answer, info: EngineInfo) -> Place:
+def place(answer: Answer, info: EngineInfo) -> EngineLocation:
     options = info.raw.get("SecurityOptions") or ()
     named = {option.partition(",")[0].removeprefix("name=") for option in options}
     why = elsewhere(answer, info, socket.gethostname(), platform.release())
-    return Place(
+    return EngineLocation(
         is_local=not why,
         is_rootless="rootless" in named,
         remaps_users="userns" in named,
@@ -172,7 +172,7 @@ def elsewhere(answer: Answer, info: EngineInfo, name: str, kernel: str) -> str:
 
 
 @fact(limit=1)
-def local(place: Place) -> Place:
+def local(place: EngineLocation) -> EngineLocation:
     """Return the place, known to be this machine."""
     if not place.is_local:
         raise NotMeasuredError(f"cannot be measured from here: {place.why}")
@@ -180,7 +180,7 @@ def local(place: Place) -> Place:
 
 
 @fact(limit=1)
-def shared(place: Place) -> Place:
+def shared(place: EngineLocation) -> EngineLocation:
     """Return the place, known to see this checkout's files."""
     if not place.is_local and not place.shares_files:
         raise NotMeasuredError(f"its containers see files of elsewhere: {place.why}")
@@ -197,7 +197,7 @@ class ModelAnswer:
 
 
 @fact(limit=MODEL_SECONDS)
-def model_answer(stack: Stack) -> ModelAnswer:
+def model_answer(stack: StackContext) -> ModelAnswer:
     try:
         return ModelAnswer(stack.model)
     except ConfigurationError as invalid:
@@ -220,7 +220,7 @@ def wanted(model: Model, scope: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @fact(limit=MODEL_SECONDS)
-def hashes(stack: Stack, info: EngineInfo, model: Model) -> Mapping[str, str]:
+def hashes(stack: StackContext, info: EngineInfo, model: Model) -> Mapping[str, str]:
     """Compose's hash of each service as the files say it; needed for what runs."""
     del info, model
     if not stack.containers or stack.other_checkout:

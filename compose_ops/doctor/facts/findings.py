@@ -6,13 +6,13 @@ from typing import Any
 
 from compose_ops.docker.api import EngineInfo
 from compose_ops.doctor.registry import fact
-from compose_ops.lint import Finding, Machine, Subject, all_rules, check, composefile
+from compose_ops.lint import Finding, LintTarget, Machine, all_rules, check, composefile
 from compose_ops.lint.composefile import Document
 from compose_ops.lint.loader import Combination, assemble
 from compose_ops.lint.tolerant_config import Merged
 from compose_ops.project.model import Model
 from compose_ops.project.paths import STAGE_FILES
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Written:
 
 
 @fact(limit=10)
-def written(stack: Stack) -> Written:
+def written(stack: StackContext) -> Written:
     """Read the compose files, while Compose merges them."""
     all_rules()
     files = [stack.root / name for name in stack.mode.files()]
@@ -32,7 +32,7 @@ def written(stack: Stack) -> Written:
 
 
 @fact(limit=10)
-def subject(stack: Stack, model: Model, written: Written) -> Subject:
+def subject(stack: StackContext, model: Model, written: Written) -> LintTarget:
     """Return the mode's files with the model that Compose has merged already."""
     files = tuple(stack.root / name for name in stack.mode.files())
     one = Combination(str(stack.mode), files, stack.mode.environment())
@@ -41,7 +41,7 @@ def subject(stack: Stack, model: Model, written: Written) -> Subject:
     return replace(made, others=written.others)
 
 
-def _other_stages(stack: Stack) -> Iterator[dict[str, Any]]:
+def _other_stages(stack: StackContext) -> Iterator[dict[str, Any]]:
     """Yield which networks the other stages' files add: they may open a service."""
     for name in STAGE_FILES.values():
         path = stack.root / name
@@ -58,12 +58,12 @@ def _other_stages(stack: Stack) -> Iterator[dict[str, Any]]:
 
 
 @fact(limit=10)
-def findings(subject: Subject) -> tuple[Finding, ...]:
+def findings(subject: LintTarget) -> tuple[Finding, ...]:
     return check(replace(subject, scopes=frozenset({"combination"})))
 
 
 @fact(limit=2)
-def cpu_findings(subject: Subject, info: EngineInfo) -> tuple[Finding, ...]:
+def cpu_findings(subject: LintTarget, info: EngineInfo) -> tuple[Finding, ...]:
     """Return what asks for more cores than the engine has."""
     machine = Machine(memory=info.memory, cpus=float(info.cpus))
     return check(replace(subject, machine=machine), {"cpus-beyond-engine"})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose_ops.doctor.facts.access import ENTER, READ, Permissions
-from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.registry import fact
 from compose_ops.project.model import Model
 
@@ -52,7 +52,9 @@ class DataFolder:
 
 
 @fact(limit=5)
-def binds(model: Model, wanted: tuple[str, ...], local: Place) -> tuple[BindFacts, ...]:
+def binds(
+    model: Model, wanted: tuple[str, ...], local: EngineLocation
+) -> tuple[BindFacts, ...]:
     del local
     return tuple(
         look_at_bind(
@@ -101,7 +103,7 @@ def _below(path: Path) -> Iterator[Path]:
 
 @fact(limit=5)
 def data_folders(
-    model: Model, wanted: tuple[str, ...], local: Place
+    model: Model, wanted: tuple[str, ...], local: EngineLocation
 ) -> tuple[DataFolder, ...]:
     """Return the volumes whose options bind them to a folder."""
     del local

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose_ops.docker.api import Container, EngineInfo, Volume
-from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.registry import fact
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
-MOST_PROCESSES = 500
+MAX_PROCESSES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Handles:
 
 
 @fact(limit=2)
-def kernel(local: Place) -> Kernel:
+def kernel(local: EngineLocation) -> Kernel:
     del local
     files = _read("/proc/sys/fs/file-nr").split()
     return Kernel(
@@ -49,7 +49,7 @@ def kernel(local: Place) -> Kernel:
 
 
 @fact(limit=3)
-def handles(ours: tuple[Container, ...], local: Place) -> tuple[Handles, ...]:
+def handles(ours: tuple[Container, ...], local: EngineLocation) -> tuple[Handles, ...]:
     """Return the file descriptors of what runs, as each container gets them."""
     del local
     found = []
@@ -64,7 +64,7 @@ def handles(ours: tuple[Container, ...], local: Place) -> tuple[Handles, ...]:
 def processes(pid: int) -> Iterator[int]:
     """Yield a process and those below it."""
     waiting = [pid] if pid else []
-    for _ in range(MOST_PROCESSES):
+    for _ in range(MAX_PROCESSES):
         if not waiting:
             return
         one = waiting.pop()
@@ -84,7 +84,7 @@ def _handles(service: str, pid: int) -> Handles | None:
 
 
 @fact(limit=10)
-def volumes(stack: Stack, info: EngineInfo) -> tuple[Volume, ...]:
+def volumes(stack: StackContext, info: EngineInfo) -> tuple[Volume, ...]:
     """Return the project's volumes."""
     del info
     return stack.engine.volumes(project=stack.project)

@@ -11,7 +11,7 @@ from pathlib import Path
 from compose_ops.docker.api import Container, EngineInfo, Volume
 from compose_ops.doctor.registry import fact
 from compose_ops.project.paths import BACKUPS, PREVIOUS_FILE
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import lock
 
 
@@ -38,7 +38,7 @@ class Journals:
 
 
 @fact(limit=3)
-def journals(stack: Stack, info: EngineInfo, readable_state: Path) -> Journals:
+def journals(stack: StackContext, info: EngineInfo, readable_state: Path) -> Journals:
     """Return the journals of tasks that did not end."""
     holder = lock.holder(info.id, stack.project)
     return Journals(tuple(_journals(readable_state)), holder)
@@ -55,7 +55,7 @@ def _journals(state: Path) -> Iterator[Leftover]:
 
 
 @fact(limit=5)
-def partial_files(stack: Stack) -> tuple[Leftover, ...]:
+def partial_files(stack: StackContext) -> tuple[Leftover, ...]:
     """Return files and folders that were being written when a task ended."""
     backups = stack.root / BACKUPS
     found = {p for f in (stack.root, backups) for p in f.glob("*.partial")}
@@ -82,7 +82,7 @@ class BackupAge:
 
 @fact(limit=5)
 def backup_age(
-    stack: Stack, ours: tuple[Container, ...], volumes: tuple[Volume, ...]
+    stack: StackContext, ours: tuple[Container, ...], volumes: tuple[Volume, ...]
 ) -> BackupAge:
     """Return how old the newest verified set is, and how old what is in use."""
     used = {m.name for c in ours for m in c.mounts if m.kind == "volume"}
@@ -95,7 +95,7 @@ def backup_age(
     )
 
 
-def _verified(stack: Stack) -> Iterator[datetime]:
+def _verified(stack: StackContext) -> Iterator[datetime]:
     """Yield when each verified set was taken: to verify one again renews no data."""
     from compose_ops.backup import destinations, repository
 
@@ -116,7 +116,7 @@ class KeptData:
 
 
 @fact(limit=3)
-def kept_data(stack: Stack, readable_state: Path) -> tuple[KeptData, ...]:
+def kept_data(stack: StackContext, readable_state: Path) -> tuple[KeptData, ...]:
     """Return what restores have moved aside and not discarded."""
     if not (readable_state / PREVIOUS_FILE).exists():
         return ()

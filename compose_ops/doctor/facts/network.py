@@ -7,9 +7,9 @@ from ipaddress import IPv4Network, ip_address
 from pathlib import Path
 
 from compose_ops.docker.api import Container, EngineInfo, Network
-from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.registry import NotMeasuredError, fact
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 ONEOFF_LABEL = "com.docker.compose.oneoff"
 
@@ -21,7 +21,7 @@ class Route:
 
 
 @fact(limit=10)
-def everyone(stack: Stack, info: EngineInfo) -> tuple[Container, ...]:
+def everyone(stack: StackContext, info: EngineInfo) -> tuple[Container, ...]:
     """Return every container of the engine, as it was when the stack was opened."""
     del info
     if stack.known is None:  # the engine was too slow then, and answers now
@@ -30,21 +30,21 @@ def everyone(stack: Stack, info: EngineInfo) -> tuple[Container, ...]:
 
 
 @fact(limit=2)
-def ours(stack: Stack, everyone: tuple[Container, ...]) -> tuple[Container, ...]:
+def ours(stack: StackContext, everyone: tuple[Container, ...]) -> tuple[Container, ...]:
     """Return the services' containers, when the project is this checkout's."""
     if stack.other_checkout is not None:
         raise NotMeasuredError(f"{stack.project} is another checkout's project")
     return tuple(c for c in everyone if is_services(stack, c))
 
 
-def is_services(stack: Stack, container: Container) -> bool:
+def is_services(stack: StackContext, container: Container) -> bool:
     """Say whether a container is a service's, not one that `compose run` made."""
     is_single = container.labels.get(ONEOFF_LABEL, "").lower() == "true"
     return container.project == stack.project and not is_single
 
 
 @fact(limit=1)
-def running(stack: Stack, everyone: tuple[Container, ...]) -> frozenset[str]:
+def running(stack: StackContext, everyone: tuple[Container, ...]) -> frozenset[str]:
     """Return the services of this checkout's project that run."""
     if stack.other_checkout is not None:
         return frozenset()
@@ -54,13 +54,13 @@ def running(stack: Stack, everyone: tuple[Container, ...]) -> frozenset[str]:
 
 
 @fact(limit=10)
-def networks(stack: Stack, info: EngineInfo) -> tuple[Network, ...]:
+def networks(stack: StackContext, info: EngineInfo) -> tuple[Network, ...]:
     del info
     return stack.engine.networks()
 
 
 @fact(limit=2)
-def routes(local: Place) -> tuple[Route, ...]:
+def routes(local: EngineLocation) -> tuple[Route, ...]:
     """Routes of this machine, without the default one and those of single hosts."""
     del local
     return parse_routes(Path("/proc/net/route").read_text().splitlines()[1:])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose_ops.docker.api import Container
-from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.registry import fact
 from compose_ops.project.model import Model, Port
 
@@ -47,7 +47,7 @@ def port_facts(
     model: Model,
     wanted: tuple[str, ...],
     everyone: tuple[Container, ...],
-    place: Place,
+    place: EngineLocation,
 ) -> PortFacts:
     running = [container for container in everyone if container.is_running]
     held, absent = [], set()

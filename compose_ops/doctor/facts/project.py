@@ -11,25 +11,25 @@ from typing import Any
 
 from compose_ops.docker.api import Container, EngineInfo, Image, RunSpec
 from compose_ops.doctor.facts.access import User
-from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.errors import EngineError
 from compose_ops.project.model import Model
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 REGISTRY_SECONDS = 1.0
 BUILT_HERE = "localhost/"
 ASK_SECONDS = 10.0
 
 
-def image_name(stack: Stack, model: Model, service: str) -> str:
+def image_name(stack: StackContext, model: Model, service: str) -> str:
     """Return the image that a service runs; Compose names what it builds itself."""
     return str(model.service(service).get("image") or f"{stack.project}-{service}")
 
 
 @fact(limit=10)
 def images(
-    stack: Stack, info: EngineInfo, model: Model, wanted: tuple[str, ...]
+    stack: StackContext, info: EngineInfo, model: Model, wanted: tuple[str, ...]
 ) -> Mapping[str, Image]:
     """Return the wanted services' local images, by the name that the model gives."""
     del info
@@ -40,12 +40,12 @@ def images(
 @fact(limit=ASK_SECONDS + 2)
 def users(
     *,
-    stack: Stack,
+    stack: StackContext,
     model: Model,
     wanted: tuple[str, ...],
     images: Mapping[str, Image],
     ours: tuple[Container, ...],
-    local: Place,
+    local: EngineLocation,
 ) -> Mapping[str, User]:
     """Return the users of services that read files of this machine."""
     if local.is_rootless or local.remaps_users:
@@ -93,7 +93,9 @@ def status_ids(text: str) -> Ids:
     return int(words["Uid"][1]), frozenset(map(int, groups))
 
 
-def _stated_ids(stack: Stack, service: Mapping[str, Any], image: Image | None) -> Ids:
+def _stated_ids(
+    stack: StackContext, service: Mapping[str, Any], image: Image | None
+) -> Ids:
     if image is None and not service.get("user"):
         return None, None
     config = (image.raw.get("Config") or {}) if image is not None else {}
@@ -104,7 +106,7 @@ def _stated_ids(stack: Stack, service: Mapping[str, Any], image: Image | None) -
     return _ask_image(stack, image, user) if image is not None else (None, None)
 
 
-def _ask_image(stack: Stack, image: Image, user: str) -> Ids:
+def _ask_image(stack: StackContext, image: Image, user: str) -> Ids:
     spec = RunSpec(image=image.id, command=[user], entrypoint="id")
     try:
         output = stack.engine.run(spec, timeout=ASK_SECONDS)
@@ -137,7 +139,10 @@ class AbsentImage:
 
 @fact(limit=REGISTRY_SECONDS + 1)
 def absent_images(
-    stack: Stack, model: Model, wanted: tuple[str, ...], images: Mapping[str, Image]
+    stack: StackContext,
+    model: Model,
+    wanted: tuple[str, ...],
+    images: Mapping[str, Image],
 ) -> tuple[AbsentImage, ...]:
     """
     Return the images that are not here and that nothing here builds.
@@ -159,5 +164,5 @@ def absent_images(
         )
 
 
-def _ask_registry(stack: Stack, image: str) -> bool | None:
+def _ask_registry(stack: StackContext, image: str) -> bool | None:
     return stack.engine.registry_answers(image, timeout=REGISTRY_SECONDS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose_ops.doctor.facts.access import Permissions, readers
-from compose_ops.doctor.facts.engine import Place
+from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.registry import fact
 from compose_ops.project.model import Model
 
@@ -80,7 +80,7 @@ def _content(path: Path) -> bytes | None:
 
 @fact(limit=2)
 def secret_files(
-    model: Model, wanted: tuple[str, ...], shared: Place
+    model: Model, wanted: tuple[str, ...], shared: EngineLocation
 ) -> tuple[SecretFile, ...]:
     """Return the secrets that the wanted services mount and that are files."""
     del shared

@@ -18,7 +18,7 @@ from compose_ops.project.paths import (
     OVERLAYS,
     STAGE_FILES,
 )
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Settings:
 
 
 @fact(limit=2)
-def settings(stack: Stack) -> Settings:
+def settings(stack: StackContext) -> Settings:
     path = stack.root / ENV_FILE
     example = env_file.read(stack.root / ENV_EXAMPLE)
     shell = dict(os.environ)
@@ -79,7 +79,7 @@ def own_values(settings: Settings) -> Mapping[str, str]:
 
 
 @fact(limit=2)
-def interpolated(stack: Stack) -> frozenset[str]:
+def interpolated(stack: StackContext) -> frozenset[str]:
     """Return the variables that the checkout's compose files and overlays read."""
     files = [stack.root / BASE_FILE, *(stack.root / f for f in STAGE_FILES.values())]
     files += sorted((stack.root / OVERLAYS).glob("*.yml"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from compose_ops.docker.api import EngineInfo
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.project.paths import STATE
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class State:
 
 
 @fact(limit=1)
-def state(stack: Stack, info: EngineInfo) -> State:
+def state(stack: StackContext, info: EngineInfo) -> State:
     del info
     closed = next(_closed(stack.root / STATE, stack.state), None)
     return State(

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from compose_ops.lint.dockerfile import Instruction, Stage
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
-from compose_ops.lint.target import Build, Service, Subject
+from compose_ops.lint.target import Build, LintTarget, Service
 
 INSTALLS = re.compile(
     r"\b(pip3?|uv pip|pipenv|poetry|conda|mamba) (install|sync)|\buv sync|"
@@ -23,16 +23,16 @@ PREDEFINED = re.compile(
 )
 
 
-def built(subject: Subject) -> Iterator[tuple[Service, Build]]:
+def built(subject: LintTarget) -> Iterator[tuple[Service, Build]]:
     """Yield the services that are built from a Dockerfile that was read."""
     for service in subject.services:
         if service.build is not None:
             yield service, service.build
 
 
-def at(service: Service, build: Build, line: int, message: str) -> Hit:
+def at(service: Service, build: Build, line: int, message: str) -> RawFinding:
     """Return a hit in the service's Dockerfile."""
-    return Hit(service.path("build"), message, "", build.dockerfile.path, line)
+    return RawFinding(service.path("build"), message, "", build.dockerfile.path, line)
 
 
 @rule(
@@ -44,14 +44,14 @@ def at(service: Service, build: Build, line: int, message: str) -> Hit:
     source="run on BuildKit of Engine 26.1.5",
     repair="Add the stage, or correct `build.target`.",
 )
-def target_missing(subject: Subject) -> Iterator[Hit]:
+def target_missing(subject: LintTarget) -> Iterator[RawFinding]:
     for service, build in built(subject):
         target = service.get("build", "target")
         if target and build.dockerfile.stage(target) is None:
             names = (
                 ", ".join(s.name for s in build.dockerfile.stages if s.name) or "none"
             )
-            yield Hit(
+            yield RawFinding(
                 service.path("build", "target"),
                 f"{service.name} is built to stage {target}; "
                 f"the Dockerfile has {names}",
@@ -67,7 +67,7 @@ def target_missing(subject: Subject) -> Iterator[Hit]:
     source="run on BuildKit of Engine 26.1.5",
     repair="Write the path from `build.context`, and keep it out of `.dockerignore`.",
 )
-def copy_source_missing(subject: Subject) -> Iterator[Hit]:
+def copy_source_missing(subject: LintTarget) -> Iterator[RawFinding]:
     for service, build in built(subject):
         for instruction in build.dockerfile.instructions():
             gone = [s for s in sources(instruction) if s in build.absent]
@@ -100,7 +100,7 @@ def sources(instruction: Instruction) -> list[str]:
     source="run on BuildKit of Engine 26.1.5",
     repair="Declare it with ARG where it is used, or drop it.",
 )
-def build_arg_unread(subject: Subject) -> Iterator[Hit]:
+def build_arg_unread(subject: LintTarget) -> Iterator[RawFinding]:
     for service, build in built(subject):
         declared = {
             word.split("=")[0]
@@ -110,7 +110,7 @@ def build_arg_unread(subject: Subject) -> Iterator[Hit]:
         }
         for name in service.get("build", "args", default={}):
             if name not in declared and not PREDEFINED.search(name):
-                yield Hit(
+                yield RawFinding(
                     service.path("build", "args", name),
                     f"{service.name}'s Dockerfile declares no ARG {name}",
                 )
@@ -125,7 +125,7 @@ def build_arg_unread(subject: Subject) -> Iterator[Hit]:
     source="docs.docker.com, Optimize cache usage; measured by any rebuild",
     repair="Copy the list of dependencies first, install, then copy the source.",
 )
-def layer_order(subject: Subject) -> Iterator[Hit]:
+def layer_order(subject: LintTarget) -> Iterator[RawFinding]:
     for service, build in built(subject):
         for stage in build.dockerfile.stages:
             found = late_install(stage)
@@ -159,7 +159,7 @@ def late_install(stage: Stage) -> Instruction | None:
     source="packages of Ubuntu 22.04; python3.9 comes from ppa:deadsnakes/ppa",
     repair="Add the archive that carries it, or take the release's own version.",
 )
-def package_absent(subject: Subject) -> Iterator[Hit]:
+def package_absent(subject: LintTarget) -> Iterator[RawFinding]:
     for service, build in built(subject):
         for stage in service.stages:
             archive = "add-apt-repository" in "".join(

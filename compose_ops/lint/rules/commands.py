@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.healthcheck import check_of, hit
 from compose_ops.lint.registry import rule
 from compose_ops.lint.shell_programs import (
@@ -13,20 +13,20 @@ from compose_ops.lint.shell_programs import (
     programs_of_script,
     script_of,
 )
-from compose_ops.lint.target import Service, Subject
+from compose_ops.lint.target import LintTarget, Service
 
 
-def command_hit(service: Service, message: str, *, keyword: str = "CMD") -> Hit:
+def command_hit(service: Service, message: str, *, keyword: str = "CMD") -> RawFinding:
     """Return a hit at the command, in the Dockerfile when Compose states none."""
     for key in ("command", "entrypoint"):
         if service.get(key):
-            return Hit(service.path(key), message)
+            return RawFinding(service.path(key), message)
     for stage in service.stages:
         found = stage.last(keyword) or stage.last("ENTRYPOINT")
         if found is not None and service.build is not None:
             path = service.build.dockerfile.path
-            return Hit(service.path("build"), message, "", path, found.line)
-    return Hit(service.path(), message)
+            return RawFinding(service.path("build"), message, "", path, found.line)
+    return RawFinding(service.path(), message)
 
 
 def lacks(service: Service, program: str) -> bool:
@@ -44,7 +44,7 @@ def lacks(service: Service, program: str) -> bool:
     source="run on Engine 26.1.5; questdb/questdb#2873 (neither curl nor wget)",
     repair="Install it in the Dockerfile, or ask with what the image has.",
 )
-def missing_binary(subject: Subject) -> Iterator[Hit]:
+def missing_binary(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         check = check_of(service)
         wanted = check.programs if check else []
@@ -79,7 +79,7 @@ def missing_binary(subject: Subject) -> Iterator[Hit]:
     source="run: `ray start --head` of Ray 2.9.0 returns after 4 s with code 0",
     repair="Use the program's foreground flag, such as `--block` or `daemon off;`.",
 )
-def daemonises(subject: Subject) -> Iterator[Hit]:
+def daemonises(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         flag = background(service.argv)
         if flag:
@@ -121,7 +121,7 @@ DAEMONS = (
     source="memgraph/memgraph v3.12.0 src/memgraph.cpp:107-146 and strict_flag_check",
     repair="Leave the program's name out of the command.",
 )
-def command_repeats_entrypoint(subject: Subject) -> Iterator[Hit]:
+def command_repeats_entrypoint(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         entrypoint, command = service.entrypoint, service.command
         if not entrypoint or not command or script_of(entrypoint) is not None:

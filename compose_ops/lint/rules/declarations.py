@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from compose_ops.lint.composefile import Node, Step
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
-from compose_ops.lint.target import Subject
+from compose_ops.lint.target import LintTarget
 
 KINDS = ("networks", "volumes", "secrets", "configs")
 Uses = dict[tuple[str, str], tuple[Step, ...]]
@@ -22,13 +22,13 @@ Uses = dict[tuple[str, str], tuple[Step, ...]]
     repair="Do what Compose says; the finding beside this one may name the fault.",
     acceptable=False,
 )
-def refused_by_compose(subject: Subject) -> Iterator[Hit]:
+def refused_by_compose(subject: LintTarget) -> Iterator[RawFinding]:
     for path, words in subject.refusals:
         plain = words.replace(f"{subject.root}/", "")
-        yield Hit(path, f"Compose refuses {subject.name}: {plain}")
+        yield RawFinding(path, f"Compose refuses {subject.name}: {plain}")
 
 
-def uses(subject: Subject) -> Uses:
+def uses(subject: LintTarget) -> Uses:
     """Return every network, volume, secret and config that a service names."""
     found: Uses = {}
     for document in subject.documents:
@@ -63,7 +63,7 @@ def named_in(node: Node | None, kind: str) -> Iterator[tuple[Step, str]]:
             yield index, text.split(":")[0]
 
 
-def declared(subject: Subject) -> Uses:
+def declared(subject: LintTarget) -> Uses:
     """Return what is declared at the top level, as the documents write it."""
     found: Uses = {}
     for document in subject.documents:
@@ -82,16 +82,18 @@ def declared(subject: Subject) -> Uses:
     source="run on Compose 2.26.1: `config` leaves it out",
     repair="Use it or delete it.",
 )
-def declared_unused(subject: Subject) -> Iterator[Hit]:
+def declared_unused(subject: LintTarget) -> Iterator[RawFinding]:
     used = set(used_in_model(subject) if subject.services else uses(subject))
     for model in subject.others:
         used.update(used_in_model(replace(subject, model=model)))
     for (kind, name), path in declared(subject).items():
         if (kind, name) not in used:
-            yield Hit(path, f"{kind.removesuffix('s')} {name} is used by no service")
+            yield RawFinding(
+                path, f"{kind.removesuffix('s')} {name} is used by no service"
+            )
 
 
-def used_in_model(subject: Subject) -> Iterator[tuple[str, str]]:
+def used_in_model(subject: LintTarget) -> Iterator[tuple[str, str]]:
     """Yield what services use after merging, `extends` included."""
     for service in subject.services:
         yield from (("networks", name) for name in service.networks)
@@ -115,10 +117,12 @@ def used_in_model(subject: Subject) -> Iterator[tuple[str, str]]:
     source="run on Compose 2.26.1: exit code 15",
     repair="Declare it at the top level, or correct the name.",
 )
-def used_undeclared(subject: Subject) -> Iterator[Hit]:
+def used_undeclared(subject: LintTarget) -> Iterator[RawFinding]:
     known = set(declared(subject)) | {("networks", "default")}
     merged = defaultdict(str, dict.fromkeys(used_in_model(subject), ""))
     for (kind, name), path in uses(subject).items():
         still_there = subject.refusals or (kind, name) in merged
         if (kind, name) not in known and still_there and "$" not in name:
-            yield Hit(path, f"{kind.removesuffix('s')} {name} is declared nowhere")
+            yield RawFinding(
+                path, f"{kind.removesuffix('s')} {name} is declared nowhere"
+            )

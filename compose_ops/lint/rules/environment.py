@@ -4,17 +4,17 @@ import re
 from collections.abc import Iterator
 
 from compose_ops.lint.composefile import Node, Step
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
 from compose_ops.lint.rules.commands import command_hit
 from compose_ops.lint.rules.products import product_of, translated
-from compose_ops.lint.target import Subject
+from compose_ops.lint.target import LintTarget
 from compose_ops.project.interpolation import variables
 
 RESERVED = re.compile(r"^(COMPOSE|DOCKER|BUILDKIT)_")
 
 
-def interpolated(subject: Subject) -> Iterator[tuple[str, bool, tuple[Step, ...]]]:
+def interpolated(subject: LintTarget) -> Iterator[tuple[str, bool, tuple[Step, ...]]]:
     """Yield each variable of the files, whether it has a default, and its path."""
     for document in subject.documents:
         for path, node in document.root.walk():
@@ -32,7 +32,7 @@ def interpolated(subject: Subject) -> Iterator[tuple[str, bool, tuple[Step, ...]
     repair="Add it to `.env.example`, or give it a default: `${NAME:-value}`.",
     scope="project",
 )
-def variable_undocumented(subject: Subject) -> Iterator[Hit]:
+def variable_undocumented(subject: LintTarget) -> Iterator[RawFinding]:
     if subject.example is None:
         return
     for name, optional, path in interpolated(subject):
@@ -41,7 +41,7 @@ def variable_undocumented(subject: Subject) -> Iterator[Hit]:
             and name not in subject.example.lines
             and not RESERVED.search(name)
         ):
-            yield Hit(
+            yield RawFinding(
                 path, f"{name} has no default and is not in {subject.example.path.name}"
             )
 
@@ -55,16 +55,18 @@ def variable_undocumented(subject: Subject) -> Iterator[Hit]:
     repair="Delete it, or use it.",
     scope="project",
 )
-def variable_unused(subject: Subject) -> Iterator[Hit]:
+def variable_unused(subject: LintTarget) -> Iterator[RawFinding]:
     if subject.example is None or passes_env_file(subject):
         return
     used = {name for name, _, _ in interpolated(subject)} | passed_through(subject)
     for name, line in subject.example.lines.items():
         if name not in used and not RESERVED.search(name):
-            yield Hit((), f"no file reads {name}", "", subject.example.path, line.line)
+            yield RawFinding(
+                (), f"no file reads {name}", "", subject.example.path, line.line
+            )
 
 
-def passes_env_file(subject: Subject) -> bool:
+def passes_env_file(subject: LintTarget) -> bool:
     """Say whether a service is given an environment file as a whole."""
     return any(
         path and path[-1] == "env_file"
@@ -73,7 +75,7 @@ def passes_env_file(subject: Subject) -> bool:
     )
 
 
-def passed_through(subject: Subject) -> set[str]:
+def passed_through(subject: LintTarget) -> set[str]:
     """Return variables that services take from the shell by name alone."""
     found = set()
     for document in subject.documents:
@@ -93,7 +95,7 @@ def passed_through(subject: Subject) -> set[str]:
     source="the products' sources, named in `rules/products.py`; run with Ray 2.9.0",
     repair="Set what the program reads, or translate it in the command.",
 )
-def environment_ignored(subject: Subject) -> Iterator[Hit]:
+def environment_ignored(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         product = product_of(service)
         for variable in service.environment if product else ():
@@ -101,7 +103,7 @@ def environment_ignored(subject: Subject) -> Iterator[Hit]:
             if product is None or to is None or translated(service, variable, to):
                 continue
             instead = f"; it reads {to}" if to else ""
-            yield Hit(
+            yield RawFinding(
                 service.path("environment", variable),
                 f"{product.name} ignores {variable}{instead}",
             )
@@ -116,7 +118,7 @@ def environment_ignored(subject: Subject) -> Iterator[Hit]:
     source="the products' sources, named in `rules/products.py`; run with Ray 2.9.0",
     repair="Do what the message says.",
 )
-def fatal_setting(subject: Subject) -> Iterator[Hit]:
+def fatal_setting(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         product = product_of(service)
         for where, fault in product.fatal.items() if product else ():
@@ -124,7 +126,7 @@ def fatal_setting(subject: Subject) -> Iterator[Hit]:
             if reason and where.strip() == "command":
                 yield command_hit(service, f"{service.name}: {reason}")
             elif reason:
-                yield Hit(
+                yield RawFinding(
                     service.path("environment", where), f"{service.name}: {reason}"
                 )
 
@@ -138,11 +140,11 @@ def fatal_setting(subject: Subject) -> Iterator[Hit]:
     source="run on Compose 2.26.1: `PYTHON_VERSION: 3.10` becomes 3.1",
     repair="Put it in quotes.",
 )
-def version_as_number(subject: Subject) -> Iterator[Hit]:
+def version_as_number(subject: LintTarget) -> Iterator[RawFinding]:
     for document in subject.documents:
         for path, node in document.root.walk():
             if is_version(path, node):
-                yield Hit(path, f"{path[-1]}: {node.text()} is a number")
+                yield RawFinding(path, f"{path[-1]}: {node.text()} is a number")
 
 
 def is_version(path: tuple[Step, ...], node: Node) -> bool:

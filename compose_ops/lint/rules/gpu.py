@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.quantity import shown, size
 from compose_ops.lint.registry import rule
 from compose_ops.lint.rules.products import flag_of
-from compose_ops.lint.target import Service, Subject
+from compose_ops.lint.target import LintTarget, Service
 
 DEVICES = ("deploy", "resources", "reservations", "devices")
 
@@ -32,11 +32,11 @@ def requests(service: Service) -> list[Mapping[str, Any]]:
     source="compose-go validation/validation.go:106; run on Compose 2.26.1: code 15",
     repair="Keep `device_ids`, with `devices: !override` where the base has a count.",
 )
-def gpu_count_and_ids(subject: Subject) -> Iterator[Hit]:
+def gpu_count_and_ids(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         for request in requests(service):
             if request.get("count") is not None and request.get("device_ids"):
-                yield Hit(
+                yield RawFinding(
                     service.path(*DEVICES),
                     f"{service.name} asks for {request['count']} GPU and for "
                     f"{', '.join(request['device_ids'])}",
@@ -52,13 +52,13 @@ def gpu_count_and_ids(subject: Subject) -> Iterator[Hit]:
     source="docker/docs#21026; compose-go#689",
     repair="Add `count: 1`, `count: all` or `device_ids`.",
 )
-def gpu_without_amount(subject: Subject) -> Iterator[Hit]:
+def gpu_without_amount(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         for request in requests(service):
             if request.get("count") in {None, -1} and not request.get("device_ids"):
                 if amount_written(service):
                     continue
-                yield Hit(
+                yield RawFinding(
                     service.path(*DEVICES),
                     f"{service.name} asks for a GPU, not how many or which",
                 )
@@ -79,13 +79,13 @@ def amount_written(service: Service) -> bool:
     source="Ray 2.9.0 accelerators/nvidia_gpu.py, resource_spec.py:195-204",
     repair="Count from 0 in each container, or leave the variable out.",
 )
-def gpu_visible_beyond(subject: Subject) -> Iterator[Hit]:
+def gpu_visible_beyond(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         wanted = service.environment.get("CUDA_VISIBLE_DEVICES", "").split(",")
         indexes = [int(one) for one in wanted if one.strip().isdigit()]
         given = devices_given(service)
         if given and any(index >= given for index in indexes):
-            yield Hit(
+            yield RawFinding(
                 service.path("environment", "CUDA_VISIBLE_DEVICES"),
                 f"{service.name} gets {given} GPU, counted from 0, and is told to use "
                 f"{','.join(wanted)}",
@@ -114,11 +114,11 @@ def devices_given(service: Service) -> int:
     source="run on Compose 2.26.1: [{count: 1}, {device_ids: ['0']}]",
     repair="Write `devices: !override` in the later file.",
 )
-def gpu_asked_twice(subject: Subject) -> Iterator[Hit]:
+def gpu_asked_twice(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         found = requests(service)
         if len(found) > 1 and len({str(one.get("driver")) for one in found}) == 1:
-            yield Hit(
+            yield RawFinding(
                 service.path(*DEVICES),
                 f"{service.name} asks for GPUs {len(found)} times",
             )
@@ -133,14 +133,14 @@ def gpu_asked_twice(subject: Subject) -> Iterator[Hit]:
     source="run with Ray 2.9.0; services.py:1975-2009",
     repair="Make `shm_size` a tenth larger than the store.",
 )
-def shm_below_store(subject: Subject) -> Iterator[Hit]:
+def shm_below_store(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         wanted = flag_of(service, "--object-store-memory") or service.environment.get(
             "RAY_OBJECT_STORE_MEMORY", ""
         )
         store, shm = size(wanted), size(service.get("shm_size"))
         if store and shm and shm <= store:
-            yield Hit(
+            yield RawFinding(
                 service.path("shm_size"),
                 f"{service.name} has {shown(shm)} of shared memory for an object store "
                 f"of {shown(store)}",

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator
 
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.healthcheck import check_of, hit, is_missing
 from compose_ops.lint.registry import rule
 from compose_ops.lint.rules.products import product_of
 from compose_ops.lint.shell_programs import script_of
-from compose_ops.lint.target import Service, Subject
+from compose_ops.lint.target import LintTarget, Service
 
 OPERATORS = frozenset(
     {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>&1", "2>/dev/null"}
@@ -17,7 +17,7 @@ VARIABLE = re.compile(r"\$(\w+|\{\w+)")
 TLS_FLAGS = re.compile(r"--(ssl-keyfile|ssl-certfile|certfile|tls-cert|https-port)\b")
 
 
-def waiting_for(subject: Subject, name: str) -> list[Service]:
+def waiting_for(subject: LintTarget, name: str) -> list[Service]:
     """Return the services that wait until this one is healthy."""
     return [
         one
@@ -26,7 +26,7 @@ def waiting_for(subject: Subject, name: str) -> list[Service]:
     ]
 
 
-def is_one_shot(subject: Subject, service: Service) -> bool:
+def is_one_shot(subject: LintTarget, service: Service) -> bool:
     """Say whether others wait for this service to finish rather than to be healthy."""
     conditions = {
         one.get("depends_on", service.name, "condition") for one in subject.services
@@ -43,7 +43,7 @@ def is_one_shot(subject: Subject, service: Service) -> bool:
     source="run on Engine 26.1.5: healthy on an image without the client",
     repair="Write it as CMD-SHELL, or call a shell: `[CMD, sh, -c, …]`.",
 )
-def health_shell_operators(subject: Subject) -> Iterator[Hit]:
+def health_shell_operators(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         check = check_of(service)
         if check is None or not check.argv or script_of(check.argv) is not None:
@@ -66,7 +66,7 @@ def health_shell_operators(subject: Subject) -> Iterator[Hit]:
     "insecure; Memgraph: TLS once certificate and key are given",
     repair="Probe https (or the client's TLS flag) when TLS is on.",
 )
-def health_http_on_tls(subject: Subject) -> Iterator[Hit]:
+def health_http_on_tls(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         check = check_of(service)
         if check is None:
@@ -95,10 +95,10 @@ def health_http_on_tls(subject: Subject) -> Iterator[Hit]:
     source="Compose: without a health check `--wait` ends at running",
     repair="Add `healthcheck:` that asks the service for what it is there for.",
 )
-def health_missing(subject: Subject) -> Iterator[Hit]:
+def health_missing(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         if is_missing(service) and not is_one_shot(subject, service):
-            yield Hit(
+            yield RawFinding(
                 service.path("healthcheck"), f"{service.name} has no health check"
             )
 
@@ -112,11 +112,11 @@ def health_missing(subject: Subject) -> Iterator[Hit]:
     source="run on Compose 2.26.1",
     repair="Give the dependency a health check, or wait for `service_started`.",
 )
-def health_waited_for_missing(subject: Subject) -> Iterator[Hit]:
+def health_waited_for_missing(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         waiting = waiting_for(subject, service.name) if is_missing(service) else []
         for one in waiting:
-            yield Hit(
+            yield RawFinding(
                 one.path("depends_on", service.name),
                 f"{one.name} waits for {service.name}, which has no health check",
             )
@@ -131,7 +131,7 @@ def health_waited_for_missing(subject: Subject) -> Iterator[Hit]:
     source="run on Engine 26.1.5; docker/compose#12416, #12424",
     repair="Lower interval, timeout or retries, or raise the start's time limit.",
 )
-def health_too_slow(subject: Subject) -> Iterator[Hit]:
+def health_too_slow(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         check = check_of(service)
         if check is None or not waiting_for(subject, service.name):
@@ -154,7 +154,7 @@ def health_too_slow(subject: Subject) -> Iterator[Hit]:
     source="run on Engine 26.1.5: 30.8 s at interval 30s, 1.8 s at start_interval 1s",
     repair="Set `start_interval: 1s` with a `start_period` (Engine 25 and later).",
 )
-def health_first_verdict(subject: Subject) -> Iterator[Hit]:
+def health_first_verdict(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         check = check_of(service)
         if check is None or not waiting_for(subject, service.name):

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
-from compose_ops.lint.target import Service, Subject
+from compose_ops.lint.target import LintTarget, Service
 
 MOVING = frozenset({"latest", "stable", "edge", "main", "master", "nightly", "dev"})
 IN_PLACE = re.compile(r"^(localhost/|scratch$)")
@@ -37,17 +37,19 @@ def is_replaced(service: Service, base: str) -> bool:
     source="hadolint DL3006, DL3007; memgraph 3.10.0 refuses flags that 3.9 ignored",
     repair="Name a version, or a digest; keep it in `.env` where it is a variable.",
 )
-def image_unpinned(subject: Subject) -> Iterator[Hit]:
+def image_unpinned(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         image = str(service.get("image", default=""))
         if not service.get("build") and moves(image):
-            yield Hit(service.path("image"), f"{service.name}: {image} {moves(image)}")
+            yield RawFinding(
+                service.path("image"), f"{service.name}: {image} {moves(image)}"
+            )
         for stage in service.build.dockerfile.stages if service.build else ():
             inside = service.build and service.build.dockerfile.stage(stage.base)
             if inside and stage.base:
                 continue
             if moves(stage.base) and not is_replaced(service, stage.base):
-                yield Hit(
+                yield RawFinding(
                     service.path("build"),
                     f"{service.name}: FROM {stage.base} {moves(stage.base)}",
                     "",

@@ -7,9 +7,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import combinations
 from typing import Any
 
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
-from compose_ops.lint.target import Service, Subject
+from compose_ops.lint.target import LintTarget, Service
 
 ICC = "com.docker.network.bridge.enable_icc"
 POINTS = re.compile(
@@ -41,12 +41,12 @@ def is_made(spec: Mapping[str, Any]) -> bool:
     source="run on Engine 26.1.5: 5 of 60 starts failed",
     repair="Give every network a subnet.",
 )
-def subnet_mixed(subject: Subject) -> Iterator[Hit]:
+def subnet_mixed(subject: LintTarget) -> Iterator[RawFinding]:
     made = {name: spec for name, spec in subject.networks.items() if is_made(spec)}
     fixed = [name for name, spec in made.items() if subnets(spec)]
     for name in made if fixed else ():
         if name not in fixed:
-            yield Hit(
+            yield RawFinding(
                 ("networks", name),
                 f"network {name} has an automatic subnet beside {fixed[0]}'s fixed one",
             )
@@ -61,7 +61,7 @@ def subnet_mixed(subject: Subject) -> Iterator[Hit]:
     source="run on Engine 26.1.5",
     repair="Choose ranges that do not meet.",
 )
-def subnet_overlap(subject: Subject) -> Iterator[Hit]:
+def subnet_overlap(subject: LintTarget) -> Iterator[RawFinding]:
     for (one, left), (other, right) in combinations(subject.networks.items(), 2):
         meeting = [
             (a, b)
@@ -70,7 +70,7 @@ def subnet_overlap(subject: Subject) -> Iterator[Hit]:
             if a.version == b.version and a.overlaps(b)
         ]
         for a, b in meeting:
-            yield Hit(("networks", other), f"{other} ({b}) overlaps {one} ({a})")
+            yield RawFinding(("networks", other), f"{other} ({b}) overlaps {one} ({a})")
 
 
 def named(service: Service, other: Service) -> str:
@@ -100,7 +100,7 @@ def names_of(service: Service) -> list[str]:
     return [service.name, *([fixed] if fixed else []), *aliases]
 
 
-def talking(subject: Subject) -> Iterator[tuple[Service, Service, str]]:
+def talking(subject: LintTarget) -> Iterator[tuple[Service, Service, str]]:
     """Yield services that name each other on networks, with the variable."""
     for service in subject.services:
         hosts = {
@@ -124,10 +124,10 @@ def talking(subject: Subject) -> Iterator[tuple[Service, Service, str]]:
     source="run on Engine 26.1.5",
     repair="Put both on one network.",
 )
-def no_common_network(subject: Subject) -> Iterator[Hit]:
+def no_common_network(subject: LintTarget) -> Iterator[RawFinding]:
     for service, other, variable in talking(subject):
         if other.networks and not set(service.networks) & set(other.networks):
-            yield Hit(
+            yield RawFinding(
                 service.path("environment", variable),
                 f"{service.name} names {other.name} in {variable} "
                 "but shares no network with it",
@@ -143,7 +143,7 @@ def no_common_network(subject: Subject) -> Iterator[Hit]:
     source="run on Engine 26.1.5: 3 of 3 look-ups gave the closed address",
     repair="Keep at most one of them on the closed network.",
 )
-def dns_icc_off(subject: Subject) -> Iterator[Hit]:
+def dns_icc_off(subject: LintTarget) -> Iterator[RawFinding]:
     closed = {
         name
         for name, spec in subject.networks.items()
@@ -152,7 +152,7 @@ def dns_icc_off(subject: Subject) -> Iterator[Hit]:
     for service, other, variable in talking(subject):
         shared = closed & set(service.networks) & set(other.networks)
         for name in sorted(shared):
-            yield Hit(
+            yield RawFinding(
                 other.path("networks", name),
                 f"{service.name} names {other.name} in {variable}, and both are on "
                 f"{name}, which lets no container reach another",
@@ -176,7 +176,7 @@ def is_parked(spec: Mapping[str, Any]) -> bool:
     source="run on Engine 26.1.5",
     repair="Keep one open network per service, or set `gw_priority` (Engine 28).",
 )
-def default_route_by_name(subject: Subject) -> Iterator[Hit]:
+def default_route_by_name(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         attached = service.get("networks", default={})
         specs = {name: subject.networks.get(name) or {} for name in service.networks}
@@ -187,7 +187,7 @@ def default_route_by_name(subject: Subject) -> Iterator[Hit]:
         }
         chosen = any((attached.get(name) or {}).get("gw_priority") for name in leading)
         if len(leading) > 1 and not all(leading.values()) and not chosen:
-            yield Hit(
+            yield RawFinding(
                 service.path("networks"),
                 f"{service.name} is on {' and '.join(sorted(leading))}: "
                 "the first by name becomes its default route",

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
 from compose_ops.lint.rules.products import product_of
-from compose_ops.lint.target import Service, Subject
+from compose_ops.lint.target import LintTarget, Service
 
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::", "[::]"})  # noqa: S104 - looked for, not bound
 
@@ -38,7 +38,7 @@ def is_internal(model: Mapping[str, Any], names: tuple[str, ...]) -> bool:
     )
 
 
-def opened_elsewhere(subject: Subject, name: str) -> bool:
+def opened_elsewhere(subject: LintTarget, name: str) -> bool:
     """Say whether another combination puts the service on an open network."""
     for model in subject.others:
         spec = (model.get("services") or {}).get(name)
@@ -58,12 +58,12 @@ def opened_elsewhere(subject: Subject, name: str) -> bool:
     source="run on Engine 26.1.5; moby/moby#36174, #44986; docker/compose#6534",
     repair="Put the service on one network that is not internal, or drop the ports.",
 )
-def ports_on_internal(subject: Subject) -> Iterator[Hit]:
+def ports_on_internal(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         if service.ports and is_internal(subject.model, service.networks):
             severity = "note" if opened_elsewhere(subject, service.name) else ""
             ports = ", ".join(str(port["target"]) for port in service.ports)
-            yield Hit(
+            yield RawFinding(
                 service.path("ports"),
                 f"{service.name} publishes {ports} on internal networks only: "
                 "nothing is published",
@@ -80,11 +80,11 @@ def ports_on_internal(subject: Subject) -> Iterator[Hit]:
     source="docs.docker.com, Packet filtering and firewalls; run on Engine 26.1.5",
     repair="Name the address: `127.0.0.1:8000:8000`.",
 )
-def port_on_all_interfaces(subject: Subject) -> Iterator[Hit]:
+def port_on_all_interfaces(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         for port in service.ports:
             if port.get("host_ip", "") in ANY_ADDRESS:
-                yield Hit(
+                yield RawFinding(
                     port_path(service, port),
                     f"{service.name} publishes {port['target']} on all interfaces",
                 )
@@ -98,7 +98,7 @@ def port_on_all_interfaces(subject: Subject) -> Iterator[Hit]:
     source="run on Engine 26.1.5",
     repair="Give one of them another port, or a variable of its own.",
 )
-def port_taken_twice(subject: Subject) -> Iterator[Hit]:
+def port_taken_twice(subject: LintTarget) -> Iterator[RawFinding]:
     taken: dict[tuple[int, str], list[tuple[str, str]]] = defaultdict(list)
     for service in subject.services:
         for port in service.ports:
@@ -107,7 +107,7 @@ def port_taken_twice(subject: Subject) -> Iterator[Hit]:
                 key = (number, port.get("protocol", "tcp"))
                 clash = [name for name, other in taken[key] if meet(address, other)]
                 if clash:
-                    yield Hit(
+                    yield RawFinding(
                         port_path(service, port),
                         f"{service.name} and {clash[0]} both publish {number}",
                     )
@@ -128,14 +128,16 @@ def meet(one: str, other: str) -> bool:
     "oss-v23.10.0 docs/networking.md (external TCP is off by default)",
     repair="Turn the listener on, or drop the port.",
 )
-def port_nothing_listens(subject: Subject) -> Iterator[Hit]:
+def port_nothing_listens(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         product = product_of(service)
         for port in service.ports if product else ():
             fault = product.silent.get(port["target"]) if product else None
             reason = fault(service) if fault else ""
             if reason:
-                yield Hit(port_path(service, port), f"port {port['target']}: {reason}")
+                yield RawFinding(
+                    port_path(service, port), f"port {port['target']}: {reason}"
+                )
 
 
 def doubled(service: Service) -> str:
@@ -154,11 +156,11 @@ def doubled(service: Service) -> str:
     source="compose-go loader/validate.go:177; run on Compose 2.26.1: exit code 15",
     repair="`container_name: !reset null` where it is doubled.",
 )
-def fixed_name_doubled(subject: Subject) -> Iterator[Hit]:
+def fixed_name_doubled(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         reason, name = doubled(service), service.get("container_name")
         if reason and name:
-            yield Hit(
+            yield RawFinding(
                 service.path("container_name"),
                 f"{service.name} has the fixed name {name} and {reason}",
             )
@@ -173,13 +175,13 @@ def fixed_name_doubled(subject: Subject) -> Iterator[Hit]:
     source="run on Compose 2.26.1",
     repair="Put a proxy before it, publish a range, or reset `ports` there.",
 )
-def fixed_port_doubled(subject: Subject) -> Iterator[Hit]:
+def fixed_port_doubled(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         reason = doubled(service)
         needed = service.replicas + int(service.starts_first)
         for port in service.ports if reason else ():
             if 0 < len(host_ports(port)) < needed:
-                yield Hit(
+                yield RawFinding(
                     port_path(service, port),
                     f"{service.name} has the fixed port {port['published']} "
                     f"and {reason}",
@@ -194,12 +196,12 @@ def fixed_port_doubled(subject: Subject) -> Iterator[Hit]:
     source="run on Compose 2.26.1: `extends` inherits container_name and ports",
     repair="Give each its own name, or none.",
 )
-def name_taken_twice(subject: Subject) -> Iterator[Hit]:
+def name_taken_twice(subject: LintTarget) -> Iterator[RawFinding]:
     seen: dict[str, str] = {}
     for service in subject.services:
         name = service.get("container_name", default="")
         if name and name in seen:
-            yield Hit(
+            yield RawFinding(
                 service.path("container_name"),
                 f"{service.name} and {seen[name]} are both named {name}",
             )

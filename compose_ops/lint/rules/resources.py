@@ -7,10 +7,10 @@ an overlay for a bigger machine states its own. `reserved` is what the system ke
 
 from collections.abc import Iterator
 
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.quantity import shown, size
 from compose_ops.lint.registry import rule
-from compose_ops.lint.target import Service, Subject
+from compose_ops.lint.target import LintTarget, Service
 
 
 def memory_limit(service: Service) -> int:
@@ -19,7 +19,7 @@ def memory_limit(service: Service) -> int:
     return size(limit or service.get("mem_limit"))
 
 
-def stated_memory(subject: Subject) -> int:
+def stated_memory(subject: LintTarget) -> int:
     """Return the bytes that the stated machine has for containers, 0 if none is."""
     stated = subject.stated("x-machine") or {}
     return size(stated.get("memory")) - size(stated.get("reserved"))
@@ -34,14 +34,14 @@ def stated_memory(subject: Subject) -> int:
     source="run on Engine 26.1.5: limits of 26G start on a smaller host",
     repair="Lower limits, or state the machine that the overlay is for: `x-machine`.",
 )
-def memory_beyond_machine(subject: Subject) -> Iterator[Hit]:
+def memory_beyond_machine(subject: LintTarget) -> Iterator[RawFinding]:
     room = stated_memory(subject)
     taken = {s.name: memory_limit(s) * s.replicas for s in subject.services}
     if room > 0 and sum(taken.values()) > room:
         parts = ", ".join(
             f"{name} {shown(size)}" for name, size in taken.items() if size
         )
-        yield Hit(
+        yield RawFinding(
             ("x-machine",),
             f"limits of {shown(sum(taken.values()))} ({parts}) exceed the "
             f"{shown(room)} that the stated machine has for containers",
@@ -56,10 +56,12 @@ def memory_beyond_machine(subject: Subject) -> Iterator[Hit]:
     source="docs.docker.com, Resource constraints",
     repair="Add `deploy.resources.limits.memory`.",
 )
-def memory_unstated(subject: Subject) -> Iterator[Hit]:
+def memory_unstated(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services if stated_memory(subject) > 0 else ():
         if not memory_limit(service):
-            yield Hit(service.path("deploy"), f"{service.name} states no memory limit")
+            yield RawFinding(
+                service.path("deploy"), f"{service.name} states no memory limit"
+            )
 
 
 @rule(
@@ -70,14 +72,14 @@ def memory_unstated(subject: Subject) -> Iterator[Hit]:
     source="run on Engine 26.1.5: cpus '4' on 2 cores",
     repair="Make it a variable and set it to what the machine has.",
 )
-def cpus_beyond_engine(subject: Subject) -> Iterator[Hit]:
+def cpus_beyond_engine(subject: LintTarget) -> Iterator[RawFinding]:
     stated = (subject.stated("x-machine") or {}).get("cpus")
     there = subject.machine.cpus or float(stated or 0)
     for service in subject.services if there else ():
         wanted = service.get("deploy", "resources", "limits", "cpus")
         cpus = float(wanted or service.get("cpus", default=0))
         if cpus > there:
-            yield Hit(
+            yield RawFinding(
                 service.path("deploy", "resources", "limits", "cpus"),
                 f"{service.name} may use {cpus:g} cores, the machine has {there:g}",
             )
@@ -92,13 +94,13 @@ def cpus_beyond_engine(subject: Subject) -> Iterator[Hit]:
     source="run on Engine 26.1.5",
     repair="Lower the reservation, also in the override that lowers the limit.",
 )
-def reservation_above_limit(subject: Subject) -> Iterator[Hit]:
+def reservation_above_limit(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         limit = memory_limit(service)
         wanted = service.get("deploy", "resources", "reservations", "memory")
         reserved = size(wanted or service.get("mem_reservation"))
         if limit and reserved > limit:
-            yield Hit(
+            yield RawFinding(
                 service.path("deploy", "resources", "reservations", "memory"),
                 f"{service.name} reserves {shown(reserved)} "
                 f"of a limit of {shown(limit)}",

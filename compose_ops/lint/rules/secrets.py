@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from compose_ops.lint.dockerignore import is_ignored
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
 from compose_ops.lint.rules.builds import at, built, sources
-from compose_ops.lint.target import Build, Subject
+from compose_ops.lint.target import Build, LintTarget
 from compose_ops.project.interpolation import is_literal
 
 SECRET = re.compile(
@@ -35,7 +35,7 @@ def is_secret(name: str) -> bool:
     source="docs.docker.com, Secrets in Compose; OWASP Docker Security rule 12",
     repair="Mount it with `secrets:` and read the file (`…_FILE`).",
 )
-def secret_in_environment(subject: Subject) -> Iterator[Hit]:
+def secret_in_environment(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         for name, value in service.environment.items():
             if not is_secret(name) or value.startswith("/run/secrets/"):
@@ -44,7 +44,7 @@ def secret_in_environment(subject: Subject) -> Iterator[Hit]:
             written = [n.text() for d in subject.documents if (n := d.find(path))]
             literal = bool(value) and bool(written) and is_literal(written[-1])
             how = "is written out in the file" if literal else "is in the environment"
-            yield Hit(path, f"{service.name}: {name} {how}")
+            yield RawFinding(path, f"{service.name}: {name} {how}")
 
 
 @rule(
@@ -55,11 +55,11 @@ def secret_in_environment(subject: Subject) -> Iterator[Hit]:
     source="BuildKit check SecretsUsedInArgOrEnv; docs.docker.com, Build secrets",
     repair="`RUN --mount=type=secret` with `build.secrets`.",
 )
-def secret_in_build(subject: Subject) -> Iterator[Hit]:
+def secret_in_build(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         for name in service.get("build", "args", default={}):
             if is_secret(name):
-                yield Hit(
+                yield RawFinding(
                     service.path("build", "args", name),
                     f"{service.name}: build argument {name} stays in the image",
                 )
@@ -83,7 +83,7 @@ def secret_in_build(subject: Subject) -> Iterator[Hit]:
     source="run on BuildKit of Engine 26.1.5",
     repair="Start `.dockerignore` with `*` and name what enters.",
 )
-def secret_baked(subject: Subject) -> Iterator[Hit]:
+def secret_baked(subject: LintTarget) -> Iterator[RawFinding]:
     files = secret_files(subject)
     for service, build in built(subject):
         below = tuple(files_below(build, files))
@@ -103,7 +103,7 @@ def secret_baked(subject: Subject) -> Iterator[Hit]:
                 )
 
 
-def secret_files(subject: Subject) -> list[str]:
+def secret_files(subject: LintTarget) -> list[str]:
     """Return the absolute paths of the files that hold secrets."""
     named = [
         str((spec or {}).get("file") or "")

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
-from compose_ops.lint.target import Service, Subject
+from compose_ops.lint.target import LintTarget, Service
 
 STEP_DOWN = frozenset({"CHOWN", "SETUID", "SETGID", "DAC_OVERRIDE", "NET_BIND_SERVICE"})
 SOCKETS = ("docker.sock", "containerd.sock", "podman.sock")
@@ -25,7 +25,7 @@ def capabilities(service: Service, key: str) -> set[str]:
     source="CIS Docker Benchmark 4.1",
     repair="`USER` in the Dockerfile, or `user:` in the compose file.",
 )
-def root_user(subject: Subject) -> Iterator[Hit]:
+def root_user(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         stated = service.get("user")
         name = str(stated).split(":")[0] if stated is not None else service.facts.user
@@ -33,7 +33,7 @@ def root_user(subject: Subject) -> Iterator[Hit]:
         if name in {"root", "0", ""} or (unset and not service.facts.steps_down):
             if stated is None and service.facts.steps_down:
                 continue
-            yield Hit(service.path("user"), f"{service.name} runs as root")
+            yield RawFinding(service.path("user"), f"{service.name} runs as root")
 
 
 @rule(
@@ -44,14 +44,14 @@ def root_user(subject: Subject) -> Iterator[Hit]:
     source="CIS Docker Benchmark 5.25; docs.kernel.org, no_new_privs",
     repair='`security_opt: ["no-new-privileges:true"]`',
 )
-def new_privileges(subject: Subject) -> Iterator[Hit]:
+def new_privileges(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         options = [
             str(one).replace("=", ":")
             for one in service.get("security_opt", default=[])
         ]
         if not {"no-new-privileges", "no-new-privileges:true"} & set(options):
-            yield Hit(
+            yield RawFinding(
                 service.path("security_opt"), f"{service.name} may gain new privileges"
             )
 
@@ -66,12 +66,12 @@ def new_privileges(subject: Subject) -> Iterator[Hit]:
     "DAC_OVERRIDE let an image step down, on its first and second start",
     repair="Drop ALL and add only what is needed to step down.",
 )
-def capability_added(subject: Subject) -> Iterator[Hit]:
+def capability_added(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         dropped = "ALL" in capabilities(service, "cap_drop")
         added = capabilities(service, "cap_add") - (STEP_DOWN if dropped else set())
         if added:
-            yield Hit(
+            yield RawFinding(
                 service.path("cap_add"),
                 f"{service.name} adds {', '.join(sorted(added))}"
                 + ("" if dropped else " and drops nothing"),
@@ -86,10 +86,12 @@ def capability_added(subject: Subject) -> Iterator[Hit]:
     source="CIS Docker Benchmark 5.4",
     repair="Add the one device or capability that is needed.",
 )
-def privileged(subject: Subject) -> Iterator[Hit]:
+def privileged(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         if service.get("privileged") is True:
-            yield Hit(service.path("privileged"), f"{service.name} is privileged")
+            yield RawFinding(
+                service.path("privileged"), f"{service.name} is privileged"
+            )
 
 
 @rule(
@@ -102,11 +104,11 @@ def privileged(subject: Subject) -> Iterator[Hit]:
     repair="Let something outside the stack talk to the engine.",
     acceptable=False,
 )
-def docker_socket(subject: Subject) -> Iterator[Hit]:
+def docker_socket(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         for mount in service.volumes("bind"):
             if str(mount.get("source", "")).endswith(SOCKETS):
-                yield Hit(
+                yield RawFinding(
                     service.path("volumes", str(mount["source"])),
                     f"{service.name} gets the engine's socket",
                 )
@@ -121,8 +123,10 @@ def docker_socket(subject: Subject) -> Iterator[Hit]:
     source="CIS Docker Benchmark 5.9, 5.15, 5.16, 5.20",
     repair="Publish ports instead, and keep namespaces apart.",
 )
-def host_namespace(subject: Subject) -> Iterator[Hit]:
+def host_namespace(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         for key in ("network_mode", "pid", "ipc", "uts", "userns_mode", "cgroup"):
             if service.get(key) == "host":
-                yield Hit(service.path(key), f"{service.name} uses the host's {key}")
+                yield RawFinding(
+                    service.path(key), f"{service.name} uses the host's {key}"
+                )

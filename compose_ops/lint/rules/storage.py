@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
-from compose_ops.lint.target import Service, Subject
+from compose_ops.lint.target import LintTarget, Service
 
 PASSING = re.compile(r"(^|[/_.-])(logs?|caches?|tmp|temp|run|node_modules)([/_.-]|$)")
 
@@ -28,12 +28,12 @@ def tmpfs_targets(service: Service) -> set[str]:
     source="run on Engine 26.1.5",
     repair="Choose one: `volumes: !override […]` in the file that adds the tmpfs.",
 )
-def volume_under_tmpfs(subject: Subject) -> Iterator[Hit]:
+def volume_under_tmpfs(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         targets = tmpfs_targets(service)
         for mount in service.volumes("volume", "bind"):
             if mount["target"].rstrip("/") in targets:
-                yield Hit(
+                yield RawFinding(
                     service.path("tmpfs", mount["target"]),
                     f"{service.name} mounts {mount.get('source', 'a volume')} and a "
                     f"tmpfs on {mount['target']}: the volume stays empty",
@@ -62,11 +62,11 @@ def stores(service: Service) -> list[str]:
     "bitmagnet-io/bitmagnet#523",
     repair="Set `stop_grace_period` to what the store needs to close.",
 )
-def store_without_grace(subject: Subject) -> Iterator[Hit]:
+def store_without_grace(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         kept = stores(service)
         if kept and not service.get("stop_grace_period"):
-            yield Hit(
+            yield RawFinding(
                 service.path("volumes", str(kept[0])),
                 f"{service.name} writes to {kept[0]} and has only the 10 s default "
                 "to close it",
@@ -82,14 +82,14 @@ def store_without_grace(subject: Subject) -> Iterator[Hit]:
     source="docs.docker.com, VOLUME; memgraph's Dockerfile of the guide",
     repair="Mount a named volume or a tmpfs there, or drop the VOLUME line.",
 )
-def volume_unmapped(subject: Subject) -> Iterator[Hit]:
+def volume_unmapped(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         mounted = {
             mount["target"].rstrip("/") for mount in service.volumes("volume", "bind")
         } | tmpfs_targets(service)
         for path in dict.fromkeys(service.facts.volumes):
             if path.rstrip("/") not in mounted:
-                yield Hit(
+                yield RawFinding(
                     service.path("volumes"),
                     f"{service.name}'s image keeps {path} in an anonymous volume",
                 )
@@ -104,7 +104,7 @@ def volume_unmapped(subject: Subject) -> Iterator[Hit]:
     source="run on Engine 26.1.5 with python:3.9-slim's shape",
     repair="`RUN mkdir -p … && chown …` in the Dockerfile, before USER.",
 )
-def volume_unwritable(subject: Subject) -> Iterator[Hit]:
+def volume_unwritable(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         user = service.get("user", default=service.facts.user)
         if not service.stages or user in {None, "root", "0", "0:0"}:
@@ -114,7 +114,7 @@ def volume_unwritable(subject: Subject) -> Iterator[Hit]:
             target = mount["target"].rstrip("/")
             known = target in text or target.startswith(OWNED_BY_BASE)
             if mount.get("source") and not mount.get("read_only") and not known:
-                yield Hit(
+                yield RawFinding(
                     service.path("volumes", mount["source"]),
                     f"{service.name} runs as {user} and cannot write to "
                     f"{mount['target']}, which its image does not make",

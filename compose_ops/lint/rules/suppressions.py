@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
-from compose_ops.lint.target import Subject
+from compose_ops.lint.target import LintTarget
 
 
 @rule(
@@ -16,6 +16,6 @@ from compose_ops.lint.target import Subject
     repair="Delete the exception, or correct the rule's name and give a reason.",
     acceptable=False,
 )
-def accepted_nothing(_subject: Subject) -> Iterator[Hit]:
+def accepted_nothing(_subject: LintTarget) -> Iterator[RawFinding]:
     # Known only once all combinations are judged: check.check_all yields these.
     yield from ()

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from compose_ops.lint.composefile import Document, Node
-from compose_ops.lint.finding import Hit
+from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.healthcheck import check_of
 from compose_ops.lint.quantity import seconds
 from compose_ops.lint.registry import rule
-from compose_ops.lint.target import Service, Subject
+from compose_ops.lint.target import LintTarget, Service
 
 DEFAULT_MONITOR = 5.0
 
@@ -21,7 +21,7 @@ DEFAULT_MONITOR = 5.0
     source="swarmkit updater.go (monitor is 5 s by default); Eldara-Tech/swarmcli#475",
     repair="Set `update_config.monitor` to at least that sum.",
 )
-def update_monitor_short(subject: Subject) -> Iterator[Hit]:
+def update_monitor_short(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         update = service.get("deploy", "update_config")
         check = check_of(service)
@@ -29,7 +29,7 @@ def update_monitor_short(subject: Subject) -> Iterator[Hit]:
             continue
         monitor = seconds(update.get("monitor"), DEFAULT_MONITOR)
         if monitor < check.provable:
-            yield Hit(
+            yield RawFinding(
                 service.path("deploy", "update_config", "monitor"),
                 f"{service.name}'s update is watched for {monitor:g} s, its health "
                 f"check can fail after {check.provable:g} s",
@@ -45,7 +45,7 @@ def update_monitor_short(subject: Subject) -> Iterator[Hit]:
     source="compose-spec 13-merge.md; run on Compose 2.26.1",
     repair="Write `!override` before the list, or `!reset` it first.",
 )
-def override_appends(subject: Subject) -> Iterator[Hit]:
+def override_appends(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         targets: dict[str, Document] = {}
         for document in subject.documents:
@@ -54,7 +54,7 @@ def override_appends(subject: Subject) -> Iterator[Hit]:
                 targets = {} if node is not None else targets
             for text, target in written_ports(node):
                 if target in targets and targets[target] is not document:
-                    yield Hit(
+                    yield RawFinding(
                         service.path("ports", text),
                         f"{service.name} publishes {target} a second time: "
                         f"{targets[target].path.name} does already, and lists grow",
@@ -73,7 +73,7 @@ def written_ports(node: Node | None) -> Iterator[tuple[str, str]]:
             yield item.text(), item.text().rpartition(":")[2].rstrip("}")
 
 
-def repeated_options(service: Service) -> Iterator[Hit]:
+def repeated_options(service: Service) -> Iterator[RawFinding]:
     """Yield options with a value that a list gives twice, as appended ones do."""
     for key in ("security_opt", "dns", "tmpfs"):
         seen: dict[str, str] = {}
@@ -81,7 +81,7 @@ def repeated_options(service: Service) -> Iterator[Hit]:
         for one in listed if isinstance(listed, list) else ():
             name, _, value = str(one).replace("=", ":", 1).partition(":")
             if name in seen and seen[name] != value and key != "dns":
-                yield Hit(
+                yield RawFinding(
                     service.path(key, name),
                     f"{service.name} has {name} twice in {key}: lists are appended",
                 )

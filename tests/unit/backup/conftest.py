@@ -15,7 +15,7 @@ from volume_helper import archiving
 
 from compose_ops.backup import service_control, unlock
 from compose_ops.doctor import requirements
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 from compose_ops.state import recovery
 
@@ -50,7 +50,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 @pytest.fixture
-def stack(tmp_path: Path, world: World) -> Stack:
+def stack(tmp_path: Path, world: World) -> StackContext:
     return opened(tmp_path, world)
 
 

@@ -138,9 +138,7 @@ def test_the_list_holds_every_member_and_its_hash(
     lines = subprocess.check_output(["zstd", "-dc", listing])
     noted = [json.loads(line) for line in lines.splitlines()]
     assert sha256(lines).hexdigest() == found["listing"]["sha256"]
-    assert (
-        checking.list_digest(listing, most_bytes=1 << 20) == sha256(lines).hexdigest()
-    )
+    assert checking.list_digest(listing, max_bytes=1 << 20) == sha256(lines).hexdigest()
     assert len(noted) == found["files"] == 1 + sum(1 for _ in volume.rglob("*"))
     for one in noted:
         path = volume / one["path"]
@@ -164,9 +162,9 @@ def test_list_that_was_changed_is_noticed(volume: Path, tmp_path: Path) -> None:
     listing.write_bytes(subprocess.check_output(["zstd", "-c"], input=lines[:-9]))
 
     noted = found["listing"]["sha256"]
-    assert checking.list_digest(listing, most_bytes=1 << 20) != noted
+    assert checking.list_digest(listing, max_bytes=1 << 20) != noted
     with pytest.raises(Refused, match="longer than any real one"):
-        checking.list_digest(listing, most_bytes=10)
+        checking.list_digest(listing, max_bytes=10)
 
 
 def test_full_destination_is_named(volume: Path, tmp_path: Path) -> None:

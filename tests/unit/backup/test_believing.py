@@ -13,10 +13,10 @@ from compose_ops.backup.encryption import one_time_identity
 from compose_ops.backup.retention import Rules
 from compose_ops.cli.output import backup
 from compose_ops.errors import DataError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 
-def rot(stack: Stack, set_id: str) -> None:
+def rot(stack: StackContext, set_id: str) -> None:
     """Flip a bit in the middle of the memo's archive."""
     (file,) = (stack.root / "backups/trial" / set_id).glob("memo_data.tar.zst*")
     data = bytearray(file.read_bytes())
@@ -24,32 +24,32 @@ def rot(stack: Stack, set_id: str) -> None:
     file.write_bytes(data)
 
 
-def verified(stack: Stack, set_id: str) -> datetime | None:
+def verified(stack: StackContext, set_id: str) -> datetime | None:
     return repository.load(stack.root / "backups/trial" / set_id).verified
 
 
-def verify(stack: Stack, set_id: str, *, identity: str = "") -> None:
+def verify(stack: StackContext, set_id: str, *, identity: str = "") -> None:
     found = backup.verify(
         stack, "backups", set_id=set_id, project="", identity=identity
     )
     backup.refuse_damaged(found)
 
 
-def _verify(stack: Stack, set_id: str) -> None:
+def _verify(stack: StackContext, set_id: str) -> None:
     verify(stack, set_id)
 
 
-def _restore(stack: Stack, set_id: str) -> None:
+def _restore(stack: StackContext, set_id: str) -> None:
     bring_back(stack, "memo", set_id=set_id)
 
 
-def _drill(stack: Stack, set_id: str) -> None:
+def _drill(stack: StackContext, set_id: str) -> None:
     backup.drill(stack, "backups", set_id=set_id, identity="")
 
 
 @pytest.mark.parametrize("find", [_verify, _restore, _drill])
 def test_set_that_is_found_damaged_loses_its_standing(
-    stack: Stack, world: World, find: Callable[[Stack, str], None]
+    stack: StackContext, world: World, find: Callable[[StackContext, str], None]
 ) -> None:
     """Neither the next restore takes it, nor does prune keep it for a good one."""
     good = back_up(stack, "memo")
@@ -68,7 +68,7 @@ def test_set_that_is_found_damaged_loses_its_standing(
 
 
 @pytest.mark.usefixtures("world")
-def test_wrong_key_says_nothing_of_a_set(stack: Stack, tmp_path: Path) -> None:
+def test_wrong_key_says_nothing_of_a_set(stack: StackContext, tmp_path: Path) -> None:
     (_, public), (other, _) = one_time_identity(), one_time_identity()
     made = back_up(stack, "memo", encrypt=[str(public)])
     wrong = tmp_path / "wrong"

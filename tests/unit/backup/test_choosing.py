@@ -6,10 +6,10 @@ from backup_world import World
 
 from compose_ops.cli.output import backup
 from compose_ops.errors import DataError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 
-def test_all_is_restored_from_a_set_of_all(stack: Stack, world: World) -> None:
+def test_all_is_restored_from_a_set_of_all(stack: StackContext, world: World) -> None:
     """Not from a newer one that holds a single service."""
     whole = back_up(stack)
     back_up(stack, "memo")
@@ -20,7 +20,7 @@ def test_all_is_restored_from_a_set_of_all(stack: Stack, world: World) -> None:
 
 
 @pytest.mark.usefixtures("world")
-def test_all_without_a_set_of_all_is_refused(stack: Stack) -> None:
+def test_all_without_a_set_of_all_is_refused(stack: StackContext) -> None:
     back_up(stack, "memo")
 
     with pytest.raises(DataError, match="no verified set of memo, pair"):
@@ -28,7 +28,7 @@ def test_all_without_a_set_of_all_is_refused(stack: Stack) -> None:
 
 
 def test_set_that_is_named_says_what_it_leaves(
-    stack: Stack, world: World, capsys: pytest.CaptureFixture[str]
+    stack: StackContext, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = back_up(stack, "memo")
     world.write("memo_data", 50)
@@ -40,7 +40,7 @@ def test_set_that_is_named_says_what_it_leaves(
 
 
 def test_set_with_a_service_that_nobody_knows_is_refused(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     """Such as one of an overlay: restored without it, it would be dropped silently."""
     made = back_up(stack)
@@ -50,7 +50,7 @@ def test_set_with_a_service_that_nobody_knows_is_refused(
         bring_back(stack, set_id=made)
 
 
-def test_drill_of_nothing_is_no_drill(stack: Stack, world: World) -> None:
+def test_drill_of_nothing_is_no_drill(stack: StackContext, world: World) -> None:
     made = back_up(stack, "memo")
     world.services["other"] = store("other_data")
     del world.services["memo"]

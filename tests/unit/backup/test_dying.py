@@ -16,8 +16,8 @@ from compose_ops.backup import prune, repository, restore_points, restore_undo, 
 from compose_ops.backup.retention import Rules
 from compose_ops.cli.output import backup
 from compose_ops.docker.api import Container, Output
-from compose_ops.errors import EngineError, StackError
-from compose_ops.runtime.context import Stack
+from compose_ops.errors import ComposeOpsError, EngineError
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal, recovery
 
 VOLUMES = ("memo_data", "left_data", "right_data")
@@ -58,7 +58,7 @@ class Site:
     def lines(self) -> list[int]:
         return [self.world.lines(volume) for volume in VOLUMES]
 
-    def sets(self) -> list[repository.Kept]:
+    def sets(self) -> list[repository.BackupSet]:
         return repository.listed(self.stack.root / "backups", "trial")
 
     def restores(self) -> list[str]:
@@ -75,7 +75,7 @@ class Site:
         assert not list((self.stack.root / "backups").rglob(".partial-*")), step
 
 
-Task = Callable[[Stack], object]
+Task = Callable[[StackContext], object]
 Deaths = Callable[..., Iterator[tuple[str, Site]]]
 
 
@@ -113,7 +113,7 @@ def deaths(
             try:
                 task(site.stack)
                 met = site.world.fate.dies_at is None
-            except (Killed, StackError, KeyboardInterrupt):
+            except (Killed, ComposeOpsError, KeyboardInterrupt):
                 met = True
             if met:
                 site.world.fate = Fate()
@@ -144,15 +144,15 @@ def _restored(site: Site) -> None:
     bring_back(site.stack)
 
 
-def _back_up_crash(stack: Stack) -> None:
+def _back_up_crash(stack: StackContext) -> None:
     back_up(stack, consistency="crash")
 
 
-def _back_up_stopped(stack: Stack) -> None:
+def _back_up_stopped(stack: StackContext) -> None:
     back_up(stack, consistency="stop")
 
 
-def drill(stack: Stack) -> None:
+def drill(stack: StackContext) -> None:
     backup.drill(stack, "backups", set_id="", identity="")
 
 
@@ -227,7 +227,7 @@ def test_drill_that_dies_anywhere_leaves_nothing(
 
 
 def test_prune_that_dies_leaves_whole_sets_and_the_next_finishes_it(
-    stack: Stack, world: World, monkeypatch: pytest.MonkeyPatch
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del world
     for _ in range(3):

@@ -172,7 +172,7 @@ def test_many_processors_need_no_more_processes_than_a_helper_may_have(
 
     *_, threads = packing.compressor("zstd")
 
-    assert 1 < int(threads.removeprefix("-T")) <= helper.MOST_PROCESSES // 2
+    assert 1 < int(threads.removeprefix("-T")) <= helper.MAX_PROCESSES // 2
 
 
 def test_disk_that_cannot_be_read_is_named(

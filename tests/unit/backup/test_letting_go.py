@@ -16,7 +16,7 @@ from compose_ops.backup import repository
 from compose_ops.cli.output import backup
 from compose_ops.docker.api import Container, Output
 from compose_ops.errors import DataError, EngineError, UnhealthyError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal, recovery
 
 
@@ -121,7 +121,7 @@ def test_preparation_that_fails_hinders_no_later_task(
 
 
 def test_dependent_that_does_not_start_is_not_forgotten_for_an_ill_store(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     """The store is ill, whatever is done: only what was not put back is tried again."""
     start = world.start
@@ -149,7 +149,7 @@ def test_dependent_that_does_not_start_is_not_forgotten_for_an_ill_store(
 
 
 def test_one_that_does_not_start_keeps_no_other_from_it(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     start = world.start
 
@@ -168,7 +168,9 @@ def test_one_that_does_not_start_keeps_no_other_from_it(
     assert world.of("pair").state == "running"
 
 
-def test_ill_store_alone_ends_what_a_dead_task_left(stack: Stack, world: World) -> None:
+def test_ill_store_alone_ends_what_a_dead_task_left(
+    stack: StackContext, world: World
+) -> None:
     """All is as it was before the backup that failed."""
     world.sick = lambda name: name == "memo"
     world.when["helper", "copy", "trial_memo_data"] = partial(
@@ -188,7 +190,9 @@ def helper_of(run: str) -> Container:
     return container(f"helper-{run}", project="", labels=labels)
 
 
-def test_helpers_of_other_tasks_are_left_at_work(stack: Stack, world: World) -> None:
+def test_helpers_of_other_tasks_are_left_at_work(
+    stack: StackContext, world: World
+) -> None:
     """`verify` takes no lock: a backup that ends beside it does not end it."""
     world.there.append(helper_of("20260101T000000Z-0001"))
 
@@ -198,7 +202,7 @@ def test_helpers_of_other_tasks_are_left_at_work(stack: Stack, world: World) -> 
     assert world.container("id-helper-20260101T000000Z-0001") is not None
 
 
-def test_helpers_of_a_dead_task_are_removed(stack: Stack, world: World) -> None:
+def test_helpers_of_a_dead_task_are_removed(stack: StackContext, world: World) -> None:
     journal.begin(stack, "restore", "dead-1", services=["memo"], volumes=["x"])
     world.there += [helper_of("dead-1"), helper_of("other")]
 
@@ -230,7 +234,7 @@ def test_set_is_kept_where_what_ran_before_stays_sick(
 @pytest.mark.parametrize("service", ["reader", "memo"])
 @pytest.mark.parametrize("task", [back_up, bring_back])
 def test_stop_that_was_begun_is_over_before_a_start(
-    world: World, stack: Stack, service: str, task: Callable[..., str]
+    world: World, stack: StackContext, service: str, task: Callable[..., str]
 ) -> None:
     """The engine goes on with it: what still runs then would end later."""
     back_up(stack, "memo")
@@ -245,7 +249,7 @@ def test_stop_that_was_begun_is_over_before_a_start(
 
 
 def test_what_stopped_and_runs_again_is_not_stopped_once_more(
-    world: World, stack: Stack
+    world: World, stack: StackContext
 ) -> None:
     """Nor is what was not touched."""
     world.when["start", "id-reader"] = interrupt
@@ -264,7 +268,7 @@ def _stops_and_starts(world: World, service: str) -> list[str]:
 
 
 def test_recovery_that_cannot_end_disturbs_nobody_twice(
-    world: World, stack: Stack, lock: Lock
+    world: World, stack: StackContext, lock: Lock
 ) -> None:
     """A store that keeps its lock is no reason to stop others at every task."""
     lock.stuck = 99
@@ -284,7 +288,7 @@ def test_recovery_that_cannot_end_disturbs_nobody_twice(
 
 @pytest.mark.parametrize("interrupted", [True, False])
 def test_only_a_preparation_that_did_not_end_is_ended(
-    world: World, stack: Stack, lock: Lock, *, interrupted: bool
+    world: World, stack: StackContext, lock: Lock, *, interrupted: bool
 ) -> None:
     """It would lock the store after all; what ended may hold the lock by a process."""
     if interrupted:
@@ -302,7 +306,7 @@ def test_only_a_preparation_that_did_not_end_is_ended(
 
 
 def test_copy_that_did_not_settle_is_made_again(
-    world: World, stack: Stack, lock: Lock, monkeypatch: pytest.MonkeyPatch
+    world: World, stack: StackContext, lock: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The set holds what was there in the copy that settled, and its own list."""
     world.services["memo"]["labels"]["jimbot.stack.backup.native.order"] = "**"

@@ -9,13 +9,13 @@ from backup_world import World
 from fakes import container
 
 from compose_ops.backup import helper, policy, preconditions, repository
-from compose_ops.backup.helper import Work
+from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.retention import Rules
 from compose_ops.cli.output import backup
 from compose_ops.docker.api import Output, Volume
 from compose_ops.docker.containers import run_arguments
 from compose_ops.errors import ConfigurationError, DataError, UsageError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal
 
 CHANGES = {"stop", "start", "pause", "unpause", "up", "remove", "down"}
@@ -59,7 +59,7 @@ def _in_use(world: World) -> str:
     "spoil", [_missing, _another_projects, _made_by_hand, _empty, _in_use]
 )
 def test_volume_that_is_not_fit_for_a_backup_is_refused(
-    stack: Stack, world: World, spoil: Callable[[World], str]
+    stack: StackContext, world: World, spoil: Callable[[World], str]
 ) -> None:
     """Nothing is stopped for it, and no volume is made."""
     why = spoil(world)
@@ -75,28 +75,28 @@ def test_volume_that_is_not_fit_for_a_backup_is_refused(
     assert journal.pending(stack) == ()
 
 
-def _back_up(stack: Stack) -> None:
+def _back_up(stack: StackContext) -> None:
     back_up(stack)
 
 
-def _bring_back(stack: Stack) -> None:
+def _bring_back(stack: StackContext) -> None:
     bring_back(stack)
 
 
-def _verify(stack: Stack) -> None:
+def _verify(stack: StackContext) -> None:
     backup.verify(stack, "backups", set_id="", project="", identity="")
 
 
-def _drill(stack: Stack) -> None:
+def _drill(stack: StackContext) -> None:
     backup.drill(stack, "backups", set_id="", identity="")
 
 
 @pytest.mark.parametrize("task", [_back_up, _bring_back, _verify, _drill])
 def test_helper_image_that_was_not_built_is_known_before_anything_stops(
-    stack: Stack,
+    stack: StackContext,
     world: World,
     monkeypatch: pytest.MonkeyPatch,
-    task: Callable[[Stack], None],
+    task: Callable[[StackContext], None],
 ) -> None:
     back_up(stack)
     monkeypatch.setattr(world, "image", lambda _name: None)
@@ -110,7 +110,7 @@ def test_helper_image_that_was_not_built_is_known_before_anything_stops(
 
 
 def test_native_copy_that_was_asked_for_is_made_or_refused(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     """A probe that says no stops the store only where that was not ruled out."""
     labels = {"backup.consistency": "native stop", "backup.native.probe": "probe"}
@@ -129,7 +129,7 @@ def test_native_copy_that_was_asked_for_is_made_or_refused(
 
 
 def test_consistency_that_a_store_does_not_support_is_refused(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     world.done.clear()
 
@@ -150,7 +150,7 @@ def test_consistency_that_a_store_does_not_support_is_refused(
     ],
 )
 def test_store_that_did_not_end_by_itself_is_marked(
-    stack: Stack, world: World, *, code: int, killed: bool, level: str
+    stack: StackContext, world: World, *, code: int, killed: bool, level: str
 ) -> None:
     stop = world.stop
 
@@ -167,7 +167,7 @@ def test_store_that_did_not_end_by_itself_is_marked(
     assert (found.consistency, found.exit_code) == (level, code)
 
 
-def _restore_unasked(stack: Stack) -> None:
+def _restore_unasked(stack: StackContext) -> None:
     backup.restore(
         stack,
         "backups",
@@ -180,19 +180,19 @@ def _restore_unasked(stack: Stack) -> None:
     )
 
 
-def _undo_unasked(stack: Stack) -> None:
+def _undo_unasked(stack: StackContext) -> None:
     backup.restore(
         stack, "backups", at="", undo=True, discard=False, services=(), yes=False
     )
 
 
-def _discard_unasked(stack: Stack) -> None:
+def _discard_unasked(stack: StackContext) -> None:
     backup.restore(
         stack, "backups", at="", undo=False, discard=True, services=(), yes=False
     )
 
 
-def _prune_unasked(stack: Stack) -> None:
+def _prune_unasked(stack: StackContext) -> None:
     backup.prune(stack, "backups", rules=Rules(last=1), yes=False)
 
 
@@ -200,7 +200,7 @@ UNASKED = [_restore_unasked, _undo_unasked, _discard_unasked, _prune_unasked]
 
 
 @pytest.fixture
-def restored(stack: Stack, world: World) -> Stack:
+def restored(stack: StackContext, world: World) -> StackContext:
     """Return a stack with a set of memo, which was restored once."""
     back_up(stack, "memo")
     world.write("memo_data", 90)
@@ -209,7 +209,7 @@ def restored(stack: Stack, world: World) -> Stack:
     return stack
 
 
-def state(stack: Stack, world: World) -> dict[str, bytes]:
+def state(stack: StackContext, world: World) -> dict[str, bytes]:
     """Return every file of the volumes and of the sets."""
     places = [world.folder, stack.root / "backups"]
     return {
@@ -222,10 +222,10 @@ def state(stack: Stack, world: World) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("task", UNASKED)
 def test_nothing_is_lost_without_a_yes(
-    restored: Stack,
+    restored: StackContext,
     world: World,
     monkeypatch: pytest.MonkeyPatch,
-    task: Callable[[Stack], None],
+    task: Callable[[StackContext], None],
 ) -> None:
     """A script that has no terminal has to say --yes."""
     monkeypatch.setattr("sys.stdin.isatty", lambda: False)
@@ -240,11 +240,11 @@ def test_nothing_is_lost_without_a_yes(
     assert changed(world) == []
 
 
-def _backup_dry(stack: Stack) -> None:
+def _backup_dry(stack: StackContext) -> None:
     backup.backup(stack, "backups", services=["memo"])
 
 
-def _prune_dry(stack: Stack) -> None:
+def _prune_dry(stack: StackContext) -> None:
     backup.prune(stack, "backups", rules=Rules(last=1), yes=True)
 
 
@@ -259,10 +259,10 @@ def _prune_dry(stack: Stack) -> None:
     ],
 )
 def test_dry_run_shows_the_plan_and_does_nothing(
-    restored: Stack,
+    restored: StackContext,
     world: World,
     capsys: pytest.CaptureFixture[str],
-    task: Callable[[Stack], None],
+    task: Callable[[StackContext], None],
     plan: str,
 ) -> None:
     back_up(restored, "memo")
@@ -286,7 +286,7 @@ def test_dry_run_shows_the_plan_and_does_nothing(
     ],
 )
 def test_labels_that_make_no_sense_are_named(
-    stack: Stack, world: World, labels: dict[str, str]
+    stack: StackContext, world: World, labels: dict[str, str]
 ) -> None:
     world.services["memo"] = store("memo_data", **labels)
     now = opened(stack.root, world)
@@ -295,7 +295,7 @@ def test_labels_that_make_no_sense_are_named(
         policy.policies(now.model)
 
 
-def test_set_is_for_its_owner_alone(stack: Stack, world: World) -> None:
+def test_set_is_for_its_owner_alone(stack: StackContext, world: World) -> None:
     del world
     made = back_up(stack)
 
@@ -318,9 +318,11 @@ def test_passwords_of_a_volume_are_in_no_set() -> None:
 
 
 @pytest.mark.parametrize("changes", [False, True])
-def test_helper_can_do_no_more_than_it_must(stack: Stack, *, changes: bool) -> None:
+def test_helper_can_do_no_more_than_it_must(
+    stack: StackContext, *, changes: bool
+) -> None:
     """No network, nothing to write to but its volume, few rights, no log."""
-    work = Work(run="1", label="memo", volume="trial_memo_data", changes=changes)
+    work = HelperJob(run="1", label="memo", volume="trial_memo_data", changes=changes)
 
     words = run_arguments(helper.spec(stack, work))
 

@@ -11,13 +11,13 @@ from fakes import container
 from compose_ops.backup import repository
 from compose_ops.docker.api import Output
 from compose_ops.errors import DataError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal
 
 PREPARE = "jimbot.stack.backup.native.prepare"
 
 
-def assert_no_set(stack: Stack, world: World) -> None:
+def assert_no_set(stack: StackContext, world: World) -> None:
     """Assert that nothing is taken for a set, and that all services run."""
     assert repository.listed(stack.root / "backups", "trial") == []
     assert not list((stack.root / "backups").rglob(".partial-*"))
@@ -26,7 +26,7 @@ def assert_no_set(stack: Stack, world: World) -> None:
 
 
 @pytest.fixture
-def native(tmp_path: Path, world: World) -> Stack:
+def native(tmp_path: Path, world: World) -> StackContext:
     """Return a stack whose memo can be copied while it runs."""
     labels = {"backup.consistency": "native stop", "backup.native.prepare": "prepare"}
     world.services["memo"] = store("memo_data", **labels)
@@ -43,7 +43,7 @@ def native(tmp_path: Path, world: World) -> Stack:
     ],
 )
 def test_store_that_is_started_under_the_copy_discards_it(
-    stack: Stack, world: World, step: tuple[str, ...]
+    stack: StackContext, world: World, step: tuple[str, ...]
 ) -> None:
     """Also one that was started while the next one was still being stopped."""
     world.when[step] = partial(world.start, "id-memo")
@@ -55,7 +55,7 @@ def test_store_that_is_started_under_the_copy_discards_it(
 
 
 def test_store_that_does_not_stay_stopped_is_never_called_clean(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     stop = world.stop
 
@@ -70,7 +70,7 @@ def test_store_that_does_not_stay_stopped_is_never_called_clean(
 
 
 def test_new_container_of_the_store_discards_the_copy(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     """Such as `docker compose run`, or one that was recreated."""
     new = container("memo", id="another", name="trial-memo-2")
@@ -81,7 +81,7 @@ def test_new_container_of_the_store_discards_the_copy(
 
 
 def test_store_that_restarts_while_it_is_locked_discards_the_copy(
-    native: Stack, world: World
+    native: StackContext, world: World
 ) -> None:
     """The lock is gone with it, even where it restarts within its own command."""
 
@@ -98,7 +98,7 @@ def test_store_that_restarts_while_it_is_locked_discards_the_copy(
 
 
 def test_store_that_was_started_before_the_copy_is_stopped(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     """It did not run when the backup began, and does while its size is measured."""
     world.stop("id-memo")
@@ -115,7 +115,7 @@ def test_store_that_was_started_before_the_copy_is_stopped(
 
 @pytest.mark.parametrize("state", ["running", "exited"])
 def test_dependent_that_runs_meanwhile_makes_no_coherent_set(
-    native: Stack, world: World, state: str
+    native: StackContext, world: World, state: str
 ) -> None:
     """Unpaused by hand, or started: it may write to one store and not to another."""
     world.change("id-reader", state=state)
@@ -129,7 +129,7 @@ def test_dependent_that_runs_meanwhile_makes_no_coherent_set(
 
 
 def test_native_set_is_counted_as_it_was_snapshotted(
-    native: Stack, world: World
+    native: StackContext, world: World
 ) -> None:
     """It grew before the snapshot and shrank after it: what was kept is between."""
 

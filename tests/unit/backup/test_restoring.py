@@ -14,12 +14,12 @@ from compose_ops.backup.helper import Helper
 from compose_ops.cli.output import backup
 from compose_ops.docker.api import Output
 from compose_ops.errors import DataError, EngineError, UnhealthyError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal, recovery
 from compose_ops.state.journal import Journal
 
 
-def assert_at_peace(stack: Stack, world: World) -> None:
+def assert_at_peace(stack: StackContext, world: World) -> None:
     """Assert that all services run and no journal is open."""
     assert {c.service: c.state for c in world.there} == dict.fromkeys(
         ["memo", "pair", "reader"], "running"
@@ -27,7 +27,7 @@ def assert_at_peace(stack: Stack, world: World) -> None:
     assert journal.pending(stack) == ()
 
 
-def test_set_comes_back_whole(stack: Stack, world: World) -> None:
+def test_set_comes_back_whole(stack: StackContext, world: World) -> None:
     made = back_up(stack)
     for volume in ("memo_data", "left_data", "right_data"):
         world.write(volume, 99)
@@ -42,7 +42,7 @@ def test_set_comes_back_whole(stack: Stack, world: World) -> None:
 @pytest.mark.parametrize("step", ["stage", "swap in"])
 @pytest.mark.parametrize("state", ["running", "paused", "restarting"])
 def test_store_that_is_started_meanwhile_keeps_its_data(
-    stack: Stack, world: World, step: str, state: str
+    stack: StackContext, world: World, step: str, state: str
 ) -> None:
     """By hand, or by another's `compose up`: nothing is swapped under it."""
     back_up(stack, "pair")
@@ -59,14 +59,14 @@ def test_store_that_is_started_meanwhile_keeps_its_data(
 
 
 def test_start_that_comes_late_is_over_before_the_data_goes_back(
-    stack: Stack, world: World, monkeypatch: pytest.MonkeyPatch
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine goes on with a start whose task was interrupted."""
     back_up(stack, "memo")
     at_volume, states = restore_rollback.at_volume, []
 
     @contextmanager
-    def late(stack: Stack, of: Journal, volume: str) -> Iterator[Helper]:
+    def late(stack: StackContext, of: Journal, volume: str) -> Iterator[Helper]:
         with at_volume(stack, of, volume) as talk:
             if of.step != "swapping":
                 world.change("id-memo", state="running")
@@ -86,7 +86,7 @@ def test_start_that_comes_late_is_over_before_the_data_goes_back(
 
 
 def test_engine_that_is_started_meanwhile_ends_the_restore(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     back_up(stack, "memo")
     world.write("memo_data", 30)
@@ -102,7 +102,7 @@ def test_engine_that_is_started_meanwhile_ends_the_restore(
 
 
 def test_paused_store_is_stopped_before_its_data_is_replaced(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     """It would go on with the files that it has open."""
     back_up(stack, "memo")
@@ -118,7 +118,7 @@ def test_paused_store_is_stopped_before_its_data_is_replaced(
 
 
 def test_foreign_container_that_is_paused_is_a_user_of_the_volume(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     mounts = world.of("memo").mounts
     foreign = container("other", project="x", mounts=mounts, state="paused")
@@ -129,7 +129,7 @@ def test_foreign_container_that_is_paused_is_a_user_of_the_volume(
 
 
 def test_store_that_gets_unhealthy_on_the_set_gets_its_data_back(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     back_up(stack)
     for volume in ("memo_data", "left_data", "right_data"):
@@ -147,7 +147,7 @@ def test_store_that_gets_unhealthy_on_the_set_gets_its_data_back(
 
 @pytest.mark.parametrize("counted", ["2", "4", "nothing"])
 def test_store_that_counts_otherwise_gets_its_data_back(
-    stack: Stack, world: World, counted: str
+    stack: StackContext, world: World, counted: str
 ) -> None:
     back_up(stack, "memo")
     world.write("memo_data", 90)
@@ -161,7 +161,7 @@ def test_store_that_counts_otherwise_gets_its_data_back(
 
 
 def test_new_volume_without_room_is_not_unpacked_into(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     """On an empty machine, too: what does not fit is known before it is tried."""
     back_up(stack, "memo")
@@ -176,7 +176,7 @@ def test_new_volume_without_room_is_not_unpacked_into(
     assert journal.pending(stack) == ()
 
 
-def test_drill_without_room_is_not_begun(stack: Stack, world: World) -> None:
+def test_drill_without_room_is_not_begun(stack: StackContext, world: World) -> None:
     made = back_up(stack, "memo")
     world.free = 1000
 
@@ -188,7 +188,7 @@ def test_drill_without_room_is_not_begun(stack: Stack, world: World) -> None:
 
 
 def test_restore_that_fails_is_told_even_where_the_store_stays_ill(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     """What failed first is the error; what hinders its undoing stands below."""
     back_up(stack, "memo")
@@ -204,7 +204,9 @@ def test_restore_that_fails_is_told_even_where_the_store_stays_ill(
     assert "in place again" in failed.value.hint
 
 
-def test_restore_that_cannot_be_undone_yet_says_so(stack: Stack, world: World) -> None:
+def test_restore_that_cannot_be_undone_yet_says_so(
+    stack: StackContext, world: World
+) -> None:
     """The next task goes on with it."""
     back_up(stack, "memo")
     world.write("memo_data", 90)
@@ -227,7 +229,7 @@ def test_restore_that_cannot_be_undone_yet_says_so(stack: Stack, world: World) -
 
 @pytest.mark.parametrize(("state", "code"), [("paused", 0), ("exited", 137)])
 def test_store_that_does_not_run_is_kept_for_what_it_is(
-    stack: Stack,
+    stack: StackContext,
     world: World,
     capsys: pytest.CaptureFixture[str],
     state: str,

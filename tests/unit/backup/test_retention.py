@@ -7,7 +7,7 @@ from backup_world import World
 
 from compose_ops.backup import prune
 from compose_ops.backup.retention import Candidate, Rules, reasons
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ALL = frozenset({"memgraph", "questdb", "eventstore"})
@@ -52,7 +52,7 @@ def test_set_that_alone_holds_a_service_stays_even_unverified() -> None:
     assert set(reasons(sets, Rules(last=1), now=NOW)) == {"01", "02"}
 
 
-def test_prune_removes_what_no_rule_keeps(stack: Stack, world: World) -> None:
+def test_prune_removes_what_no_rule_keeps(stack: StackContext, world: World) -> None:
     whole = back_up(stack)
     early, late = back_up(stack, "memo"), back_up(stack, "memo")
     place = stack.root / "backups"

@@ -8,11 +8,11 @@ from compose_ops.backup import store_commands
 from compose_ops.cli.output import backup
 from compose_ops.docker.api import Output
 from compose_ops.errors import DataError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 
 def test_list_of_sets_says_when_each_was_taken_and_its_last_drill(
-    stack: Stack, world: World, capsys: pytest.CaptureFixture[str]
+    stack: StackContext, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = back_up(stack)
     backup.drill(stack, "backups", set_id=good, identity="")
@@ -33,7 +33,9 @@ def test_list_of_sets_says_when_each_was_taken_and_its_last_drill(
     assert "never" not in shown
 
 
-def test_verify_tells_of_every_set_before_it_fails(stack: Stack, world: World) -> None:
+def test_verify_tells_of_every_set_before_it_fails(
+    stack: StackContext, world: World
+) -> None:
     """Also with --json: a bad set does not hide the good ones."""
     del world
     bad, good = back_up(stack, "memo"), back_up(stack, "memo")
@@ -50,7 +52,7 @@ def test_verify_tells_of_every_set_before_it_fails(stack: Stack, world: World) -
 
 
 def test_services_start_in_the_order_in_which_they_need_each_other(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     """The front before the back would only find it missing."""
     world.services["front"] = {"image": "x", "depends_on": {"reader": {}}}
@@ -72,7 +74,7 @@ def test_services_start_in_the_order_in_which_they_need_each_other(
 
 
 def test_stores_run_again_before_what_a_failure_left_is_removed(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     """Removing a large partial set takes its time; the services need not wait."""
     there: list[bool] = []
@@ -109,7 +111,7 @@ def test_version_that_nobody_knows_is_said(
     ("kept", "present"), [("3.1", "2.9"), ("3.2", "3.1"), ("2.9.9", "3.0")]
 )
 def test_version_that_does_not_fit_is_refused_before_anything_is_touched(
-    stack: Stack, world: World, kept: str, present: str
+    stack: StackContext, world: World, kept: str, present: str
 ) -> None:
     for_set, here = (f"localhost/store:{version}" for version in (kept, present))
     world.services["memo"]["image"] = for_set

@@ -10,11 +10,11 @@ from compose_ops.backup import drill_project, repository
 from compose_ops.cli.output import backup
 from compose_ops.docker.api import Output
 from compose_ops.errors import ConfigurationError, DataError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal
 
 
-def drilled(stack: Stack, world: World, **more: Any) -> dict[str, Any]:
+def drilled(stack: StackContext, world: World, **more: Any) -> dict[str, Any]:
     """Return how memo would run in a drill if it were declared with *more*."""
     world.services["memo"] |= more
     model = drill_project.model(stack, ["memo"])
@@ -22,7 +22,7 @@ def drilled(stack: Stack, world: World, **more: Any) -> dict[str, Any]:
     return service | {"all": model}
 
 
-def test_folder_of_the_host_can_only_be_read(stack: Stack, world: World) -> None:
+def test_folder_of_the_host_can_only_be_read(stack: StackContext, world: World) -> None:
     """A store that keeps data there would write to the live one."""
     bind = {"type": "bind", "source": "/srv/live", "target": "/live"}
     data = {"type": "volume", "source": "memo_data", "target": "/data"}
@@ -34,7 +34,7 @@ def test_folder_of_the_host_can_only_be_read(stack: Stack, world: World) -> None
 
 @pytest.mark.parametrize("mode", ["host", "service:pair", "container:other"])
 def test_network_of_another_is_not_shared(
-    stack: Stack, world: World, mode: str
+    stack: StackContext, world: World, mode: str
 ) -> None:
     found = drilled(stack, world, network_mode=mode)
 
@@ -43,21 +43,23 @@ def test_network_of_another_is_not_shared(
     assert found["all"]["networks"]["drill"] == {"internal": True}
 
 
-def test_service_without_network_keeps_having_none(stack: Stack, world: World) -> None:
+def test_service_without_network_keeps_having_none(
+    stack: StackContext, world: World
+) -> None:
     found = drilled(stack, world, network_mode="none")
 
     assert found["network_mode"] == "none"
     assert "networks" not in found
 
 
-def test_one_of_several_replicas_is_tried(stack: Stack, world: World) -> None:
+def test_one_of_several_replicas_is_tried(stack: StackContext, world: World) -> None:
     found = drilled(stack, world, scale=3, deploy={"replicas": 3, "resources": {}})
 
     assert "scale" not in found
     assert found["deploy"] == {"resources": {}}
 
 
-def test_configs_and_secrets_come_along(stack: Stack, world: World) -> None:
+def test_configs_and_secrets_come_along(stack: StackContext, world: World) -> None:
     world.further = {
         "configs": {"ini": {"name": "trial_ini", "content": "a=1"}},
         "secrets": {"word": {"name": "trial_word", "file": "/secret"}},
@@ -72,7 +74,7 @@ def test_configs_and_secrets_come_along(stack: Stack, world: World) -> None:
 
 @pytest.mark.parametrize("known", [{"environment": "WORD"}, {"external": True}])
 def test_secret_that_no_drill_can_have_is_refused_before_anything_is_made(
-    stack: Stack, world: World, known: dict[str, Any]
+    stack: StackContext, world: World, known: dict[str, Any]
 ) -> None:
     world.further = {"secrets": {"word": known}}
     world.services["memo"]["secrets"] = [{"source": "word"}]
@@ -85,7 +87,9 @@ def test_secret_that_no_drill_can_have_is_refused_before_anything_is_made(
     assert journal.pending(stack) == ()
 
 
-def test_drill_leaves_nothing_and_is_recorded(stack: Stack, world: World) -> None:
+def test_drill_leaves_nothing_and_is_recorded(
+    stack: StackContext, world: World
+) -> None:
     made = back_up(stack)
     before = dict(world.made)
 
@@ -98,7 +102,7 @@ def test_drill_leaves_nothing_and_is_recorded(stack: Stack, world: World) -> Non
 
 
 def test_drill_that_counts_otherwise_is_recorded_as_failed(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     made = back_up(stack, "memo")
     world.commands[COUNT] = lambda _asked: Output(0, "1", "")

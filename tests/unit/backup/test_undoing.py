@@ -6,14 +6,14 @@ from backup_world import World
 
 from compose_ops.backup import restore_points, restore_undo
 from compose_ops.errors import DataError
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 from compose_ops.stack import lifecycle
 
 VOLUMES = ("memo_data", "left_data", "right_data")
 
 
 @pytest.fixture
-def restored(stack: Stack, world: World) -> Stack:
+def restored(stack: StackContext, world: World) -> StackContext:
     """Return a stack that was restored as one from a set with fewer lines."""
     back_up(stack)
     for volume in VOLUMES:
@@ -26,7 +26,7 @@ def lines(world: World) -> list[int]:
     return [world.lines(volume) for volume in VOLUMES]
 
 
-def test_undo_brings_everything_back(restored: Stack, world: World) -> None:
+def test_undo_brings_everything_back(restored: StackContext, world: World) -> None:
     restore_undo.undo(restored, (), yes=True)
 
     assert lines(world) == [90, 90, 90]
@@ -34,7 +34,9 @@ def test_undo_brings_everything_back(restored: Stack, world: World) -> None:
     assert lines(world) == [3, 5, 7]
 
 
-def test_undo_of_one_service_leaves_the_others(restored: Stack, world: World) -> None:
+def test_undo_of_one_service_leaves_the_others(
+    restored: StackContext, world: World
+) -> None:
     """And what was moved aside of them can still be brought back."""
     restore_undo.undo(restored, ["memo"], yes=True)
 
@@ -44,7 +46,7 @@ def test_undo_of_one_service_leaves_the_others(restored: Stack, world: World) ->
 
 
 def test_discard_of_one_service_leaves_the_others(
-    restored: Stack, world: World
+    restored: StackContext, world: World
 ) -> None:
     restore_undo.discard(restored, ["memo"], yes=True)
 
@@ -55,7 +57,7 @@ def test_discard_of_one_service_leaves_the_others(
 
 
 def test_discard_leaves_a_service_that_the_model_lacks_now(
-    restored: Stack, world: World
+    restored: StackContext, world: World
 ) -> None:
     """Its volumes are nobody's to remove, only because another's are."""
     pair = world.services.pop("pair")
@@ -69,7 +71,7 @@ def test_discard_leaves_a_service_that_the_model_lacks_now(
 
 
 def test_undo_of_services_of_two_restores_is_refused(
-    restored: Stack, world: World
+    restored: StackContext, world: World
 ) -> None:
     bring_back(restored, "memo")
 
@@ -78,7 +80,7 @@ def test_undo_of_services_of_two_restores_is_refused(
     assert lines(world) == [3, 5, 7]
 
 
-def test_undo_never_makes_a_volume(restored: Stack, world: World) -> None:
+def test_undo_never_makes_a_volume(restored: StackContext, world: World) -> None:
     """Docker would, without labels, and every later backup would refuse it."""
     world.remove("id-memo")
     world.remove_volume("trial_memo_data")
@@ -95,7 +97,7 @@ def lines_of_pair(world: World) -> list[int]:
 
 
 def test_down_with_volumes_forgets_what_was_in_them(
-    restored: Stack, world: World
+    restored: StackContext, world: World
 ) -> None:
     lifecycle.down(restored, volumes=True, yes=True)
 
@@ -103,13 +105,13 @@ def test_down_with_volumes_forgets_what_was_in_them(
     assert world.made == {}
 
 
-def test_down_without_volumes_forgets_nothing(restored: Stack) -> None:
+def test_down_without_volumes_forgets_nothing(restored: StackContext) -> None:
     lifecycle.down(restored)
 
     assert len(restore_points.listed(restored)) == 1
 
 
-def test_undo_works_after_down(restored: Stack, world: World) -> None:
+def test_undo_works_after_down(restored: StackContext, world: World) -> None:
     """The containers are made anew; what did not run does not run afterwards."""
     lifecycle.down(restored)
 
@@ -123,7 +125,7 @@ def test_undo_works_after_down(restored: Stack, world: World) -> None:
 
 
 def test_undo_expects_what_was_there_once_the_writers_had_stopped(
-    stack: Stack, world: World
+    stack: StackContext, world: World
 ) -> None:
     """One of them may have deleted until then."""
     back_up(stack, "memo")
@@ -137,7 +139,7 @@ def test_undo_expects_what_was_there_once_the_writers_had_stopped(
 
 
 def test_undo_does_not_take_less_for_what_was_there(
-    restored: Stack, world: World
+    restored: StackContext, world: World
 ) -> None:
     """The store must count as much as it did before the restore."""
     (kept,) = world.data("memo_data").glob(".jimbot-restore/*/previous/lines")

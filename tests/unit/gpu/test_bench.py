@@ -12,10 +12,10 @@ from fakes import container
 from compose_ops.docker.api import Container, EngineInfo, Image, Output, RunSpec
 from compose_ops.errors import EngineError
 from compose_ops.gpu import collect, machine
-from compose_ops.gpu.collect import Bench
+from compose_ops.gpu.collect import Collector
 from compose_ops.gpu.facts import ALL, Attempt, Computation, Host, Request, Wheel
 from compose_ops.project.modes import Mode
-from compose_ops.runtime.context import Stack
+from compose_ops.runtime.context import StackContext
 
 HERE = {"Name": os.uname().nodename, "KernelVersion": os.uname().release}
 IMAGE = Image("sha256:ray", (), 1, {}, {"Config": {"Env": ["CUDA_VERSION=11.8.0"]}})
@@ -68,12 +68,12 @@ def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
 
 
-def on(lab: Lab, *running: Container, **raw: Any) -> Bench:
+def on(lab: Lab, *running: Container, **raw: Any) -> Collector:
     """Return the bench of ray-head on an engine that says *raw* of itself."""
     told = {**HERE, **raw}
     known = EngineInfo("ENGINE", "26.1.5", 2, 0, tuple(raw.get("Runtimes", ())), told)
     engine: Any = lab
-    stack = Stack(
+    stack = StackContext(
         root=Path("/checkout"),
         project="trial",
         mode=Mode(gpu=True),
@@ -82,7 +82,7 @@ def on(lab: Lab, *running: Container, **raw: Any) -> Bench:
         started_as=None,
         known=None if lab.dead else known,
     )
-    return Bench(stack, "ray-head")
+    return Collector(stack, "ray-head")
 
 
 def lab(**answers: Output | EngineError) -> Lab:

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from composing import APP, Composing, opened
 
-from compose_ops.errors import ConfigurationError, RolledBack, StackError
+from compose_ops.errors import ComposeOpsError, ConfigurationError, RolledBack
 from compose_ops.rollout import journal, update
 from compose_ops.rollout.rollback import rollback
-from compose_ops.rollout.update import Wish
-from compose_ops.runtime.context import Stack
+from compose_ops.rollout.update import UpdateRequest
+from compose_ops.runtime.context import StackContext
 from compose_ops.stack import lifecycle
 
 pytestmark = pytest.mark.usefixtures("quick_update")
 
 OLD, NEW = "sha256:app-1", "sha256:built"
-BUILD = Wish(build=True)
+BUILD = UpdateRequest(build=True)
 
 
 class Killed(BaseException):
@@ -32,11 +32,11 @@ def engine() -> Composing:
 
 
 @pytest.fixture
-def stack(engine: Composing, tmp_path: Path) -> Stack:
+def stack(engine: Composing, tmp_path: Path) -> StackContext:
     return opened(tmp_path, engine)
 
 
-def test_a_good_build_is_deployed(engine: Composing, stack: Stack) -> None:
+def test_a_good_build_is_deployed(engine: Composing, stack: StackContext) -> None:
     """Both replicas run it, and the tag stays with it."""
     outcome = update.update(stack, "app", BUILD)
 
@@ -46,7 +46,7 @@ def test_a_good_build_is_deployed(engine: Composing, stack: Stack) -> None:
     assert journal.read(stack.state) is None
 
 
-ROUTES: dict[str, Callable[[Stack], object]] = {
+ROUTES: dict[str, Callable[[StackContext], object]] = {
     "rolling-update --build": lambda stack: update.update(stack, "app", BUILD),
     "rebuild": lambda stack: lifecycle.rebuild(stack, ["app"]),
     "up --build": lambda stack: lifecycle.up(stack, build=True),
@@ -55,7 +55,7 @@ ROUTES: dict[str, Callable[[Stack], object]] = {
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
 def test_a_bad_build_gives_the_tag_back(
-    engine: Composing, stack: Stack, route: Callable[[Stack], object]
+    engine: Composing, stack: StackContext, route: Callable[[StackContext], object]
 ) -> None:
     """Later tasks, and a start from nothing, do not meet the bad image again."""
     before = [c.id for c in engine.there]
@@ -72,7 +72,7 @@ def test_a_bad_build_gives_the_tag_back(
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
 def test_a_good_build_stays(
-    engine: Composing, stack: Stack, route: Callable[[Stack], object]
+    engine: Composing, stack: StackContext, route: Callable[[StackContext], object]
 ) -> None:
     """The same tasks leave the tag with an image that was proven."""
     route(stack)
@@ -95,7 +95,7 @@ def test_a_refused_update_gives_the_tag_back(engine: Composing, tmp_path: Path) 
 @pytest.mark.parametrize(
     "next_task",
     [
-        lambda stack: update.update(stack, "app", Wish()),
+        lambda stack: update.update(stack, "app", UpdateRequest()),
         lifecycle.up,
         lifecycle.down,
     ],
@@ -105,7 +105,7 @@ def test_a_kill_after_the_build_gives_the_tag_back(
     engine: Composing,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    next_task: Callable[[Stack], object],
+    next_task: Callable[[StackContext], object],
 ) -> None:
     """The next task does, before it looks at anything."""
     with monkeypatch.context() as patch:
@@ -133,10 +133,10 @@ def test_a_build_leads_from_a_deployed_image_to_the_files(
 
     assert engine.running("app") == {NEW}
     assert opened(tmp_path, engine).model.service("app")["image"] == "app"
-    assert update.update(opened(tmp_path, engine), "app", Wish()).result == (
+    assert update.update(opened(tmp_path, engine), "app", UpdateRequest()).result == (
         "nothing-to-do"
     )
 
 
-def _killed(*_args: object, **_how: object) -> StackError:
+def _killed(*_args: object, **_how: object) -> ComposeOpsError:
     raise Killed

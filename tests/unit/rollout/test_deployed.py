@@ -7,7 +7,7 @@ from compose_ops.rollout.deployments import (
     KEPT,
     Deployed,
     Deployment,
-    Kept,
+    RetainedImage,
     after_update,
     forget_names,
     override,
@@ -16,8 +16,10 @@ from compose_ops.rollout.deployments import (
 )
 
 
-def kept(number: int) -> Kept:
-    return Kept(tag=f"kept-{number}", id=f"sha256:{number}", name=f"app:{number}")
+def kept(number: int) -> RetainedImage:
+    return RetainedImage(
+        tag=f"kept-{number}", id=f"sha256:{number}", name=f"app:{number}"
+    )
 
 
 def test_nothing_deployed_needs_no_override(tmp_path: Path) -> None:
@@ -58,7 +60,7 @@ def test_names_come_back_when_all_containers_are_gone(tmp_path: Path) -> None:
 def test_the_last_images_are_kept_once_each() -> None:
     """The oldest is given up; one that served twice is not listed twice."""
     deployment = Deployment()
-    given_up: tuple[Kept, ...] = ()
+    given_up: tuple[RetainedImage, ...] = ()
     for number in range(KEPT + 1):
         deployment, given_up = after_update(
             deployment, kept(number), image="x", name="x"
@@ -76,7 +78,7 @@ def test_a_journal_survives_its_writer(tmp_path: Path) -> None:
     assert journal.read(tmp_path) is None
 
     book = journal.Journal(tmp_path / journal.FILE, "app", before=["a", "b"])
-    book.places.append(journal.Place(old="a", name="app-1", restart="always"))
+    book.places.append(journal.SlotState(old="a", name="app-1", restart="always"))
     book.note("create")
     assert journal.read(tmp_path) == book
 

@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from compose_ops.rollout.display import rows, shown
-from compose_ops.rollout.policy import Traffic
+from compose_ops.rollout.policy import ProbeSettings
 from compose_ops.rollout.statistics import Request
 from compose_ops.rollout.traffic_probe import TrafficProbe
 
-TRAFFIC = Traffic(8000, "/", "/echo", "/health", "SIGUSR1", "gateway", "front")
+TRAFFIC = ProbeSettings(8000, "/", "/echo", "/health", "SIGUSR1", "gateway", "front")
 
 
 def test_the_table_names_slots_and_what_the_probe_saw() -> None:

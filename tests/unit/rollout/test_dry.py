@@ -8,8 +8,8 @@ from composing import APP, Composing, opened
 
 from compose_ops.errors import ConfigurationError, EngineError
 from compose_ops.rollout import update
-from compose_ops.rollout.result import Outcome
-from compose_ops.rollout.update import Wish
+from compose_ops.rollout.result import UpdateResult
+from compose_ops.rollout.update import UpdateRequest
 
 pytestmark = pytest.mark.usefixtures("quick_update")
 
@@ -27,7 +27,7 @@ def engine() -> Composing:
     return engine
 
 
-def dry(engine: Composing, root: Path, wish: Wish) -> Outcome:
+def dry(engine: Composing, root: Path, wish: UpdateRequest) -> UpdateResult:
     stack = opened(root, engine)
     stack.dry = True
     before = list(engine.there), dict(engine.tags), list(engine.done)
@@ -37,7 +37,7 @@ def dry(engine: Composing, root: Path, wish: Wish) -> Outcome:
         assert (engine.there, engine.tags, engine.done) == before
 
 
-def causes(outcome: Outcome) -> list[tuple[str, ...]]:
+def causes(outcome: UpdateResult) -> list[tuple[str, ...]]:
     return [slot.causes for slot in outcome.plan.changing]
 
 
@@ -45,7 +45,7 @@ def test_what_would_change_is_planned_with_its_cause(
     engine: Composing, tmp_path: Path
 ) -> None:
     """Another image needs another configuration too: it is deployed under a tag."""
-    outcome = dry(engine, tmp_path, Wish(image="app:2"))
+    outcome = dry(engine, tmp_path, UpdateRequest(image="app:2"))
 
     assert outcome.result == "planned"
     assert [[cause.split()[0] for cause in each] for each in causes(outcome)] == [
@@ -57,9 +57,9 @@ def test_what_is_deployed_already_is_nothing_to_do(
     engine: Composing, tmp_path: Path
 ) -> None:
     """By the name that it was given with."""
-    update.update(opened(tmp_path, engine), "app", Wish(image="app:2"))
+    update.update(opened(tmp_path, engine), "app", UpdateRequest(image="app:2"))
 
-    outcome = dry(engine, tmp_path, Wish(image="app:2"))
+    outcome = dry(engine, tmp_path, UpdateRequest(image="app:2"))
 
     assert outcome.result == "nothing-to-do"
     assert causes(outcome) == []
@@ -88,7 +88,7 @@ def test_start_first_that_cannot_work_is_refused(
     stack.dry = as_dry
 
     with pytest.raises(ConfigurationError, match="start-first") as refused:
-        update.update(stack, "app", Wish())
+        update.update(stack, "app", UpdateRequest())
 
     assert reason in refused.value.message
     assert engine.there == before
@@ -100,7 +100,7 @@ def test_an_image_that_would_be_pulled_is_planned(
     """Its id is not known before; every replica would be replaced."""
     engine.in_registry.add("registry/app:3")
 
-    outcome = dry(engine, tmp_path, Wish(image="registry/app:3"))
+    outcome = dry(engine, tmp_path, UpdateRequest(image="registry/app:3"))
 
     assert outcome.result == "planned"
     assert (
@@ -111,12 +111,12 @@ def test_an_image_that_would_be_pulled_is_planned(
 def test_an_image_that_is_nowhere_is_refused(engine: Composing, tmp_path: Path) -> None:
     """As the update itself would refuse it."""
     with pytest.raises(EngineError, match="cannot be pulled"):
-        dry(engine, tmp_path, Wish(image="registry/app:3"))
+        dry(engine, tmp_path, UpdateRequest(image="registry/app:3"))
 
 
 def test_a_dry_build_names_the_build(
     engine: Composing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its result is not known before."""
-    assert dry(engine, tmp_path, Wish(build=True)).result == "nothing-to-do"
+    assert dry(engine, tmp_path, UpdateRequest(build=True)).result == "nothing-to-do"
     assert "would build app" in capsys.readouterr().err

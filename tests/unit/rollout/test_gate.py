@@ -11,15 +11,15 @@ from small_server import Asked, SmallServer, answer, good, serving
 from compose_ops.docker.api import Container, Event, Output, Probe
 from compose_ops.errors import UnhealthyError
 from compose_ops.rollout import health_gate
-from compose_ops.rollout.context import Site
-from compose_ops.rollout.policy import Traffic
+from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.policy import ProbeSettings
 from compose_ops.runtime.health import Clock
 
 LIMIT, WINDOW = 30.0, 4.0
 Happens = dict[float, dict[str, Any]]
 
 
-class Place(FakeEngine):
+class SlotState(FakeEngine):
     """An engine whose one container changes at given seconds, each with an event."""
 
     def __init__(self, happens: Happens, **changes: Any) -> None:
@@ -46,8 +46,8 @@ class Place(FakeEngine):
     def sleep(self, seconds: float) -> None:
         self.time += seconds
 
-    def site(self, traffic: Traffic | None = None) -> Site:
-        return Site(
+    def site(self, traffic: ProbeSettings | None = None) -> UpdateContext:
+        return UpdateContext(
             engine=self,  # type: ignore[arg-type]
             project="trial",
             service="app",
@@ -76,7 +76,7 @@ def server() -> Iterator[SmallServer]:
 
 def test_health_is_waited_for_by_events() -> None:
     """It goes on in the moment in which the container is healthy."""
-    place = Place({2.34: {"health": "healthy"}}, health="starting")
+    place = SlotState({2.34: {"health": "healthy"}}, health="starting")
 
     place.wait()
 
@@ -97,7 +97,7 @@ def test_health_is_waited_for_by_events() -> None:
 )
 def test_the_first_sign_of_an_end_is_enough(becomes: dict[str, Any], said: str) -> None:
     """Nobody waits for the limit, and the last log lines come with the reason."""
-    place = Place({1.5: becomes}, health="starting")
+    place = SlotState({1.5: becomes}, health="starting")
 
     with pytest.raises(UnhealthyError, match=said) as ended:
         place.wait()
@@ -109,7 +109,7 @@ def test_the_first_sign_of_an_end_is_enough(becomes: dict[str, Any], said: str) 
 @pytest.mark.parametrize("state", [{"state": "exited"}, {"oom_killed": True}])
 def test_what_has_ended_already_is_not_waited_for(state: dict[str, Any]) -> None:
     """A container may be gone before anybody looks."""
-    place = Place({}, **{"health": "starting", **state})
+    place = SlotState({}, **{"health": "starting", **state})
 
     with pytest.raises(UnhealthyError):
         place.wait()
@@ -119,7 +119,7 @@ def test_what_has_ended_already_is_not_waited_for(state: dict[str, Any]) -> None
 
 def test_a_replica_that_is_never_healthy_has_its_time() -> None:
     """And no more."""
-    place = Place({}, health="starting")
+    place = SlotState({}, health="starting")
 
     with pytest.raises(UnhealthyError, match="not healthy after 30 s"):
         place.wait()
@@ -129,7 +129,7 @@ def test_a_replica_that_is_never_healthy_has_its_time() -> None:
 
 def test_each_replica_answers_two_hundred_requests(server: SmallServer) -> None:
     """Page, echo and health in turn, on the replica itself."""
-    answered = Place({}).watch(server, "id-app", "two")
+    answered = SlotState({}).watch(server, "id-app", "two")
     asked = Counter((a.method, a.path) for a in server.asked)
 
     assert health_gate.PROBES == 200
@@ -140,12 +140,12 @@ def test_each_replica_answers_two_hundred_requests(server: SmallServer) -> None:
 
 def test_they_are_asked_however_short_the_window_is(server: SmallServer) -> None:
     """A small `monitor` makes it no easier."""
-    assert Place({}).watch(server, window=0.0) == 200
+    assert SlotState({}).watch(server, window=0.0) == 200
 
 
 def test_a_long_window_is_asked_in_to_its_end(server: SmallServer) -> None:
     """Nobody looks away once 200 answers are in."""
-    place = Place({})
+    place = SlotState({})
 
     place.watch(server, window=60.0)
 
@@ -162,7 +162,7 @@ def failing_at(number: int, how: bytes) -> Callable[[Asked], bytes]:
 def test_one_wrong_answer_of_two_hundred_is_one_too_many(how: bytes) -> None:
     """It is the last request that the replica gets."""
     with serving(failing_at(200, how)) as server, pytest.raises(UnhealthyError):
-        Place({}).watch(server)
+        SlotState({}).watch(server)
 
     assert len(server.asked) == 200
 
@@ -179,7 +179,7 @@ def test_one_wrong_answer_of_two_hundred_is_one_too_many(how: bytes) -> None:
 )
 def test_the_window_ends_with_the_first_sign_of_an_end(becomes: dict[str, Any]) -> None:
     """Also for a service that no request is sent to."""
-    place = Place({1.25: becomes})
+    place = SlotState({1.25: becomes})
 
     with pytest.raises(UnhealthyError):
         place.watch(probes=0)
@@ -192,12 +192,12 @@ def test_trouble_elsewhere_ends_the_window(server: SmallServer) -> None:
     troubles = iter(["", "", "a request failed"])
 
     with pytest.raises(UnhealthyError, match="a request failed"):
-        Place({}).watch(server, outside=lambda: next(troubles))
+        SlotState({}).watch(server, outside=lambda: next(troubles))
 
     assert len(server.asked) == 3
 
 
-class Remote(Place):
+class Remote(SlotState):
     """An engine elsewhere: this host has no route to its containers."""
 
     def __init__(self, *codes: str, has_curl: bool = True) -> None:

@@ -9,8 +9,8 @@ from composing import APP, Composing, opened, quick_clock
 
 from compose_ops.doctor import requirements
 from compose_ops.rollout import health_gate, journal, update
-from compose_ops.rollout.update import Wish
-from compose_ops.runtime.context import Stack
+from compose_ops.rollout.update import UpdateRequest
+from compose_ops.runtime.context import StackContext
 from compose_ops.stack import lifecycle
 from compose_ops.state import journal as journals
 from compose_ops.state import recovery
@@ -48,12 +48,14 @@ def half_done(engine: Composing, tmp_path: Path) -> Iterator[None]:
         with patch.context() as killing:
             killing.setattr(health_gate, "wait_healthy", _dies_at(2))
             with pytest.raises(Killed):
-                update.update(opened(tmp_path, engine), "app", Wish(build=True))
+                update.update(
+                    opened(tmp_path, engine), "app", UpdateRequest(build=True)
+                )
         assert _count(engine) == 4
         yield
 
 
-TASKS: dict[str, Callable[[Stack], object]] = {
+TASKS: dict[str, Callable[[StackContext], object]] = {
     "up": lifecycle.up,
     "restart of another": lambda stack: lifecycle.restart(stack, ["store"]),
     "restart": lifecycle.restart,
@@ -65,7 +67,7 @@ TASKS: dict[str, Callable[[Stack], object]] = {
 @pytest.mark.usefixtures("half_done")
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_any_task_that_changes_something_puts_it_right(
-    engine: Composing, tmp_path: Path, task: Callable[[Stack], object]
+    engine: Composing, tmp_path: Path, task: Callable[[StackContext], object]
 ) -> None:
     """Two replicas run again, and no journal is left."""
     stack = opened(tmp_path, engine)
@@ -80,7 +82,7 @@ def test_any_task_that_changes_something_puts_it_right(
 @pytest.mark.usefixtures("half_done")
 @pytest.mark.parametrize("task", [lifecycle.up, lifecycle.restart])
 def test_it_is_put_right_where_nothing_rolls(
-    engine: Composing, tmp_path: Path, task: Callable[[Stack], object]
+    engine: Composing, tmp_path: Path, task: Callable[[StackContext], object]
 ) -> None:
     """A mode without `update_config` has no use for a journal that it keeps."""
     engine.services = {**engine.services, "app": {**APP, "deploy": {"replicas": 2}}}
@@ -135,7 +137,7 @@ def test_an_update_puts_right_what_another_task_left(
     stack = opened(tmp_path, engine)
     journals.begin(stack, "backup", "1")
 
-    update.update(stack, "app", Wish())
+    update.update(stack, "app", UpdateRequest())
 
     assert undone == ["backup"]
 

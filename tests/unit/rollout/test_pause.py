@@ -10,8 +10,8 @@ from compose_ops.doctor import requirements
 from compose_ops.errors import Interrupted, RolledBack, UnhealthyError
 from compose_ops.rollout import health_gate, update
 from compose_ops.rollout.rollback import rollback
-from compose_ops.rollout.update import Wish
-from compose_ops.runtime.context import Stack
+from compose_ops.rollout.update import UpdateRequest
+from compose_ops.runtime.context import StackContext
 from compose_ops.stack import lifecycle
 
 OLD, NEW = "sha256:app-1", "sha256:app-2"
@@ -36,7 +36,7 @@ def paused(
     with monkeypatch.context() as failing:
         failing.setattr(health_gate, "wait_healthy", _fails_at(2, reason))
         with pytest.raises((RolledBack, Interrupted)) as failed:
-            update.update(opened(root, engine), "app", Wish(image="app:2"))
+            update.update(opened(root, engine), "app", UpdateRequest(image="app:2"))
     assert "1 replicas run the new version" in failed.value.message
     assert engine.running("app") == {OLD, NEW}
     return engine
@@ -44,11 +44,11 @@ def paused(
 
 @pytest.mark.parametrize(
     "go_on",
-    [lifecycle.up, lambda stack: update.update(stack, "app", Wish())],
+    [lifecycle.up, lambda stack: update.update(stack, "app", UpdateRequest())],
     ids=["up", "rolling-update"],
 )
 def test_later_tasks_go_on_with_the_rest(
-    engine: Composing, tmp_path: Path, go_on: Callable[[Stack], object]
+    engine: Composing, tmp_path: Path, go_on: Callable[[StackContext], object]
 ) -> None:
     """Rather than back with what was done."""
     go_on(opened(tmp_path, engine))

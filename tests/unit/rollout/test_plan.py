@@ -8,10 +8,12 @@ from fakes import container
 from compose_ops.docker.api import Usage
 from compose_ops.errors import ConfigurationError, UsageError
 from compose_ops.rollout import start_first
-from compose_ops.rollout.plan import Wanted, plan
+from compose_ops.rollout.plan import DesiredState, plan
 from compose_ops.rollout.policy import Policy, policy, traffic
 
-WANTED = Wanted(replicas=2, image="app", image_id="sha256:app", config_hash="hash")
+WANTED = DesiredState(
+    replicas=2, image="app", image_id="sha256:app", config_hash="hash"
+)
 ONE_BY_ONE = Policy(1, 10.0, "start-first", 20.0, "rollback", 0.0)
 
 
@@ -20,7 +22,7 @@ def replica(number: int, **changes: Any) -> Any:
     return container(**{**named, **changes})
 
 
-def planned(*containers: Any, wanted: Wanted = WANTED, **more: str) -> Any:
+def planned(*containers: Any, wanted: DesiredState = WANTED, **more: str) -> Any:
     return plan("app", wanted, ONE_BY_ONE, containers, **more)
 
 
@@ -77,7 +79,7 @@ def test_a_forced_update_replaces_everything() -> None:
 
 def test_batches_hold_as_many_as_the_policy_allows() -> None:
     """Three slots, two at a time."""
-    wanted = Wanted(3, "app", "sha256:new", "hash")
+    wanted = DesiredState(3, "app", "sha256:new", "hash")
     pair = Policy(2, 0, "start-first", 5, "pause", 0)
     found = plan("app", wanted, pair, [replica(n) for n in (1, 2, 3)])
 

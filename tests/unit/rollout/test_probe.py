@@ -9,13 +9,13 @@ import pytest
 from small_server import Asked, SmallServer, answer, good, serving
 
 from compose_ops.rollout import traffic_probe as probing
-from compose_ops.rollout.statistics import Proof
+from compose_ops.rollout.statistics import TrafficReport
 from compose_ops.rollout.traffic_probe import TrafficProbe
 
 RATE = 200.0
 
 
-def probed(server: SmallServer, requests: int, *, rate: float = RATE) -> Proof:
+def probed(server: SmallServer, requests: int, *, rate: float = RATE) -> TrafficReport:
     """Send at least *requests* requests to a server, and sum up."""
     probe = TrafficProbe("127.0.0.1", server.port, server.traffic, rate=rate)
     probe.start()

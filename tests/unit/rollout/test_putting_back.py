@@ -13,7 +13,7 @@ from compose_ops.docker.api import Container
 from compose_ops.errors import EngineError, Interrupted, RolledBack
 from compose_ops.rollout import deployments, journal, update
 from compose_ops.rollout.rollback import rollback
-from compose_ops.rollout.update import Wish
+from compose_ops.rollout.update import UpdateRequest
 
 OLD, NEW = "sha256:app-1", "sha256:built"
 STORE = {"image": "store", "build": {"context": "."}, "deploy": UPDATED}
@@ -151,9 +151,9 @@ def test_a_refused_removal_is_made_up_for_by_the_next_task(
     engine.at.append(raising(EngineError("refused"), "remove"))
 
     with pytest.raises(EngineError, match="updated, but not all"):
-        update.update(opened(tmp_path, engine), "app", Wish(image="two"))
+        update.update(opened(tmp_path, engine), "app", UpdateRequest(image="two"))
     assert engine.running("app") == {"sha256:two"}
-    outcome = update.update(opened(tmp_path, engine), "app", Wish())
+    outcome = update.update(opened(tmp_path, engine), "app", UpdateRequest())
 
     assert outcome.result == "nothing-to-do"
     assert engine.running("app") == {"sha256:two"}
@@ -184,9 +184,9 @@ def test_an_update_killed_at_its_end_is_recorded_by_the_next_task(
     engine.known.add("sha256:two")
     engine.at.append(raising(Killed(), "remove"))
     with pytest.raises(Killed):
-        update.update(opened(tmp_path, engine), "app", Wish(image="two"))
+        update.update(opened(tmp_path, engine), "app", UpdateRequest(image="two"))
 
-    outcome = update.update(opened(tmp_path, engine), "app", Wish())
+    outcome = update.update(opened(tmp_path, engine), "app", UpdateRequest())
     found = deployments.read(opened(tmp_path, engine).state).of("app")
     rollback(opened(tmp_path, engine), "app")
 
@@ -376,10 +376,10 @@ def test_a_dry_run_leaves_a_running_update_alone(
                 other.setattr(os, "getpid", lambda: 2**30)
                 stack = opened(tmp_path, engine)
                 stack.dry = True
-                update.update(stack, "app", Wish(image="three"))
+                update.update(stack, "app", UpdateRequest(image="three"))
 
     engine.at.append(at)
-    update.update(opened(tmp_path, engine), "app", Wish(image="two"))
+    update.update(opened(tmp_path, engine), "app", UpdateRequest(image="two"))
 
     assert engine.running("app") == {"sha256:two"}
     assert not list(tmp_path.rglob("candidate*"))

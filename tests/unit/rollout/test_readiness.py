@@ -8,31 +8,33 @@ from fakes import FakeEngine, container
 from compose_ops.docker.api import Container, PublishedPort
 from compose_ops.errors import UnhealthyError
 from compose_ops.rollout import preflight
-from compose_ops.rollout.context import Site
-from compose_ops.rollout.policy import Traffic
+from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.policy import ProbeSettings
 from compose_ops.runtime.health import Clock
 
-TRAFFIC = Traffic(8000, "/", "/echo", "/health", "SIGUSR1", "gateway", "front")
+TRAFFIC = ProbeSettings(8000, "/", "/echo", "/health", "SIGUSR1", "gateway", "front")
 
 
 class Started:
     """Stands for the probe, and knows only where it would send its requests."""
 
-    def __init__(self, host: str, port: int, _traffic: Traffic) -> None:
+    def __init__(self, host: str, port: int, _traffic: ProbeSettings) -> None:
         self.at = (host, port)
 
     def start(self) -> None:
         pass
 
 
-def site(*published: PublishedPort) -> Site:
+def site(*published: PublishedPort) -> UpdateContext:
     class Gateway(FakeEngine):
         def container(self, reference: str) -> Container:
             return container(reference, published=published)
 
     engine = cast("Any", Gateway())
     clock = Clock(now=lambda: 0.0, sleep=lambda _seconds: None)
-    return Site(engine, "trial", "app", TRAFFIC, "front", "gateway", 1.0, 1.0, clock)
+    return UpdateContext(
+        engine, "trial", "app", TRAFFIC, "front", "gateway", 1.0, 1.0, clock
+    )
 
 
 def opening(host: str, port: int, target: int) -> PublishedPort:

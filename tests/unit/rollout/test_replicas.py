@@ -8,11 +8,11 @@ from fakes import FakeEngine, container
 
 from compose_ops.errors import EngineError
 from compose_ops.rollout import steps
-from compose_ops.rollout.context import Site
-from compose_ops.rollout.plan import Wanted
+from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.plan import DesiredState
 from compose_ops.runtime.health import Clock
 
-WANTED = Wanted(2, "trial-app", "sha256:app", "hash")
+WANTED = DesiredState(2, "trial-app", "sha256:app", "hash")
 
 
 class Composed(FakeEngine):
@@ -34,9 +34,9 @@ class Composed(FakeEngine):
         self.there = [c for c in self.there if c.id not in names]
 
 
-def site(engine: Composed) -> Site:
+def site(engine: Composed) -> UpdateContext:
     clock = Clock(now=lambda: 0.0, sleep=lambda _seconds: None)
-    return Site(engine, "trial", "app", None, "", "", 1.0, 1.0, clock)  # type: ignore[arg-type]
+    return UpdateContext(engine, "trial", "app", None, "", "", 1.0, 1.0, clock)  # type: ignore[arg-type]
 
 
 def test_new_replicas_carry_the_hash_of_the_whole_configuration() -> None:
@@ -69,11 +69,11 @@ def test_fewer_containers_than_asked_for_are_an_error() -> None:
 @pytest.mark.parametrize(
     "wanted",
     [
-        Wanted(2, "trial-app", "sha256:other", "hash"),
-        Wanted(2, "trial-app", "sha256:app", "another"),
+        DesiredState(2, "trial-app", "sha256:other", "hash"),
+        DesiredState(2, "trial-app", "sha256:app", "another"),
     ],
 )
-def test_what_was_created_is_what_was_planned(wanted: Wanted) -> None:
+def test_what_was_created_is_what_was_planned(wanted: DesiredState) -> None:
     """Not what the tag or the files say by then: Compose reads them again."""
     engine = Composed([container("app", id="app-0"), container("store", id="store-0")])
 

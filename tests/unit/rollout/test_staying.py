@@ -8,11 +8,11 @@ from composing import APP, Composing, opened
 from compose_ops.errors import RolledBack, UsageError
 from compose_ops.rollout import health_gate, update
 from compose_ops.rollout.rollback import rollback
-from compose_ops.rollout.update import Wish
+from compose_ops.rollout.update import UpdateRequest
 
 pytestmark = pytest.mark.usefixtures("quick_update")
 
-BUILD = Wish(build=True)
+BUILD = UpdateRequest(build=True)
 READY_MADE = {key: value for key, value in APP.items() if key != "build"}
 
 
@@ -27,7 +27,7 @@ def engine(tmp_path: Path) -> Composing:
     engine.run_all()
     engine.known.add("sha256:app-2")
     engine.tags["app:2"] = "sha256:app-2"
-    update.update(opened(tmp_path, engine), "app", Wish(image="app:2"))
+    update.update(opened(tmp_path, engine), "app", UpdateRequest(image="app:2"))
     return engine
 
 
@@ -63,7 +63,7 @@ def test_a_plain_update_says_what_stays(
     stack = opened(tmp_path, engine)
     stack.dry = dry
 
-    assert update.update(stack, "app", Wish()).result == "nothing-to-do"
+    assert update.update(stack, "app", UpdateRequest()).result == "nothing-to-do"
     assert "app stays on app:2" in capsys.readouterr().err
 
 
@@ -72,7 +72,9 @@ def test_an_image_and_a_build_exclude_each_other(
 ) -> None:
     """Rather than one winning silently."""
     with pytest.raises(UsageError):
-        update.update(opened(tmp_path, engine), "app", Wish(image="app:2", build=True))
+        update.update(
+            opened(tmp_path, engine), "app", UpdateRequest(image="app:2", build=True)
+        )
 
 
 def test_an_image_that_was_not_deployed_is_not_kept(
@@ -85,7 +87,7 @@ def test_an_image_that_was_not_deployed_is_not_kept(
     before = dict(engine.tags)
 
     with pytest.raises(RolledBack):
-        update.update(opened(tmp_path, engine), "app", Wish(image="app:3"))
+        update.update(opened(tmp_path, engine), "app", UpdateRequest(image="app:3"))
 
     assert engine.tags == before
     assert kept(engine) == {"sha256:app-1", "sha256:app-2"}
@@ -100,10 +102,10 @@ def test_an_image_whose_update_was_killed_is_not_kept(
     with monkeypatch.context() as killing:
         killing.setattr(health_gate, "wait_healthy", _killed)
         with pytest.raises(Killed):
-            update.update(opened(tmp_path, engine), "app", Wish(image="app:3"))
+            update.update(opened(tmp_path, engine), "app", UpdateRequest(image="app:3"))
     assert "sha256:app-3" in kept(engine)
 
-    update.update(opened(tmp_path, engine), "app", Wish())
+    update.update(opened(tmp_path, engine), "app", UpdateRequest())
 
     assert engine.running("app") == {"sha256:app-2"}
     assert kept(engine) == {"sha256:app-1", "sha256:app-2"}

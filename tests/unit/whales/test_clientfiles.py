@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from compose_ops.docker import context
-from compose_ops.docker.client import WhalesEngine
+from compose_ops.docker.client import DockerEngine
 from compose_ops.docker.context import socket_of
 
 SOCKET = "/default.sock"
@@ -116,7 +116,7 @@ def test_files_are_merged_by_the_plugin_itself(
     made(folders[0], '{"name": "of the plugin"}')
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
-    assert WhalesEngine(project="trial").model() == {"name": "of the plugin"}
+    assert DockerEngine(project="trial").model() == {"name": "of the plugin"}
 
 
 @pytest.mark.compose
@@ -127,7 +127,7 @@ def test_plugins_say_their_versions_and_a_broken_one_nothing(
     made(folders[0], "torn", name="buildx")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
-    assert WhalesEngine().plugins() == {"compose": "v2.26.1", "buildx": ""}
+    assert DockerEngine().plugins() == {"compose": "v2.26.1", "buildx": ""}
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_plugin_that_a_task_has_asked_is_known(asked: Path, tmp_path: Path) -> N
     memory = tmp_path / "state/plugins.json"
 
     for _ in range(2):
-        told = WhalesEngine(plugins_file=memory).plugins()
+        told = DockerEngine(plugins_file=memory).plugins()
         assert told == {"compose": "v2.26.1", "buildx": "v0.13.1"}
     assert times(asked) == 1
 
@@ -160,7 +160,7 @@ def test_plugin_that_a_task_has_asked_is_known(asked: Path, tmp_path: Path) -> N
 def test_another_plugin_of_that_name_is_asked(
     asked: Path, folders: tuple[Path, ...], tmp_path: Path
 ) -> None:
-    engine = WhalesEngine(plugins_file=tmp_path / "state/plugins.json")
+    engine = DockerEngine(plugins_file=tmp_path / "state/plugins.json")
     engine.plugins()
     made(folders[0], '{"Version": "v2.40.0"}')
 
@@ -171,7 +171,7 @@ def test_another_plugin_of_that_name_is_asked(
 @pytest.mark.compose
 def test_who_only_looks_keeps_nothing(asked: Path, tmp_path: Path) -> None:
     memory = tmp_path / "state/plugins.json"
-    engine = WhalesEngine(plugins_file=memory, only_look=True)
+    engine = DockerEngine(plugins_file=memory, read_only=True)
 
     engine.plugins()
     engine.plugins()
@@ -184,9 +184,9 @@ def test_who_only_looks_keeps_nothing(asked: Path, tmp_path: Path) -> None:
 def test_plugins_are_the_same_with_docker_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    direct = WhalesEngine().plugins()
+    direct = DockerEngine().plugins()
     monkeypatch.setattr("compose_ops.docker.client.plugin", lambda *_: "")
-    asked = WhalesEngine().plugins()
+    asked = DockerEngine().plugins()
 
     assert direct == {name: asked[name] for name in direct}
     assert set(direct) == {"compose", "buildx"}
@@ -200,7 +200,7 @@ def test_model_is_the_same_with_docker_in_front(
     file = tmp_path / "compose.yml"
     file.write_text("services: {one: {image: busybox, command: [$PATH]}}\n")
     shown: list[list[str]] = []
-    engine = WhalesEngine(
+    engine = DockerEngine(
         files=[file], project="trial", echo=lambda argv: shown.append(list(argv))
     )
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from compose_ops.docker.client import WhalesEngine
+from compose_ops.docker.client import DockerEngine
 from compose_ops.docker.socket import Daemon, RefusedError
 from compose_ops.errors import EngineUnavailable
 
@@ -147,6 +147,6 @@ def test_engine_is_read_without_a_docker_process(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/docker")
     with listening(tmp_path / "s") as path:
-        found = WhalesEngine(host=f"unix://{path}").info()
+        found = DockerEngine(host=f"unix://{path}").info()
 
     assert (found.id, found.version, found.cpus) == ("ENGINE", "26.1.5", 2)

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from compose_ops.docker.api import Output
-from compose_ops.docker.client import WhalesEngine
-from compose_ops.errors import StackError
+from compose_ops.docker.client import DockerEngine
+from compose_ops.errors import ComposeOpsError
 
 DAEMON = "Error response from daemon: "
 
 
-class Inspected(WhalesEngine):
+class Inspected(DockerEngine):
     """Docker, which knows of one thing and says *complaint* about the others."""
 
     def __init__(self, complaint: str) -> None:
@@ -38,5 +38,5 @@ def test_what_is_gone_meanwhile_is_left_out(noun: str, complaint: str) -> None:
 
 def test_any_other_refusal_is_an_error() -> None:
     """It is not taken for absence."""
-    with pytest.raises(StackError):
+    with pytest.raises(ComposeOpsError):
         Inspected(DAEMON + "permission denied").inspect("network", ["a", "b"])

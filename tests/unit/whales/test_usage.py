@@ -4,10 +4,10 @@ import json
 
 from compose_ops.docker import parse
 from compose_ops.docker.api import Output
-from compose_ops.docker.client import WhalesEngine
+from compose_ops.docker.client import DockerEngine
 
 
-class Sampled(WhalesEngine):
+class Sampled(DockerEngine):
     """Docker's own fault: one container that has ended fails the whole sample."""
 
     def __init__(self, *running: str) -> None:

@@ -51,7 +51,7 @@ def _reread(request: Request) -> dict[str, Any]:
 
 
 def _screen(request: Request) -> Screen:
-    return Screen(request["most_files"], request["most_bytes"])
+    return Screen(request["max_files"], request["max_bytes"])
 
 
 def _check(request: Request) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _check(request: Request) -> dict[str, Any]:
 
 
 def _check_list(request: Request) -> dict[str, Any]:
-    return {"sha256": checking.list_digest(LISTING, most_bytes=request["most_bytes"])}
+    return {"sha256": checking.list_digest(LISTING, max_bytes=request["max_bytes"])}
 
 
 def _stage(request: Request) -> dict[str, Any]:

@@ -69,9 +69,9 @@ def check(
     }
 
 
-def list_digest(listing: Path, *, most_bytes: int) -> str:
+def list_digest(listing: Path, *, max_bytes: int) -> str:
     """Return the SHA-256 of a list of files, unpacked. Raises Refused."""
-    digest, left = sha256(), most_bytes
+    digest, left = sha256(), max_bytes
     with unpacked(listing, "zstd") as (stream, _):
         while piece := stream.read(PIECE):
             digest.update(piece)

@@ -16,7 +16,7 @@ from volume_helper.window import PIECE
 
 NAMES_AT_ONCE = 1000
 # The container may have 64 processes, and zstd gives up where it gets no thread.
-MOST_THREADS = 16
+MAX_THREADS = 16
 GONE = rb"[Ff]ile removed before we read it|Cannot stat: No such file"
 # What tar may say of a volume that is written to: files may grow, or go, under a native
 # copy; under one that is only crash consistent they may shrink, too.
@@ -80,7 +80,7 @@ def compressor(compression: str) -> list[str]:
     """Return the command that compresses stdin to stdout, on many processors."""
     if compression == "gzip":
         return ["gzip", "-c", "-6", "-n"]
-    threads = min(len(os.sched_getaffinity(0)), MOST_THREADS)
+    threads = min(len(os.sched_getaffinity(0)), MAX_THREADS)
     return ["zstd", "-q", "-c", "-3", f"-T{threads}"]
 
 

@@ -19,8 +19,8 @@ class Screen:
     symbolic link, and none may come twice.
     """
 
-    most_files: int = sys.maxsize
-    most_bytes: int = sys.maxsize
+    max_files: int = sys.maxsize
+    max_bytes: int = sys.maxsize
     files: int = 0
     size: int = 0
     seen: dict[bytes, bool] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Screen:
             self._linked(member)
         self.files += 1
         self.size += member.size
-        if self.files > self.most_files or self.size > self.most_bytes:
+        if self.files > self.max_files or self.size > self.max_bytes:
             raise Refused("it holds more than its manifest says")
 
     def finish(self) -> None:
