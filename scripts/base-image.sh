@@ -73,7 +73,7 @@ image_label() {
 }
 
 up_to_date() {
-    inputs=$(image_label jimbot.stack.inputs) || return 1
+    inputs=$(image_label compose-ops.inputs) || return 1
     case $from in auto) candidates="registry packages" ;; *) candidates=$from ;; esac
     for candidate in $candidates; do
         [ "$inputs" != "$(fingerprint "$candidate")" ] || return 0
@@ -83,7 +83,7 @@ up_to_date() {
 
 describe() {
     size=$(docker image inspect --format '{{.Size}}' "$IMAGE")
-    say "$IMAGE: Python $(image_label jimbot.stack.python), $((size / 1000000)) MB${1:+ ($1)}"
+    say "$IMAGE: Python $(image_label compose-ops.python), $((size / 1000000)) MB${1:+ ($1)}"
 }
 
 build_image() {

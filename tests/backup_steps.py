@@ -13,12 +13,12 @@ from compose_ops.runtime.context import StackContext
 def store(*volumes: str, **labels: str) -> dict[str, Any]:
     """Return a service of the model whose data lies in *volumes*."""
     said = {
-        "jimbot.stack.data.volumes": " ".join(volumes),
-        "jimbot.stack.backup.count": COUNT,
+        "compose-ops.data.volumes": " ".join(volumes),
+        "compose-ops.backup.count": COUNT,
     }
     return {
         "image": "localhost/store:2.1",
-        "labels": said | {f"jimbot.stack.{k}": text for k, text in labels.items()},
+        "labels": said | {f"compose-ops.{k}": text for k, text in labels.items()},
         "volumes": [
             {"type": "volume", "source": key, "target": f"/{key}"} for key in volumes
         ],

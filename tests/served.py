@@ -19,10 +19,10 @@ from compose_ops.runtime.health import Clock
 
 NETWORK = "trial_front"
 LABELS = {
-    "jimbot.stack.rollout.gateway": "gateway",
-    "jimbot.stack.rollout.network": "front",
-    "jimbot.stack.rollout.port": "8000",
-    "jimbot.stack.rollout.drain": "SIGUSR1",
+    "compose-ops.rollout.gateway": "gateway",
+    "compose-ops.rollout.network": "front",
+    "compose-ops.rollout.port": "8000",
+    "compose-ops.rollout.drain": "SIGUSR1",
 }
 ROLLED: dict[str, Any] = {
     "replicas": 2,

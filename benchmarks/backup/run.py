@@ -44,7 +44,7 @@ services:
       start_period: 30s
       start_interval: 200ms
     labels:
-      jimbot.stack.data.volumes: bulk_data
+      compose-ops.data.volumes: bulk_data
 volumes:
   bulk_data:
 """

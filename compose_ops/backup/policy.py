@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from compose_ops.errors import ConfigurationError, UsageError
 from compose_ops.project.model import Model
 
-DATA = "jimbot.stack.data."
-BACKUP = "jimbot.stack.backup."
-RESTORE = "jimbot.stack.restore."
+DATA = "compose-ops.data."
+BACKUP = "compose-ops.backup."
+RESTORE = "compose-ops.restore."
 LEVELS = ("native", "stop", "crash")
 
 

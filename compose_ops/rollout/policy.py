@@ -7,8 +7,8 @@ from typing import Any
 from compose_ops.errors import ConfigurationError
 from compose_ops.units import seconds
 
-LABEL = "jimbot.stack.rollout."
-DATA_LABEL = "jimbot.stack.data.volumes"
+LABEL = "compose-ops.rollout."
+DATA_LABEL = "compose-ops.data.volumes"
 START_FIRST, STOP_FIRST = "start-first", "stop-first"
 ACTIONS = ("pause", "continue", "rollback")
 # Swarm's own defaults, which the Compose specification takes over.

@@ -51,7 +51,7 @@ class ReplicaSetUpdate:
         """
         Replace what the plan names.
 
-        Raises the ComposeOpsError that ended it when failures exceed the policy's ratio.
+        Raises the error that ended it when failures exceed the policy's ratio.
         """
         for number, batch in enumerate(self.plan.batches()):
             due = self.verdict + self.plan.policy.delay if number else 0.0

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Thread
@@ -14,6 +14,7 @@ from threading import Thread
 from compose_ops.docker.api import TIMEOUT, Container, Echo, Engine, EngineInfo
 from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
 from compose_ops.project import env_file as environment
+from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.project.modes import (
     GPU_CHOICES,
@@ -61,6 +62,7 @@ class StackContext:
     reopen: Callable[[Sequence[Path]], Engine] | None = None
     other_checkout: Path | None = None
     asking_plugins: Once[Mapping[str, str]] | None = None
+    service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def with_files(self, files: Sequence[Path]) -> Engine:
         """Return the engine with *files* after the mode's own compose files."""
@@ -91,7 +93,9 @@ class StackContext:
         self._forget()
 
     def _forget(self) -> None:
-        self._model = Once(lambda: Model(self.engine.model()))
+        self._model = Once(
+            lambda: Model(with_labels(self.engine.model(), self.service_settings))
+        )
         self._hashes = Once(lambda: {**self.engine.config_hashes()})
 
     @property

@@ -35,12 +35,12 @@ services:
       timeout: 2s
       retries: 2
     labels:
-      jimbot.stack.data.volumes: notes_data
-      jimbot.stack.backup.consistency: stop native crash
-      jimbot.stack.backup.native.prepare: test ! -e /run/busy && touch /run/locked
-      jimbot.stack.backup.native.release: rm -f /run/locked
-      jimbot.stack.backup.count: wc -l </data/notes || echo 0
-      jimbot.stack.backup.version: echo 2.1
+      compose-ops.data.volumes: notes_data
+      compose-ops.backup.consistency: stop native crash
+      compose-ops.backup.native.prepare: test ! -e /run/busy && touch /run/locked
+      compose-ops.backup.native.release: rm -f /run/locked
+      compose-ops.backup.count: wc -l </data/notes || echo 0
+      compose-ops.backup.version: echo 2.1
   reader:
     image: localhost/jimbot-base:bookworm
     network_mode: none
@@ -63,7 +63,7 @@ services:
     command: [sh, -c, "trap '' TERM; while :; do sleep 1; done"]
     volumes: [stubborn_data:/data]
     labels:
-      jimbot.stack.data.volumes: stubborn_data
+      compose-ops.data.volumes: stubborn_data
 volumes:
   stubborn_data:
     driver_opts: {type: none, o: bind, device: "%s"}
@@ -98,7 +98,7 @@ def count(scenario: Scenario) -> int:
 
 
 def strays(scenario: Scenario) -> str:
-    label = f"label=jimbot.stack.helper={scenario.project}"
+    label = f"label=compose-ops.helper={scenario.project}"
     return docker("ps", "-aq", "--filter", label)
 
 

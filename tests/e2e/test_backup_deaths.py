@@ -34,17 +34,17 @@ services:
     <<: *store
     volumes: [notes_data:/data]
     labels:
-      jimbot.stack.data.volumes: notes_data
-      jimbot.stack.backup.count: wc -l </data/lines
+      compose-ops.data.volumes: notes_data
+      compose-ops.backup.count: wc -l </data/lines
   cards:
     <<: *store
     volumes: [cards_data:/data, cards_more:/more]
     labels:
-      jimbot.stack.data.volumes: cards_data cards_more
-      jimbot.stack.backup.consistency: native stop crash
-      jimbot.stack.backup.native.prepare: touch /run/locked
-      jimbot.stack.backup.native.release: rm -f /run/locked
-      jimbot.stack.backup.count: cat /data/lines /more/lines | wc -l
+      compose-ops.data.volumes: cards_data cards_more
+      compose-ops.backup.consistency: native stop crash
+      compose-ops.backup.native.prepare: touch /run/locked
+      compose-ops.backup.native.release: rm -f /run/locked
+      compose-ops.backup.count: cat /data/lines /more/lines | wc -l
   reader:
     image: localhost/jimbot-base:bookworm
     network_mode: none

@@ -69,7 +69,7 @@ def test_every_package_is_installed_whole(built_by_user: str) -> None:
 
 def test_label_names_the_python_that_is_in_it() -> None:
     [image] = inspected("image", [BASE])
-    label = image["Config"]["Labels"]["jimbot.stack.python"]
+    label = image["Config"]["Labels"]["compose-ops.python"]
     for name in ("python", "python3", f"python{label}"):
         printed = docker("run", "--rm", BASE, name, "--version")
         assert printed.startswith(f"Python {label}.")

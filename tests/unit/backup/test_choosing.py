@@ -44,10 +44,11 @@ def test_set_with_a_service_that_nobody_knows_is_refused(
 ) -> None:
     """Such as one of an overlay: restored without it, it would be dropped silently."""
     made = back_up(stack)
-    world.services["memo"]["labels"].pop("jimbot.stack.data.volumes")
+    world.services["memo"]["labels"].pop("compose-ops.data.volumes")
 
+    now = opened(stack.root, world)
     with pytest.raises(DataError, match="holds memo, not in the compose files"):
-        bring_back(stack, set_id=made)
+        bring_back(now, set_id=made)
 
 
 def test_drill_of_nothing_is_no_drill(stack: StackContext, world: World) -> None:

@@ -15,7 +15,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a label's command with the programs in *path* before all others."""
     services = yaml.safe_load((ROOT / BASE_FILE).read_text())["services"]
-    command = services[service]["labels"][f"jimbot.stack.{label}"].replace("$$", "$")
+    command = services[service]["labels"][f"compose-ops.{label}"].replace("$$", "$")
     return subprocess.run(
         [shell, "-c", command],
         env=os.environ | {"PATH": f"{path}:{os.environ['PATH']}"},

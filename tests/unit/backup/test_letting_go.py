@@ -186,7 +186,7 @@ def test_ill_store_alone_ends_what_a_dead_task_left(
 
 
 def helper_of(run: str) -> Container:
-    labels = {"jimbot.stack.helper": "trial", "jimbot.stack.run": run}
+    labels = {"compose-ops.helper": "trial", "compose-ops.run": run}
     return container(f"helper-{run}", project="", labels=labels)
 
 
@@ -309,7 +309,7 @@ def test_copy_that_did_not_settle_is_made_again(
     world: World, stack: StackContext, lock: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The set holds what was there in the copy that settled, and its own list."""
-    world.services["memo"]["labels"]["jimbot.stack.backup.native.order"] = "**"
+    world.services["memo"]["labels"]["compose-ops.backup.native.order"] = "**"
     writing, tries = packing.write, []
 
     def write(*words: Any) -> bool:

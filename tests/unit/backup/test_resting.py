@@ -14,7 +14,7 @@ from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal
 
-PREPARE = "jimbot.stack.backup.native.prepare"
+PREPARE = "compose-ops.backup.native.prepare"
 
 
 def assert_no_set(stack: StackContext, world: World) -> None:

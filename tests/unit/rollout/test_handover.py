@@ -14,9 +14,9 @@ from compose_ops.stack import lifecycle
 
 SERVED = {
     "labels": {
-        "jimbot.stack.rollout.gateway": "gateway",
-        "jimbot.stack.rollout.network": "app",
-        "jimbot.stack.rollout.port": "8000",
+        "compose-ops.rollout.gateway": "gateway",
+        "compose-ops.rollout.network": "app",
+        "compose-ops.rollout.port": "8000",
     }
 }
 

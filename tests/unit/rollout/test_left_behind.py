@@ -19,10 +19,10 @@ from compose_ops.state.recovery import changing
 OLD, NEW = "sha256:app-1", "sha256:built"
 SERVED = {
     "labels": {
-        "jimbot.stack.rollout.gateway": "gateway",
-        "jimbot.stack.rollout.network": "front",
-        "jimbot.stack.rollout.port": "8000",
-        "jimbot.stack.rollout.drain": "SIGUSR1",
+        "compose-ops.rollout.gateway": "gateway",
+        "compose-ops.rollout.network": "front",
+        "compose-ops.rollout.port": "8000",
+        "compose-ops.rollout.drain": "SIGUSR1",
     }
 }
 

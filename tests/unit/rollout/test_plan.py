@@ -115,7 +115,7 @@ def test_labels_say_how_requests_arrive() -> None:
     """Without a gateway there are none; with one the port must be named."""
     assert traffic({"labels": {}}) is None
     with pytest.raises(ConfigurationError):
-        traffic({"labels": {"jimbot.stack.rollout.gateway": "gateway"}})
+        traffic({"labels": {"compose-ops.rollout.gateway": "gateway"}})
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_labels_say_how_requests_arrive() -> None:
         ({"ports": [{"published": "8000", "target": 8000}]}, "port"),
         ({"network_mode": "host"}, "host"),
         ({"networks": {"a": {"ipv4_address": "10.0.0.9"}}}, "address"),
-        ({"labels": {"jimbot.stack.data.volumes": "x"}}, "volume"),
+        ({"labels": {"compose-ops.data.volumes": "x"}}, "volume"),
         (
             {
                 "deploy": {
@@ -150,7 +150,7 @@ def test_start_first_is_refused_with_the_reason(
 
 def test_a_volume_that_holds_no_data_may_be_shared() -> None:
     """Logs, for instance, which the labels call disposable."""
-    labels = {"jimbot.stack.data.disposable": "app_logs"}
+    labels = {"compose-ops.data.disposable": "app_logs"}
 
     assert list(start_first.to_start_first({"labels": labels})) == []
 
