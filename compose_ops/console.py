@@ -1,4 +1,9 @@
-"""What a person sees: lines and tables; progress goes to stderr, results to stdout."""
+"""
+What a person sees: lines and tables; progress goes to stderr, results to stdout.
+
+Operations report progress and ask for confirmation here. Nothing is printed and nobody
+is asked until a program attaches its terminal, as the tasks do: a library is silent.
+"""
 
 import sys
 import time
@@ -10,10 +15,24 @@ from compose_ops.docker.api import Container
 PLAIN_WIDTH = 160  # columns where the output is no terminal
 
 
+_attached: list[bool] = []
+
+
+def attach() -> None:
+    """Let progress be printed and questions be asked from now on, in this process."""
+    _attached[:] = [True]
+
+
+def detach() -> None:
+    """Be silent again, as before `attach`."""
+    _attached.clear()
+
+
 def say(line: str) -> None:
     """Print one line of progress."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    if _attached:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 def show(line: str) -> None:
@@ -38,7 +57,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 @contextmanager
 def health_progress() -> Iterator[Callable[[Sequence[Container]], None]]:
     """Yield a reporter: a live table on a terminal, otherwise one line a change."""
-    if not sys.stderr.isatty():
+    if not (_attached and sys.stderr.isatty()):
         yield _LineReporter()
         return
     from rich.console import Console
@@ -62,6 +81,9 @@ def live_table(
     columns: Sequence[str], rows: Callable[[], Sequence[Sequence[str]]]
 ) -> Iterator[None]:
     """Show on stderr, a terminal, what *rows* returns, again and again."""
+    if not _attached:
+        yield
+        return
     from rich.console import Console
     from rich.live import Live
     from rich.table import Table
@@ -100,7 +122,7 @@ def confirm(question: str, *, yes: bool, expected: str = "yes") -> bool:
     """Ask for *expected* on a terminal; without one only *yes* answers."""
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if not (_attached and sys.stdin.isatty()):
         return False
     sys.stderr.write(f"{question} Type {expected} to go on: ")
     sys.stderr.flush()

@@ -6,6 +6,7 @@ from typing import Any
 from backup_world import COUNT, World
 
 from compose_ops.backup import create, restore
+from compose_ops.composition import OPERATIONS
 from compose_ops.project.modes import Mode
 from compose_ops.runtime.context import StackContext
 
@@ -38,6 +39,7 @@ def two_stores() -> dict[str, Any]:
 def opened(root: Path, world: World, *, dry: bool = False) -> StackContext:
     """Return the stack of *world*, whose state lies in *root*."""
     return StackContext(
+        collaborators=OPERATIONS,
         root=root,
         project="trial",
         mode=Mode(offline=True),

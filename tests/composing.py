@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from fakes import FakeEngine, container
 
+from compose_ops.composition import OPERATIONS
 from compose_ops.docker.api import (
     PROJECT_LABEL,
     Container,
@@ -258,6 +259,7 @@ def opened(root: Path, engine: Composing, *, started_as: str = "prod") -> StackC
     """Return the stack as a task opens it in production, with what is deployed."""
     deployed = state_folder(root, engine.info().id, PROJECT) / "deployed.yml"
     return StackContext(
+        collaborators=OPERATIONS,
         root=root,
         project=PROJECT,
         mode=Mode("prod"),

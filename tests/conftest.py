@@ -4,11 +4,13 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from compose_ops import console
 from compose_ops.docker import context
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
@@ -42,6 +44,14 @@ def pytest_collection_modifyitems(
     if real:
         config.hook.pytest_deselected(items=real)
         items[:] = [item for item in items if item not in real]
+
+
+@pytest.fixture(autouse=True)
+def _attached_console() -> Iterator[None]:
+    """Let operations say what they do, as they do in a task."""
+    console.attach()
+    yield
+    console.detach()
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from compose_ops.doctor import requirements
-from compose_ops.doctor.examine import judged
-from compose_ops.doctor.verdict import Row
 from compose_ops.project.modes import Mode
+from compose_ops.verdicts import Row, judged
 
 
 def stack(mode: Mode) -> Any:

@@ -16,7 +16,7 @@ from compose_ops.docker.api import Engine, InteractiveRun, RunSpec
 from compose_ops.errors import ConfigurationError, DataError
 from compose_ops.project.paths import ROOT
 from compose_ops.runtime.context import StackContext
-from compose_ops.stack.setup import Step
+from compose_ops.runtime.setup_step import SetupStep
 
 CONTEXT = "compose_ops/backup/helper_image"
 NAME = "localhost/jimbot-helper"
@@ -54,7 +54,7 @@ def build(engine: Engine, root: Path) -> None:
     )
 
 
-def missing(engine: Engine | None, root: Path = ROOT) -> Iterator[Step]:
+def missing(engine: Engine | None, root: Path = ROOT) -> Iterator[SetupStep]:
     """Yield the building of the image, where it is missing and can be built."""
     if engine is None or engine.image(image(root)) is not None:
         return
@@ -62,7 +62,7 @@ def missing(engine: Engine | None, root: Path = ROOT) -> Iterator[Step]:
     if any(engine.image(base) for base in bases) or engine.registry_answers(
         PUBLIC_BASE, timeout=SECONDS_TO_ANSWER
     ):
-        yield Step(
+        yield SetupStep(
             "build the helper image that reads and writes volumes",
             partial(build, engine, root),
         )

@@ -19,7 +19,6 @@ from compose_ops.backup.policy import Policy, choose
 from compose_ops.backup.repository import BackupSet
 from compose_ops.backup.restore_targets import RestoreTarget, parts_of
 from compose_ops.console import confirm, say
-from compose_ops.doctor import requirements
 from compose_ops.errors import DataError, UsageError
 from compose_ops.runtime.context import StackContext
 from compose_ops.state.recovery import changing
@@ -50,7 +49,7 @@ def restore(stack: StackContext, wish: RestoreRequest) -> Manifest | None:
     kept, parts = _selected(stack, wish)
     named = {part.policy.service for part in parts}
     stopped = {d for name in named for d in stack.model.dependents(name)}
-    requirements.require(stack, requirements.RESTORE, services=named | stopped)
+    stack.require("restore", services=named | stopped)
     manifest = repository.believed(kept)
     keys = verify.identities(manifest, wish.identity, needed=True)
     with changing(stack, "invoke restore"):

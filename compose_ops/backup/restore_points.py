@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from compose_ops.backup import helper
 from compose_ops.backup.helper import HelperJob
@@ -32,6 +31,11 @@ class RestorePoint:
     @property
     def moment(self) -> datetime:
         return datetime.fromisoformat(self.moved)
+
+    @property
+    def is_outlived(self) -> bool:
+        """Whether the next verified set of its services lets it go."""
+        return datetime.now(UTC) - self.moment > KEPT_FOR
 
 
 def listed(stack: StackContext) -> tuple[RestorePoint, ...]:
@@ -130,15 +134,9 @@ def expire(stack: StackContext, made: Manifest) -> None:
     """Discard what is older than a week, now that *made* has its services since."""
     there = {store.service for store in made.stores}
     for entry in listed(stack):
-        old = datetime.now(UTC) - entry.moment > KEPT_FOR
-        if old and there.issuperset(entry.services):
+        if entry.is_outlived and there.issuperset(entry.services):
             say(f"discarding the data from before the restore {entry.restore}")
             discard(stack, entry)
-
-
-def described(stack: StackContext) -> list[dict[str, Any]]:
-    """Return what `status` says of the data that is kept."""
-    return [asdict(entry) for entry in listed(stack)]
 
 
 def _write(stack: StackContext, entries: list[RestorePoint]) -> None:

@@ -19,6 +19,7 @@ from invoke.parser.argument import Argument
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
+from compose_ops import console
 from compose_ops.errors import (
     ComposeOpsError,
     ConfigurationError,
@@ -82,6 +83,7 @@ class ComposeTask(Task[Any]):
     """A task that reports a ComposeOpsError as two lines and an exit code."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        console.attach()
         try:
             with _termination_interrupts():
                 return super().__call__(*args, **kwargs)
@@ -183,10 +185,12 @@ def stack(
     read_only: bool = False,
 ) -> Any:
     """Open the stack that the flags name; `--dry` and `--echo` come from invoke."""
+    from compose_ops.composition import OPERATIONS
     from compose_ops.runtime.context import open_stack
 
     chosen = asdict(selection or Selection())
     return open_stack(
+        OPERATIONS,
         **chosen | {"overlay": chosen["overlay"] or ()},
         need_engine=need_engine,
         read_only=read_only,

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compose_ops.doctor.verdict import Row
 from compose_ops.errors import UsageError
 from compose_ops.project.env_file import write_private
+from compose_ops.verdicts import Row
 
 FILE = "accepted.json"
 

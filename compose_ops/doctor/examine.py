@@ -1,13 +1,11 @@
 """Run checks: collect what they need, judge, and keep a crash as a finding."""
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from compose_ops.doctor.collect import Collected, Missing, collect
 from compose_ops.doctor.registry import CHECKS, Check
-from compose_ops.doctor.verdict import Row, Verdict, skip, unprefixed
+from compose_ops.verdicts import Row, Verdict, judged, skip
 
 FACT_TOPIC = "facts"
 LOOK_AGAIN = "invoke doctor --verbose"
@@ -41,20 +39,6 @@ def _row(check: Check, collected: Collected) -> Row:
         return Row(check.id, check.topic, (skip(_absence(gap)),), seconds=seconds)
     values = {name: collected.values[name] for name in check.needs}
     return Row(check.id, check.topic, judged(check.judge, values), seconds=seconds)
-
-
-def judged(
-    judge: Callable[..., Iterable[Verdict]], values: Mapping[str, Any]
-) -> tuple[Verdict, ...]:
-    """Return the verdicts of a judgement, a crashed one where it raises."""
-    try:
-        found = tuple(judge(**values))
-    except Exception as fault:  # noqa: BLE001 - a crash of one check is a finding
-        told = f"the check broke: {type(fault).__name__}: {fault}"
-        return (Verdict("crashed", told),)
-    if os.geteuid() != 0:
-        return found
-    return tuple(replace(one, repair=unprefixed(one.repair)) for one in found)
 
 
 def _absence(gap: Missing) -> str:

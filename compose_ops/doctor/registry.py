@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from compose_ops.doctor.verdict import Verdict
+from compose_ops.verdicts import Verdict
 
 Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")

@@ -10,9 +10,9 @@ from importlib import import_module
 
 from compose_ops.doctor.examine import FACT_TOPIC, examine
 from compose_ops.doctor.registry import CHECKS, Check
-from compose_ops.doctor.verdict import ENGINE, Row
 from compose_ops.errors import ConfigurationError, EngineUnavailable
 from compose_ops.runtime.context import StackContext
+from compose_ops.verdicts import ENGINE, Row
 
 TOPICS = (
     "engine",
@@ -146,6 +146,16 @@ def require(
         hint=failed[0].repair,
         detail="\n".join(lines) if more else "",
     )
+
+
+TASKS = {"versions": VERSIONS, "up": UP, "rolling-update": ROLLOUT, "restore": RESTORE}
+
+
+def require_for(
+    stack: StackContext, task: str, *, services: Iterable[str] = ()
+) -> None:
+    """Return when no check that *task* requires fails; see `require`."""
+    require(stack, TASKS[task], services=services)
 
 
 def _accepted(stack: StackContext) -> set[tuple[str, str]]:

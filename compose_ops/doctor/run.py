@@ -15,9 +15,9 @@ from typing import Any
 
 from compose_ops.console import say, show
 from compose_ops.doctor import baseline, requirements
-from compose_ops.doctor.verdict import OUTCOMES, Row
 from compose_ops.errors import FindingsFound, UsageError, WarningsFound
 from compose_ops.runtime.context import StackContext
+from compose_ops.verdicts import OUTCOMES, Row
 
 MARKS = {"warn": "WARN", "fail": "FAIL", "crashed": "BROKE"}
 FIX_SECONDS = 120.0

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.docker.api import Container, Image, RunSpec
-from compose_ops.doctor.facts.engine import Answer, answer, elsewhere
 from compose_ops.errors import EngineError
 from compose_ops.gpu import machine
 from compose_ops.gpu.facts import (
@@ -23,6 +22,7 @@ from compose_ops.gpu.facts import (
     Wheel,
 )
 from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.engine_location import EngineAnswer, ask_engine, elsewhere
 
 PROBE_SECONDS = 60.0
 TORCH_SECONDS = 180.0
@@ -75,8 +75,8 @@ class Collector:
         return None if elsewhere_of(self.answer) else machine.look()
 
     @cached_property
-    def answer(self) -> Answer:
-        return answer(self.stack)
+    def answer(self) -> EngineAnswer:
+        return ask_engine(self.stack)
 
     @cached_property
     def toolkit(self) -> Toolkit:
@@ -206,7 +206,7 @@ class Collector:
         return Attempt(done.code, done.stdout + done.stderr)
 
 
-def elsewhere_of(told: Answer) -> str:
+def elsewhere_of(told: EngineAnswer) -> str:
     """Say why the engine is not on this machine, or nothing; also of a dead one."""
     if told.info is None:
         host = told.host or os.environ.get("DOCKER_HOST", "")

@@ -8,8 +8,8 @@ Compatibility; architectures of PyPI's torch 2.0.1 in pytorch/pytorch#90761 and 
 import re
 from collections.abc import Iterator, Sequence
 
-from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, skip, warn
 from compose_ops.gpu.facts import ALL, Attempt, Device, Facts, Request, Wheel
+from compose_ops.verdicts import Verdict, command, fail, listed, ok, skip, warn
 
 MINIMUM_DRIVER = {11: 450, 12: 525, 13: 580}
 """The oldest driver branch that runs a CUDA major version, on Linux."""

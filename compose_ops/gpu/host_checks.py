@@ -8,9 +8,9 @@ k8s-device-plugin internal/rm/health.go for errors that an application causes.
 
 from collections.abc import Iterator
 
-from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, skip, warn
 from compose_ops.gpu.facts import Facts, Host, Xid
 from compose_ops.units import readable_size
+from compose_ops.verdicts import Verdict, command, fail, listed, ok, skip, warn
 
 CPU_MODE = "CPU mode: the stack runs with docker/overlays/cpu.yml"
 ELSEWHERE = "the engine is not on this machine"

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from compose_ops.console import show
-from compose_ops.doctor.verdict import Row
 from compose_ops.errors import FindingsFound
 from compose_ops.gpu import sequence
 from compose_ops.gpu.collect import Collector
 from compose_ops.runtime.context import StackContext
+from compose_ops.verdicts import Row
 
 
 def check(

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from compose_ops.doctor.examine import judged
-from compose_ops.doctor.verdict import Row, Verdict, skip
 from compose_ops.gpu import container_checks, host_checks
 from compose_ops.gpu.facts import Facts
+from compose_ops.verdicts import Row, Verdict, judged, skip
 
 TOPIC = "gpu"
 

@@ -14,7 +14,6 @@ from compose_ops.project.model import Model
 from compose_ops.rollout import deployments
 from compose_ops.runtime import stale_images
 from compose_ops.runtime.context import StackContext
-from compose_ops.stack import local_images
 
 CANDIDATES = "candidate-*.yml"
 REGISTRY_SECONDS = 15.0
@@ -77,7 +76,7 @@ def made(stack: StackContext, service: str) -> None:
             stack.engine.pull([service])
         return
     if stack.mode.offline:
-        local_images.prepare(stack.engine, stack.root)
+        stack.collaborators.prepare_images(stack.engine, stack.root)
     say(f"building {service}")
     stale_images.build(stack, [service])
 

@@ -8,7 +8,6 @@ from functools import partial
 
 from compose_ops.console import say
 from compose_ops.docker.api import Engine
-from compose_ops.doctor import requirements
 from compose_ops.errors import ComposeOpsError, ConfigurationError, UsageError
 from compose_ops.project.model import Model
 from compose_ops.rollout import context, deployments, image_choice, journal, recover
@@ -69,9 +68,8 @@ def update(
             "--image and --build exclude each other", hint="give one of them"
         )
     stack.begin_hashes()
-    requirements.registered()  # their modules load while Compose merges the files
     shortage = _shortage(stack, service)
-    requirements.require(stack, requirements.ROLLOUT, services=(service,))
+    stack.require("rolling-update", services=(service,))
     if not (wish.image or wish.build or wish.choice):
         for line in deployments.read(stack.state).notes(service):
             say(line)

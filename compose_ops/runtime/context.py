@@ -4,14 +4,16 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Thread
+from typing import Any, Protocol
 
-from compose_ops.docker.api import TIMEOUT, Container, Echo, Engine, EngineInfo
+from compose_ops.docker.api import TIMEOUT, Container, Echo, Engine, EngineInfo, Network
 from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
 from compose_ops.project import env_file as environment
 from compose_ops.project.labels import with_labels
@@ -40,6 +42,104 @@ READ_ONLY_TIMEOUT = 5.0
 _SECRET = re.compile(r"(?i)((?:key|password|token|secret)[a-z_]*=)\S+")
 
 
+class Preconditions(Protocol):
+    """Doctor's checks, as far as a task requires them."""
+
+    def __call__(
+        self, stack: "StackContext", task: str, *, services: Iterable[str] = ()
+    ) -> None:
+        """
+        Return when nothing that *task* requires fails for *services*.
+
+        *task* is `versions`, `up`, `rolling-update` or `restore`. Raises one
+        ConfigurationError that lists every failure with its repair, EngineUnavailable
+        when the engine does not answer or is too old.
+        """
+
+
+class RollingUpdates(Protocol):
+    """What `up`, `restart`, `rebuild` and `down` ask of the rolling update."""
+
+    def rolled(
+        self, stack: "StackContext", services: Iterable[str]
+    ) -> tuple[str, ...]: ...
+
+    def gateways(self, stack: "StackContext") -> set[str]: ...
+
+    def update(
+        self,
+        stack: "StackContext",
+        services: Iterable[str],
+        *,
+        because: str = "",
+        make: Callable[[str], None] | None = None,
+        timeout: int | None,
+    ) -> None: ...
+
+    def refuse_to_cut(
+        self,
+        stack: "StackContext",
+        networks: Iterable[Network],
+        doomed: Iterable[Container],
+    ) -> None: ...
+
+    def notes(self, stack: "StackContext") -> list[str]: ...
+
+    def pinned(self, stack: "StackContext", service: str) -> str: ...
+
+    def all_removed(self, stack: "StackContext") -> None: ...
+
+
+class KeptData(Protocol):
+    """Data that a restore moved aside: whose, and when."""
+
+    @property
+    def services(self) -> tuple[str, ...]: ...
+
+    @property
+    def moment(self) -> datetime: ...
+
+    @property
+    def is_outlived(self) -> bool: ...
+
+
+class Backups(Protocol):
+    """What `down`, `status` and doctor ask about backup sets and restore points."""
+
+    def verified_sets(self, stack: "StackContext") -> Sequence[datetime]: ...
+
+    def newest_size(self, stack: "StackContext") -> int: ...
+
+    def restore_points(self, stack: "StackContext") -> Sequence[KeptData]: ...
+
+    def restore_points_as_json(
+        self, stack: "StackContext"
+    ) -> list[Mapping[str, Any]]: ...
+
+    def forget_removed_volumes(self, stack: "StackContext") -> None: ...
+
+
+class Collaborators(Protocol):
+    """
+    What operations need of each other, filled in by the composition root.
+
+    Operations do not import each other: `up` hands a service to the rolling update
+    through `rollout`, doctor asks for the age of backups through `backups`.
+    """
+
+    @property
+    def require(self) -> Preconditions: ...
+
+    @property
+    def rollout(self) -> RollingUpdates: ...
+
+    @property
+    def backups(self) -> Backups: ...
+
+    @property
+    def prepare_images(self) -> Callable[[Engine, Path], None]: ...
+
+
 @dataclass
 class StackContext:
     """
@@ -63,6 +163,7 @@ class StackContext:
     other_checkout: Path | None = None
     asking_plugins: Once[Mapping[str, str]] | None = None
     service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    collaborators: Collaborators = field(kw_only=True)
 
     def with_files(self, files: Sequence[Path]) -> Engine:
         """Return the engine with *files* after the mode's own compose files."""
@@ -76,6 +177,10 @@ class StackContext:
     def __post_init__(self) -> None:
         self._forget()
         self._plugins = self.asking_plugins or Once(self.engine.plugins)
+
+    def require(self, task: str, *, services: Iterable[str] = ()) -> None:
+        """Return when doctor finds nothing that *task* requires to fail; see there."""
+        self.collaborators.require(self, task, services=services)
 
     def begin(self) -> None:
         """Let Compose merge the files, so that the model is there sooner."""
@@ -128,6 +233,7 @@ class StackContext:
 
 
 def open_stack(
+    collaborators: Collaborators,
     *,
     dev: bool = False,
     prod: bool = False,
@@ -167,6 +273,7 @@ def open_stack(
     mode, why = selected(flags, gpu, started, info)
     reopen = partial(_engine, root, mode, values, echo=echo_to, read_only=read_only)
     return StackContext(
+        collaborators=collaborators,
         root=root,
         project=project,
         mode=mode,

@@ -4,11 +4,8 @@ import threading
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from compose_ops.backup import restore_points
 from compose_ops.console import confirm, say
-from compose_ops.doctor import requirements
 from compose_ops.errors import ComposeOpsError, EngineError, UsageError
-from compose_ops.rollout import delegation
 from compose_ops.runtime import config_hashes, reconcile, stale_images
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.wait import wait
@@ -31,10 +28,11 @@ def up(
     Raises ConfigurationError before anything is changed, UnhealthyError with the
     failing service's evidence afterwards.
     """
-    requirements.require(stack, requirements.VERSIONS)
+    updates = stack.collaborators.rollout
+    stack.require("versions")
     names = stack.model.check_services(services)
     wanted = stack.model.dependencies(names or stack.model.services)
-    requirements.require(stack, requirements.UP, services=wanted)
+    stack.require("up", services=wanted)
     seen, change = stack.everyone, _transition(stack)
     if stack.mode_reason:
         say(f"mode: {stack.mode} ({stack.mode_reason})")
@@ -54,11 +52,11 @@ def up(
         if stack.everyone is not seen:
             change = _transition(stack)
         reconcile.execute(change, stack.engine)
-        rolled = delegation.rolled(stack, wanted)
+        rolled = updates.rolled(stack, wanted)
         made = [n for n in rolled if n in unbuilt]
         _prepare_images(stack, [n for n in unbuilt if n not in made], build=build)
-        delegation.update(stack, made, make=partial(_build, stack), timeout=timeout)
-        delegation.update(stack, [n for n in rolled if n not in made], timeout=timeout)
+        updates.update(stack, made, make=partial(_build, stack), timeout=timeout)
+        updates.update(stack, [n for n in rolled if n not in made], timeout=timeout)
         _start(stack, names, wanted, timeout)
         config_hashes.remember(stack)
 
@@ -69,6 +67,7 @@ def down(stack: StackContext, *, volumes: bool = False, yes: bool = False) -> No
 
     Raises UsageError when the project's name is not typed.
     """
+    updates = stack.collaborators.rollout
     doomed = stack.engine.volumes(project=stack.project) if volumes else ()
     plan = [f"remove container {c.name}" for c in stack.containers]
     plan += [f"remove volume {v.name} and all that is in it" for v in doomed]
@@ -85,9 +84,9 @@ def down(stack: StackContext, *, volumes: bool = False, yes: bool = False) -> No
             )
     with changing(stack, "invoke down", keeps=False):
         stack.engine.down(volumes=volumes)
-        delegation.all_removed(stack)
+        updates.all_removed(stack)
         if volumes:
-            restore_points.forget_volumes(stack)
+            stack.collaborators.backups.forget_removed_volumes(stack)
 
 
 def restart(
@@ -98,9 +97,10 @@ def restart(
 
     A gateway is left alone unless it is named: nobody would be served meanwhile.
     """
+    updates = stack.collaborators.rollout
     named = stack.model.check_services(services)
     names = set(named or stack.model.services)
-    spared = set() if named else delegation.gateways(stack)
+    spared = set() if named else updates.gateways(stack)
     running = [c for c in stack.containers if c.service in names - spared]
     if not running:
         raise UsageError("nothing of that is there", hint="invoke up starts the stack")
@@ -112,8 +112,8 @@ def restart(
         say(f"{name} goes on serving; invoke restart --service {name} restarts it")
     with changing(stack, "invoke restart"):
         running = [c for c in stack.containers if c.service in names - spared]
-        rolled = delegation.rolled(stack, {c.service for c in running})
-        delegation.update(stack, rolled, because="to be restarted", timeout=timeout)
+        rolled = updates.rolled(stack, {c.service for c in running})
+        updates.update(stack, rolled, because="to be restarted", timeout=timeout)
         if others := [c for c in running if c.service not in rolled]:
             stack.engine.restart(*(c.id for c in others))
         wait(stack, {c.service for c in running}, timeout)
@@ -127,11 +127,12 @@ def rebuild(
     timeout: int | None = None,
 ) -> None:
     """Build images anew, recreate what runs on them, and wait for health."""
+    updates = stack.collaborators.rollout
     names = stack.model.check_services(services) or tuple(
         name for name, service in stack.model.services.items() if service.get("build")
     )
     for name in names:
-        if image := delegation.pinned(stack, name):
+        if image := updates.pinned(stack, name):
             raise UsageError(
                 f"{name} stays on {image}, deployed by an update",
                 hint=f"invoke rolling-update --service {name} --build builds and "
@@ -149,15 +150,15 @@ def rebuild(
             [f"build {n}{layers}" for n in names] + [f"recreate {n}" for n in running]
         )
         return
-    requirements.require(stack, requirements.VERSIONS)
+    stack.require("versions")
     with changing(stack, "invoke rebuild"):
         if stack.mode.offline:
             local_images.prepare(stack.engine, stack.root)
-        rolled = delegation.rolled(stack, running)
+        rolled = updates.rolled(stack, running)
         make = partial(_build, stack, cache=cache)
         if alone := [n for n in names if n not in rolled]:
             make(*alone)
-        delegation.update(stack, rolled, because="rebuilt", make=make, timeout=timeout)
+        updates.update(stack, rolled, because="rebuilt", make=make, timeout=timeout)
         if others := [n for n in running if n not in rolled]:
             _recreate(stack, others)
         if running:
@@ -172,8 +173,9 @@ def _recreate(stack: StackContext, services: Sequence[str]) -> None:
     dependencies, and would recreate it once more; it is told of them unless it could
     then replace all replicas of one at once.
     """
+    updates = stack.collaborators.rollout
     needed = set(stack.model.dependencies(services)) - set(services)
-    told = not delegation.rolled(stack, needed)
+    told = not updates.rolled(stack, needed)
     stack.engine.up(services, dependencies=told, recreate="always")
 
 
@@ -191,11 +193,13 @@ def logs(
 
 
 def _say_what_stays(stack: StackContext) -> None:
-    for line in delegation.notes(stack):
+    updates = stack.collaborators.rollout
+    for line in updates.notes(stack):
         say(line)
 
 
 def _transition(stack: StackContext) -> reconcile.Reconciliation:
+    updates = stack.collaborators.rollout
     networks = stack.engine.networks()
     label = "com.docker.compose.project"
     change = reconcile.plan(
@@ -205,7 +209,7 @@ def _transition(stack: StackContext) -> reconcile.Reconciliation:
         stack.engine.volumes(project=stack.project),
     )
     if change.networks:
-        delegation.refuse_to_cut(stack, change.networks, change.containers)
+        updates.refuse_to_cut(stack, change.networks, change.containers)
     return change
 
 

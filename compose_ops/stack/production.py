@@ -6,15 +6,15 @@ from pathlib import Path
 from compose_ops.docker.api import Engine
 from compose_ops.project import env_file
 from compose_ops.project.paths import ENV_EXAMPLE, ROOT
+from compose_ops.runtime.setup_step import SetupStep
 from compose_ops.stack import certificates, ownership
 from compose_ops.stack.local_images import BASE_IMAGE
-from compose_ops.stack.setup import Step
 
 DATA_FOLDERS = ("memgraph", "questdb")
 DEFAULT_DATA_ROOT = "/data/jimbot"
 
 
-def steps(engine: Engine | None, root: Path = ROOT) -> Iterator[Step]:
+def steps(engine: Engine | None, root: Path = ROOT) -> Iterator[SetupStep]:
     """
     Yield what is still to do; *engine* gives files away where this user is not root.
 
@@ -25,11 +25,11 @@ def steps(engine: Engine | None, root: Path = ROOT) -> Iterator[Step]:
     for what, act in certificates.steps(
         root, lambda keys: ownership.give(keys, engine, images)
     ):
-        yield Step(what, act)
+        yield SetupStep(what, act)
     data = Path(values.get("DATA_ROOT") or DEFAULT_DATA_ROOT)
     missing = [data / n for n in DATA_FOLDERS if not (data / n).is_dir()]
     if missing:
-        yield Step(
+        yield SetupStep(
             "make the databases' folders " + ", ".join(map(str, missing)),
             lambda: ownership.make_folders(missing, engine, images),
         )

@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from compose_ops.docker.api import Engine
 from compose_ops.project import env_file
 from compose_ops.project.modes import STANDIN_IMAGES
 from compose_ops.project.paths import ENV_EXAMPLE, ENV_FILE, ROOT, SECRETS
+from compose_ops.runtime.setup_step import SetupStep
 
 GUIDE_CPUS = 4
 REGISTRY_SECONDS = 5.0
@@ -25,20 +25,12 @@ SECRET_FILES: dict[str, Callable[[], str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that is missing, and what makes it."""
-
-    what: str
-    act: Callable[[], object]
-
-
 def run(
     engine: Engine | None,
     *,
     dry: bool = False,
     root: Path = ROOT,
-    more: Iterable[Step] = (),
+    more: Iterable[SetupStep] = (),
 ) -> None:
     """
     Do what is still to do, then *more*; a second run changes nothing and says so.
@@ -55,7 +47,7 @@ def run(
         say("nothing to do: .env, secrets and folders are complete")
 
 
-def plan(root: Path, *, values: Callable[[], Mapping[str, str]]) -> list[Step]:
+def plan(root: Path, *, values: Callable[[], Mapping[str, str]]) -> list[SetupStep]:
     """Return the steps that are still to do, none on a checkout that is complete."""
     return [
         *_env_steps(root, values),
@@ -84,10 +76,12 @@ def _with(text: str, values: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _env_steps(root: Path, values: Callable[[], Mapping[str, str]]) -> Iterator[Step]:
+def _env_steps(
+    root: Path, values: Callable[[], Mapping[str, str]]
+) -> Iterator[SetupStep]:
     file, example = root / ENV_FILE, root / ENV_EXAMPLE
     if not file.exists():
-        yield Step(
+        yield SetupStep(
             f"write {ENV_FILE} from {ENV_EXAMPLE}",
             lambda: env_file.write_private(file, _with(example.read_text(), values())),
         )
@@ -96,7 +90,7 @@ def _env_steps(root: Path, values: Callable[[], Mapping[str, str]]) -> Iterator[
     lines = [f"{k}={v}" for k, v in env_file.read(example).items() if k not in have]
     if lines:
         names = ", ".join(line.split("=")[0] for line in lines)
-        yield Step(
+        yield SetupStep(
             f"add {names} to {ENV_FILE}",
             lambda: env_file.add_lines(
                 file, [f"# Added from {ENV_EXAMPLE} by invoke init", *lines]
@@ -104,14 +98,14 @@ def _env_steps(root: Path, values: Callable[[], Mapping[str, str]]) -> Iterator[
         )
 
 
-def _secret_steps(root: Path) -> Iterator[Step]:
+def _secret_steps(root: Path) -> Iterator[SetupStep]:
     folder = root / SECRETS
     for name, make in SECRET_FILES.items():
         path = folder / name
         if not path.exists():
-            yield Step(f"make {SECRETS}/{name}", partial(_write, path, make))
+            yield SetupStep(f"make {SECRETS}/{name}", partial(_write, path, make))
     if folder.stat().st_mode & 0o077:
-        yield Step(
+        yield SetupStep(
             f"close {SECRETS}/ to other users", lambda: folder.chmod(PRIVATE_FOLDER)
         )
 
@@ -128,11 +122,11 @@ def _write(path: Path, make: Callable[[], str]) -> None:
     path.chmod(SHARED_FILE)
 
 
-def _permission_steps(root: Path) -> Iterator[Step]:
+def _permission_steps(root: Path) -> Iterator[SetupStep]:
     """Open what containers mount or copy: they run as other users than the owner."""
     closed = [path for path in _mounted(root) if not _is_open(path)]
     if closed:
-        yield Step(
+        yield SetupStep(
             f"make {len(closed)} mounted files readable to the containers' users",
             lambda: _open(closed),
         )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from compose_ops.backup import restore_points
 from compose_ops.console import show, table
 from compose_ops.docker.api import Container, Usage
 from compose_ops.errors import UsageError
@@ -34,7 +33,7 @@ def services(stack: StackContext) -> dict[str, Any]:
         "project": stack.project,
         "mode": str(stack.mode),
         "services": entries,
-        "previous": restore_points.described(stack),
+        "previous": stack.collaborators.backups.restore_points_as_json(stack),
     }
 
 

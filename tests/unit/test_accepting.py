@@ -8,9 +8,10 @@ import pytest
 from judging import judge
 
 from compose_ops.doctor import baseline, requirements, run
-from compose_ops.doctor.facts.engine import Answer, ModelAnswer
-from compose_ops.doctor.verdict import Row, fail
+from compose_ops.doctor.facts.engine import ModelAnswer
 from compose_ops.errors import ConfigurationError, EngineUnavailable
+from compose_ops.runtime.engine_location import EngineAnswer
+from compose_ops.verdicts import Row, fail
 
 PORT = Row("ports-free", "network", (fail("port 80 is held", "mend", about="80"),))
 OTHER = Row("ports-free", "network", (fail("port 81 is held", "mend", about="81"),))
@@ -67,9 +68,9 @@ def test_accepting_without_an_engine_still_reports(
 def test_other_trouble_of_the_engine_is_another_finding() -> None:
     """An engine that is slow is not one that refuses, here is not elsewhere."""
     answers = [
-        Answer("slow", ""),
-        Answer("daemon", "gone"),
-        Answer("daemon", "gone", host="tcp://far"),
+        EngineAnswer("slow", ""),
+        EngineAnswer("daemon", "gone"),
+        EngineAnswer("daemon", "gone", host="tcp://far"),
     ]
     found = {judge("engine-answers", answer=one).finding for one in answers}
     assert len(found) == len(answers)

@@ -13,7 +13,7 @@ from compose_ops.doctor.facts.certificates import CertificateFile
 from compose_ops.doctor.facts.folders import BindFacts, Closed
 from compose_ops.doctor.facts.project import status_ids, told_ids
 from compose_ops.doctor.facts.secret_files import FileFacts, SecretFile
-from compose_ops.doctor.verdict import Row, unprefixed
+from compose_ops.verdicts import Row, unprefixed
 
 MEMGRAPH = User(101, frozenset({103}))
 

@@ -13,7 +13,7 @@ from compose_ops.doctor.facts.certificates import (
     named_files,
 )
 from compose_ops.doctor.facts.secret_files import FileFacts
-from compose_ops.doctor.verdict import Row
+from compose_ops.verdicts import Row
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ import pytest
 from compose_ops.doctor import registry, requirements
 from compose_ops.doctor.examine import examine
 from compose_ops.doctor.registry import Check, Fact, NotMeasuredError
-from compose_ops.doctor.verdict import Row, Verdict, command, fail, ok, warn
 from compose_ops.errors import ConfigurationError
+from compose_ops.verdicts import Row, Verdict, command, fail, ok, warn
 
 
 @pytest.fixture(autouse=True)

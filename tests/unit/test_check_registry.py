@@ -3,9 +3,9 @@
 from types import SimpleNamespace
 from typing import Any
 
+from compose_ops.cli.doctor_reference import PAGE, page
 from compose_ops.doctor import requirements
 from compose_ops.doctor.facts.project import absent_images
-from compose_ops.doctor.reference import PAGE, page
 from compose_ops.doctor.registry import FACTS, GIVEN, limit
 from compose_ops.project.model import Model
 from compose_ops.project.paths import ROOT
@@ -39,7 +39,7 @@ def test_gates_name_checks() -> None:
 
 
 def test_page_is_what_the_checks_make_of_it() -> None:
-    """Run `python -m compose_ops.doctor.reference` after a change."""
+    """Run `python -m compose_ops.cli.doctor_reference` after a change."""
     assert page() == (ROOT / PAGE).read_text()
 
 

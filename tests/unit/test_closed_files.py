@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from compose_ops.composition import OPERATIONS
 from compose_ops.docker.api import EngineInfo
 from compose_ops.doctor import requirements
 from compose_ops.doctor.examine import examine
 from compose_ops.doctor.facts.settings import settings
-from compose_ops.doctor.verdict import Row
 from compose_ops.errors import ConfigurationError
 from compose_ops.project import env_file
 from compose_ops.runtime import context
+from compose_ops.verdicts import Row
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
@@ -53,7 +54,7 @@ def opened(
     info = EngineInfo("ENGINE", "26.1.5", 2, 0, (), {})
     monkeypatch.setattr(context, "_observe", lambda *_, **__: ((), info))
     monkeypatch.setattr(context, "_begun_plugins", lambda *_: None)
-    return context.open_stack(root=root, read_only=read_only)
+    return context.open_stack(OPERATIONS, root=root, read_only=read_only)
 
 
 def looked(monkeypatch: pytest.MonkeyPatch, root: Path, *ids: str) -> dict[str, Row]:

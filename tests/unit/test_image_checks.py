@@ -9,9 +9,9 @@ from judging import judge
 from compose_ops.docker.parse import registry_answer
 from compose_ops.doctor import requirements
 from compose_ops.doctor.facts.project import AbsentImage
-from compose_ops.doctor.verdict import Row
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.model import Model
+from compose_ops.verdicts import Row
 
 MODEL = Model({"name": "trial", "services": {"questdb": {"image": "questdb:7"}}})
 

@@ -12,20 +12,19 @@ from judging import OFFLINE, STACK, judge
 
 from compose_ops.docker.api import EngineInfo, Image, Output
 from compose_ops.doctor.facts.disks import Disk
-from compose_ops.doctor.facts.engine import (
-    Answer,
-    EngineLocation,
-    elsewhere,
-    parse_answer,
-    place,
-    shared,
-)
+from compose_ops.doctor.facts.engine import place, shared
 from compose_ops.doctor.facts.host import Handles, Kernel
 from compose_ops.doctor.facts.leftovers import BackupAge, Journals, Leftover
 from compose_ops.doctor.facts.network import Route, parse_routes
 from compose_ops.doctor.facts.settings import Settings
 from compose_ops.doctor.registry import NotMeasuredError
 from compose_ops.project.model import Model
+from compose_ops.runtime.engine_location import (
+    EngineAnswer,
+    EngineLocation,
+    elsewhere,
+    parse_answer,
+)
 
 GIB = 1024**3
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -48,14 +47,14 @@ def info(**changes: Any) -> EngineInfo:
     return EngineInfo("ID", runtimes=("runc",), raw=raw, **(names | changes))
 
 
-def answer(**changes: Any) -> Answer:
+def answer(**changes: Any) -> EngineAnswer:
     begun = NOW.timestamp()
     names: dict[str, Any] = {
         "trouble": "",
         "words": "",
         "info": info(),
     }
-    return Answer(**(names | {"begun": begun, "ended": begun + 1} | changes))
+    return EngineAnswer(**(names | {"begun": begun, "ended": begun + 1} | changes))
 
 
 def model(limit: int, reserved: int) -> Model:

@@ -13,6 +13,7 @@ from judging import STACK, judge
 
 from compose_ops.backup import create, destinations, repository
 from compose_ops.cli.output import backup
+from compose_ops.composition import OPERATIONS
 from compose_ops.docker.api import Mount, Volume
 from compose_ops.doctor.facts.leftovers import (
     Journals,
@@ -75,7 +76,9 @@ def age(root: Path, *, days_of_data: int = 30) -> Any:
         Volume("trial_data", "local", {}, {}, "/v", begun),
         Volume("trial_old", "local", {}, {}, "/o", begun - timedelta(days=99)),
     )
-    stack: Any = SimpleNamespace(root=root, state=root / "state", project="trial")
+    stack: Any = SimpleNamespace(
+        collaborators=OPERATIONS, root=root, state=root / "state", project="trial"
+    )
     return backup_age(stack, (used,), volumes)
 
 
@@ -118,7 +121,9 @@ def test_backup_remembers_where_it_wrote(
     made = [None, taken(0)]
     monkeypatch.setattr(create, "take", lambda *_: made.pop(0))
     monkeypatch.setattr(backup, "summary", lambda *_: {})
-    stack: Any = SimpleNamespace(root=tmp_path, state=tmp_path / "state")
+    stack: Any = SimpleNamespace(
+        collaborators=OPERATIONS, root=tmp_path, state=tmp_path / "state"
+    )
 
     backup.backup(stack, "dry")
     backup.backup(stack, "elsewhere")

@@ -14,12 +14,13 @@ from fakes import container
 from judging import judge
 
 from compose_ops.backup import repository
+from compose_ops.composition import OPERATIONS
 from compose_ops.docker.api import EngineInfo
 from compose_ops.doctor.facts.disks import CONTAINERD_ROOT, disks, image_root, measure
-from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.facts.host import handles, processes
 from compose_ops.project.model import Model
 from compose_ops.project.modes import Mode
+from compose_ops.runtime.engine_location import EngineLocation
 
 GIB = 1024**3
 HERE = EngineLocation(is_local=True, is_rootless=False, remaps_users=False)
@@ -40,7 +41,9 @@ def needs(root: Path, *, offline: bool = False, device: str = "") -> dict[str, i
     volume = {"driver_opts": {"device": device}} if device else {}
     model = Model({"name": "trial", "services": SERVICES, "volumes": {"graph": volume}})
     info = EngineInfo("ID", "26.1.5", 2, 0, (), {"DockerRootDir": str(root)})
-    stack = SimpleNamespace(root=root, project="trial", mode=Mode(offline=offline))
+    stack = SimpleNamespace(
+        collaborators=OPERATIONS, root=root, project="trial", mode=Mode(offline=offline)
+    )
     found = disks(
         stack=stack,  # type: ignore[arg-type]
         info=info,

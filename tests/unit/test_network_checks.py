@@ -9,8 +9,8 @@ from judging import STACK, judge
 from compose_ops.docker.api import Container, Network
 from compose_ops.doctor.facts.network import Route, ours, running
 from compose_ops.doctor.facts.settings import Settings
-from compose_ops.doctor.verdict import Row
 from compose_ops.project.model import Model
+from compose_ops.verdicts import Row
 
 IN_FORCE = {
     "DATA_SUBNET": "10.9.1.0/24",

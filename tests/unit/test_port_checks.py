@@ -11,10 +11,10 @@ from judging import STACK, judge
 
 from compose_ops.docker.api import Container, PublishedPort
 from compose_ops.doctor.facts import ports
-from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.facts.settings import Settings
-from compose_ops.doctor.verdict import Row
 from compose_ops.project.model import Model
+from compose_ops.runtime.engine_location import EngineLocation
+from compose_ops.verdicts import Row
 
 HERE = EngineLocation(is_local=True, is_rootless=False, remaps_users=False)
 

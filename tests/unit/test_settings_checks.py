@@ -10,9 +10,9 @@ import pytest
 from judging import OFFLINE, STACK, judge
 
 from compose_ops.doctor.facts.settings import Settings, interpolated, read_settings
-from compose_ops.doctor.verdict import Row
 from compose_ops.lint import Finding
 from compose_ops.project.model import Model
+from compose_ops.verdicts import Row
 
 MANY_LINES = """\
 # a comment

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fakes import container
 
+from compose_ops.composition import OPERATIONS
 from compose_ops.docker.api import DIRECTORY_LABEL, FILES_LABEL, Container, EngineInfo
 from compose_ops.errors import ConfigurationError, UsageError
 from compose_ops.project.modes import Mode, choose_gpu, selected
@@ -48,7 +49,7 @@ def opened(
     monkeypatch.setattr(context, "_observe", lambda *_, **__: (running, info("runc")))
     monkeypatch.setattr(context, "_begun_plugins", lambda *_: None)
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "trial")
-    return context.open_stack(root=root, read_only=read_only)
+    return context.open_stack(OPERATIONS, root=root, read_only=read_only)
 
 
 def test_project_of_another_checkout_is_refused(

@@ -6,11 +6,11 @@ from compose_ops.docker.api import EngineInfo
 from compose_ops.doctor.facts.host import Handles, Kernel
 from compose_ops.doctor.facts.settings import Settings
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, command, fail, ok, skip, warn
 from compose_ops.lint import Finding
 from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_size
+from compose_ops.verdicts import Verdict, command, fail, ok, skip, warn
 
 MARGIN = 1.04
 """A machine sold with 32 GB shows 31.2 GiB: the kernel keeps some of it."""

@@ -7,8 +7,8 @@ from compose_ops.doctor.checks.secret_files import shown
 from compose_ops.doctor.facts.access import EVERYBODY, User
 from compose_ops.doctor.facts.certificates import CertificateFile
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, command, fail, ok, skip, warn
 from compose_ops.runtime.context import StackContext
+from compose_ops.verdicts import Verdict, command, fail, ok, skip, warn
 
 SOON = timedelta(days=30)
 CERTIFICATES = "certs"

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from compose_ops.docker.api import Container, Network, Volume
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, warn
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.model import Model
 from compose_ops.runtime import health
@@ -15,6 +14,7 @@ from compose_ops.runtime.reconcile import (
     moved_volumes,
     plan,
 )
+from compose_ops.verdicts import Verdict, command, fail, listed, ok, warn
 
 NOTHING = "nothing of the project runs"
 LETTERS = 160

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from compose_ops.docker.api import EngineInfo
-from compose_ops.doctor.facts.engine import Answer, EngineLocation, ModelAnswer, moment
+from compose_ops.doctor.facts.engine import ModelAnswer, moment
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import ENGINE, Verdict, fail, ok, skip, warn
+from compose_ops.runtime.engine_location import EngineAnswer, EngineLocation
+from compose_ops.verdicts import ENGINE, Verdict, fail, ok, skip, warn
 
 INSTALL = "./scripts/engine.sh"
 
@@ -37,7 +38,7 @@ TROUBLE = {
     "The Docker Engine answers this user.",
     why="Without it nothing else can be done or measured.",
 )
-def engine_answers(answer: Answer) -> Iterator[Verdict]:
+def engine_answers(answer: EngineAnswer) -> Iterator[Verdict]:
     if not answer.trouble:
         yield ok(f"Docker Engine {answer.info.version if answer.info else ''} answers")
         return
@@ -104,7 +105,7 @@ def buildx_version(plugins: Mapping[str, str]) -> Iterator[Verdict]:
     why="Binds and secrets are paths of the engine's machine; shifted users own them "
     "there as somebody else.",
 )
-def engine_place(answer: Answer, place: EngineLocation) -> Iterator[Verdict]:
+def engine_place(answer: EngineAnswer, place: EngineLocation) -> Iterator[Verdict]:
     if place.shares_files:
         yield skip(f"{place.why}, a virtual machine: what lies in it is not measured")
         return
@@ -198,7 +199,7 @@ def forwarding(info: EngineInfo) -> Iterator[Verdict]:
     "The engine's clock and this machine's agree.",
     why="Certificates, backup ages and event times are compared across both.",
 )
-def clock(answer: Answer, info: EngineInfo) -> Iterator[Verdict]:
+def clock(answer: EngineAnswer, info: EngineInfo) -> Iterator[Verdict]:
     told = moment(str(info.raw.get("SystemTime", "")))
     if told is None:
         return

@@ -6,8 +6,8 @@ from compose_ops.doctor.checks.secret_files import shown
 from compose_ops.doctor.facts.access import User
 from compose_ops.doctor.facts.folders import BindFacts, DataFolder
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, command, fail, ok
 from compose_ops.runtime.context import StackContext
+from compose_ops.verdicts import Verdict, command, fail, ok
 
 CERTIFICATES = "certs"
 MAX_NAMES = 20

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from compose_ops.docker.api import Container, Image
 from compose_ops.doctor.facts.project import AbsentImage
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, warn
 from compose_ops.project.model import Model
+from compose_ops.verdicts import Verdict, command, fail, listed, ok, warn
 
 
 @check(

@@ -6,10 +6,10 @@ from pathlib import Path
 from compose_ops.doctor.checks.secret_files import shown
 from compose_ops.doctor.facts.leftovers import BackupAge, Journals, KeptData, Leftover
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, warn
 from compose_ops.project.paths import BACKUPS
 from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_duration
+from compose_ops.verdicts import Verdict, command, fail, listed, ok, warn
 
 AT_WORK_SECONDS = 3600
 BACKUP_SECONDS = 7 * 24 * 3600.0

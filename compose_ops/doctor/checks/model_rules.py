@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, command, fail, ok, warn
 from compose_ops.lint import Finding
+from compose_ops.verdicts import Verdict, command, fail, ok, warn
 
 JUDGES = {"error": fail, "warning": warn}
 

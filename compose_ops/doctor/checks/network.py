@@ -9,9 +9,9 @@ from compose_ops.doctor.facts.network import Route
 from compose_ops.doctor.facts.ports import Holder, PortFacts
 from compose_ops.doctor.facts.settings import Settings
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, command, fail, ok, skip
 from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
+from compose_ops.verdicts import Verdict, command, fail, ok, skip
 
 WIDEST, NARROWEST = 16, 24
 """A subnet is moved as a block of this many bits: a prefix variable is of 24."""

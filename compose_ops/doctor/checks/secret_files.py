@@ -8,10 +8,10 @@ from pathlib import Path
 from compose_ops.doctor.facts.access import EVERYBODY, User
 from compose_ops.doctor.facts.secret_files import FileFacts, SecretFile
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, skip, warn
 from compose_ops.project.paths import SECRETS
 from compose_ops.project.secret_strength import is_placeholder, is_weak
 from compose_ops.runtime.context import StackContext
+from compose_ops.verdicts import Verdict, command, fail, listed, ok, skip, warn
 
 FIRST_START = "memgraph"
 """Sets its user's password when it first starts, and never again."""

@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from compose_ops.docker.api import Container
 from compose_ops.doctor.facts.settings import Settings
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, command, fail, listed, ok, warn
 from compose_ops.project.paths import ENV_EXAMPLE, ENV_FILE
 from compose_ops.project.secret_strength import (
     REAL_VALUE,
@@ -16,6 +15,7 @@ from compose_ops.project.secret_strength import (
     is_weak,
 )
 from compose_ops.runtime.context import StackContext, of_another_checkout
+from compose_ops.verdicts import Verdict, command, fail, listed, ok, warn
 
 INIT = "invoke init"
 OWN = f'sudo chown "$(id -u)" {ENV_FILE} && chmod u+rw {ENV_FILE}'

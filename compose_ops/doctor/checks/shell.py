@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from compose_ops.doctor.facts.settings import Settings
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, fail, ok, warn
 from compose_ops.project.paths import ENV_FILE
+from compose_ops.verdicts import Verdict, fail, ok, warn
 
 STRAY = {
     "COMPOSE_FILE": "plain docker compose reads other files than invoke",

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from compose_ops.doctor.facts.state import State
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, fail, ok
 from compose_ops.project.paths import OWN_STATE
+from compose_ops.verdicts import Verdict, fail, ok
 
 
 @check(

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from compose_ops.doctor.facts.disks import Disk
 from compose_ops.doctor.registry import check
-from compose_ops.doctor.verdict import Verdict, fail, listed, ok, skip, warn
 from compose_ops.units import readable_size
+from compose_ops.verdicts import Verdict, fail, listed, ok, skip, warn
 
 LEAST_FREE = 1024**3
 """Below this an image layer, a log or a write-ahead file soon finds no room."""

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.facts.secret_files import FileFacts, look
 from compose_ops.doctor.registry import fact
 from compose_ops.project.model import Model
+from compose_ops.runtime.engine_location import EngineLocation
 
 KINDS = frozenset({".pem", ".crt", ".cer", ".key"})
 FOLDER_WORDS = frozenset({"trusted", "certificates"})

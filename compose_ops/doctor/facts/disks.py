@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compose_ops.docker.api import EngineInfo, Image
-from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.facts.project import image_name
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.project.model import Model
 from compose_ops.project.paths import BACKUPS
 from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.engine_location import EngineLocation
 
 IMAGE_ROOM = 1024**3
 """What an image of this stack takes at most; the largest without CUDA is 763 MB."""
@@ -129,13 +129,8 @@ def _snapshot_volumes(model: Model) -> Iterator[tuple[str, str]]:
 
 def _backup_needs(stack: StackContext) -> dict[str, int]:
     """Return the size of the newest set: the next one takes about as much."""
-    folder = stack.root / BACKUPS
-    if not folder.is_dir():
-        return {}
-    from compose_ops.backup import repository
-
-    made = [k.manifest for k in repository.listed(folder, stack.project) if k.manifest]
-    return {"the next backup": made[0].size} if made else {}
+    size = stack.collaborators.backups.newest_size(stack)
+    return {"the next backup": size} if size else {}
 
 
 def measure(what: str, path: Path) -> Disk:

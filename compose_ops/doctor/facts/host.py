@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose_ops.docker.api import Container, EngineInfo, Volume
-from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.registry import fact
 from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.engine_location import EngineLocation
 
 MAX_PROCESSES = 500
 

@@ -87,23 +87,12 @@ def backup_age(
     """Return how old the newest verified set is, and how old what is in use."""
     used = {m.name for c in ours for m in c.mounts if m.kind == "volume"}
     begun = [v.created for v in volumes if v.name in used and v.created]
-    moments = list(_verified(stack))
+    moments = stack.collaborators.backups.verified_sets(stack)
     now = datetime.now(UTC)
     return BackupAge(
         (now - max(moments)).total_seconds() if moments else None,
         (now - min(begun)).total_seconds() if begun else None,
     )
-
-
-def _verified(stack: StackContext) -> Iterator[datetime]:
-    """Yield when each verified set was taken: to verify one again renews no data."""
-    from compose_ops.backup import destinations, repository
-
-    for dest in destinations.known(stack.root, stack.state):
-        with suppress(OSError, ValueError):
-            for kept in repository.listed(dest, stack.project):
-                if kept.verified and kept.manifest:
-                    yield datetime.fromisoformat(kept.manifest.created)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +109,14 @@ def kept_data(stack: StackContext, readable_state: Path) -> tuple[KeptData, ...]
     """Return what restores have moved aside and not discarded."""
     if not (readable_state / PREVIOUS_FILE).exists():
         return ()
-    from compose_ops.backup import restore_points
-
     now = datetime.now(UTC)
     return tuple(
         KeptData(
             entry.services,
             (now - entry.moment).total_seconds(),
-            now - entry.moment > restore_points.KEPT_FOR,
+            entry.is_outlived,
         )
-        for entry in restore_points.listed(stack)
+        for entry in stack.collaborators.backups.restore_points(stack)
     )
 
 

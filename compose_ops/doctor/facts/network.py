@@ -7,9 +7,9 @@ from ipaddress import IPv4Network, ip_address
 from pathlib import Path
 
 from compose_ops.docker.api import Container, EngineInfo, Network
-from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.engine_location import EngineLocation
 
 ONEOFF_LABEL = "com.docker.compose.oneoff"
 

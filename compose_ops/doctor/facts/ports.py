@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose_ops.docker.api import Container
-from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.registry import fact
 from compose_ops.project.model import Model, Port
+from compose_ops.runtime.engine_location import EngineLocation
 
 LISTENING = "0A"
 INODE = 9

@@ -11,11 +11,11 @@ from typing import Any
 
 from compose_ops.docker.api import Container, EngineInfo, Image, RunSpec
 from compose_ops.doctor.facts.access import User
-from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.errors import EngineError
 from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.engine_location import EngineLocation
 
 REGISTRY_SECONDS = 1.0
 BUILT_HERE = "localhost/"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose_ops.doctor.facts.access import Permissions, readers
-from compose_ops.doctor.facts.engine import EngineLocation
 from compose_ops.doctor.registry import fact
 from compose_ops.project.model import Model
+from compose_ops.runtime.engine_location import EngineLocation
 
 ENOUGH = 65536
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from compose_ops.doctor.facts.access import readers
 from compose_ops.doctor.registry import NotMeasuredError, fact
-from compose_ops.doctor.verdict import command
 from compose_ops.errors import ConfigurationError
 from compose_ops.project import env_file
 from compose_ops.project.interpolation import variables
@@ -19,6 +18,7 @@ from compose_ops.project.paths import (
     STAGE_FILES,
 )
 from compose_ops.runtime.context import StackContext
+from compose_ops.verdicts import command
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from compose_ops.composition import OPERATIONS
 from compose_ops.gpu.collect import Collector
 from compose_ops.gpu.facts import StatedFacts
 from compose_ops.gpu.sequence import climb
@@ -25,7 +26,7 @@ SERVICE = "ray-head"
 
 def recorded(machine: str) -> dict[str, Any]:
     """Return a fixture of the machine that this runs on."""
-    bench = Collector(open_stack(read_only=True), SERVICE)
+    bench = Collector(open_stack(OPERATIONS, read_only=True), SERVICE)
     facts = StatedFacts(
         service=SERVICE,
         host=bench.host,

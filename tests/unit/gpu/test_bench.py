@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fakes import container
 
+from compose_ops.composition import OPERATIONS
 from compose_ops.docker.api import Container, EngineInfo, Image, Output, RunSpec
 from compose_ops.errors import EngineError
 from compose_ops.gpu import collect, machine
@@ -74,6 +75,7 @@ def on(lab: Lab, *running: Container, **raw: Any) -> Collector:
     known = EngineInfo("ENGINE", "26.1.5", 2, 0, tuple(raw.get("Runtimes", ())), told)
     engine: Any = lab
     stack = StackContext(
+        collaborators=OPERATIONS,
         root=Path("/checkout"),
         project="trial",
         mode=Mode(gpu=True),

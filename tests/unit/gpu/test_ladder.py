@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from compose_ops.doctor.verdict import unprefixed
 from compose_ops.gpu.facts import Host, StatedFacts, Toolkit, from_json
 from compose_ops.gpu.sequence import RUNGS, climb
+from compose_ops.verdicts import unprefixed
 
 MACHINES = sorted((Path(__file__).parent / "machines").glob("*.json"))
 SHAPES = {

@@ -1,9 +1,10 @@
 """What a check says: verdicts on what it found, and the row that sums them up."""
 
+import os
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -105,6 +106,20 @@ class Row:
 def unprefixed(repair: str) -> str:
     """Return a repair as root types it; a machine of root's alone may lack sudo."""
     return re.sub(r"(^|&& |\| )sudo ", r"\1", repair)
+
+
+def judged(
+    judge: Callable[..., Iterable[Verdict]], values: Mapping[str, Any]
+) -> tuple[Verdict, ...]:
+    """Return the verdicts of a judgement, a crashed one where it raises."""
+    try:
+        found = tuple(judge(**values))
+    except Exception as fault:  # noqa: BLE001 - a crash of one check is a finding
+        told = f"the check broke: {type(fault).__name__}: {fault}"
+        return (Verdict("crashed", told),)
+    if os.geteuid() != 0:
+        return found
+    return tuple(replace(one, repair=unprefixed(one.repair)) for one in found)
 
 
 def ok(detail: str) -> Verdict:

@@ -1,7 +1,7 @@
 """
 The page on doctor, made from the checks and rungs themselves: `docs/doctor.md`.
 
-`python -m compose_ops.doctor.reference` writes it; a test keeps it current.
+`python -m compose_ops.cli.doctor_reference` writes it; a test keeps it current.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ PAGE = "docs/doctor.md"
 HEAD = """\
 # What doctor and gpu-check look at
 
-Made by `python -m compose_ops.doctor.reference`.
+Made by `python -m compose_ops.cli.doctor_reference`.
 
 `invoke doctor` looks and changes nothing. It collects each fact once, side by side and
 each within its limit; checks judge the facts. What needs an engine is skipped when none

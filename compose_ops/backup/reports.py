@@ -1,0 +1,50 @@
+"""What other operations are told about the sets of a project and its restore points."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from compose_ops.backup import destinations, repository
+from compose_ops.backup import restore_points as kept
+from compose_ops.backup.restore_points import RestorePoint
+from compose_ops.project.paths import BACKUPS
+from compose_ops.runtime.context import StackContext
+
+
+def verified_sets(stack: StackContext) -> Sequence[datetime]:
+    """Return when each verified set was taken: to verify one again renews no data."""
+    return list(_verified(stack))
+
+
+def _verified(stack: StackContext) -> Iterator[datetime]:
+    for dest in destinations.known(stack.root, stack.state):
+        with suppress(OSError, ValueError):
+            for found in repository.listed(dest, stack.project):
+                if found.verified and found.manifest:
+                    yield datetime.fromisoformat(found.manifest.created)
+
+
+def newest_size(stack: StackContext) -> int:
+    """Return the bytes of the newest set in the project's own folder, 0 for none."""
+    folder = stack.root / BACKUPS
+    if not folder.is_dir():
+        return 0
+    made = [s.manifest for s in repository.listed(folder, stack.project) if s.manifest]
+    return made[0].size if made else 0
+
+
+def restore_points(stack: StackContext) -> Sequence[RestorePoint]:
+    """Return what restores have moved aside and nobody discarded, oldest first."""
+    return kept.listed(stack)
+
+
+def restore_points_as_json(stack: StackContext) -> list[Mapping[str, Any]]:
+    """Return what `status` says of the data that restores have moved aside."""
+    return [asdict(entry) for entry in kept.listed(stack)]
+
+
+def forget_removed_volumes(stack: StackContext) -> None:
+    """Forget the restore points whose volumes were removed."""
+    kept.forget_volumes(stack)
