@@ -5,10 +5,12 @@ Operations report progress and ask for confirmation here. Nothing is printed and
 is asked until a program attaches its terminal, as the tasks do: a library is silent.
 """
 
+import io
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from compose_ops.docker.api import Container
 
@@ -31,13 +33,32 @@ def detach() -> None:
 def say(line: str) -> None:
     """Print one line of progress."""
     if _attached:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        # Progress is best effort: a closed pipe or a full disk stops no work, no undo.
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
 
 
-def show(line: str) -> None:
-    """Print one line of a result."""
-    sys.stdout.write(line + "\n")
+class OutputLostError(Exception):
+    """Standard output took no more: a closed pipe, a full disk, a closed descriptor."""
+
+
+def show(text: str) -> None:
+    """Print one line or more of a result; OutputLostError when nobody takes them."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError) as lost:
+        _discard_output()
+        raise OutputLostError(str(lost)) from lost
+
+
+def _discard_output() -> None:
+    """Let nothing more be written, or the interpreter would complain at its end."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -50,8 +71,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         made.add_column(column, overflow="fold", no_wrap=False)
     for row in rows:
         made.add_row(*row)
-    width = None if sys.stdout.isatty() else PLAIN_WIDTH
-    Console(width=width).print(made)
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    text = io.StringIO()
+    width = None if is_terminal else PLAIN_WIDTH
+    Console(file=text, width=width, force_terminal=is_terminal).print(made)
+    show(text.getvalue().rstrip("\n"))
 
 
 @contextmanager

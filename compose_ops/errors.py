@@ -2,6 +2,7 @@
 Every way in which a task can end badly, and its exit code.
 
     ComposeOpsError (1)
+    ├── OutputError (1)           a result in JSON that could not be written
     ├── UsageError (2)            a bad combination of flags, an unknown service
     ├── ConfigurationError (3)    .env, secrets, compose files
     ├── EngineError (4)           Docker refused
@@ -79,6 +80,10 @@ class WarningsFound(ComposeOpsError):  # noqa: N818 - names an outcome
 
 class FindingsFound(ComposeOpsError):  # noqa: N818 - names an outcome
     exit_code = 11
+
+
+class OutputError(ComposeOpsError):
+    """The work is done, but its result in JSON found no reader."""
 
 
 class Interrupted(ComposeOpsError):  # noqa: N818 - names an outcome

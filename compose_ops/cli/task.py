@@ -1,29 +1,31 @@
 """What makes a function a task: flags, help, errors as exit codes, JSON on stdout."""
 
 import atexit
+import errno
 import gc
 import inspect
 import json
-import signal
+import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import wraps
-from types import FrameType
 from typing import Any, overload
 
 from invoke.context import Context
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, Failure, ParseError, UnexpectedExit
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
-from compose_ops import console
+from compose_ops import console, interrupts
 from compose_ops.errors import (
     ComposeOpsError,
     ConfigurationError,
+    DataError,
     Interrupted,
+    OutputError,
     UsageError,
 )
 from compose_ops.project.paths import OWN_STATE
@@ -66,6 +68,39 @@ atexit.register(gc.freeze)
 REPEATABLE = list[str] | None
 
 
+DEBUG = "COMPOSE_OPS_DEBUG"
+DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}
+
+
+def described(error: BaseException) -> ComposeOpsError:
+    """Return what a user is told of an exception that ended a task."""
+    if isinstance(error, ComposeOpsError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted("interrupted", hint="the same command carries on")
+    if isinstance(error, PermissionError) and error.filename:
+        return ConfigurationError(
+            f"{error.filename} is closed to this user: {error.strerror}",
+            hint=f"if a task of root's made it: {OWN_STATE}",
+        )
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        kind = DataError if error.errno in DISK_FAULTS else ConfigurationError
+        return kind(f"{place}{error.strerror}", hint="mend that, then run this again")
+    lines = traceback.format_exception(error) if os.environ.get(DEBUG) else []
+    return ComposeOpsError(
+        f"unexpected {type(error).__name__}: {error}",
+        hint=f"this is a fault of compose-ops: {DEBUG}=1 shows where, please report it",
+        detail="".join(lines).rstrip(),
+    )
+
+
+def _ended(error: ComposeOpsError) -> Exit:
+    """Print an error, best effort, and return what ends the program with its code."""
+    console.say(str(error))
+    return Exit(code=error.exit_code)
+
+
 def whole_number(text: str) -> int:
     """Return *text* as a number of 0 or more; Exit 2 when it is none."""
     if text.isascii() and text.isdigit():
@@ -80,24 +115,24 @@ whole_number.__name__ = "int"
 
 
 class ComposeTask(Task[Any]):
-    """A task that reports a ComposeOpsError as two lines and an exit code."""
+    """A task that reports an error as a few lines and an exit code."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         console.attach()
         try:
-            with _termination_interrupts():
+            with interrupts.handled():
                 return super().__call__(*args, **kwargs)
-        except ComposeOpsError as error:
-            raise Exit(str(error), code=error.exit_code) from error
-        except PermissionError as refused:
-            closed = ConfigurationError(
-                f"{refused.filename} is closed to this user: {refused.strerror}",
-                hint=f"if a task of root's made it: {OWN_STATE}",
-            )
-            raise Exit(str(closed), code=closed.exit_code) from refused
-        except KeyboardInterrupt as stop:
-            ended = Interrupted("interrupted", hint="the same command carries on")
-            raise Exit(str(ended), code=ended.exit_code) from stop
+        except console.OutputLostError as lost:
+            # All that was to be done is done: only its report found no reader.
+            if not kwargs.get("json"):
+                return None
+            raise _ended(
+                OutputError("the result could not be written", detail=str(lost))
+            ) from lost
+        except (Exit, Failure, UnexpectedExit, ParseError):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            raise _ended(described(error)) from error
 
     def get_arguments(
         self,
@@ -174,7 +209,7 @@ def _with_selection(body: Body) -> Body:
 
 def emit(value: Any) -> None:
     """Print *value* as the one JSON object of a task."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    console.show(json.dumps(value, indent=2, default=str))
 
 
 def stack(
@@ -197,21 +232,3 @@ def stack(
         dry=bool(context.config.run.dry),
         echo=bool(context.config.run.echo),
     )
-
-
-@contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """Let SIGTERM unwind like Ctrl-C, so that what was begun is undone."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # only the main thread may set handlers
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -22,6 +22,7 @@ ORDER = (
     {"lint"},
     {"runtime", "state"},
     {"products", "project"},
+    {"interrupts"},
     {"console"},
     {"docker"},
     {"verdicts", "units", "errors"},

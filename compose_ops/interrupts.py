@@ -1,0 +1,77 @@
+"""
+Signals that end a task: the first unwinds it, a second is answered, a third ends it.
+
+SIGINT, SIGTERM, SIGHUP and SIGQUIT mean the same here: a terminal that is closed, a
+session that ends and Ctrl-C all let a task put back what it began. While it does so,
+another signal does not stop it half-way: it says what is still to do. Whoever insists
+ends the process; what is left then is put right by the next task or by `recover`.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from compose_ops.console import say
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+EXIT_CODE = 130
+
+_undoing: list[str] = []
+_received: list[int] = []
+
+
+@contextmanager
+def handled() -> Iterator[None]:
+    """
+    Let the signals raise KeyboardInterrupt once, for as long as a task runs.
+
+    A signal that is ignored when the task starts stays ignored, as `nohup` means it.
+    Outside the main thread, which alone may set handlers, nothing changes.
+    """
+    before = {}
+    try:
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, _receive)
+    except ValueError:
+        yield
+        return
+    _received.clear()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def undoing(what: str) -> Iterator[None]:
+    """
+    Let no signal stop the block; one that arrives is answered with *what* it does.
+
+    >>> with undoing("starting memgraph again"):
+    ...     pass
+    """
+    _undoing.append(what)
+    try:
+        yield
+    finally:
+        _undoing.pop()
+
+
+def _receive(number: int, _frame: FrameType | None) -> None:
+    _received.append(number)
+    # What was begun may fail by itself: then the first signal finds it being undone.
+    if _undoing and len(_received) == 1:
+        _received.append(number)
+    if len(_received) == 1:
+        raise KeyboardInterrupt
+    if len(_received) > 2:  # noqa: PLR2004 - the third one ends
+        os._exit(EXIT_CODE)
+    what = _undoing[-1] if _undoing else "putting back what was begun"
+    say(
+        f"interrupted: still {what}; interrupt once more to end at once and leave that "
+        "to the next task"
+    )
