@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from compose_ops.docker.api import Container
+from compose_ops.redaction import clean
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
 
@@ -35,7 +36,7 @@ def say(line: str) -> None:
     if _attached:
         # Progress is best effort: a closed pipe or a full disk stops no work, no undo.
         with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(line + "\n")
+            sys.stderr.write(clean(line) + "\n")
             sys.stderr.flush()
 
 
@@ -46,7 +47,7 @@ class OutputLostError(Exception):
 def show(text: str) -> None:
     """Print one line or more of a result; OutputLostError when nobody takes them."""
     try:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(clean(text) + "\n")
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as lost:
         _discard_output()

@@ -18,6 +18,8 @@ Every way in which a task can end badly, and its exit code.
 Codes 1 and 2 are shared with invoke, which uses them for words that it cannot parse.
 """
 
+from compose_ops.redaction import clean
+
 
 class ComposeOpsError(Exception):
     """What happened (one line), what to do next (one line), and any detail below."""
@@ -37,7 +39,7 @@ class ComposeOpsError(Exception):
             parts.append(self.detail)
         if self.hint:
             parts.append(f"hint: {self.hint}")
-        return "\n".join(parts)
+        return clean("\n".join(parts))
 
 
 class UsageError(ComposeOpsError):

@@ -1,9 +1,7 @@
 """The composition root: from flags to the project, its mode and its engine."""
 
 import os
-import re
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,9 +11,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Protocol
 
+from compose_ops import redaction
+from compose_ops.console import say
 from compose_ops.docker.api import TIMEOUT, Container, Echo, Engine, EngineInfo, Network
 from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
 from compose_ops.project import env_file as environment
+from compose_ops.project import secrets
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.project.modes import (
@@ -38,8 +39,6 @@ from compose_ops.runtime.once import Once
 
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
-
-_SECRET = re.compile(r"(?i)((?:key|password|token|secret)[a-z_]*=)\S+")
 
 
 class Preconditions(Protocol):
@@ -198,10 +197,13 @@ class StackContext:
         self._forget()
 
     def _forget(self) -> None:
-        self._model = Once(
-            lambda: Model(with_labels(self.engine.model(), self.service_settings))
-        )
+        self._model = Once(self._merged)
         self._hashes = Once(lambda: {**self.engine.config_hashes()})
+
+    def _merged(self) -> Model:
+        raw = self.engine.model()
+        secrets.learn(raw)
+        return Model(with_labels(raw, self.service_settings))
 
     @property
     def model(self) -> Model:
@@ -297,11 +299,13 @@ def state_folder(root: Path, engine_id: str, project: str) -> Path:
 def _values(root: Path, *, read_only: bool) -> Mapping[str, str]:
     """Return what Compose interpolates; doctor says itself that `.env` is closed."""
     try:
-        return environment.settings(root)
+        values: Mapping[str, str] = environment.settings(root)
     except ConfigurationError:
-        if read_only:
-            return dict(os.environ)
-        raise
+        if not read_only:
+            raise
+        values = dict(os.environ)
+    redaction.learn_mapping(values)
+    return values
 
 
 def _deployed(
@@ -416,5 +420,4 @@ def _engine(
 
 
 def _echo(argv: Sequence[str]) -> None:
-    line = _SECRET.sub(r"\1[redacted]", shlex.join(argv))
-    sys.stderr.write(f"+ {line}\n")
+    say(f"+ {shlex.join(argv)}")

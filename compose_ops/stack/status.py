@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from compose_ops import redaction
 from compose_ops.console import show, table
 from compose_ops.docker.api import Container, Usage
 from compose_ops.errors import UsageError
@@ -95,31 +96,27 @@ def print_usage(found: dict[str, Any]) -> None:
 
 
 def redacted_model(stack: StackContext) -> dict[str, Any]:
-    """Return the merged model with the values of secret-looking variables hidden."""
-    model = dict(stack.model.raw)
-    model["services"] = {
-        name: {**service, "environment": _redact(service.get("environment") or {})}
-        for name, service in stack.model.services.items()
-    }
-    return model
+    """Return the merged model with `[redacted]` in place of every secret."""
+    return dict(redacted(stack.model.raw))
+
+
+def redacted(value: Any, key: str = "") -> Any:
+    """Return what Compose's model holds without the values that look secret."""
+    if isinstance(value, dict):
+        return {name: redacted(one, str(name)) for name, one in value.items()}
+    if isinstance(value, list):
+        return [redacted(one) for one in value]
+    if isinstance(value, str):
+        is_path = value.startswith("/")
+        is_secret = value and not is_path and redaction.is_secret_name(key)
+        return redaction.MASK if is_secret else redaction.clean(value)
+    return value
 
 
 def print_model(model: dict[str, Any]) -> None:
     import yaml
 
     show(yaml.safe_dump(model, sort_keys=True).rstrip())
-
-
-def _redact(values: dict[str, Any]) -> dict[str, Any]:
-    words = ("KEY", "PASSWORD", "SECRET", "TOKEN")
-    return {
-        name: "[redacted]"
-        if value
-        and any(word in name for word in words)
-        and not str(value).startswith("/")
-        else value
-        for name, value in values.items()
-    }
 
 
 def _entry(container: Container, used: Usage | None) -> dict[str, Any]:

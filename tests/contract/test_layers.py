@@ -26,6 +26,7 @@ ORDER = (
     {"console"},
     {"docker"},
     {"verdicts", "units", "errors"},
+    {"redaction"},
 )
 
 # Who imports upwards or sideways although it should not, until it is mended.
