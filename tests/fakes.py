@@ -79,6 +79,9 @@ class FakeEngine:
     ) -> tuple[Container, ...]:
         return tuple(c for c in self.there if project in {None, c.project})
 
+    def profiled_services(self) -> frozenset[str]:
+        return frozenset()
+
     def stop(self, *names: str, timeout: int | None = None) -> None:
         self.done.append(("stop", names, timeout))
 

@@ -112,6 +112,11 @@ class Container:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
+    def is_one_off(self) -> bool:
+        """Whether `docker compose run` made it: no service's own container."""
+        return self.labels.get(ONEOFF_LABEL, "").lower() == "true"
+
+    @property
     def is_running(self) -> bool:
         return self.state == "running"
 
@@ -218,6 +223,9 @@ class Engine(Protocol):
 
     def info(self) -> EngineInfo:
         """Return the engine's own facts; EngineUnavailable when it does not answer."""
+
+    def profiled_services(self) -> frozenset[str]:
+        """Return the names of all services, also those of inactive profiles."""
 
     def model(self) -> dict[str, Any]:
         """Return the merged compose model; ConfigurationError when it is invalid."""

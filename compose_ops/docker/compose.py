@@ -6,10 +6,15 @@ from json import loads
 from typing import Any
 
 from compose_ops.docker import process
-from compose_ops.docker.base import Client
+from compose_ops.docker.base import CONFIG_SECONDS, Client
 
 
 class ComposeVerbs(Client):
+    def profiled_services(self) -> frozenset[str]:
+        argv = self.compose_command("--profile", "*", "config", "--services")
+        output = process.run(argv, echo=self.echo, timeout=CONFIG_SECONDS)
+        return frozenset(process.check(output, argv).stdout.split())
+
     def model(self) -> dict[str, Any]:
         found: dict[str, Any] = loads(self.merged("--format", "json"))
         return found

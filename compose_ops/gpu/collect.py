@@ -103,9 +103,7 @@ class Collector:
 
     @cached_property
     def image(self) -> Image | None:
-        service = self.stack.model.service(self.service)
-        default = f"{self.stack.project}-{self.service}"
-        return self.stack.engine.image(str(service.get("image") or default))
+        return self.stack.engine.image(self.stack.model.image_name(self.service))
 
     @cached_property
     def image_cuda(self) -> str:

@@ -82,6 +82,61 @@ class Model:
         stated = (deploy.get("resources") or {}).get(kind) or {}
         return float(stated.get("cpus") or 0)
 
+    def image_name(self, name: str) -> str:
+        """Return the image that a service runs on; Compose names what it builds."""
+        return str(self.service(name).get("image") or f"{self.project}-{name}")
+
+    def needs(self, name: str) -> dict[str, Mapping[str, Any]]:
+        """
+        Return the `depends_on` of a service that this model has, by service.
+
+        A dependency with `required: false` may be of an inactive profile: then it is
+        not there, and nobody waits for it.
+        """
+        found = self.service(name).get("depends_on") or {}
+        stated = found if isinstance(found, dict) else {one: {} for one in found}
+        return {
+            other: rule or {}
+            for other, rule in stated.items()
+            if other in self.services or (rule or {}).get("required", True)
+        }
+
+    @property
+    def jobs(self) -> frozenset[str]:
+        """The services that others wait for with `service_completed_successfully`."""
+        return frozenset(
+            other
+            for name in self.services
+            for other, rule in self.needs(name).items()
+            if rule.get("condition") == "service_completed_successfully"
+        )
+
+    def followers(self, name: str) -> tuple[str, ...]:
+        """
+        Return the services that must start again when *name* does, in turn.
+
+        They live in one of its namespaces (`network_mode: service:NAME`, and likewise
+        pid and ipc), mount its volumes, or state `depends_on` with `restart: true`.
+        """
+        found: dict[str, None] = {}
+        waiting = [name]
+        while waiting:
+            one = waiting.pop(0)
+            for other in self.services:
+                if other not in found and other != name and self._follows(other, one):
+                    found[other] = None
+                    waiting.append(other)
+        return tuple(found)
+
+    def _follows(self, other: str, name: str) -> bool:
+        service = self.service(other)
+        shared = [service.get(key) for key in ("network_mode", "pid", "ipc")]
+        mounted = [str(v).partition(":")[0] for v in service.get("volumes_from") or ()]
+        rule = self.needs(other).get(name) or {}
+        return (
+            f"service:{name}" in shared or name in mounted or bool(rule.get("restart"))
+        )
+
     def dependencies(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return *names* and all that they depend on, each once."""
         found: dict[str, None] = {}
@@ -90,7 +145,7 @@ class Model:
             name = waiting.pop(0)
             if name not in found:
                 found[name] = None
-                waiting += list(self.service(name).get("depends_on") or {})
+                waiting += self.needs(name)
         return tuple(found)
 
     def dependents(self, name: str) -> tuple[str, ...]:
@@ -141,8 +196,7 @@ class Model:
         return sum(levels.values())
 
     def _depth(self, name: str) -> int:
-        needs = self.service(name).get("depends_on") or {}
-        return 1 + max((self._depth(need) for need in needs), default=-1)
+        return 1 + max((self._depth(need) for need in self.needs(name)), default=-1)
 
 
 def _number(published: str) -> int:

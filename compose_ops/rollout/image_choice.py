@@ -83,7 +83,7 @@ def made(stack: StackContext, service: str) -> None:
 
 def reference_of(model: Model, service: str) -> str:
     """Return the image that the model gives a service."""
-    return str(model.service(service).get("image", f"{model.project}-{service}"))
+    return model.image_name(service)
 
 
 def candidate(

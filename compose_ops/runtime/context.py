@@ -170,8 +170,17 @@ class StackContext:
 
     @property
     def containers(self) -> tuple[Container, ...]:
-        """The project's own containers as they were when it was opened."""
-        return tuple(c for c in self.everyone if c.project == self.project)
+        """The containers of the project's services, as they were when it was opened."""
+        return tuple(
+            c for c in self.everyone if c.project == self.project and not c.is_one_off
+        )
+
+    @property
+    def one_offs(self) -> tuple[Container, ...]:
+        """The project's containers that `docker compose run` made."""
+        return tuple(
+            c for c in self.everyone if c.project == self.project and c.is_one_off
+        )
 
     def __post_init__(self) -> None:
         self._forget()

@@ -1,6 +1,6 @@
 """Wait until containers are healthy, and say why one is not."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from compose_ops.docker.api import Container, Engine
@@ -20,8 +20,14 @@ class Clock:
     sleep: Callable[[float], None]
 
 
-def verdict(container: Container) -> str:
-    """Return healthy, waiting or failed for one container."""
+def verdict(container: Container, jobs: Collection[str] = ()) -> str:
+    """
+    Return healthy, waiting or failed for one container.
+
+    *jobs* are the services that are done when their container ended with code 0.
+    """
+    if container.service in jobs:
+        return _verdict_on_job(container)
     if container.is_healthy:
         return "healthy"
     if container.oom_killed or container.state in FAILED_STATES:
@@ -33,6 +39,12 @@ def verdict(container: Container) -> str:
     return "waiting"
 
 
+def _verdict_on_job(container: Container) -> str:
+    if container.state not in FAILED_STATES or container.started is None:
+        return "waiting"
+    return "healthy" if container.exit_code == 0 else "failed"
+
+
 def wait_until_healthy(
     observe: Callable[[], Sequence[Container]],
     *,
@@ -41,9 +53,12 @@ def wait_until_healthy(
     clock: Clock,
     report: Report,
     period: float = 0.3,
+    jobs: Collection[str] = (),
 ) -> None:
     """
     Return when each service has its *expected* number of healthy containers.
+
+    Those of *jobs* have run to their end instead.
 
     *observe* returns the project's containers as they are. Raises UnhealthyError as
     soon as one has failed for good, or when *timeout* seconds have passed.
@@ -52,10 +67,10 @@ def wait_until_healthy(
     while True:
         containers = [c for c in observe() if c.service in expected]
         report(containers)
-        failed = [c for c in containers if verdict(c) == "failed"]
+        failed = [c for c in containers if verdict(c, jobs) == "failed"]
         if failed:
             raise unhealthy(failed[0])
-        missing = lacking(containers, expected)
+        missing = lacking(containers, expected, jobs)
         if not missing:
             return
         if clock.now() > deadline:
@@ -63,12 +78,16 @@ def wait_until_healthy(
         clock.sleep(period)
 
 
-def lacking(containers: Iterable[Container], expected: dict[str, int]) -> list[str]:
+def lacking(
+    containers: Iterable[Container],
+    expected: dict[str, int],
+    jobs: Collection[str] = (),
+) -> list[str]:
     """Return the services with fewer healthy containers than *expected*."""
     healthy: dict[str, int] = {}
     for container in containers:
         healthy[container.service] = healthy.get(container.service, 0) + (
-            verdict(container) == "healthy"
+            verdict(container, jobs) == "healthy"
         )
     return [name for name, count in expected.items() if healthy.get(name, 0) < count]
 

@@ -1,6 +1,6 @@
 """From what the engine has to what the model wants: what differs must go first."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +40,14 @@ def plan(
     containers: Iterable[Container],
     networks: Iterable[Network],
     volumes: Iterable[Volume],
+    *,
+    profiled: Callable[[], Collection[str]] = frozenset,
 ) -> Reconciliation:
     """
     Compare the engine with the model.
+
+    *profiled* returns the services of all profiles: one of an inactive profile is not
+    in the model, and its container stays all the same.
 
     Raises ConfigurationError for a volume whose definition differs: its data would
     have to move, and only a restore does that.
@@ -54,8 +59,19 @@ def plan(
     return Reconciliation(
         networks=changed,
         containers=tuple(c for c in there if names & set(c.networks)),
-        leaving=tuple(c for c in there if c.service not in model.services),
+        leaving=orphans(model, there, profiled),
     )
+
+
+def orphans(
+    model: Model,
+    containers: Iterable[Container],
+    profiled: Callable[[], Collection[str]],
+) -> tuple[Container, ...]:
+    """Return the containers of services that the compose files have in no profile."""
+    unknown = tuple(c for c in containers if c.service not in model.services)
+    known = profiled() if unknown else ()
+    return tuple(c for c in unknown if c.service not in known)
 
 
 def execute(transition: Reconciliation, engine: Engine) -> None:

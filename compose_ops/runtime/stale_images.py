@@ -43,10 +43,9 @@ def build(stack: StackContext, services: Iterable[str], *, cache: bool = True) -
 
 def _image_names(stack: StackContext, services: Iterable[str]) -> dict[str, str]:
     return {
-        name: str(service.get("image", f"{stack.project}-{name}"))
+        name: stack.model.image_name(name)
         for name in services
-        for service in [stack.model.service(name)]
-        if service.get("build")
+        if stack.model.service(name).get("build")
     }
 
 

@@ -34,7 +34,12 @@ def wait(
     try:
         with health_progress() as report:
             health.wait_until_healthy(
-                observe, expected=expected, timeout=limit, clock=CLOCK, report=report
+                observe,
+                expected=expected,
+                timeout=limit,
+                clock=CLOCK,
+                report=report,
+                jobs=stack.model.jobs,
             )
     except UnhealthyError as failed:
         failed.detail = failed.detail or _evidence(stack, services)
@@ -56,8 +61,11 @@ def _observer(
     What had failed before and has not run since is not judged, and nothing counts as
     healthy before Compose has ended: it may be about to replace it.
     """
+    jobs = stack.model.jobs
     failed_before = {
-        c.id: c.finished for c in stack.containers if health.verdict(c) == "failed"
+        c.id: c.finished
+        for c in stack.containers
+        if health.verdict(c) == "failed" or c.service in jobs
     }
 
     def observe() -> Sequence[Container]:
@@ -70,7 +78,7 @@ def _observer(
         return [
             c
             for c in containers
-            if health.verdict(c) != "healthy"
+            if health.verdict(c, jobs) != "healthy"
             and not (c.id in failed_before and c.finished == failed_before[c.id])
             and not is_being_replaced(c, containers)
         ]
@@ -98,7 +106,7 @@ def _evidence(stack: StackContext, services: Iterable[str]) -> str:
         c
         for c in stack.refresh()
         if c.service in names
-        and health.verdict(c) != "healthy"
+        and health.verdict(c, stack.model.jobs) != "healthy"
         and c.state != "created"
     ]
     return "\n".join(health.evidence(stack.engine, c) for c in failed[:2])

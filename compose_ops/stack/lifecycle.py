@@ -1,10 +1,11 @@
 """Start, stop, restart and rebuild the stack."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 
 from compose_ops.console import confirm, say
+from compose_ops.docker.api import Container
 from compose_ops.errors import ComposeOpsError, EngineError, UsageError
 from compose_ops.runtime import config_hashes, reconcile, stale_images
 from compose_ops.runtime.context import StackContext
@@ -101,9 +102,10 @@ def restart(
     named = stack.model.check_services(services)
     names = set(named or stack.model.services)
     spared = set() if named else updates.gateways(stack)
-    running = [c for c in stack.containers if c.service in names - spared]
+    names |= {follower for name in names for follower in stack.model.followers(name)}
+    running = _running(stack, names - spared)
     if not running:
-        raise UsageError("nothing of that is there", hint="invoke up starts the stack")
+        raise UsageError("no matching containers run", hint="invoke up starts them")
     if stack.dry:
         _print_plan([f"restart container {c.name}" for c in running])
         return
@@ -111,12 +113,34 @@ def restart(
     for name in sorted(spared):
         say(f"{name} goes on serving; invoke restart --service {name} restarts it")
     with changing(stack, "invoke restart"):
-        running = [c for c in stack.containers if c.service in names - spared]
+        running = _running(stack, names - spared)
         rolled = updates.rolled(stack, {c.service for c in running})
         updates.update(stack, rolled, because="to be restarted", timeout=timeout)
-        if others := [c for c in running if c.service not in rolled]:
-            stack.engine.restart(*(c.id for c in others))
+        others = [c for c in running if c.service not in rolled]
+        for batch in _in_turn(stack, others):
+            stack.engine.restart(*(c.id for c in batch))
         wait(stack, {c.service for c in running}, timeout)
+
+
+def _running(stack: StackContext, names: Collection[str]) -> list[Container]:
+    return [c for c in stack.containers if c.is_running and c.service in names]
+
+
+def _in_turn(
+    stack: StackContext, containers: Sequence[Container]
+) -> Iterator[list[Container]]:
+    """
+    Yield containers in batches: who follows another restarts after it.
+
+    A container in the namespace of another keeps a dead one unless it starts later.
+    """
+    left = list(containers)
+    while left:
+        names = {c.service for c in left}
+        held = {f for name in names for f in stack.model.followers(name)}
+        batch = [c for c in left if c.service not in held] or left
+        yield batch
+        left = [c for c in left if c not in batch]
 
 
 def rebuild(
@@ -207,6 +231,7 @@ def _transition(stack: StackContext) -> reconcile.Reconciliation:
         stack.containers,
         [n for n in networks if n.labels.get(label) == stack.project],
         stack.engine.volumes(project=stack.project),
+        profiled=stack.engine.profiled_services,
     )
     if change.networks:
         updates.refuse_to_cut(stack, change.networks, change.containers)
@@ -238,7 +263,7 @@ def _start(
 
     def compose() -> None:
         try:
-            stack.engine.up(names, remove_orphans=not names)
+            stack.engine.up(names)
         except ComposeOpsError as refused:
             failures.append(refused)
 

@@ -1,5 +1,7 @@
 """Waiting for health: what counts, what fails at once, when patience ends."""
 
+from dataclasses import replace
+
 import pytest
 from fakes import container
 
@@ -88,3 +90,13 @@ def test_unhealthy_is_not_read_as_healthy() -> None:
 def test_container_without_check_is_healthy_while_it_runs() -> None:
     """No health check: running is all that can be asked."""
     assert verdict(container(health="")) == "healthy"
+
+
+def test_job_is_done_when_it_ended_well() -> None:
+    """A service that others wait for with `service_completed_successfully`."""
+    ended = container("migrate", state="exited", health="")
+
+    assert verdict(ended, {"migrate"}) == "healthy"
+    assert verdict(container("migrate", health=""), {"migrate"}) == "waiting"
+    assert verdict(replace(ended, exit_code=1), {"migrate"}) == "failed"
+    assert verdict(ended) == "failed"

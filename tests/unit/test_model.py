@@ -1,5 +1,7 @@
 """Reading the merged model: dependencies, ports, patience."""
 
+from typing import Any
+
 import pytest
 
 from compose_ops.errors import UsageError
@@ -66,3 +68,51 @@ def test_volume_without_a_name_gets_the_projects() -> None:
         "trial_data",
         "trial_more",
     ]
+
+
+def services(**found: Any) -> Model:
+    return Model({"name": "trial", "services": found})
+
+
+def test_job_is_a_service_that_others_wait_for_to_end() -> None:
+    done = {"condition": "service_completed_successfully"}
+    model = services(migrate={}, app={"depends_on": {"migrate": done}}, db={})
+
+    assert model.jobs == {"migrate"}
+
+
+def test_optional_dependency_of_an_inactive_profile_is_not_waited_for() -> None:
+    absent = {"condition": "service_healthy", "required": False}
+    model = services(app={"depends_on": {"tracing": absent, "db": {}}}, db={})
+
+    assert model.dependencies(["app"]) == ("app", "db")
+    assert model.patience(["app"]) > 0
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"network_mode": "service:vpn"},
+        {"pid": "service:vpn"},
+        {"ipc": "service:vpn"},
+        {"volumes_from": ["vpn:ro"]},
+        {"depends_on": {"vpn": {"condition": "service_started", "restart": True}}},
+    ],
+    ids=["network", "pid", "ipc", "volumes", "restart"],
+)
+def test_service_in_the_namespace_of_another_follows_it(service: Any) -> None:
+    model = services(
+        vpn={}, client=service, deep={"pid": "service:client"}, db={"depends_on": {}}
+    )
+
+    assert model.followers("vpn") == ("client", "deep")
+    assert model.followers("db") == ()
+
+
+def test_image_of_a_service_has_the_name_that_compose_gives_it() -> None:
+    model = services(app={"build": {}}, db={"image": "postgres:16"})
+
+    assert (model.image_name("app"), model.image_name("db")) == (
+        "trial-app",
+        "postgres:16",
+    )

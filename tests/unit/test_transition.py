@@ -77,3 +77,12 @@ def test_volume_that_moves_is_refused_with_the_way_over() -> None:
 def test_volume_of_somebody_else_is_left_alone() -> None:
     """Only volumes of the model are compared."""
     assert reconcile.plan(model(), [], [], [volume("other", device="/x")]).steps() == []
+
+
+def test_container_of_an_inactive_profile_stays() -> None:
+    """Only what no profile has is an orphan."""
+    there = [container("app"), container("tool"), container("gone")]
+
+    change = reconcile.plan(model(), there, [], [], profiled=lambda: {"app", "tool"})
+
+    assert [c.service for c in change.leaving] == ["gone"]

@@ -85,6 +85,7 @@ def services_run(ours: tuple[Container, ...], model: Model) -> Iterator[Verdict]
         for c in ours
         if c.state in {"exited", "dead", "created", "paused"}
         and c.service in model.services
+        and health.verdict(c, model.jobs) != "healthy"
     ]
     running = {c.service for c in ours if c.is_running}
     for container in down if running else ():

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compose_ops.docker.api import EngineInfo, Image
-from compose_ops.doctor.facts.project import image_name
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.project.model import Model
 from compose_ops.project.paths import BACKUPS
@@ -60,7 +59,7 @@ def disks(
     """Return the filesystems of images, volumes and backups, each once."""
     del local
     root = _root(info)
-    absent = [n for n in wanted if image_name(stack, model, n) not in images]
+    absent = [n for n in wanted if model.image_name(n) not in images]
     places = [
         ("images and volumes", root, {}),
         ("images and volumes", image_root(info), _image_needs(stack, model, absent)),

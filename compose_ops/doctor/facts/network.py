@@ -11,8 +11,6 @@ from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.engine_location import EngineLocation
 
-ONEOFF_LABEL = "com.docker.compose.oneoff"
-
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -39,8 +37,7 @@ def ours(stack: StackContext, everyone: tuple[Container, ...]) -> tuple[Containe
 
 def is_services(stack: StackContext, container: Container) -> bool:
     """Say whether a container is a service's, not one that `compose run` made."""
-    is_single = container.labels.get(ONEOFF_LABEL, "").lower() == "true"
-    return container.project == stack.project and not is_single
+    return container.project == stack.project and not container.is_one_off
 
 
 @fact(limit=1)

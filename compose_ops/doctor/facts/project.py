@@ -22,18 +22,13 @@ BUILT_HERE = "localhost/"
 ASK_SECONDS = 10.0
 
 
-def image_name(stack: StackContext, model: Model, service: str) -> str:
-    """Return the image that a service runs; Compose names what it builds itself."""
-    return str(model.service(service).get("image") or f"{stack.project}-{service}")
-
-
 @fact(limit=10)
 def images(
     stack: StackContext, info: EngineInfo, model: Model, wanted: tuple[str, ...]
 ) -> Mapping[str, Image]:
     """Return the wanted services' local images, by the name that the model gives."""
     del info
-    names = sorted({image_name(stack, model, service) for service in wanted})
+    names = sorted({model.image_name(service) for service in wanted})
     return stack.engine.images(names)
 
 
@@ -55,7 +50,7 @@ def users(
         service = model.service(name)
         if service.get("secrets") or _binds(service):
             running = [c for c in ours if c.service == name and c.is_running]
-            image = images.get(image_name(stack, model, name))
+            image = images.get(model.image_name(name))
             ids = _running_ids(running) or _stated_ids(stack, service, image)
             uid, groups = ids
             found[name] = User(uid, groups, overrides=_overrides(service, uid))
@@ -150,11 +145,11 @@ def absent_images(
     The offline images count as here: `up` builds those that lack.
     """
     absent = {
-        name: image_name(stack, model, name)
+        name: model.image_name(name)
         for name in wanted
         if not model.service(name).get("build")
-        and image_name(stack, model, name) not in images
-        and not image_name(stack, model, name).startswith(BUILT_HERE)
+        and model.image_name(name) not in images
+        and not model.image_name(name).startswith(BUILT_HERE)
     }
     with ThreadPoolExecutor(max(1, len(absent))) as pool:
         answers = pool.map(partial(_ask_registry, stack), absent.values())
