@@ -18,7 +18,7 @@ MOST_SAMPLES, DEFAULT_SAMPLES = 100_000, 10_000
 MOST_CARDS = 8
 CARDS = {
     "type": "array",
-    "items": {"type": "string", "pattern": "^[2-9TJQKA][CDHS]$"},
+    "items": {"type": "string", "pattern": r"^[2-9TJQKA][CDHS]$(?!\n)"},
     "uniqueItems": True,
 }
 

@@ -20,7 +20,7 @@ ANSWER_BYTES = 4 * 1024 * 1024
 EXPECTED = {"any": -2, "no_stream": -1}
 STREAM = {
     "type": "string",
-    "pattern": r"^[^$\s/\x00-\x1f\x7f][^\s/\x00-\x1f\x7f]{0,199}$",
+    "pattern": r"^[^$\s/\x00-\x1f\x7f][^\s/\x00-\x1f\x7f]{0,199}$(?!\n)",
     "description": "Its name; one that begins with $ is the store's own.",
 }
 REVISION = {"type": "integer", "minimum": 0, "maximum": 2**53}

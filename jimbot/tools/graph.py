@@ -108,14 +108,14 @@ async def read(
 def _shown(value: Any) -> Any:
     if isinstance(value, Node):
         return {
-            "id": value.id,
+            "id": value.element_id,
             "labels": sorted(value.labels),
             "properties": dict(value),
         }
     if isinstance(value, Relationship):
-        ends = [node.id if node else None for node in value.nodes]
+        ends = [node.element_id if node else None for node in value.nodes]
         return {
-            "id": value.id,
+            "id": value.element_id,
             "type": value.type,
             "start": ends[0],
             "end": ends[1],
