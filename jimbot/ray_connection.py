@@ -87,9 +87,12 @@ class RayConnection:
             return [(reference, _result(reference)) for reference in references]
 
         started = await asyncio.wrap_future(self._do(start))
+        results = [asyncio.wrap_future(result) for _, result in started]
         try:
-            yield [asyncio.wrap_future(result) for _, result in started]
+            yield results
         finally:
+            for waited in results:
+                waited.cancel()
             left = [task for task, result in started if not result.done()]
             if left:
                 self._do(lambda ray: [ray.cancel(task) for task in left])
