@@ -220,7 +220,10 @@ def test_tls_and_the_administrators_password(starter: Starter, tmp_path: Path) -
             (("admin", "changeit"), 201, 200),
         ]:
             posted = client.post(
-                "/streams/x", content=json.dumps([event()]), headers=EVENTS, auth=auth
+                "/streams/x",
+                content=json.dumps([event()]),
+                headers=EVENTS,
+                auth=auth or httpx.USE_CLIENT_DEFAULT,
             )
             assert posted.status_code == written
             for path in ("/streams/$all", "/streams/x", "/admin/scavenge/current"):
