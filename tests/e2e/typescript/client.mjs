@@ -62,5 +62,4 @@ async function load(calls) {
 
 const outcome =
   mode === "load" ? await load(JSON.parse(given)) : await every(JSON.parse(readFileSync(0, "utf8")));
-process.stdout.write(JSON.stringify(outcome) + "\n");
-process.exit(0);
+process.stdout.write(JSON.stringify(outcome) + "\n", () => process.exit(0));
