@@ -12,7 +12,7 @@ from mcp_clients import HAND, TOOLS, Server
 SECONDS = 60.0
 
 
-def server(scenario: Scenario, service: str, client: str = "") -> Server:
+def endpoint(scenario: Scenario, service: str, client: str = "") -> Server:
     """Return where *service* is published, with the token of *client*, once ready."""
     host, port = scenario.published(service, 8000)
     token = keys(scenario)["mcp"][client] if client else ""

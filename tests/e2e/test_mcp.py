@@ -6,7 +6,7 @@ In production it is tested with the rest of production.
 
 import pytest
 from e2e_scenario import Scenario, docker, service_of
-from mcp_checks import assert_every_tool_works, server
+from mcp_checks import assert_every_tool_works, endpoint
 from mcp_clients import by_python
 
 pytestmark = pytest.mark.docker
@@ -27,7 +27,7 @@ except ToolError as refused:
 
 def test_development_on_loopback_wants_no_token(dev_stack: Scenario) -> None:
     """Every tool, without a gateway."""
-    assert_every_tool_works(by_python(server(dev_stack, "app")))
+    assert_every_tool_works(by_python(endpoint(dev_stack, "app")))
 
 
 @pytest.mark.real_images
@@ -35,7 +35,7 @@ def test_every_tool_works_on_the_real_products(scenario: Scenario) -> None:
     """Production with the published images; Memgraph keeps nothing of a write."""
     scenario.invoke("init", "--prod")
     scenario.invoke("up", "--prod", timeout=1800)
-    where = server(scenario, "gateway", "claude")
+    where = endpoint(scenario, "gateway", "claude")
 
     assert_every_tool_works(by_python(where))
     app = next(c["Id"] for c in scenario.containers() if service_of(c) == "app")

@@ -1,9 +1,7 @@
 """Production as it runs: one way in, TLS, passwords, verified servers."""
 
 import json
-import os
 import shutil
-import signal
 import time
 import urllib.error
 import urllib.request
@@ -17,8 +15,8 @@ from mcp_checks import (
     add_client,
     assert_every_tool_works,
     cancelled_call,
+    endpoint,
     ping,
-    server,
 )
 from mcp_clients import PythonLoad, Server, TypeScript, by_python, installed
 
@@ -163,8 +161,8 @@ def test_both_official_clients_call_every_tool(
     production: Scenario, typescript: TypeScript
 ) -> None:
     """And a seed gives both the same estimate, whichever replica they reach."""
-    python = by_python(server(production, "gateway", "claude"), "auto")
-    script = typescript.every(server(production, "gateway", "second"))
+    python = by_python(endpoint(production, "gateway", "claude"), "auto")
+    script = typescript.every(endpoint(production, "gateway", "second"))
 
     assert_every_tool_works(python)
     assert_every_tool_works(script)
@@ -175,7 +173,7 @@ def test_both_official_clients_call_every_tool(
 
 def test_clients_need_a_token_that_nobody_else_sees(production: Scenario) -> None:
     """Without it 401; it stands in no log and no container's configuration."""
-    right = server(production, "gateway", "claude")
+    right = endpoint(production, "gateway", "claude")
 
     assert ping(Server(right.url)).status_code == 401
     assert ping(Server(right.url, right.token[:-1])).status_code == 401
@@ -188,7 +186,7 @@ def test_clients_need_a_token_that_nobody_else_sees(production: Scenario) -> Non
 
 def test_a_cancelled_call_ends_whichever_replica_has_it(production: Scenario) -> None:
     """The session leads the cancellation to the call."""
-    where = server(production, "gateway", "claude")
+    where = endpoint(production, "gateway", "claude")
 
     for session in ("one", "two", "three"):
         assert '"result"' not in cancelled_call(where, session)
@@ -200,14 +198,15 @@ def test_a_dead_replica_takes_only_its_own_calls_along(
     """Each replica dies once; what was not under way in it is answered."""
     for replica in replicas(production):
         with (
-            PythonLoad(server(production, "gateway", "claude")) as python,
-            typescript.load(server(production, "gateway", "second")) as script,
+            PythonLoad(endpoint(production, "gateway", "claude")) as python,
+            typescript.load(endpoint(production, "gateway", "second")) as script,
         ):
             python.wait_for(python.made + 10)
             moment = time.time()
-            os.kill(replica["State"]["Pid"], signal.SIGKILL)
+            docker("kill", replica["Id"])
             python.wait_for(python.made + 40)
-        _wait_until_it_runs_again(replica)
+        docker("start", replica["Id"])
+        _wait_until_healthy(replica["Id"])
 
         for load in (python, script):
             assert load.failed_except_at(moment) == []
@@ -215,12 +214,11 @@ def test_a_dead_replica_takes_only_its_own_calls_along(
             assert load.made > 10
 
 
-def _wait_until_it_runs_again(replica: dict[str, Any]) -> None:
+def _wait_until_healthy(container: str) -> None:
     deadline = time.monotonic() + TIMEOUT
     while True:
-        (now,) = inspected("container", [replica["Id"]])
-        state, health = now["State"], now["State"]["Health"]["Status"]
-        if state["Pid"] != replica["State"]["Pid"] and health == "healthy":
+        state = inspected("container", [container])[0]["State"]
+        if state["Health"]["Status"] == "healthy":
             return
         assert time.monotonic() < deadline, state
         time.sleep(0.2)
@@ -283,8 +281,8 @@ def test_new_code_gets_in_by_an_update_that_loses_no_request(
 
     # The official clients call meanwhile without pause.
     with (
-        PythonLoad(server(production, "gateway", "claude")) as python,
-        typescript.load(server(production, "gateway", "second")) as script,
+        PythonLoad(endpoint(production, "gateway", "claude")) as python,
+        typescript.load(endpoint(production, "gateway", "second")) as script,
     ):
         outcome = production.json("rolling-update", "--service", "app", "--build")
     after = replicas(production)
@@ -393,7 +391,7 @@ def test_the_limit_is_each_clients_over_all_replicas(production: Scenario) -> No
     production.set(CLAUDE_RATE_LIMIT=str(FEW))
     words = ("up", "--detach", "--no-deps", "--no-build", "--wait", "gateway")
     production.compose(*words, files=FILES)
-    clients = [server(production, "gateway", name) for name in ("claude", "second")]
+    clients = [endpoint(production, "gateway", name) for name in ("claude", "second")]
 
     answers = [[ping(client) for _ in range(FEW + 2)] for client in clients]
 
