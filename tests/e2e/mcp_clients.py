@@ -35,6 +35,8 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
 QUICK = [CALLS[1], CALLS[2], CALLS[3], ("estimate_hand", {**HAND, "samples": 500})]
 SOURCE = Path(__file__).parent / "typescript"
 SECONDS = 60.0
+# An answer that broke off leaves the client waiting.
+CALL_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -216,9 +218,10 @@ class PythonLoad(Load):
     async def _call(self, client: Client, name: str, arguments: Any) -> None:
         start = time.time()
         try:
-            result = await client.call_tool(name, arguments)
+            async with asyncio.timeout(CALL_SECONDS):
+                result = await client.call_tool(name, arguments)
             why = outcome(result)["error"] if result.is_error else ""
-        except MCPError as error:
-            why = str(error)
+        except (MCPError, TimeoutError) as error:
+            why = repr(error)
         if why:
             self.failures.append(Failure(start, time.time(), name, why))

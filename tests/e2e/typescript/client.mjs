@@ -50,7 +50,9 @@ async function load(calls) {
     const [name, args] = calls[made % calls.length];
     const start = Date.now() / 1000;
     try {
-      const result = await client.callTool({ name, arguments: args });
+      const result = await client.callTool({ name, arguments: args }, undefined, {
+        timeout: 20_000,
+      });
       if (result.isError) throw new Error(result.content[0].text);
     } catch (error) {
       failures.push({ start, end: Date.now() / 1000, call: name, why: String(error) });
