@@ -1,32 +1,49 @@
 """Where sets of a project were written besides the checkout's own folder."""
 
-import json
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from compose_ops.project.env_file import write_private
 from compose_ops.project.paths import BACKUPS
+from compose_ops.state.store import StateFile
 
 FILE = "destinations.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """The folders that sets were written to, in the order of the first set."""
+
+    paths: tuple[str, ...] = ()
+
+
+def _upgrade(_schema: int, data: Any) -> Any:
+    """Return the fields of what the version before wrote: a list of folders."""
+    return {"paths": data}
+
+
+_STATE = StateFile(
+    FILE,
+    Destinations,
+    without="the next backup remembers its destination",
+    upgrade=_upgrade,
+)
+
+
 def known(root: Path, state: Path) -> tuple[Path, ...]:
-    """Return the folders where a project's sets may lie, the checkout's own first."""
-    return tuple(dict.fromkeys((root / BACKUPS, *_remembered(state))))
+    """
+    Return the folders where a project's sets may lie, the checkout's own first.
+
+    Raises DataError where what was remembered is damaged.
+    """
+    return tuple(dict.fromkeys((root / BACKUPS, *map(Path, _remembered(state)))))
 
 
 def remember(root: Path, state: Path, dest: Path) -> None:
     """Keep in mind that a set was written to *dest*."""
-    if dest in known(root, state):
-        return
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    names = [str(path) for path in (*_remembered(state), dest)]
-    write_private(state / FILE, json.dumps(names) + "\n")
+    if dest not in known(root, state):
+        _STATE.save(state, Destinations((*_remembered(state), str(dest))))
 
 
-def _remembered(state: Path) -> Iterator[Path]:
-    try:
-        names = json.loads((state / FILE).read_text())
-    except (OSError, ValueError):
-        return
-    yield from map(Path, names if isinstance(names, list) else ())
+def _remembered(state: Path) -> tuple[str, ...]:
+    return (_STATE.load(state) or Destinations()).paths

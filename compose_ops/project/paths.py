@@ -11,7 +11,7 @@ ENV_FILE = ".env"
 ENV_EXAMPLE = ".env.example"
 SECRETS = "secrets"
 CERTIFICATES = "certs"
-STATE = ".state"
+STATE = ".compose-ops"
 OWN_STATE = f'sudo chown -R "$(id -u)" {STATE}'
 """What a user types after a task of root's made the state."""
 

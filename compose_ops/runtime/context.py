@@ -36,6 +36,7 @@ from compose_ops.project.paths import (
     STATE,
 )
 from compose_ops.runtime.once import Once
+from compose_ops.state import folder
 
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
@@ -236,7 +237,7 @@ class StackContext:
     @property
     def state(self) -> Path:
         """The folder of this project's state on this engine; it may not exist yet."""
-        return state_folder(self.root, self.info.id, self.project)
+        return folder.of(self.root, self.info.id, self.project)
 
     def refresh(self) -> tuple[Container, ...]:
         """Return the project's containers as they are now."""
@@ -300,11 +301,6 @@ def open_stack(
     )
 
 
-def state_folder(root: Path, engine_id: str, project: str) -> Path:
-    """Return the folder of a project's state on an engine; it may not exist yet."""
-    return root / STATE / engine_id.replace(":", "")[:12] / project
-
-
 def _values(root: Path, *, read_only: bool) -> Mapping[str, str]:
     """Return what Compose interpolates; doctor says itself that `.env` is closed."""
     try:
@@ -323,7 +319,7 @@ def _deployed(
     """Return the compose file of what updates deployed, which later tasks keep."""
     if info is None:
         return ()
-    file = state_folder(root, info.id, project) / DEPLOYED_FILE
+    file = folder.of(root, info.id, project) / DEPLOYED_FILE
     try:
         return (file,) if file.exists() else ()
     except PermissionError as refused:

@@ -145,7 +145,7 @@ def test_lock_that_cannot_be_opened_is_no_traceback(
 ) -> None:
     monkeypatch.setattr(lock, "FOLDERS", (shared(tmp_path),))
     with locked("engine", "any", task="invoke up"):
-        [file] = tmp_path.iterdir()
+        [file] = tmp_path.glob("compose-ops-*")
     file.unlink()
     file.symlink_to(tmp_path / "elsewhere")
 
@@ -164,10 +164,35 @@ def test_who_asks_for_the_holder_keeps_no_task_from_starting(
     """To ask takes the lock for an instant, shared."""
     monkeypatch.setattr(lock, "FOLDERS", (shared(tmp_path),))
     with locked("engine", "any", task="invoke up"):
-        [file] = tmp_path.iterdir()
+        [file] = tmp_path.glob("compose-ops-*")
     with file.open() as asking:
         fcntl.flock(asking, fcntl.LOCK_SH)
         monkeypatch.setattr(time, "sleep", lambda _seconds: asking.close())
 
         with locked("engine", "any", task="invoke up"):
+            pass
+
+
+def test_task_of_the_version_before_is_excluded_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both versions may be installed: they do not change a project at the same time."""
+    monkeypatch.setattr(lock, "FOLDERS", (shared(tmp_path),))
+    with locked("engine", "any", task="invoke up"):
+        names = {path.name.rpartition("-")[0] for path in tmp_path.iterdir()}
+        [old] = tmp_path.glob("jimbot-stack-*")
+        with old.open() as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert "invoke up" in old.read_text()
+    assert names == {"compose-ops", "jimbot-stack"}
+
+    with old.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write('{"task": "invoke backup", "pid": 7, "since": "noon"}')
+        file.flush()
+        assert lock.holder("engine", "any").startswith("invoke backup (pid 7")
+        with (
+            pytest.raises(Locked, match="invoke backup .pid 7"),
+            locked("engine", "any", task="invoke up"),
+        ):
             pass
