@@ -218,7 +218,7 @@ class World(FakeEngine):
         if asked is None or asked.state != "running":
             raise EngineError(f"{name} does not run")
         self.happen("execute", asked.service, command[-1])
-        if command[-1].startswith("JIMBOT_BACKUP="):
+        if command[-1].startswith("COMPOSE_OPS_BACKUP="):
             return Output(0, "", "")  # ends what is left of a preparation
         return self.commands[command[-1]](asked)
 

@@ -14,12 +14,14 @@ from typing import Any
 
 from compose_ops.docker.api import Engine, InteractiveRun, RunSpec
 from compose_ops.errors import ConfigurationError, DataError
+from compose_ops.project.compat import old_name
+from compose_ops.project.labels import before
 from compose_ops.project.paths import ROOT
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.setup_step import SetupStep
 
 CONTEXT = "compose_ops/backup/helper_image"
-NAME = "localhost/jimbot-helper"
+NAME = "localhost/compose-ops-helper"
 PUBLIC_BASE = "debian:bookworm-slim"
 OFFLINE_BASE = "localhost/jimbot-base:bookworm"
 PROJECT_LABEL = "compose-ops.helper"
@@ -155,6 +157,7 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
         mounts=mounts,
         tmpfs=["/tmp:size=16m"],  # noqa: S108 - inside the container
         capabilities=WRITING if work.changes else READING,
+        environment={"COMPOSE_OPS_RESERVED_BEFORE": old_name("volume", "reserved")},
         labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run},
         extra=["--pids-limit", str(MAX_PROCESSES)],
     )
@@ -163,11 +166,12 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
 def remove_strays(stack: StackContext, run: str) -> None:
     """Remove the helper containers that a run left which died; no other task's."""
     labels = {PROJECT_LABEL: stack.project, RUN_LABEL: run}
-    left = stack.engine.containers(
-        filters=[f"label={k}={v}" for k, v in labels.items()]
-    )
-    if left:
-        stack.engine.remove(*(c.id for c in left), force=True)
+    for written in (labels, before(labels)):
+        left = stack.engine.containers(
+            filters=[f"label={key}={value}" for key, value in written.items()]
+        )
+        if left:
+            stack.engine.remove(*(c.id for c in left), force=True)
 
 
 def _volume(name: str, *, writable: bool) -> str:

@@ -152,7 +152,7 @@ def _prepared(stack: StackContext, journal: Journal, item: StoreBackup) -> bool:
         "id": container.id,
         "shell": item.policy.shell,
         "release": item.policy.release,
-        "mark": f"JIMBOT_BACKUP={journal.facts['run']} {item.policy.service}",
+        "mark": f"COMPOSE_OPS_BACKUP={journal.facts['run']} {item.policy.service}",
         "started": unlock.moment(container),
     }
     known = list(journal.facts.get("locked", []))

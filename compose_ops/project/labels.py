@@ -44,3 +44,9 @@ def with_labels(
         for name, service in (model.get("services") or {}).items()
     }
     return {**model, "services": services}
+
+
+def before(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return labels as the version before wrote them on an engine."""
+    old = old_name("labels", "prefix")
+    return {old + key.removeprefix(PREFIX): value for key, value in labels.items()}
