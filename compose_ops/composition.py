@@ -1,12 +1,13 @@
 """The composition root: which implementation each operation gets of the others."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compose_ops.docker.api import Engine
 from compose_ops.state import recovery
 from compose_ops.state.journal import Journal
+from compose_ops.state.store import StateFile
 
 if TYPE_CHECKING:
     from compose_ops.runtime.context import (
@@ -42,6 +43,19 @@ class Operations:
         from compose_ops.stack import local_images
 
         return local_images.prepare
+
+    @property
+    def state_files(self) -> Sequence[StateFile[Any]]:
+        from compose_ops.backup import destinations, restore_points
+        from compose_ops.doctor import baseline
+        from compose_ops.rollout import deployments
+        from compose_ops.runtime import config_hashes, stale_images
+
+        holders = (
+            *(baseline, config_hashes, deployments),
+            *(destinations, restore_points, stale_images),
+        )
+        return [module.STATE_FILE for module in holders]
 
 
 OPERATIONS = Operations()

@@ -22,7 +22,7 @@ def _upgrade(_schema: int, data: Any) -> Any:
     return {"paths": data}
 
 
-_STATE = StateFile(
+STATE_FILE = StateFile(
     FILE,
     Destinations,
     without="the next backup remembers its destination",
@@ -42,8 +42,8 @@ def known(root: Path, state: Path) -> tuple[Path, ...]:
 def remember(root: Path, state: Path, dest: Path) -> None:
     """Keep in mind that a set was written to *dest*."""
     if dest not in known(root, state):
-        _STATE.save(state, Destinations((*_remembered(state), str(dest))))
+        STATE_FILE.save(state, Destinations((*_remembered(state), str(dest))))
 
 
 def _remembered(state: Path) -> tuple[str, ...]:
-    return (_STATE.load(state) or Destinations()).paths
+    return (STATE_FILE.load(state) or Destinations()).paths

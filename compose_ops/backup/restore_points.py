@@ -53,7 +53,7 @@ def _upgrade(_schema: int, data: Any) -> Any:
     return {"points": data}
 
 
-_STATE = StateFile(
+STATE_FILE = StateFile(
     PREVIOUS_FILE,
     RestorePoints,
     without="what restores moved aside stays in its volumes, and is not offered",
@@ -63,7 +63,7 @@ _STATE = StateFile(
 
 def listed(stack: StackContext) -> tuple[RestorePoint, ...]:
     """Return what is kept, oldest first; DataError for a damaged file."""
-    return (_STATE.load(stack.state) or RestorePoints()).points
+    return (STATE_FILE.load(stack.state) or RestorePoints()).points
 
 
 def add(stack: StackContext, entry: RestorePoint) -> None:
@@ -151,4 +151,4 @@ def expire(stack: StackContext, made: Manifest) -> None:
 
 
 def _write(stack: StackContext, entries: list[RestorePoint]) -> None:
-    _STATE.save(stack.state, RestorePoints(tuple(entries)))
+    STATE_FILE.save(stack.state, RestorePoints(tuple(entries)))

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from compose_ops.errors import UsageError
+from compose_ops.console import say
+from compose_ops.errors import DataError, UsageError
 from compose_ops.state.store import StateFile
 from compose_ops.verdicts import Row
 
@@ -33,7 +34,7 @@ def _upgrade(_schema: int, data: Any) -> Any:
     return {"findings": data}
 
 
-_STATE = StateFile(
+STATE_FILE = StateFile(
     FILE,
     Baseline,
     without="what was accepted is found again",
@@ -42,8 +43,16 @@ _STATE = StateFile(
 
 
 def load(state: Path) -> Mapping[str, Acceptance]:
-    """Return what was accepted, by finding; DataError for a damaged file."""
-    return (_STATE.load(state) or Baseline()).findings
+    """Return what was accepted, by finding; nothing, with a warning, if damaged."""
+    try:
+        return _load(state)
+    except DataError as damaged:
+        say(f"warning: {damaged.message}; {STATE_FILE.without}")
+        return {}
+
+
+def _load(state: Path) -> Mapping[str, Acceptance]:
+    return (STATE_FILE.load(state) or Baseline()).findings
 
 
 def parse(words: Iterable[str]) -> dict[str, str]:
@@ -61,13 +70,13 @@ def parse(words: Iterable[str]) -> dict[str, str]:
 
 
 def remember(state: Path, rows: Iterable[Row], reasons: Mapping[str, str]) -> None:
-    """Keep the reasons for what the rows of those ids found just now."""
-    accepted = dict(load(state))
+    """Keep the reasons for what the rows of those ids found just now; DataError."""
+    accepted = dict(_load(state))
     for row in rows:
         if row.id in reasons and row.problems:
             keys = tuple(verdict.key for verdict in row.problems)
             accepted[row.finding] = Acceptance(row.id, reasons[row.id], keys)
-    _STATE.save(state, Baseline(accepted))
+    STATE_FILE.save(state, Baseline(accepted))
 
 
 def keys(state: Path) -> set[tuple[str, str]]:

@@ -65,7 +65,7 @@ def _upgrade(_schema: int, data: Any) -> Any:
     return {"services": data}
 
 
-_STATE = StateFile(
+STATE_FILE = StateFile(
     FILE,
     Deployed,
     without="tasks keep what is deployed, but no rollback is possible",
@@ -75,7 +75,7 @@ _STATE = StateFile(
 
 def read(state: Path) -> Deployed:
     """Return what is deployed, nothing where no update was; DataError."""
-    return _STATE.load(state) or Deployed()
+    return STATE_FILE.load(state) or Deployed()
 
 
 def write(state: Path, deployed: Deployed) -> None:
@@ -85,7 +85,7 @@ def write(state: Path, deployed: Deployed) -> None:
         store.write(state / OVERRIDE, text)
     else:
         store.remove(state / OVERRIDE)
-    _STATE.save(state, deployed)
+    STATE_FILE.save(state, deployed)
 
 
 def forget_names(state: Path) -> None:

@@ -26,7 +26,7 @@ class ConfigHashes:
     hashes: Mapping[str, str]
 
 
-_STATE = StateFile(
+STATE_FILE = StateFile(
     FILE, ConfigHashes, without="Compose is asked for the hashes", is_cache=True
 )
 
@@ -41,11 +41,11 @@ def remember(stack: StackContext) -> None:
     with suppress(ComposeOpsError, OSError):
         if not _remembered(stack):
             hashes = ConfigHashes(_digest(stack), stack.engine.config_hashes())
-            _STATE.save(stack.state, hashes)
+            STATE_FILE.save(stack.state, hashes)
 
 
 def _remembered(stack: StackContext) -> Mapping[str, str]:
-    known = _STATE.load(stack.state)
+    known = STATE_FILE.load(stack.state)
     return known.hashes if known and known.model == _digest(stack) else {}
 
 

@@ -37,6 +37,7 @@ from compose_ops.project.paths import (
 )
 from compose_ops.runtime.once import Once
 from compose_ops.state import folder
+from compose_ops.state.store import StateFile
 
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
@@ -138,6 +139,9 @@ class Collaborators(Protocol):
 
     @property
     def prepare_images(self) -> Callable[[Engine, Path], None]: ...
+
+    @property
+    def state_files(self) -> Sequence[StateFile[Any]]: ...
 
 
 @dataclass
@@ -326,8 +330,8 @@ def _deployed(
         if read_only:
             return ()
         raise ConfigurationError(
-            f"what tasks remember in {STATE} is closed to this user",
-            hint=f"make it yours: {OWN_STATE}",
+            f"what tasks remember in {file.parents[2].name} is closed to this user",
+            hint=f"make it yours: {OWN_STATE.replace(STATE, file.parents[2].name)}",
         ) from refused
 
 

@@ -31,7 +31,7 @@ def _upgrade(_schema: int, data: Any) -> Any:
     return {"images": data}
 
 
-_STATE = StateFile(
+STATE_FILE = StateFile(
     FILE, Builds, without="images are built once more", upgrade=_upgrade, is_cache=True
 )
 
@@ -56,7 +56,7 @@ def build(stack: StackContext, services: Iterable[str], *, cache: bool = True) -
     there = stack.engine.images(names.values())
     made = {there[image].id: _digest(stack, name) for name, image in names.items()}
     known = list({**_known(stack), **made}.items())[-MAX_IMAGES:]
-    _STATE.save(stack.state, Builds(dict(known)))
+    STATE_FILE.save(stack.state, Builds(dict(known)))
 
 
 def _image_names(stack: StackContext, services: Iterable[str]) -> dict[str, str]:
@@ -73,4 +73,4 @@ def _digest(stack: StackContext, service: str) -> str:
 
 
 def _known(stack: StackContext) -> Mapping[str, str]:
-    return (_STATE.load(stack.state) or Builds()).images
+    return (STATE_FILE.load(stack.state) or Builds()).images

@@ -60,18 +60,22 @@ class StateFile(Generic[T]):
         ConfigurationError for one that is closed to this user.
         """
         try:
-            return load(
-                folder / self.name,
-                self.type,
-                self.version,
-                upgrade=self.upgrade,
-                without=self.without,
-            )
+            return self.read(folder)
         except DataError as refused:
             if not self.is_cache:
                 raise
             say(f"warning: {refused.message}; {self.without}")
             return None
+
+    def read(self, folder: Path) -> T | None:
+        """Do what `load` does, also for what `is_cache`."""
+        return load(
+            folder / self.name,
+            self.type,
+            self.version,
+            upgrade=self.upgrade,
+            without=self.without,
+        )
 
     def save(self, folder: Path, value: T) -> None:
         """Write *value* durably, readable by its owner alone; DataError."""
@@ -177,7 +181,9 @@ def remove(path: Path) -> None:
 
 def make_folder(folder: Path) -> None:
     """Make a folder of the state, and what is above it, for its owner alone."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not folder.parent.exists():
+        make_folder(folder.parent)  # Path.mkdir's own parents are open to all
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def read_json(path: Path) -> Any:
