@@ -190,7 +190,7 @@ def _services(found: Journal) -> tuple[str, ...] | None:
         known = handler.concerns(found.facts)
     except store.UNREADABLE:
         return None
-    return None if known is None else tuple(known)
+    return None if known is None else tuple(sorted(known))
 
 
 def _overlaps(one: Collection[str] | None, other: Collection[str] | None) -> bool:

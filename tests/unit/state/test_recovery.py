@@ -41,7 +41,9 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return Stack(tmp_path)
 
 
-def undone_by(kind: str, failure: Exception | None = None, *, of: Any = None) -> list[str]:
+def undone_by(
+    kind: str, failure: Exception | None = None, *, of: Any = None
+) -> list[str]:
     """Register *kind*; return the runs that are undone. Its undo may fail."""
     runs: list[str] = []
 
