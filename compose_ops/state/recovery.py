@@ -55,6 +55,10 @@ class Unfinished:
     services: tuple[str, ...] | None
     problem: str = ""
 
+    @property
+    def task(self) -> str:
+        return _task(self.kind)
+
 
 _handlers: dict[str, Handler] = {}
 
@@ -157,7 +161,7 @@ def _undo(stack: Project, found: Journal) -> None:
             f"{found.path} is of a task that this version does not know: {found.kind}",
             hint="use the version of compose-ops that wrote it",
         )
-    say(f"a {found.kind} died at the step '{found.step}': putting things back")
+    say(f"{_task(found.kind)} died at the step '{found.step}': putting things back")
     try:
         handler.undo(stack, found)
     except UnhealthyError as late:
@@ -179,6 +183,10 @@ def _undo(stack: Project, found: Journal) -> None:
     except store.UNREADABLE as wrong:
         reason = f"{type(wrong).__name__} {wrong} while it was undone"
         raise store.damaged(found.path, reason, journal.WITHOUT) from wrong
+
+
+def _task(kind: str) -> str:
+    return f"{'an' if kind[:1] in 'aeiou' else 'a'} {kind}"
 
 
 def _services(found: Journal) -> tuple[str, ...] | None:

@@ -30,7 +30,7 @@ def journals_ended(stack: StackContext, journals: Journals) -> Iterator[Verdict]
         if one.problem:
             path = shown(stack, one.path)
             yield fail(
-                f"a {one.kind} was interrupted {age} ago, and {one.problem}",
+                f"{one.task} was interrupted {age} ago, and {one.problem}",
                 command("mv", path, f"{path}.damaged"),
                 about=one.path.name,
             )
@@ -39,7 +39,7 @@ def journals_ended(stack: StackContext, journals: Journals) -> Iterator[Verdict]
         if one.kind == "update" and one.services:
             repair = command("invoke", "rolling-update", "--service", one.services[0])
         yield fail(
-            f"a {one.kind} was interrupted {age} ago at the step '{one.step}' "
+            f"{one.task} was interrupted {age} ago at the step '{one.step}' "
             f"({shown(stack, one.path)})",
             repair,
             about=one.path.name,
