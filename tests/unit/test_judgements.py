@@ -208,7 +208,7 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
             ),
         },
         "fail",
-        "an update was interrupted 60 s ago at the step 'start'",
+        "an update was interrupted 1m 0s ago at the step 'start'",
     ),
     (
         "backup-age",
