@@ -1,6 +1,7 @@
 """Where sets of a project were written besides the checkout's own folder."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,14 @@ FILE = "destinations.json"
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """The folders that sets were written to, in the order of the first set."""
+    """
+    The folders that sets were written to, in the order of the first set.
+
+    `newest` is the last set that was written to each, also to the checkout's own.
+    """
 
     paths: tuple[str, ...] = ()
+    newest: Mapping[str, str] = field(default_factory=dict)
 
 
 def _upgrade(_schema: int, data: Any) -> Any:
@@ -36,14 +42,27 @@ def known(root: Path, state: Path) -> tuple[Path, ...]:
 
     Raises DataError where what was remembered is damaged.
     """
-    return tuple(dict.fromkeys((root / BACKUPS, *map(Path, _remembered(state)))))
+    return tuple(dict.fromkeys((root / BACKUPS, *map(Path, _remembered(state).paths))))
 
 
-def remember(root: Path, state: Path, dest: Path) -> None:
-    """Keep in mind that a set was written to *dest*."""
-    if dest not in known(root, state):
-        STATE_FILE.save(state, Destinations((*_remembered(state), str(dest))))
+def remember(root: Path, state: Path, dest: Path, set_id: str = "") -> None:
+    """Keep in mind that a set was written to *dest*, and which."""
+    before = _remembered(state)
+    own = () if dest in known(root, state) else (str(dest),)
+    newest = {str(dest): set_id} if set_id else {}
+    now = Destinations((*before.paths, *own), {**before.newest, **newest})
+    if now != before:
+        STATE_FILE.save(state, now)
 
 
-def _remembered(state: Path) -> tuple[str, ...]:
-    return (STATE_FILE.load(state) or Destinations()).paths
+def newest_set(state: Path, dest: Path) -> str:
+    """
+    Return the last set that was written to *dest*, "" where none is known.
+
+    Where a folder that had sets holds none, what it lies on may not be mounted.
+    """
+    return _remembered(state).newest.get(str(dest), "")
+
+
+def _remembered(state: Path) -> Destinations:
+    return STATE_FILE.load(state) or Destinations()

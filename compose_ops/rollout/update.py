@@ -76,7 +76,7 @@ def update(
     if stack.dry:
         return _prepared(stack, service, wish, timeout, shortage)
     with (
-        exclusive(stack, "invoke rolling-update"),
+        exclusive(stack, "invoke rolling-update", services=(service,)),
         released(stack, service, wish.image),
     ):
         return _prepared(stack, service, wish, timeout, shortage)

@@ -49,7 +49,7 @@ def up(
     if stack.dry:
         _print_plan(plan)
         return
-    with exclusive(stack, "invoke up"):
+    with exclusive(stack, "invoke up", services=wanted if names else None):
         if stack.everyone is not seen:
             change = _transition(stack)
         reconcile.execute(change, stack.engine)
@@ -83,7 +83,7 @@ def down(stack: StackContext, *, volumes: bool = False, yes: bool = False) -> No
                 "nothing was removed: the project's name was not typed",
                 hint="invoke backup --all keeps the data; --yes answers for a script",
             )
-    with exclusive(stack, "invoke down", skip=("update",)):
+    with exclusive(stack, "invoke down", services=(), skip=("update",)):
         stack.engine.down(volumes=volumes)
         updates.all_removed(stack)
         if volumes:
@@ -112,7 +112,7 @@ def restart(
     _say_what_stays(stack)
     for name in sorted(spared):
         say(f"{name} goes on serving; invoke restart --service {name} restarts it")
-    with exclusive(stack, "invoke restart"):
+    with exclusive(stack, "invoke restart", services=named or None):
         running = _running(stack, names - spared)
         rolled = updates.rolled(stack, {c.service for c in running})
         updates.update(stack, rolled, because="to be restarted", timeout=timeout)

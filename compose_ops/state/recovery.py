@@ -22,6 +22,7 @@ class Project(HasState, Protocol):
 
     root: Path
     project: str
+    dry: bool
     everyone: tuple[Container, ...]
     engine: Engine
 
@@ -89,8 +90,12 @@ def exclusive(
 
     Journals of the kinds in *skip* are left alone. What cannot be undone ends a task
     that concerns the same *services* (None: all) or needs its kind to have ended
-    (*kinds*); other tasks go on with a warning. Raises Locked, and what an undo raises.
+    (*kinds*); other tasks go on with a warning. A dry run changes nothing, and waits
+    for nobody. Raises Locked, and what an undo raises.
     """
+    if stack.dry:
+        yield
+        return
     with locked(stack.info.id, stack.project, task=task):
         if folder.prepare(stack.root, stack.info.id, stack.project):
             stack.reload()

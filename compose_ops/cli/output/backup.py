@@ -30,7 +30,7 @@ def backup(stack: StackContext, dest: str, **wanted: Any) -> dict[str, Any] | No
     request = create.Request(dest=destination(stack, dest), **wanted)
     made = create.take(stack, request)
     if made:
-        destinations.remember(stack.root, stack.state, request.dest)
+        destinations.remember(stack.root, stack.state, request.dest, made.id)
     return summary(made, request.dest) if made else None
 
 

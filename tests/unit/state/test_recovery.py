@@ -17,7 +17,7 @@ class Stack:
     """A project in a folder, on an engine that counts how often it is asked."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.project = root, "trial"
+        self.root, self.project, self.dry = root, "trial", False
         self.state = root / ".compose-ops/engine/trial"
         self.info = SimpleNamespace(id="engine")
         self.everyone: tuple[Any, ...] = ()
@@ -224,3 +224,16 @@ def test_first_change_moves_the_state_and_opens_the_project_anew(stack: Any) -> 
     assert stack.reloaded == 1
     assert runs == ["1"]
     assert not (stack.root / ".state").exists()
+
+
+def test_dry_run_undoes_and_moves_nothing(stack: Any) -> None:
+    runs = undone_by("backup")
+    before = SimpleNamespace(state=stack.root / ".state/engine/trial")
+    journal.begin(before, "backup", "1")
+    stack.dry = True
+
+    with exclusive(stack, "invoke prune"):
+        pass
+
+    assert runs == []
+    assert not (stack.root / ".compose-ops").exists()
