@@ -17,6 +17,7 @@ from compose_ops.doctor.facts.host import Handles, Kernel
 from compose_ops.doctor.facts.leftovers import BackupAge, Journals
 from compose_ops.doctor.facts.network import Route, parse_routes
 from compose_ops.doctor.facts.settings import Settings
+from compose_ops.doctor.facts.state import DamagedState
 from compose_ops.doctor.registry import NotMeasuredError
 from compose_ops.project.model import Model
 from compose_ops.runtime.engine_location import (
@@ -198,6 +199,19 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
         },
         "warn",
         "an older image",
+    ),
+    (
+        "state-readable",
+        {
+            "stack": STACK,
+            "damaged_state": (
+                DamagedState(
+                    Path("s/a.json"), "s/a.json is damaged", "it is made anew"
+                ),
+            ),
+        },
+        "fail",
+        "s/a.json is damaged; it is made anew",
     ),
     (
         "journals",
