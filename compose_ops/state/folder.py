@@ -5,6 +5,8 @@ The version before had another folder. Tasks that only read take what is there; 
 first task that changes something moves it.
 """
 
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from compose_ops.errors import DataError
@@ -26,8 +28,8 @@ def prepare(root: Path, engine_id: str, project: str) -> bool:
     """
     Make the folder, and move there what the version before kept; say whether it did.
 
-    Every rename is of a whole folder, so a task that dies between two of them loses
-    nothing. Raises DataError where both versions keep state of this project.
+    Other projects keep theirs until their own turn: a task of the version before may
+    be at work there. Raises DataError where both versions keep state of this project.
     """
     new, old = _new(root, engine_id, project), _old(root, engine_id, project)
     moved = False
@@ -55,16 +57,16 @@ def prepare(root: Path, engine_id: str, project: str) -> bool:
 
 
 def _move(root: Path, old: Path, new: Path) -> None:
-    top, new_top = root / old_name("state", "folder"), root / STATE
-    if not new_top.exists():
-        store.write(top / IGNORE, "*\n")
-        top.rename(new_top)
-        store.sync(root)
-        return
+    """Rename a project's folder, and remove what is empty or of no use without it."""
     store.make_folder(new.parent)
     old.rename(new)
     store.sync(new.parent)
     store.sync(old.parent)
+    top = root / old_name("state", "folder")
+    with suppress(OSError):
+        old.parent.rmdir()
+        if {path.name for path in top.iterdir()} <= {old_name("state", "cache")}:
+            shutil.rmtree(top)
 
 
 def _is_there(path: Path) -> bool:

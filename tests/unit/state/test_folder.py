@@ -19,6 +19,7 @@ def before(tmp_path: Path) -> Path:
     for project in ("trial", "other"):
         (tmp_path / OLD / project / "journal").mkdir(parents=True)
         (tmp_path / OLD / project / "deployed.json").write_text("{}")
+    (tmp_path / ".state/plugins.json").write_text("{}")
     return tmp_path
 
 
@@ -29,25 +30,24 @@ def test_folder_of_the_version_before_is_read_where_it_is(before: Path) -> None:
     assert [path.name for path in before.iterdir()] == [".state"]
 
 
-def test_it_is_moved_once_as_a_whole(before: Path) -> None:
+def test_it_is_moved_once_with_all_that_is_in_it(before: Path) -> None:
     assert folder.prepare(before, ENGINE, PROJECT)
 
-    assert [path.name for path in before.iterdir()] == [".compose-ops"]
-    for project in ("trial", "other"):
-        assert folder.of(before, ENGINE, project) == before / NEW / project
-        assert (before / NEW / project / "deployed.json").read_text() == "{}"
+    new = before / NEW / PROJECT
+    assert folder.of(before, ENGINE, PROJECT) == new
+    assert (new / "deployed.json").read_text() == "{}"
+    assert (new / "journal").is_dir()
     assert not folder.prepare(before, ENGINE, PROJECT)
 
 
-def test_project_is_moved_beside_one_that_was_already(before: Path) -> None:
-    """A task on another engine may have made the new folder meanwhile."""
-    folder.prepare(before, "another", "new")
-    (before / OLD / "late").mkdir(parents=True)
+def test_other_project_keeps_its_own_until_its_turn(before: Path) -> None:
+    """A task of the version before may be at work there, under another lock."""
+    folder.prepare(before, ENGINE, PROJECT)
+    assert folder.of(before, ENGINE, "other") == before / OLD / "other"
 
-    assert folder.prepare(before, ENGINE, "late")
+    assert folder.prepare(before, ENGINE, "other")
 
-    assert (before / NEW / "late").is_dir()
-    assert folder.of(before, ENGINE, "late") == before / NEW / "late"
+    assert [path.name for path in before.iterdir()] == [".compose-ops"]
 
 
 def test_state_of_both_versions_is_refused_with_a_repair_that_works(
