@@ -13,6 +13,8 @@ from compose_ops.state import folder, journal, store
 from compose_ops.state.journal import HasState, Journal
 from compose_ops.state.lock import locked
 
+MAX_SHOWN = 100  # characters
+
 Undo = Callable[[Any, Journal], None]
 Concerns = Callable[[Mapping[str, Any]], Collection[str] | None]
 
@@ -118,8 +120,8 @@ def pending(stack: HasState) -> tuple[Unfinished, ...]:
     """Return the tasks that did not end. It takes no lock: one may still be at work."""
     return tuple(
         Unfinished(
-            found.kind,
-            found.step,
+            _printable(found.kind),
+            _printable(found.step),
             found.age,
             found.path,
             _services(found),
@@ -163,10 +165,12 @@ def _undo(stack: Project, found: Journal) -> None:
     handler = _handlers.get(found.kind)
     if handler is None:
         raise DataError(
-            f"{found.path} is of a task that this version does not know: {found.kind}",
+            f"{found.path} is of a task that this version does not know: "
+            + _printable(found.kind),
             hint="use the version of compose-ops that wrote it",
         )
-    say(f"{_task(found.kind)} died at the step '{found.step}': putting things back")
+    step = _printable(found.step)
+    say(f"{_task(found.kind)} died at the step '{step}': putting things back")
     try:
         handler.undo(stack, found)
     except UnhealthyError as late:
@@ -201,9 +205,15 @@ def _services(found: Journal) -> tuple[str, ...] | None:
         return None
     try:
         known = handler.concerns(found.facts)
+        return None if known is None else tuple(sorted(map(_printable, known)))
     except store.UNREADABLE:
         return None
-    return None if known is None else tuple(sorted(known))
+
+
+def _printable(text: str) -> str:
+    """Return what a file says as it can be shown: it may hold anything."""
+    shown = "".join(c if c.isprintable() else "?" for c in text)
+    return shown[:MAX_SHOWN]
 
 
 def _overlaps(one: Collection[str] | None, other: Collection[str] | None) -> bool:
