@@ -58,7 +58,7 @@ def network(name: str, subnet: str, *, project: str = "", **changes: Any) -> Net
 
 def volume(name: str, *, device: str = "") -> Volume:
     options = {"device": device, "type": "none", "o": "bind"} if device else {}
-    return Volume(name, "local", options, {}, f"/volumes/{name}")
+    return Volume(name, "local", options, {})
 
 
 class FakeEngine:

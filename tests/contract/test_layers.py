@@ -31,7 +31,6 @@ ORDER = (
 
 # Who imports upwards or sideways although it should not, until it is mended.
 DEBTS: set[tuple[str, str]] = {
-    ("compose_ops.docker.plugins", "compose_ops.project.env_file"),
     ("compose_ops.state.journal", "compose_ops.runtime.context"),
     ("compose_ops.state.recovery", "compose_ops.backup.drill_project"),
     ("compose_ops.state.recovery", "compose_ops.backup.recover"),
