@@ -102,7 +102,7 @@ def call(
         ) from refused
     except subprocess.TimeoutExpired as late:
         raise EngineUnavailable(
-            f"docker {_verb(late.cmd)} did not end within {late.timeout:g} s",
+            f"docker {_verb(late.cmd)} did not end within {limits.timeout:g} s",
             hint="look at the daemon's log; invoke doctor looks for the cause",
         ) from late
     except ClientNotFoundError as missing:
