@@ -34,18 +34,13 @@ class Stream:
 
 @contextmanager
 def event_stream(argv: Sequence[str], *, echo: Echo) -> Iterator[Stream]:
-    """
-    Follow *argv*, a `docker events` in JSON lines, until the block ends.
-
-    In a session of its own: Ctrl-C is for the task alone.
-    """
+    """Follow *argv*, a `docker events` in JSON lines, until the block ends."""
     process.shown(argv, None, echo)
     running = process.begin(
         argv,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
     )
     try:
         if running.stdout is None:

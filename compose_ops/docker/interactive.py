@@ -121,7 +121,6 @@ class InteractiveRequests(CommandLine):
     def _conversation(
         self, argv: Sequence[str], values: Mapping[str, str], output: IO[bytes] | None
     ) -> Iterator[Conversation]:
-        """Start a client in a session of its own: Ctrl-C is for the task alone."""
         environment = {**self.environment, **values}
         process.shown(argv, environment, self.echo)
         with tempfile.TemporaryFile() as errors:
@@ -131,7 +130,6 @@ class InteractiveRequests(CommandLine):
                 stdin=subprocess.PIPE,
                 stdout=output or subprocess.PIPE,
                 stderr=subprocess.PIPE if output else errors,
-                start_new_session=True,
             )
             try:
                 pipe = client.stderr if output else client.stdout

@@ -3,10 +3,10 @@
 import atexit
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from threading import Lock
 from typing import IO, Any
 
 from compose_ops.docker.api import Echo, Output
@@ -20,7 +20,6 @@ SECONDS_TO_END = 5.0
 _NAME = r"(?:key|password|passwd|token|secret|credential)[a-z0-9_]*"
 _SECRET = re.compile(rf"(?i)({_NAME}[=:])\S+")
 _at_work: set["subprocess.Popen[bytes]"] = set()
-_changing = Lock()
 
 
 def run(
@@ -70,14 +69,20 @@ def shown(
 def begin(
     argv: Sequence[str], environment: Mapping[str, str] | None = None, **how: Any
 ) -> "subprocess.Popen[bytes]":
-    """Start a docker client; it is ended with this process at the latest."""
+    """
+    Start a docker client; it is ended with this process at the latest.
+
+    In a session of its own: Ctrl-C is for the task, which ends what it has begun and
+    lets go on what puts things back.
+    """
     values = {**os.environ, **environment} if environment else None
     try:
-        process: subprocess.Popen[bytes] = subprocess.Popen(argv, env=values, **how)
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            argv, env=values, start_new_session=True, **how
+        )
     except FileNotFoundError as missing:
         raise no_client() from missing
-    with _changing:
-        _at_work.add(process)
+    _at_work.add(process)
     return process
 
 
@@ -98,31 +103,34 @@ def finish(
 def end(process: "subprocess.Popen[bytes]", seconds: float = SECONDS_TO_END) -> None:
     """Let a client cancel what it does, and kill it when that takes too long."""
     if process.poll() is None:
-        with suppress(ProcessLookupError):
-            process.terminate()
+        _signal(process, signal.SIGTERM)
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
+            _signal(process, signal.SIGKILL)
             process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             with suppress(OSError, ValueError):
                 pipe.close()
-    with _changing:
-        _at_work.discard(process)
+    _at_work.discard(process)
 
 
 @atexit.register
 def end_all() -> None:
     """End the clients that threads of this process left at work."""
-    with _changing:
-        left = list(_at_work)
+    left = list(_at_work)
     for process in left:
-        with suppress(ProcessLookupError):
-            process.terminate()
+        _signal(process, signal.SIGTERM)
     for process in left:
         end(process)
+
+
+def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    """Send a signal to a client and to the plugin that it runs."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
 
 
 def _text(data: bytes | None) -> str:
