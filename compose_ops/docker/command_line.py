@@ -11,8 +11,9 @@ class CommandLine:
     """
     Holds the compose files, the project and the environment that every command gets.
 
-    *environment* reaches docker as its environment, never as an argument. *timeout* is
-    the seconds that a question may take which the engine answers at once.
+    *environment* is what Compose interpolates; it reaches docker as its environment,
+    never as an argument. *timeout* is the seconds that a question may take which the
+    engine answers at once.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class CommandLine:
         return process.run(
             self.command(*arguments),
             echo=self.echo,
-            environment=self.environment,
+            environment=self.environment if arguments[:1] == ("compose",) else None,
             timeout=timeout,
         )
 

@@ -32,10 +32,11 @@ class ComposeRequests(CommandLine):
         self,
         action: Callable[["DockerClient"], T],
         *,
-        timeout: float = CHANGE_TIMEOUT,
+        timeout: float,
+        environment: Mapping[str, str] | None = None,
     ) -> T:
         """Do *action* on the client within *timeout* seconds; EngineError otherwise."""
-        limits = whales.Limits(timeout, self.environment, self.echo)
+        limits = whales.Limits(timeout, environment or {}, self.echo)
         return whales.call(self.whales, action, limits)
 
     def up(
@@ -63,6 +64,7 @@ class ComposeRequests(CommandLine):
                 quiet=True,
             ),
             timeout=BUILD_TIMEOUT,
+            environment=self.environment,
         )
 
     def build(
@@ -73,13 +75,16 @@ class ComposeRequests(CommandLine):
                 list(services) or None, cache=cache, pull=pull, quiet=True
             ),
             timeout=BUILD_TIMEOUT,
+            environment=self.environment,
         )
 
     def down(self, *, volumes: bool = False, remove_orphans: bool = True) -> None:
         self.call(
             lambda docker: docker.compose.down(
                 remove_orphans=remove_orphans, volumes=volumes, quiet=True
-            )
+            ),
+            timeout=CHANGE_TIMEOUT,
+            environment=self.environment,
         )
 
     def remove_volume(self, name: str) -> None:

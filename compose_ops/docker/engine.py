@@ -224,7 +224,7 @@ class EngineRequests(CommandLine):
         output = process.run(
             argv,
             echo=self.echo,
-            environment={**self.environment, **values},
+            environment=values,
             stdin=stdin,
             stdout=stdout,
             timeout=timeout,
@@ -274,7 +274,7 @@ class EngineRequests(CommandLine):
             output = process.run(
                 argv,
                 echo=self.echo,
-                environment={**self.environment, **named(spec.environment)[1]},
+                environment=named(spec.environment)[1],
                 timeout=timeout,
             )
             ended = output.code != process.TIMED_OUT
@@ -315,7 +315,7 @@ class EngineRequests(CommandLine):
         output = process.run(
             self.command(*words, *flags, str(folder)),
             echo=self.echo,
-            environment={**self.environment, **(arguments or {})},
+            environment=arguments,
             timeout=BUILD_TIMEOUT,
         )
         if output.code != 0:

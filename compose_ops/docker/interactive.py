@@ -121,12 +121,11 @@ class InteractiveRequests(CommandLine):
     def _conversation(
         self, argv: Sequence[str], values: Mapping[str, str], output: IO[bytes] | None
     ) -> Iterator[Conversation]:
-        environment = {**self.environment, **values}
-        process.shown(argv, environment, self.echo)
+        process.shown(argv, values, self.echo)
         with tempfile.TemporaryFile() as errors:
             client = process.begin(
                 argv,
-                environment,
+                values,
                 stdin=subprocess.PIPE,
                 stdout=output or subprocess.PIPE,
                 stderr=subprocess.PIPE if output else errors,

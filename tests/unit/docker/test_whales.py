@@ -51,7 +51,7 @@ def test_answer_that_cannot_be_read_is_not_left_on_the_disk(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     with pytest.raises(EngineError, match="cannot read what docker answered"):
-        DockerEngine().call(lambda docker: docker.volume.inspect("data"))
+        DockerEngine().call(lambda docker: docker.volume.inspect("data"), timeout=9)
     assert not list(tmp_path.glob("*.json"))
 
 
