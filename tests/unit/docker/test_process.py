@@ -141,7 +141,11 @@ def test_echo_shows_what_runs(client: Client) -> None:
     ran = [words for words, _, _ in script.runs]
     assert [words[1:] for words in plain] == ran[:2]
     assert shown[0][:3] == ["env", "APP_IMAGE=one", "API_KEY=[redacted]"]
-    assert [run[1].get("API_KEY") for run in script.runs] == ["hush", "hush", *[None] * 2]
+    assert [run[1].get("API_KEY") for run in script.runs] == [
+        "hush",
+        "hush",
+        *[None] * 2,
+    ]
     assert len(shown) == len(script.runs)
 
 
