@@ -2,13 +2,13 @@
 
 import atexit
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
+from compose_ops import redaction
 from compose_ops.docker.api import Echo, Output
 from compose_ops.docker.failure import TIMED_OUT, no_client
 
@@ -17,8 +17,6 @@ __all__ = ["TIMED_OUT", "begin", "end", "end_all", "finish", "run", "shown"]
 SECONDS_TO_END = 5.0
 """Between SIGTERM, at which docker cancels what it does, and SIGKILL."""
 
-_NAME = r"(?:key|password|passwd|token|secret|credential)[a-z0-9_]*"
-_SECRET = re.compile(rf"(?i)({_NAME}[=:])\S+")
 _at_work: set["subprocess.Popen[bytes]"] = set()
 
 
@@ -59,11 +57,11 @@ def shown(
 ) -> None:
     """Give *echo* the command as it could be typed, without the value of a secret."""
     values = [
-        f"{name}={'[redacted]' if re.search(_NAME, name, re.IGNORECASE) else value}"
+        f"{name}={redaction.MASK if redaction.is_secret_name(name) else value}"
         for name, value in (environment or {}).items()
     ]
-    words = [_SECRET.sub(r"\1[redacted]", str(word)) for word in argv]
-    echo([*(["env", *values] if values else []), *words])
+    words = [*(["env", *values] if values else []), *map(str, argv)]
+    echo([redaction.clean(word) for word in words])
 
 
 def begin(
