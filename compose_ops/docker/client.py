@@ -8,13 +8,13 @@ any other docker command.
 from pathlib import Path
 
 from compose_ops.docker.compose import ComposeRequests
-from compose_ops.docker.engine import EngineRequests
+from compose_ops.docker.containers import ContainerRequests
 from compose_ops.docker.interactive import InteractiveRequests
 
 __all__ = ["DockerEngine"]
 
 
-class DockerEngine(ComposeRequests, EngineRequests, InteractiveRequests):
+class DockerEngine(ComposeRequests, ContainerRequests, InteractiveRequests):
     """An `Engine` that asks a real daemon."""
 
     def for_project(self, file: Path, project: str) -> "DockerEngine":
