@@ -1,7 +1,7 @@
 """
 Requests by the docker client alone: what there is, and the merged compose files.
 
-They are here because python-on-whales starts a process for each object that it inspects.
+python-on-whales starts a process for each object that it inspects.
 """
 
 import sys
