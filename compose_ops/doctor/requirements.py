@@ -72,6 +72,7 @@ UP = (
     "bind-address",
     "subnets-free",
     "bind-folders",
+    "bind-elsewhere",
     "key-private",
     "data-folders",
     "data-owners",
@@ -89,6 +90,7 @@ RESTORE = (
     "secret-present",
     "secret-readable",
     "bind-folders",
+    "bind-elsewhere",
     "bind-readable",
     "data-folders",
 )

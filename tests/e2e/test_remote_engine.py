@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
     return scenario
 
 
+@pytest.fixture
+def only_here() -> Iterator[Path]:
+    """Return a folder of this machine; the private engine's /run is another one."""
+    folder = Path(tempfile.mkdtemp(dir="/run"))
+    yield folder
+    folder.rmdir()
+
+
 @pytest.fixture(scope="module")
 def host(
     engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory
@@ -71,7 +80,7 @@ def test_stack_runs_on_an_engine_that_ssh_reaches(
     site.invoke(*UP, env=host.environment())
     first = of_project(engine, site)
     status = site.invoke("status", "--json", env=host.environment())
-    shown = {c["service"]: c for c in json.loads(status.stdout)["containers"]}
+    shown = {c["service"]: c for c in json.loads(status.stdout)["services"]}
     site.invoke(*UP, env=host.environment())
 
     assert list(first.values()) == ["running"]
@@ -80,6 +89,19 @@ def test_stack_runs_on_an_engine_that_ssh_reaches(
     assert not site.containers(), "nothing of it is on this machine's own engine"
 
     site.invoke("down", env=host.environment())
+    assert not of_project(engine, site)
+
+
+def test_mount_of_what_the_engine_s_host_lacks_is_refused(
+    engine: PrivateEngine, site: Scenario, host: SshHost, only_here: Path
+) -> None:
+    """Docker would make an empty folder there, and start."""
+    mount = f"services: {{small: {{volumes: ['{only_here}:/data']}}}}\n"
+    (site.root / "docker/overlays/mount.yml").write_text(mount)
+    words = ("up", "--overlay", "small", "--overlay", "mount", "--service", "small")
+    done = site.invoke(*words, env=host.environment(), code=3)
+
+    assert f"mounts {only_here}, which is not on the engine's host" in done.stderr
     assert not of_project(engine, site)
 
 
