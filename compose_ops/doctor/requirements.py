@@ -103,7 +103,8 @@ def registered() -> dict[str, Check]:
         import_module(f"compose_ops.doctor.facts.{name}")
     for name in TOPICS:
         import_module(f"compose_ops.doctor.checks.{name}")
-    return CHECKS
+    # Whoever imported one of these modules before has registered it first.
+    return dict(sorted(CHECKS.items(), key=lambda pair: TOPICS.index(pair[1].topic)))
 
 
 def run(
