@@ -129,7 +129,7 @@ def test_echo_shows_what_runs(client: Client) -> None:
     shown: list[list[str]] = []
     engine = DockerEngine(
         project="trial",
-        environment={"APP_IMAGE": "one", "API_KEY": "hush"},
+        environment={"APP_IMAGE": "one", "SIGNING_KEY": "hush"},
         echo=lambda argv: shown.append(list(argv)),
     )
     engine.model()
@@ -140,8 +140,8 @@ def test_echo_shows_what_runs(client: Client) -> None:
     assert [Path(words[0]).name for words in plain] == ["docker", "docker"]
     ran = [words for words, _, _ in script.runs]
     assert [words[1:] for words in plain] == ran[:2]
-    assert shown[0][:3] == ["env", "APP_IMAGE=one", "API_KEY=[redacted]"]
-    assert [run[1].get("API_KEY") for run in script.runs] == [
+    assert shown[0][:3] == ["env", "APP_IMAGE=one", "SIGNING_KEY=[redacted]"]
+    assert [run[1].get("SIGNING_KEY") for run in script.runs] == [
         "hush",
         "hush",
         *[None] * 2,
