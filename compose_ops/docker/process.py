@@ -12,7 +12,16 @@ from compose_ops import redaction
 from compose_ops.docker.api import Echo, Output
 from compose_ops.docker.failure import TIMED_OUT, no_client
 
-__all__ = ["TIMED_OUT", "begin", "end", "end_all", "finish", "run", "shown"]
+__all__ = [
+    "TIMED_OUT",
+    "begin",
+    "end",
+    "end_all",
+    "finish",
+    "run",
+    "shown",
+    "terminate_all",
+]
 
 SECONDS_TO_END = 5.0
 """Between SIGTERM, at which docker cancels what it does, and SIGKILL."""
@@ -117,11 +126,15 @@ def end(process: "subprocess.Popen[bytes]", seconds: float = SECONDS_TO_END) -> 
 @atexit.register
 def end_all() -> None:
     """End the clients that threads of this process left at work."""
-    left = list(_at_work)
-    for process in left:
-        _signal(process, signal.SIGTERM)
-    for process in left:
+    terminate_all()
+    for process in list(_at_work):
         end(process)
+
+
+def terminate_all() -> None:
+    """Tell the clients at work to end, and do not wait for it."""
+    for process in list(_at_work):
+        _signal(process, signal.SIGTERM)
 
 
 def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:

@@ -50,6 +50,30 @@ def test_end_of_the_task_ends_what_its_threads_began() -> None:
     assert running.returncode is not None
 
 
+INSISTS = """
+import os, signal, sys
+from compose_ops import interrupts
+from compose_ops.docker import process
+with interrupts.handled():
+    process.begin([sys.executable, "-c", "import time; time.sleep(60)"])
+    with interrupts.undoing("what was begun"):
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_third_ctrl_c_leaves_no_client() -> None:
+    """What it prints to is closed once the last process that had it has ended."""
+    done = subprocess.run(
+        [sys.executable, "-c", INSISTS],
+        stdout=subprocess.PIPE,
+        check=False,
+        timeout=20,
+    )
+
+    assert done.returncode == 130
+
+
 @pytest.mark.parametrize("number", [9, 15])
 def test_client_that_was_killed_is_named_by_the_signal(
     client: Client, number: int
