@@ -102,7 +102,7 @@ class Composing(FakeEngine):
         del project
         return ()
 
-    def memory(self, *containers: str) -> tuple[()]:
+    def usage(self, *containers: str) -> tuple[()]:
         del containers
         return ()
 

@@ -150,7 +150,7 @@ def _copy(
 
     Returns what is not as healthy as before: the copies are no worse for it.
     """
-    mark = stack.engine.started()
+    mark = stack.engine.boot_id()
     quiesce.quiesce(stack, journal, items, coherent=coherent)
     journal.reach("copying", ending=[])
     for copying in found:

@@ -101,7 +101,7 @@ def _mount(mount: dict[str, Any]) -> dict[str, Any]:
 
 
 def engine(stack: StackContext, file: Path) -> Engine:
-    return stack.engine.other(file, project(stack))
+    return stack.engine.for_project(file, project(stack))
 
 
 def undo(stack: StackContext, journal: Journal) -> None:

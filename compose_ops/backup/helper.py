@@ -104,7 +104,7 @@ class Helper:
 
     def begin(self, do: str, **words: Any) -> None:
         """Let it start on a request; `finish` returns its result."""
-        self.conversation.say(json.dumps({"do": do, **words}))
+        self.conversation.send(json.dumps({"do": do, **words}))
 
     def finish(self, report: Report = lambda _size: None) -> dict[str, Any]:
         """Return the result of what was begun; DataError when it failed."""

@@ -15,7 +15,6 @@ STATE = ".compose-ops"
 OWN_STATE = f'sudo chown -R "$(id -u)" {STATE}'
 """What a user types after a task of root's made the state."""
 
-PLUGINS_FILE = "plugins.json"
 DEPLOYED_FILE = "deployed.yml"
 PREVIOUS_FILE = "previous.json"
 BACKUPS = "backups"

@@ -31,7 +31,6 @@ from compose_ops.project.paths import (
     ENV_EXAMPLE,
     ENV_FILE,
     OWN_STATE,
-    PLUGINS_FILE,
     ROOT,
     STATE,
 )
@@ -165,7 +164,6 @@ class StackContext:
     known: EngineInfo | None = None
     reopen: Callable[[Sequence[Path]], Engine] | None = None
     other_checkout: Path | None = None
-    asking_plugins: Once[Mapping[str, str]] | None = None
     service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     collaborators: Collaborators = field(kw_only=True)
 
@@ -189,7 +187,7 @@ class StackContext:
 
     def __post_init__(self) -> None:
         self._forget()
-        self._plugins = self.asking_plugins or Once(self.engine.plugins)
+        self._plugins = Once(self.engine.plugins)
 
     def require(self, task: str, *, services: Iterable[str] = ()) -> None:
         """Return when doctor finds nothing that *task* requires to fail; see there."""
@@ -232,7 +230,7 @@ class StackContext:
     @property
     def plugins(self) -> Mapping[str, str]:
         """The versions of the docker client's plugins; empty for a broken one."""
-        return self._plugins.answer()
+        return self.known.plugins if self.known else self._plugins.answer()
 
     @cached_property
     def info(self) -> EngineInfo:
@@ -277,7 +275,6 @@ def open_stack(
     values = _values(root, read_only=read_only)
     project = environment.project_name(values)
     echo_to = _echo if echo else lambda _argv: None
-    plugins = _begun_plugins(echo_to, root) if read_only else None
     everyone, info = _observe(echo_to, need_engine=need_engine and not read_only)
     origin, started = _started(everyone, project)
     other = origin if origin not in {None, root} else None
@@ -287,7 +284,7 @@ def open_stack(
     stage = "dev" if dev else "prod" if prod else "base"
     flags = Mode(stage, offline, overlays=overlays)
     mode, why = selected(flags, gpu, started, info)
-    reopen = partial(_engine, root, mode, values, echo=echo_to, read_only=read_only)
+    reopen = partial(_engine, root, mode, values, echo=echo_to)
     return StackContext(
         collaborators=collaborators,
         root=root,
@@ -301,7 +298,6 @@ def open_stack(
         known=info,
         reopen=reopen,
         other_checkout=other,
-        asking_plugins=plugins,
     )
 
 
@@ -354,24 +350,13 @@ def host_engine() -> Engine | None:
     return engine
 
 
-def _begun_plugins(echo: Echo, root: Path) -> Once[Mapping[str, str]]:
-    """Let docker start to say what its plugins are: no other look takes as long."""
-    from compose_ops.docker.client import DockerEngine
-
-    file = root / STATE / PLUGINS_FILE
-    engine = DockerEngine(echo=echo, plugins_file=file, read_only=True)
-    asking: Once[Mapping[str, str]] = Once(engine.plugins)
-    Thread(target=asking.begin, daemon=True).start()
-    return asking
-
-
 def _observe(
     echo: Echo, *, need_engine: bool
 ) -> tuple[tuple[Container, ...], EngineInfo | None]:
     from compose_ops.docker.client import DockerEngine
 
-    patience = TIMEOUT if need_engine else READ_ONLY_TIMEOUT
-    bare = DockerEngine(echo=echo, patience=patience)
+    timeout = TIMEOUT if need_engine else READ_ONLY_TIMEOUT
+    bare = DockerEngine(echo=echo, timeout=timeout)
     try:
         with ThreadPoolExecutor(1) as aside:
             asked = aside.submit(bare.info)
@@ -411,7 +396,6 @@ def _engine(
     further: Sequence[Path] = (),
     *,
     echo: Echo,
-    read_only: bool,
 ) -> Engine:
     from compose_ops.docker.client import DockerEngine
 
@@ -423,8 +407,6 @@ def _engine(
         env_files=[env_file] if env_file.exists() else [],
         environment=mode.environment(values, environment.read(root / ENV_EXAMPLE)),
         echo=echo,
-        plugins_file=root / STATE / PLUGINS_FILE,
-        read_only=read_only,
     )
 
 

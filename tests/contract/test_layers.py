@@ -31,9 +31,7 @@ ORDER = (
 )
 
 # Who imports upwards or sideways although it should not, until it is mended.
-DEBTS: set[tuple[str, str]] = {
-    ("compose_ops.docker.plugins", "compose_ops.project.env_file"),
-}
+DEBTS: set[tuple[str, str]] = set()
 
 CIRCLES = {
     "compose_ops.lint.service_images",

@@ -71,7 +71,9 @@ def run(
 def killed(site: RolloutSite, signals: str, tag: str, service: str = "app") -> None:
     """Run an update that is killed; it leaves a journal, and no secret."""
     run(site, signals, tag, service, code=KILLED)
-    assert list(site.scenario.root.glob(".compose-ops/*/*/journal/update.json")), signals
+    assert list(site.scenario.root.glob(".compose-ops/*/*/journal/update.json")), (
+        signals
+    )
     site.assert_discreet()
 
 

@@ -74,8 +74,8 @@ def age(root: Path, *, days_of_data: int = 30) -> Any:
     mount = Mount("volume", "trial_data", "/v", "/data", writable=True)
     used = container("questdb", created=datetime.now(UTC), mounts=(mount,))
     volumes = (
-        Volume("trial_data", "local", {}, {}, "/v", begun),
-        Volume("trial_old", "local", {}, {}, "/o", begun - timedelta(days=99)),
+        Volume("trial_data", "local", {}, {}, begun),
+        Volume("trial_old", "local", {}, {}, begun - timedelta(days=99)),
     )
     stack: Any = SimpleNamespace(
         collaborators=OPERATIONS, root=root, state=root / "state", project="trial"

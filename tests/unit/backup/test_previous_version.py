@@ -53,7 +53,7 @@ def left(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
         world.there[:] = map(_container, json.loads(_containers(tmp_path)))
         for folder in (tmp_path / "volumes").iterdir():
             labels = {PROJECT: folder.name.partition("_")[0]}
-            world.made[folder.name] = Volume(folder.name, "local", {}, labels, "")
+            world.made[folder.name] = Volume(folder.name, "local", {}, labels)
         world.done.clear()
         return opened(tmp_path, world)
 
