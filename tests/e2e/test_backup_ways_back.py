@@ -12,7 +12,7 @@ from literal_engine import until
 from notes_site import NOTES, assert_whole, count, dying, held, running, strays
 from notes_site import write as write_lines
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 RESTORE = ("restore", "--service", "notes", "--yes")
 BACKUP = ("backup", "--service", "notes")

@@ -31,6 +31,7 @@ from compose_ops.runtime.engine_location import INFO_SECONDS
 FAULTS = [*doctor_faults.FAULTS, *doctor_engine_faults.FAULTS]
 pytestmark = [
     pytest.mark.docker,
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="makes faults that only root can"),
 ]
 
@@ -159,6 +160,7 @@ def test_taken_subnet_is_named_and_mended(engine: PrivateEngine, world: World) -
         assert other.doctor(*only)["subnets-free"]["outcome"] == "ok"
 
 
+@pytest.mark.alone
 def test_hung_engine_is_named_in_time(engine: PrivateEngine, elsewhere: Other) -> None:
     """It takes connections and answers none of them."""
     begun = time.monotonic()

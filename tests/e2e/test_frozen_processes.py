@@ -27,7 +27,13 @@ SLACK = 6
 ALONE = "    depends_on: !reset {}\n"
 
 
-@pytest.mark.parametrize("service", ["memgraph", "questdb", "eventstore", "app", "lab"])
+OTHERS = ("memgraph", "questdb", "eventstore", "lab")
+
+
+@pytest.mark.parametrize(
+    "service",
+    ["app", *(pytest.param(name, marks=pytest.mark.upgrade) for name in OTHERS)],
+)
 def test_frozen_service_turns_unhealthy_and_back(
     scenario: Scenario, service: str
 ) -> None:

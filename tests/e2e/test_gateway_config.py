@@ -1,5 +1,6 @@
 """The gateway's configuration is one that both HAProxy 2.6 and 3.0 accept."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ pytestmark = pytest.mark.docker
 
 CONFIG = ROOT / "docker/services/gateway/haproxy.cfg"
 STANDIN = "localhost/jimbot-standin-haproxy:latest"
-NEW = "localhost/jimbot-test-haproxy:3.0"
+NEW = f"localhost/jimbot-test-haproxy:{os.urandom(4).hex()}"
 # (image, words in front of haproxy's own, where the file is seen, version)
 RELEASES = [
     (STANDIN, ("haproxy",), "/haproxy.cfg", "2.6"),

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from machine import Machine, bare_machine
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 PACKAGES = "dpkg-query --show"
 CONTAINERS = "docker ps --all --quiet --no-trunc"

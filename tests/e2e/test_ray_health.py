@@ -14,7 +14,7 @@ from e2e_scenario import docker, inspected
 from literal_engine import Literals, container, health, until
 from own_images import app_image, ray_image
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 # The check gives up on a process after 6 s.
 CHECK = (

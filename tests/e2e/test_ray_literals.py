@@ -13,7 +13,7 @@ from literal_engine import BASE, Literals, container, until
 
 from compose_ops.project.paths import ROOT
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.upgrade]
 
 CUDA = "nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04"
 SMALL = ("--memory", "2g", "--shm-size", "256m")

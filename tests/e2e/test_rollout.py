@@ -11,7 +11,8 @@ from e2e_scenario import docker, end
 from open_load import SHARE, Load, capacity
 from rollout_site import MOST, RolloutSite, build_images, image, image_id, rollout_site
 
-pytestmark = pytest.mark.docker
+# Its load is a third of what the machine can serve: nothing else may use that.
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.alone]
 
 # What a new replica is watched for; longer where a fault shows only after seconds.
 QUICK, LONG = "2s", "8s"
