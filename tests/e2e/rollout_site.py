@@ -1,7 +1,6 @@
 """A small stack of its own to update: two replicas behind the project's gateway."""
 
 import shutil
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 from e2e_scenario import ROOT, Scenario, created, docker, free_port, service_of
 from own_images import fingerprint, is_there
+from waiting import eventually
 
 from compose_ops.rollout.proxy import haproxy
 
@@ -120,10 +120,11 @@ class RolloutSite:
             assert network in replica["NetworkSettings"]["Networks"]
             assert replica["HostConfig"]["RestartPolicy"]["Name"] == "always"
         # A gateway that was just started finds them one check after another.
-        deadline = time.monotonic() + ADMISSION_SECONDS
-        while self.admitted() != self.addresses():
-            assert time.monotonic() < deadline, (self.admitted(), self.addresses())
-            time.sleep(0.1)
+        eventually(
+            lambda: self.admitted() == self.addresses(),
+            seconds=ADMISSION_SECONDS,
+            evidence=lambda: (self.admitted(), self.addresses()),
+        )
         assert not list(self.scenario.root.glob(".state/*/*/rollout.json"))
 
     def addresses(self) -> set[str]:

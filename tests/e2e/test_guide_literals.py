@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from e2e_scenario import docker, inspected
 from guide_coverage import load_table
-from literal_engine import BASE, Literals, container, health, until
+from literal_engine import BASE, Literals, container, health
+from waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.upgrade]
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from e2e_scenario import docker, inspected
-from literal_engine import Literals, container, health, until
+from literal_engine import Literals, container, health
 from own_images import app_image, ray_image
+from waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from e2e_scenario import docker
 from guide_coverage import load_table
-from literal_engine import BASE, Literals, container, until
+from literal_engine import BASE, Literals, container
+from waiting import until
 
 from compose_ops.project.paths import ROOT
 

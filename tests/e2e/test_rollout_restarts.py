@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from e2e_scenario import ROOT, docker
 from open_load import RATE
 from private_engine import PrivateEngine
 from rollout_site import REPOSITORY, admitted, build_images, image
+from waiting import eventually
 
 from compose_ops.docker.client import DockerEngine
 from compose_ops.rollout import steps
@@ -121,13 +122,6 @@ def place() -> Iterator[Place]:
         assert place.admitted() == 2
         yield place
     docker("image", "rm", "--force", GATEWAY)
-
-
-def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def test_a_restarted_gateway_takes_healthy_replicas_back(place: Place) -> None:

@@ -2,12 +2,12 @@
 
 import json
 import signal
-import time
 import urllib.request
 from typing import Any
 
 import pytest
 from e2e_scenario import Scenario, docker, end
+from waiting import eventually
 
 pytestmark = pytest.mark.docker
 
@@ -19,6 +19,14 @@ def fetch(scenario: Scenario, path: str) -> Any:
     url = f"http://{host}:{port}{path}"
     with urllib.request.urlopen(url, timeout=10) as answer:
         return json.load(answer)
+
+
+def answers(scenario: Scenario, path: str) -> bool:
+    try:
+        fetch(scenario, path)
+    except OSError:
+        return False
+    return True
 
 
 def test_every_service_of_the_topology_is_healthy(dev_stack: Scenario) -> None:
@@ -39,14 +47,8 @@ def test_status_shows_what_is_really_published(dev_stack: Scenario) -> None:
 
 
 def test_app_is_ready_when_each_dependency_answers(dev_stack: Scenario) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            found = fetch(dev_stack, "/ready")
-            break
-        except OSError:
-            assert time.monotonic() < deadline, "the app did not get ready"
-            time.sleep(0.2)
+    eventually(lambda: answers(dev_stack, "/ready"))
+    found = fetch(dev_stack, "/ready")
 
     assert found["ready"]
     assert set(found["dependencies"]) == {"memgraph", "questdb", "eventstore", "ray"}
@@ -72,10 +74,7 @@ def test_dry_run_plans_and_changes_nothing(scenario: Scenario) -> None:
 def test_interrupted_up_is_carried_on_by_the_next(scenario: Scenario) -> None:
     """Ctrl-C while services start leaves a state that `up` accepts."""
     process = scenario.begin("up", "--offline", "--service", "eventstore")
-    deadline = time.monotonic() + 120
-    while not scenario.containers():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(scenario.containers, seconds=120)
     printed = end(process, signal.SIGINT)
 
     assert process.returncode == 130, printed
@@ -86,10 +85,7 @@ def test_interrupted_up_is_carried_on_by_the_next(scenario: Scenario) -> None:
 
 def test_killed_up_is_carried_on_by_the_next(scenario: Scenario) -> None:
     process = scenario.begin("up", "--offline", "--service", "eventstore")
-    deadline = time.monotonic() + 120
-    while not scenario.containers():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(scenario.containers, seconds=120)
     end(process, signal.SIGKILL)
 
     scenario.invoke("up", "--offline", "--service", "eventstore")
