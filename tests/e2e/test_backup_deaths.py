@@ -29,6 +29,8 @@ x-store: &store
   healthcheck:
     test: [CMD, test, -f, /data/ready]
     interval: 1s
+    start_period: 2s
+    start_interval: 200ms
 services:
   notes:
     <<: *store
