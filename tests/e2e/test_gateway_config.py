@@ -33,7 +33,9 @@ def run(image: str, first: tuple[str, ...], file: Path, *words: str) -> str:
     return docker("run", "--rm", *limits, *mount, image, *first, *words, check=False)
 
 
-@pytest.mark.parametrize(("image", "first", "path", "version"), RELEASES)
+@pytest.mark.parametrize(
+    ("image", "first", "path", "version"), RELEASES, ids=["2.6", "3.0"]
+)
 def test_the_configuration_is_valid(
     image: str, first: tuple[str, ...], path: str, version: str
 ) -> None:
@@ -45,7 +47,9 @@ def test_the_configuration_is_valid(
     assert "ALERT" not in said
 
 
-@pytest.mark.parametrize(("image", "first", "path", "version"), RELEASES)
+@pytest.mark.parametrize(
+    ("image", "first", "path", "version"), RELEASES, ids=["2.6", "3.0"]
+)
 def test_a_fault_would_be_found(
     tmp_path: Path, image: str, first: tuple[str, ...], path: str, version: str
 ) -> None:
