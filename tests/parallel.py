@@ -14,12 +14,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # Which ports and subnets are given away, to whatever checkout.
 RESERVATIONS = Path(tempfile.gettempdir()) / f"compose-ops-tests-{os.getuid()}"
 # option: the marker of the tests that run with it alone
 ASKED_FOR = {"--all": "upgrade", "--real-images": "real_images"}
-SHARED_FIXTURE = "dev_stack"
+# Files whose tests use one stack of the session's, by the one that names their group.
+ONE_STACK = {"tests/e2e/test_networks.py": "tests/e2e/test_dev_stack.py"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,10 +59,22 @@ def pytest_collection_modifyitems(
         config.hook.pytest_deselected(items=left_out)
     names = {id(item) for item in left_out}
     items[:] = [item for item in items if id(item) not in names]
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
     turns = _turns(items)
-    items.sort(key=lambda item: turns[_group(item)])
+    items.sort(key=lambda item: turns[_group(item.nodeid)])
+
+
+class Grouped(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """Give each worker one group after the other, in the order of the collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Grouped:
+    """Let groups stay together, whatever `--dist` says."""
+    config.option.loadscopereorder = False
+    return Grouped(config, log)
 
 
 def _is_asked_for(config: pytest.Config, item: pytest.Item) -> bool:
@@ -79,11 +94,10 @@ def _has(item: pytest.Item, marker: str) -> bool:
     return item.get_closest_marker(marker) is not None
 
 
-def _group(item: pytest.Item) -> str:
-    """Return what runs on one worker: a file, or the users of a session's stack."""
-    if SHARED_FIXTURE in getattr(item, "fixturenames", ()):
-        return SHARED_FIXTURE
-    return item.location[0]
+def _group(nodeid: str) -> str:
+    """Return the name that tests have in common which run on one worker."""
+    file = nodeid.split("::", maxsplit=1)[0]
+    return ONE_STACK.get(file, file)
 
 
 def _turns(items: list[pytest.Item]) -> dict[str, int]:
@@ -95,7 +109,7 @@ def _turns(items: list[pytest.Item]) -> dict[str, int]:
             for number, marker in enumerate(("alone", "slow", "docker", ""))
             if not marker or _has(item, marker)
         )
-        turns.setdefault(_group(item), set()).add(turn)
+        turns.setdefault(_group(item.nodeid), set()).add(turn)
     return {
         group: 4 if found == {0} else min(found - {0}) for group, found in turns.items()
     }

@@ -22,7 +22,7 @@ from doctor_world import (
     problems,
     started,
 )
-from e2e_scenario import Scenario, docker
+from e2e_scenario import docker
 from private_engine import PrivateEngine
 
 from compose_ops.runtime.context import READ_ONLY_TIMEOUT
@@ -52,11 +52,6 @@ def test_healthy_stack_raises_no_alarm(world: World) -> None:
 
 def test_healthy_stack_raises_no_alarm_for_another_user(world: World) -> None:
     assert problems(as_nobody(world, docker_group())) == []
-
-
-def test_healthy_development_raises_no_alarm(dev_stack: Scenario) -> None:
-    assert problems(World(dev_stack).doctor()) == []
-    assert problems(as_nobody(World(dev_stack), docker_group())) == []
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)

@@ -32,7 +32,7 @@ def test_what_measures_runs_beside_nothing(tmp_path: Path) -> None:
         mark = "pytestmark = pytest.mark.alone\n" if name == "measured" else ""
         (tmp_path / f"test_{name}.py").write_text(text + mark)
     (tmp_path / "pytest.ini").write_text(
-        "[pytest]\naddopts = -p parallel --dist=loadgroup\nmarkers = alone\n"
+        "[pytest]\naddopts = -p parallel\nmarkers = alone\n"
     )
 
     done = subprocess.run(
