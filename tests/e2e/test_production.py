@@ -22,7 +22,7 @@ from mcp_clients import PythonLoad, Server, TypeScript, by_python, installed
 
 from compose_ops.stack import certificates
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 TIMEOUT = 60.0
 FEW = 12
 FILES = ("docker-compose.yml", "docker-compose.prod.yml", "docker/overlays/offline.yml")
