@@ -12,7 +12,7 @@ from composing import APP, UPDATED, Composing, opened, quick_clock
 
 from compose_ops.docker.api import Container, Event
 from compose_ops.doctor import requirements
-from compose_ops.rollout import replica_probe, strategies, update
+from compose_ops.rollout import background, preflight, replica_probe, update
 from compose_ops.rollout.statistics import TrafficReport
 from compose_ops.rollout.update import UpdateRequest
 from compose_ops.runtime.health import Clock
@@ -162,8 +162,8 @@ def quick(
     """Let updates on *engine* take no time, and ask nobody."""
     patch.setattr(requirements, "require", lambda *_args, **_how: None)
     patch.setattr(update, "CLOCK", engine.clock)
-    patch.setattr(update, "probe_of", lambda _place: probe or Probing())
-    patch.setattr(strategies, "begun", _done)
+    patch.setattr(preflight, "probe_of", lambda _context: probe or Probing())
+    patch.setattr(background, "begin", _done)
     patch.setattr(replica_probe, "asker", lambda *_args: lambda: "")
 
 

@@ -1,4 +1,4 @@
-"""Where an update takes place: the service, its engine and its gateway."""
+"""What an update works on: the service, its engine and its gateway."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,12 +42,12 @@ class UpdateContext:
         )
 
     def container(self, reference: str) -> Container:
-        """Return one container; UnhealthyError when it is gone."""
+        """Return one container; UnhealthyError when it does not exist any more."""
         found = self.engine.container(reference)
         if found is None:
             raise UnhealthyError(
-                f"a container of {self.service} is gone: {reference[:12]}",
-                hint="somebody else changes this project; invoke status",
+                f"container not found: {reference[:12]} of {self.service}",
+                hint="something else changes this project; invoke status shows it",
             )
         return found
 
@@ -59,7 +59,7 @@ class UpdateContext:
         return [f"{address}:{self.traffic.port}" for address in found if address]
 
 
-def site(
+def update_context(
     stack: StackContext,
     model: Model,
     engine: Engine,
@@ -70,10 +70,10 @@ def site(
     served: bool = True,
 ) -> UpdateContext:
     """
-    Return the place of an update of *service*.
+    Return the context of an update of *service*; *limit* is in seconds.
 
     Raises UnhealthyError when the gateway that its labels name does not run; unless it
-    must be *served*, the place is then one that has none.
+    must be *served*, the context is then one without a gateway.
     """
     described = model.service(service)
     found = traffic(described)

@@ -1,4 +1,4 @@
-"""What other tasks hand to the rolling update, so that no replica set goes at once."""
+"""What other operations delegate to the rolling update: it never stops all replicas."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -6,12 +6,13 @@ from functools import partial
 from compose_ops.docker.api import Container, Network
 from compose_ops.errors import ConfigurationError
 from compose_ops.rollout import deployments, journal, policy, recover
-from compose_ops.rollout.update import UpdateRequest, perform
+from compose_ops.rollout.request import UpdateRequest
+from compose_ops.rollout.update import perform
 from compose_ops.runtime.context import StackContext
 
 
 def rolled(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
-    """Return those of *services* that run now and ask for an update one by one."""
+    """Return those of *services* that run and have an `update_config`."""
     running = {c.service for c in stack.refresh() if c.is_running}
     found = []
     for name in services:
@@ -49,10 +50,12 @@ def update(
     """
     before = deployments.override(deployments.read(stack.state))
     for name in services:
-        wish = UpdateRequest(forced=because, make=partial(make, name) if make else None)
-        perform(stack, name, wish, timeout=timeout)
+        request = UpdateRequest(
+            forced=because, make=partial(make, name) if make else None
+        )
+        perform(stack, name, request, timeout=timeout)
     if deployments.override(deployments.read(stack.state)) != before:
-        stack.reload()  # or Compose would make anew what has just been proven
+        stack.reload()  # or Compose would recreate what has just been proven
 
 
 def refuse_to_cut(
@@ -72,10 +75,10 @@ def refuse_to_cut(
         if gone & {name, traffic.gateway if traffic else name}:
             changed = ", ".join(network.name for network in networks)
             raise ConfigurationError(
-                f"{name} would not be served while {changed} is made anew: its "
+                f"{name} would not be served while {changed} is recreated: its "
                 "definition changed",
-                hint="invoke down and then invoke up, when nobody needs it; or take "
-                "back what changed in .env or the compose files",
+                hint="invoke down and then invoke up when a gap is acceptable, or "
+                "revert the change in .env or the compose files",
             )
 
 

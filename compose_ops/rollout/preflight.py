@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from compose_ops.docker.api import Engine
@@ -22,21 +23,39 @@ Shortage = Callable[[], str]
 """Wait for the answer: why the memory is not enough, or nothing."""
 
 
-def probe_of(place: UpdateContext) -> TrafficProbe | None:
+@dataclass(frozen=True, slots=True)
+class CheckedPlan:
+    """
+    A plan that may be executed.
+
+    What the `probe` finds counts where it is `judged`; `overlaps` says that there is
+    memory for two batches beside what runs; `name` is the container name that the model
+    fixes, or "".
+    """
+
+    context: UpdateContext
+    plan: Plan
+    probe: TrafficProbe | None
+    judged: bool
+    overlaps: bool
+    name: str
+
+
+def probe_of(context: UpdateContext) -> TrafficProbe | None:
     """Start the probe through the gateway; None where none serves the service."""
-    if place.traffic is None:
+    if context.traffic is None:
         return None
-    container = place.container(place.gateway)
-    opening = haproxy.entrance(container, place.traffic.port)
+    container = context.container(context.gateway)
+    opening = haproxy.entrance(container, context.traffic.port)
     if opening is None:
         raise UnhealthyError(
-            f"{place.traffic.gateway} does not publish its port {place.traffic.port}: "
-            "the update cannot be proven",
-            hint=f"invoke up --service {place.traffic.gateway}",
+            f"{context.traffic.gateway} does not publish its port "
+            f"{context.traffic.port}: the update cannot be proven",
+            hint=f"invoke up --service {context.traffic.gateway}",
         )
     everywhere = opening.host in {"0.0.0.0", "::", ""}  # noqa: S104 - compared only
     host = "127.0.0.1" if everywhere else opening.host
-    probe = TrafficProbe(host, opening.port, place.traffic)
+    probe = TrafficProbe(host, opening.port, context.traffic)
     probe.start()
     return probe
 
@@ -85,7 +104,7 @@ def measured(
 
 
 def check(
-    place: UpdateContext,
+    context: UpdateContext,
     model: Model,
     planned: Plan,
     probe: TrafficProbe | None,
@@ -96,12 +115,12 @@ def check(
 
     Returns whether what the probe finds counts: no replica may have worked before.
     """
-    place.engine.preload()
+    context.engine.preload()
     require_possible(model, planned, shortage)
     if probe:
         until = probe.begin + BASELINE_SECONDS
-        place.clock.sleep(max(until - place.clock.now(), 0))
-    return probe is not None and _require_service(place, probe, planned)
+        context.clock.sleep(max(until - context.clock.now(), 0))
+    return probe is not None and _require_service(context, probe, planned)
 
 
 def require_possible(model: Model, planned: Plan, shortage: Shortage) -> None:
@@ -117,10 +136,12 @@ def require_possible(model: Model, planned: Plan, shortage: Shortage) -> None:
         )
 
 
-def _require_service(place: UpdateContext, probe: TrafficProbe, planned: Plan) -> bool:
+def _require_service(
+    context: UpdateContext, probe: TrafficProbe, planned: Plan
+) -> bool:
     """Refuse to update behind a gateway that fails, unless no replica works anyway."""
     wrong = probe.failure()
-    if wrong and any(c.is_healthy for c in place.containers()):
+    if wrong and any(c.is_healthy for c in context.containers()):
         raise UnhealthyError(
             f"requests to {planned.service} fail before the update: {wrong}",
             hint="invoke status and invoke logs --service gateway show more",

@@ -7,6 +7,7 @@ from itertools import cycle
 
 from compose_ops.docker.api import Container, Engine
 from compose_ops.errors import UnhealthyError
+from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.policy import ProbeSettings
 
 ANSWER_SECONDS = 5.0
@@ -18,12 +19,15 @@ Ask = Callable[[], str]
 """Send one request; return what is wrong with the answer, or nothing."""
 
 
-def asker(engine: Engine, container: Container, traffic: ProbeSettings) -> Ask:
+def asker(context: UpdateContext, container: Container) -> Ask:
     """
     Return a way to ask *container*, from this host or, without a route, from inside it.
 
     Raises UnhealthyError when neither is open.
     """
+    engine, traffic = context.engine, context.traffic
+    if traffic is None:
+        return lambda: ""
     for address in filter(None, container.networks.values()):
         if _has_route(address, traffic.port):
             return _by_address(address, traffic)

@@ -1,4 +1,4 @@
-"""How an update ended, for those who tell of it."""
+"""How an update ended: what a caller gets and the command line prints."""
 
 from dataclasses import dataclass
 

@@ -14,28 +14,30 @@ ADMISSION_SECONDS = 15.0
 EVICTION_SECONDS = 5.0
 
 
-def create(site: UpdateContext, count: int, wanted: DesiredState) -> tuple[str, ...]:
+def create(context: UpdateContext, count: int, wanted: DesiredState) -> tuple[str, ...]:
     """
     Create *count* more containers as *wanted*, and start none.
 
-    Compose takes `depends_on` out of the configuration hash of what it creates without
-    dependencies, and such a container would never be as wanted: so it is told of them,
-    changes none, and those that it found missing go again.
+    Compose leaves `depends_on` out of the configuration hash of what it creates without
+    dependencies, and such a container would never match the plan. So it is run with
+    them, and those that it creates because they were missing are removed again.
     """
-    before = {c.id: c for c in site.engine.containers(project=site.project)}
-    mine = sum(c.service == site.service for c in before.values())
-    site.engine.up(
-        [site.service],
+    before = {c.id: c for c in context.engine.containers(project=context.project)}
+    mine = sum(c.service == context.service for c in before.values())
+    context.engine.up(
+        [context.service],
         start=False,
         recreate="never",
-        scale={site.service: mine + count},
+        scale={context.service: mine + count},
     )
     new = [
-        c for c in site.engine.containers(project=site.project) if c.id not in before
+        c
+        for c in context.engine.containers(project=context.project)
+        if c.id not in before
     ]
-    if others := [c.id for c in new if c.service != site.service]:
-        site.engine.remove(*others, force=True)
-    made = [c for c in new if c.service == site.service]
+    if others := [c.id for c in new if c.service != context.service]:
+        context.engine.remove(*others, force=True)
+    made = [c for c in new if c.service == context.service]
     if len(made) != count:
         raise EngineError(f"{len(made)} containers were created, not {count}")
     for container in made:
@@ -44,103 +46,105 @@ def create(site: UpdateContext, count: int, wanted: DesiredState) -> tuple[str, 
 
 
 def _require_wanted(container: Container, wanted: DesiredState) -> None:
-    """Refuse what Compose made of files, or of a tag, changed since the plan."""
+    """Refuse what was created of files, or of a tag, that changed since the plan."""
     found = (container.image_id, container.config_hash)
     if found != (wanted.image_id, wanted.config_hash):
         raise EngineError(
-            f"{container.name} was created otherwise than planned: the compose files, "
-            f".env or the tag {wanted.image} were changed meanwhile",
+            f"{container.name} does not match the plan (image or configuration): the "
+            f"compose files, .env or the tag {wanted.image} changed during the update",
             hint="run the update again",
         )
 
 
-def detach(site: UpdateContext, ids: Sequence[str]) -> None:
-    """Take containers off the gateway's network: they get no request from it."""
-    for container in map(site.engine.container, ids):
-        if container and site.network and site.network in container.networks:
-            site.engine.disconnect(site.network, container.id)
+def detach(context: UpdateContext, ids: Sequence[str]) -> None:
+    """Disconnect containers from the gateway's network: it sends them no request."""
+    for container in map(context.engine.container, ids):
+        if container and context.network and context.network in container.networks:
+            context.engine.disconnect(context.network, container.id)
 
 
-def attach(site: UpdateContext, ids: Sequence[str]) -> None:
-    """Put containers on the gateway's network, under the service's name."""
+def attach(context: UpdateContext, ids: Sequence[str]) -> None:
+    """Connect containers to the gateway's network, under the service's name."""
     for reference in ids:
-        container = site.container(reference)
-        if site.network and site.network not in container.networks:
-            site.engine.connect(site.network, reference, aliases=[site.service])
+        container = context.container(reference)
+        if context.network and context.network not in container.networks:
+            context.engine.connect(
+                context.network, reference, aliases=[context.service]
+            )
 
 
-def admit(site: UpdateContext, ids: Sequence[str]) -> None:
-    """Let the gateway send requests to containers, and see that it does."""
-    attach(site, ids)
-    if site.traffic and site.gateway:
+def admit(context: UpdateContext, ids: Sequence[str]) -> None:
+    """Connect containers and wait until the gateway sends requests to them."""
+    attach(context, ids)
+    if context.traffic and context.gateway:
         haproxy.wait_admitted(
-            site.engine,
-            site.gateway,
-            site.addresses(ids),
-            site.clock,
+            context.engine,
+            context.gateway,
+            context.addresses(ids),
+            context.clock,
             ADMISSION_SECONDS,
         )
 
 
-def retire(site: UpdateContext, ids: Sequence[str]) -> None:
+def retire(context: UpdateContext, ids: Sequence[str]) -> None:
     """
     Take good replicas out of service without losing a request, and stop them.
 
-    From the first step on nothing but `unpark` brings them back. Raises UnhealthyError
-    when the gateway does not let go of one: it then still serves.
+    From the first step on nothing but `restart_apart` brings them back. Raises
+    UnhealthyError when the gateway still sends requests to one.
     """
-    addresses = _drain(site, ids)
+    addresses = _drain(context, ids)
     for reference in ids:
-        set_restart(site, reference, "no")
-    limit = ADMISSION_SECONDS + site.grace
+        set_restart(context, reference, "no")
+    limit = ADMISSION_SECONDS + context.grace
     if addresses and not haproxy.wait_released(
-        site.engine, site.gateway, addresses, site.clock, limit
+        context.engine, context.gateway, addresses, context.clock, limit
     ):
         raise UnhealthyError(
             f"the gateway still sends requests to {addresses[0]} after {limit:.0f} s",
             hint="its page for the gateway's check must answer 503 once it drains; "
             "requests longer than stop_grace_period need a longer one",
         )
-    site.engine.stop(*ids)
+    context.engine.stop(*ids)
 
 
-def evict(site: UpdateContext, ids: Sequence[str], *, trusted: bool = False) -> None:
+def evict(context: UpdateContext, ids: Sequence[str], *, trusted: bool = False) -> None:
     """
     Take containers out of service that are not wanted any more, and remove them.
 
     What is *trusted* may end all requests that it has; others are given little time.
     """
-    there = [c.id for c in map(site.engine.container, ids) if c]
-    limit = ADMISSION_SECONDS + site.grace if trusted else EVICTION_SECONDS
+    there = [c.id for c in map(context.engine.container, ids) if c]
+    limit = ADMISSION_SECONDS + context.grace if trusted else EVICTION_SECONDS
     try:
-        addresses = _drain(site, there)
+        addresses = _drain(context, there)
         if addresses:
             haproxy.wait_released(
-                site.engine, site.gateway, addresses, site.clock, limit
+                context.engine, context.gateway, addresses, context.clock, limit
             )
     except EngineError:
         pass  # a container that has ended cannot be told to drain
-    detach(site, there)
+    detach(context, there)
     if there:
-        site.engine.stop(*there)
-        site.engine.remove(*there, force=True)
+        context.engine.stop(*there)
+        context.engine.remove(*there, force=True)
 
 
-def unpark(site: UpdateContext, place: SlotState) -> None:
-    """Start a retired or draining container anew, apart from the gateway."""
-    old = site.container(place.old)
-    detach(site, [old.id])
+def restart_apart(context: UpdateContext, slot: SlotState) -> None:
+    """Start a retired or draining container again, apart from the gateway."""
+    old = context.container(slot.old)
+    detach(context, [old.id])
     if old.is_running:
-        site.engine.stop(old.id)
-    if place.name and old.name != place.name:
-        site.engine.rename(old.id, place.name)
-    set_restart(site, old.id, place.restart)
-    site.engine.start(old.id)
+        context.engine.stop(old.id)
+    if slot.name and old.name != slot.name:
+        context.engine.rename(old.id, slot.name)
+    set_restart(context, old.id, slot.restart)
+    context.engine.start(old.id)
 
 
-def set_restart(site: UpdateContext, container: str, policy: str) -> None:
+def set_restart(context: UpdateContext, container: str, policy: str) -> None:
     """Change a container's restart policy, which its configuration hash leaves out."""
-    site.engine.set_restart(container, policy or "no")
+    context.engine.set_restart(container, policy or "no")
 
 
 def restart_policy(container: Container) -> str:
@@ -151,13 +155,13 @@ def restart_policy(container: Container) -> str:
     return f"{name}:{most}" if name == "on-failure" and most else str(name)
 
 
-def _drain(site: UpdateContext, ids: Sequence[str]) -> list[str]:
+def _drain(context: UpdateContext, ids: Sequence[str]) -> list[str]:
     """Tell running containers to drain; return where the gateway finds them."""
-    if site.traffic is None or not site.network:
+    if context.traffic is None or not context.network:
         return []
-    running = [c.id for c in map(site.engine.container, ids) if c and c.is_running]
-    addresses = site.addresses(running)
-    if site.traffic.drain:
+    running = [c.id for c in map(context.engine.container, ids) if c and c.is_running]
+    addresses = context.addresses(running)
+    if context.traffic.drain:
         for reference in running:
-            site.engine.kill(reference, site.traffic.drain)
+            context.engine.kill(reference, context.traffic.drain)
     return addresses

@@ -62,10 +62,20 @@ class SlotState(FakeEngine):
     def wait(self) -> None:
         health_gate.wait_healthy(self.site(), ["id-app"], self)
 
-    def watch(self, server: SmallServer | None = None, *ids: str, **how: Any) -> int:
+    def watch(
+        self,
+        server: SmallServer | None = None,
+        *ids: str,
+        window: float = WINDOW,
+        outside: Callable[[], str] = lambda: "",
+    ) -> int:
         site = self.site(server.traffic if server else None)
-        how = {"window": WINDOW, "probes": health_gate.PROBES, **how}
-        return health_gate.watch(site, ids or ["id-app"], self, **how)
+        watch = health_gate.Watch(site, ids or ["id-app"], self, outside)
+        begin = self.time
+        watch.probe_n(health_gate.PROBES, within=window)
+        if (left := begin + window - self.time) > 0:
+            watch.observe_for(left)
+        return watch.answered
 
 
 @pytest.fixture
@@ -124,7 +134,7 @@ def test_a_replica_that_is_never_healthy_has_its_time() -> None:
     with pytest.raises(UnhealthyError, match="not healthy after 30 s"):
         place.wait()
 
-    assert LIMIT <= place.time < LIMIT + health_gate.LOOK_PERIOD
+    assert LIMIT <= place.time < LIMIT + health_gate.PERIOD
 
 
 def test_each_replica_answers_two_hundred_requests(server: SmallServer) -> None:
@@ -182,7 +192,7 @@ def test_the_window_ends_with_the_first_sign_of_an_end(becomes: dict[str, Any]) 
     place = SlotState({1.25: becomes})
 
     with pytest.raises(UnhealthyError):
-        place.watch(probes=0)
+        place.watch()
 
     assert place.time == 1.25
 

@@ -77,5 +77,5 @@ def test_what_was_created_is_what_was_planned(wanted: DesiredState) -> None:
     """Not what the tag or the files say by then: Compose reads them again."""
     engine = Composed([container("app", id="app-0"), container("store", id="store-0")])
 
-    with pytest.raises(EngineError, match="otherwise than planned"):
+    with pytest.raises(EngineError, match="does not match the plan"):
         steps.create(site(engine), 1, wanted)
