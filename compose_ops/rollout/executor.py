@@ -156,7 +156,7 @@ def _remove_surplus(update: RunningUpdate) -> None:
     ids = [c.id for c in update.plan.surplus]
     if ids:
         update.journal.note("remove surplus replicas")
-        steps.retire(update.context, ids)
+        update.cut += steps.retire(update.context, ids)
         update.context.engine.remove(*ids, force=True)
 
 

@@ -14,7 +14,7 @@ from compose_ops.rollout import start_first
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.plan import Plan
 from compose_ops.rollout.policy import START_FIRST
-from compose_ops.rollout.proxy import haproxy
+from compose_ops.rollout.proxy.haproxy import API_LINE
 from compose_ops.rollout.traffic_probe import TrafficProbe
 
 BASELINE_SECONDS = 1.0
@@ -46,11 +46,12 @@ def probe_of(context: UpdateContext) -> TrafficProbe | None:
     if context.traffic is None:
         return None
     container = context.container(context.gateway)
-    opening = haproxy.entrance(container, context.traffic.port)
+    port = context.traffic.gateway_port or context.traffic.port
+    opening = next((p for p in container.published if p.target == port), None)
     if opening is None:
         raise UnhealthyError(
-            f"{context.traffic.gateway} does not publish its port "
-            f"{context.traffic.port}: the update cannot be proven",
+            f"{context.traffic.gateway} does not publish its port {port}: the update "
+            "cannot be proven",
             hint=f"invoke up --service {context.traffic.gateway}",
         )
     everywhere = opening.host in {"0.0.0.0", "::", ""}  # noqa: S104 - compared only
@@ -117,6 +118,7 @@ def check(
     """
     context.engine.preload()
     require_possible(model, planned, shortage)
+    require_gateway(context, planned)
     if probe:
         until = probe.begin + BASELINE_SECONDS
         context.clock.sleep(max(until - context.clock.now(), 0))
@@ -134,6 +136,26 @@ def require_possible(model: Model, planned: Plan, shortage: Shortage) -> None:
             hint="set update_config.order to stop-first, or remove the reason",
             detail="\n".join(f"  - {reason}" for reason in reasons[1:]),
         )
+
+
+def require_gateway(context: UpdateContext, planned: Plan) -> None:
+    """
+    Raise ConfigurationError for what the gateway lacks, with the lines to add.
+
+    Where its runtime API may not drain, the service must take a signal for that.
+    """
+    proxy, traffic = context.proxy, context.traffic
+    if proxy is None or traffic is None:
+        return
+    if not proxy.can_drain() and not traffic.drain:
+        raise ConfigurationError(
+            f"the runtime API of {traffic.gateway} may not drain replicas",
+            hint="its global section needs: "
+            + API_LINE.format(port=traffic.runtime_port),
+        )
+    serving = [c for c in context.containers() if c.is_healthy]
+    places = planned.wanted.replicas + planned.policy.parallelism
+    proxy.require(context.addresses([c.id for c in serving]), places)
 
 
 def _require_service(

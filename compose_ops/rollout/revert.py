@@ -75,6 +75,8 @@ def _error(
         if kept
         else "the old version serves"
     )
+    if update.context.api and not update.context.api.is_running:
+        state = "the old version runs, but no request reaches it"
     if wrong:
         state = f"and not everything could be put back: {'; '.join(wrong)}"
     if isinstance(error, KeyboardInterrupt):

@@ -24,7 +24,8 @@ class RunningUpdate:
     `verdict` is when the last batch had been judged: like Swarm's, the delay before the
     next one counts from there, and the old containers drain in it. Where it `overlaps`
     the next batch is not held up by what drains longer; that takes memory for one more
-    batch. `stuck` says that an old container could not be taken out of service.
+    batch. `stuck` says that an old container could not be taken out of service, `cut`
+    how many connections lasted longer than the drain timeout.
     """
 
     context: UpdateContext
@@ -40,6 +41,7 @@ class RunningUpdate:
     failure: ComposeOpsError | None = None
     verdict: float = 0.0
     stuck: bool = False
+    cut: int = 0
     draining: "Future[None] | None" = None
 
     @property
@@ -50,7 +52,10 @@ class RunningUpdate:
     def traffic_failure(self) -> str:
         """Return why a request through the gateway failed, "" for none."""
         wrong = self.probe.failure() if self.probe else ""
-        return f"a request through the gateway failed: {wrong}" if wrong else ""
+        if not wrong:
+            return ""
+        cause = self.context.api.failure() if self.context.api else ""
+        return cause or f"a request through the gateway failed: {wrong}"
 
     def wait_until(self, due: float) -> None:
         """Wait until *due*; UnhealthyError when a request fails meanwhile."""
@@ -79,7 +84,7 @@ class RunningUpdate:
         self.journal.note("retired")
 
     def _retire(self, slots: Sequence[SlotState]) -> None:
-        steps.retire(self.context, [slot.old for slot in slots])
+        self.cut += steps.retire(self.context, [slot.old for slot in slots])
         if self.name:
             self.context.engine.rename(slots[0].old, f"{self.name}-before")
 

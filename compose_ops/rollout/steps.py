@@ -1,13 +1,14 @@
 """The steps of an update, each of which can be done again without harm."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from compose_ops.docker.api import Container
 from compose_ops.errors import EngineError, UnhealthyError
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.journal import SlotState
 from compose_ops.rollout.plan import DesiredState
-from compose_ops.rollout.proxy import haproxy
 
 ADMISSION_SECONDS = 15.0
 # A replica that is thrown out gets this long to answer what it has already taken.
@@ -76,36 +77,25 @@ def attach(context: UpdateContext, ids: Sequence[str]) -> None:
 def admit(context: UpdateContext, ids: Sequence[str]) -> None:
     """Connect containers and wait until the gateway sends requests to them."""
     attach(context, ids)
-    if context.traffic and context.gateway:
-        haproxy.wait_admitted(
-            context.engine,
-            context.gateway,
-            context.addresses(ids),
-            context.clock,
-            ADMISSION_SECONDS,
-        )
+    if proxy := context.proxy:
+        proxy.wait_admitted(context.addresses(ids), ADMISSION_SECONDS)
 
 
-def retire(context: UpdateContext, ids: Sequence[str]) -> None:
+def retire(context: UpdateContext, ids: Sequence[str]) -> int:
     """
     Take good replicas out of service without losing a request, and stop them.
 
-    From the first step on nothing but `restart_apart` brings them back. Raises
+    From the first step on nothing but `restart_apart` brings them back. Returns how
+    many connections lasted longer than `drain_timeout` and were cut. Raises
     UnhealthyError when the gateway still sends requests to one.
     """
-    addresses = _drain(context, ids)
+    drained = _drain(context, ids)
     for reference in ids:
         set_restart(context, reference, "no")
-    limit = ADMISSION_SECONDS + context.grace
-    if addresses and not haproxy.wait_released(
-        context.engine, context.gateway, addresses, context.clock, limit
-    ):
-        raise UnhealthyError(
-            f"the gateway still sends requests to {addresses[0]} after {limit:.0f} s",
-            hint="its page for the gateway's check must answer 503 once it drains; "
-            "requests longer than stop_grace_period need a longer one",
-        )
+    cut = _release(context, drained)
     context.engine.stop(*ids)
+    _forget(context, drained)
+    return cut
 
 
 def evict(context: UpdateContext, ids: Sequence[str], *, trusted: bool = False) -> None:
@@ -115,19 +105,26 @@ def evict(context: UpdateContext, ids: Sequence[str], *, trusted: bool = False) 
     What is *trusted* may end all requests that it has; others are given little time.
     """
     there = [c.id for c in map(context.engine.container, ids) if c]
-    limit = ADMISSION_SECONDS + context.grace if trusted else EVICTION_SECONDS
-    try:
-        addresses = _drain(context, there)
-        if addresses:
-            haproxy.wait_released(
-                context.engine, context.gateway, addresses, context.clock, limit
-            )
-    except EngineError:
-        pass  # a container that has ended cannot be told to drain
+    drained = Drained()
+    # Neither a container that has ended nor a gateway that has can be asked.
+    with suppress(EngineError, UnhealthyError):
+        drained = _drain(context, there)
+        if context.proxy and drained.addresses:
+            limit = _limit(context, drained) if trusted else EVICTION_SECONDS
+            context.proxy.wait_released(drained.addresses, limit)
     detach(context, there)
     if there:
         context.engine.stop(*there)
         context.engine.remove(*there, force=True)
+    with suppress(EngineError, UnhealthyError):
+        _forget(context, drained)
+
+
+def end_drain(context: UpdateContext) -> None:
+    """Let the gateway use all replicas that run, where it may change that."""
+    ids = [c.id for c in context.containers() if c.is_running]
+    if context.proxy and context.proxy.can_drain():
+        context.proxy.end_drain(context.addresses(ids))
 
 
 def restart_apart(context: UpdateContext, slot: SlotState) -> None:
@@ -155,13 +152,51 @@ def restart_policy(container: Container) -> str:
     return f"{name}:{most}" if name == "on-failure" and most else str(name)
 
 
-def _drain(context: UpdateContext, ids: Sequence[str]) -> list[str]:
-    """Tell running containers to drain; return where the gateway finds them."""
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What drains: its addresses, and its servers at the gateway if that drains it."""
+
+    addresses: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+def _drain(context: UpdateContext, ids: Sequence[str]) -> Drained:
+    """Drain running containers at the gateway, and by the signal that they take."""
     if context.traffic is None or not context.network:
-        return []
+        return Drained()
     running = [c.id for c in map(context.engine.container, ids) if c and c.is_running]
-    addresses = context.addresses(running)
+    addresses = tuple(context.addresses(running))
+    names: tuple[str, ...] = ()
+    if addresses and context.proxy and context.proxy.can_drain():
+        names = context.proxy.drain(addresses)
     if context.traffic.drain:
         for reference in running:
             context.engine.kill(reference, context.traffic.drain)
-    return addresses
+    return Drained(addresses, names)
+
+
+def _limit(context: UpdateContext, drained: Drained) -> float:
+    """Return the seconds to drain in; a health page is seen to say 503 only later."""
+    return context.drain_timeout + (0 if drained.names else ADMISSION_SECONDS)
+
+
+def _release(context: UpdateContext, drained: Drained) -> int:
+    """Wait until nothing is under way any more; return how many had to be cut."""
+    if context.proxy is None or not drained.addresses:
+        return 0
+    limit = _limit(context, drained)
+    if context.proxy.wait_released(drained.addresses, limit):
+        return 0
+    if used := context.proxy.still_used(drained.addresses):
+        raise UnhealthyError(
+            f"the gateway still sends new requests to {used} after {limit:.0f} s",
+            hint="its runtime API must be of level admin, or the health page must "
+            "answer 503 after the drain signal",
+        )
+    return context.proxy.cut(drained.addresses)
+
+
+def _forget(context: UpdateContext, drained: Drained) -> None:
+    """Let the gateway use the servers of containers that were stopped for others."""
+    if context.proxy and drained.names:
+        context.proxy.ready(drained.names)

@@ -10,7 +10,6 @@ from compose_ops.errors import ComposeOpsError, EngineUnavailable, UnhealthyErro
 from compose_ops.rollout import health_gate, steps
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.journal import Journal, SlotState
-from compose_ops.rollout.proxy import haproxy
 
 
 def put_back(
@@ -139,14 +138,20 @@ ACTIONS: dict[_Stand, tuple[Callable[[_Undo], None], ...]] = {
 def _serve_again(undo: _Undo) -> None:
     context, slot = undo.context, undo.slot
     old = context.container(slot.old)
-    addresses = context.addresses([old.id]) if old.is_running else []
-    if addresses:
-        haproxy.wait_released(
-            context.engine, context.gateway, addresses, context.clock, context.grace
-        )
-    steps.restart_apart(context, slot)
-    if slot.served:
-        health_gate.wait_healthy(context, [slot.old], undo.events, version="old")
+    signalled = context.traffic is None or bool(context.traffic.drain)
+    if old.is_running and not signalled:
+        steps.set_restart(context, old.id, slot.restart)
+    else:
+        addresses = context.addresses([old.id]) if old.is_running else []
+        if addresses and context.proxy:
+            context.proxy.wait_released(addresses, context.drain_timeout)
+        steps.restart_apart(context, slot)
+        if slot.served:
+            health_gate.wait_healthy(context, [slot.old], undo.events, version="old")
+    gateway_runs = context.api is None or context.api.is_running
+    if slot.served and gateway_runs:
         steps.admit(context, [slot.old])
     elif slot.attached:
         steps.attach(context, [slot.old])
+        if context.proxy and gateway_runs:
+            context.proxy.end_drain(context.addresses([slot.old]))

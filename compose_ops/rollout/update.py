@@ -1,6 +1,7 @@
 """The rolling update of one service, from the plan to the proof."""
 
 import time
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 
@@ -102,7 +103,7 @@ def clean_up(stack: StackContext) -> None:
         place = context.update_context(
             stack, model, engine, left.service, limit=None, clock=CLOCK, served=False
         )
-        with events_of(place) as events:
+        with closing(place.helpers), events_of(place) as events:
             forward, wrong = recover.recover(place, left, events)
         for line in wrong:
             say(line)
@@ -122,11 +123,12 @@ def _update(
     """Prepare, check, execute."""
     begin = CLOCK.now()
     book = journal.Journal(stack.state / journal.FILE, service, before=[])
-    with image_choice.own_file(stack):
+    with image_choice.own_file(stack), ExitStack() as end:
         with tag_returns(stack.engine, book):
             prepared = prepare(
                 stack, service, request, book, timeout=timeout, clock=CLOCK
             )
+            end.callback(prepared.context.helpers.close)
             if stack.dry or prepared.plan.is_empty:
                 return _unchanged(stack, prepared, book, request, shortage)
             checked, record = _check(stack, prepared, request, shortage)
@@ -137,7 +139,9 @@ def _update(
     require_success(done, proof)
     healthy = tuple(round(s, 2) for s in done.healthy_after.values())
     spent = CLOCK.now() - begin
-    return UpdateResult(service, "updated", checked.plan, proof, healthy, spent)
+    return UpdateResult(
+        service, "updated", checked.plan, proof, healthy, spent, done.cut
+    )
 
 
 def _check(

@@ -116,9 +116,7 @@ def test_a_proven_replica_stays_where_its_predecessor_gets_no_healthier(
             engine.sick |= {first, NEW}
 
     engine.at.append(at)
-    with pytest.raises(
-        RolledBack, match=r"could be put back: the old .* unhealthy"
-    ):
+    with pytest.raises(RolledBack, match=r"could be put back: the old .* unhealthy"):
         updated(tmp_path, engine)
 
     assert len(engine.replicas()) == 2

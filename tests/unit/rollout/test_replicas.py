@@ -36,7 +36,8 @@ class Composed(FakeEngine):
 
 def site(engine: Composed) -> UpdateContext:
     clock = Clock(now=lambda: 0.0, sleep=lambda _seconds: None)
-    return UpdateContext(engine, "trial", "app", None, "", "", 1.0, 1.0, clock)  # type: ignore[arg-type]
+    made: Any = engine
+    return UpdateContext(made, "trial", "app", None, "", "", 1.0, 1.0, clock, made)
 
 
 def test_new_replicas_carry_the_hash_of_the_whole_configuration() -> None:
