@@ -95,14 +95,16 @@ class Served(Composing):
             return self._statistics()
         if not self.may_drain:
             return "Permission denied\n"
-        verb, kind, name, *words = command.split()
+        words = command.split()
+        [name] = [word for word in words if "/" in word]
         backend, _, server = name.partition("/")
         if backend != "app":
             return "No such backend.\n"
-        if (verb, kind) == ("set", "server"):
+        if words[0] == "set":
             change = self.set_out.add if words[-1] == "drain" else self.set_out.discard
             change(server)
         else:
+            assert words[:3] == ["shutdown", "sessions", "server"]
             self.held.pop(server, None)
             self.ended.append(server)
         return ""
@@ -114,7 +116,9 @@ class Served(Composing):
             for c in self.replicas()
             if c.is_running and NETWORK in c.networks
         ]
-        rows += [f"app,free{n},0,0,MAINT (resolution),,,," for n in range(8)]
+        there = {c.id for c in self.replicas() if c.is_running}
+        free = [*(self.set_out - there), *(f"free{n}" for n in range(8))]
+        rows += [f"app,{name},0,0,MAINT (resolution),,,," for name in free]
         return HEADER + "\n".join(rows)
 
     def _status(self, container: Container) -> str:

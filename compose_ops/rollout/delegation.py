@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from compose_ops.console import say
 from compose_ops.docker.api import Container, Network
 from compose_ops.errors import ConfigurationError
-from compose_ops.rollout import deployments, journal, policy, recover
+from compose_ops.rollout import deployments, image_choice, journal, policy, recover
+from compose_ops.rollout.proxy.haproxy import GatewayUnfit
 from compose_ops.rollout.request import UpdateRequest
-from compose_ops.rollout.update import perform
+from compose_ops.rollout.update import CLOCK, perform
 from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.wait import wait
 
 
 def rolled(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
@@ -53,9 +56,43 @@ def update(
         request = UpdateRequest(
             forced=because, make=partial(make, name) if make else None
         )
-        perform(stack, name, request, timeout=timeout)
+        try:
+            perform(stack, name, request, timeout=timeout)
+        except GatewayUnfit as unfit:
+            _recreate_gateway(stack, name, unfit, timeout)
+            perform(stack, name, request, timeout=timeout)
     if deployments.override(deployments.read(stack.state)) != before:
         stack.reload()  # or Compose would recreate what has just been proven
+
+
+def _recreate_gateway(
+    stack: StackContext, service: str, unfit: GatewayUnfit, timeout: int | None
+) -> None:
+    """
+    Recreate the gateway of *service* first where the compose files changed it.
+
+    It is what the refused update waits for. Raises *unfit* where it would stay as it
+    is.
+    """
+    settings = policy.traffic(stack.model.service(service))
+    if settings is None or not _is_stale(stack, settings.gateway):
+        raise unfit
+    say(f"{settings.gateway} is recreated before {service}: {unfit.message}")
+    begin = CLOCK.now()
+    stack.engine.up([settings.gateway], dependencies=False)
+    wait(stack, {settings.gateway}, timeout)
+    say(f"{settings.gateway} did not serve for {CLOCK.now() - begin:.1f} s at most")
+
+
+def _is_stale(stack: StackContext, service: str) -> bool:
+    """Say whether a container is not as the compose files say now."""
+    image = stack.engine.image(image_choice.reference_of(stack.model, service))
+    return any(
+        c.config_hash != stack.config_hashes[service]
+        or (image is not None and c.image_id != image.id)
+        for c in stack.refresh()
+        if c.service == service
+    )
 
 
 def refuse_to_cut(

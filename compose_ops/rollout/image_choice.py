@@ -9,6 +9,8 @@ from pathlib import Path
 from compose_ops.console import say
 from compose_ops.docker.api import Engine
 from compose_ops.errors import EngineError
+from compose_ops.project import env_file
+from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.rollout import deployments
 from compose_ops.rollout.request import ImageChoice
@@ -113,6 +115,11 @@ def own_file(stack: StackContext) -> Iterator[None]:
             number = path.stem.rpartition("-")[2]
             if path == _own(stack) or not Path(f"/proc/{number}").exists():
                 path.unlink(missing_ok=True)
+
+
+def model_of(stack: StackContext, engine: Engine) -> Model:
+    """Return the model that *engine* merges, with the settings of the project."""
+    return Model(with_labels(engine.model(), stack.service_settings))
 
 
 def _own(stack: StackContext) -> Path:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from compose_ops.docker.api import Container
 from compose_ops.errors import ConfigurationError
+from compose_ops.project.labels import normalised
 from compose_ops.units import seconds
 
 LABEL = "compose-ops.rollout."
@@ -194,6 +196,19 @@ def traffic(service: Mapping[str, Any]) -> ProbeSettings | None:
         if "drain-timeout" in stated
         else None,
     )
+
+
+def drain_signal(container: Container, settings: ProbeSettings) -> str:
+    """
+    Return the signal that makes *container* drain, "" for none.
+
+    Its own labels decide where it has some: another version may take another signal,
+    or end by the one that the next version takes.
+    """
+    own = normalised(container.labels)
+    if any(key.startswith(LABEL) for key in own):
+        return own.get(f"{LABEL}drain", "")
+    return settings.drain
 
 
 def _port(stated: Mapping[str, str], key: str, *, default: str = "") -> int:

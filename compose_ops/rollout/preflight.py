@@ -13,8 +13,8 @@ from compose_ops.project.model import Model
 from compose_ops.rollout import start_first
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.plan import Plan
-from compose_ops.rollout.policy import START_FIRST
-from compose_ops.rollout.proxy.haproxy import API_LINE
+from compose_ops.rollout.policy import START_FIRST, drain_signal
+from compose_ops.rollout.proxy.haproxy import API_LINE, GatewayUnfit
 from compose_ops.rollout.traffic_probe import TrafficProbe
 
 BASELINE_SECONDS = 1.0
@@ -140,20 +140,21 @@ def require_possible(model: Model, planned: Plan, shortage: Shortage) -> None:
 
 def require_gateway(context: UpdateContext, planned: Plan) -> None:
     """
-    Raise ConfigurationError for what the gateway lacks, with the lines to add.
+    Raise GatewayUnfit for what the gateway lacks, with the lines to add.
 
-    Where its runtime API may not drain, the service must take a signal for that.
+    Where its runtime API may not drain, the replicas must take a signal for that.
     """
     proxy, traffic = context.proxy, context.traffic
     if proxy is None or traffic is None:
         return
-    if not proxy.can_drain() and not traffic.drain:
-        raise ConfigurationError(
+    there = [c for c in context.containers() if c.is_running]
+    if not proxy.can_drain() and not all(drain_signal(c, traffic) for c in there):
+        raise GatewayUnfit(
             f"the runtime API of {traffic.gateway} may not drain replicas",
             hint="its global section needs: "
             + API_LINE.format(port=traffic.runtime_port),
         )
-    serving = [c for c in context.containers() if c.is_healthy]
+    serving = [c for c in there if c.is_healthy]
     places = planned.wanted.replicas + planned.policy.parallelism
     proxy.require(context.addresses([c.id for c in serving]), places)
 

@@ -51,7 +51,7 @@ def prepare(
     choice = _choose(stack, service, request, journal)
     engine = image_choice.candidate(stack, service, choice)
     # Without a choice the files are those that the stack was opened with.
-    model = stack.model if choice is None else Model(engine.model())
+    model = stack.model if choice is None else image_choice.model_of(stack, engine)
     hashes = stack.config_hashes if choice is None else engine.config_hashes()
     place = context.update_context(
         stack, model, engine, service, limit=timeout, clock=clock

@@ -9,6 +9,7 @@ from compose_ops.errors import EngineError, UnhealthyError
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.journal import SlotState
 from compose_ops.rollout.plan import DesiredState
+from compose_ops.rollout.policy import drain_signal
 
 ADMISSION_SECONDS = 15.0
 # A replica that is thrown out gets this long to answer what it has already taken.
@@ -164,14 +165,15 @@ def _drain(context: UpdateContext, ids: Sequence[str]) -> Drained:
     """Drain running containers at the gateway, and by the signal that they take."""
     if context.traffic is None or not context.network:
         return Drained()
-    running = [c.id for c in map(context.engine.container, ids) if c and c.is_running]
-    addresses = tuple(context.addresses(running))
+    found = map(context.engine.container, ids)
+    running = [c for c in found if c and c.is_running]
+    addresses = tuple(context.addresses([c.id for c in running]))
     names: tuple[str, ...] = ()
     if addresses and context.proxy and context.proxy.can_drain():
         names = context.proxy.drain(addresses)
-    if context.traffic.drain:
-        for reference in running:
-            context.engine.kill(reference, context.traffic.drain)
+    for container in running:
+        if signal := drain_signal(container, context.traffic):
+            context.engine.kill(container.id, signal)
     return Drained(addresses, names)
 
 

@@ -10,6 +10,7 @@ from compose_ops.errors import ComposeOpsError, EngineUnavailable, UnhealthyErro
 from compose_ops.rollout import health_gate, steps
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.journal import Journal, SlotState
+from compose_ops.rollout.policy import drain_signal
 
 
 def put_back(
@@ -138,7 +139,7 @@ ACTIONS: dict[_Stand, tuple[Callable[[_Undo], None], ...]] = {
 def _serve_again(undo: _Undo) -> None:
     context, slot = undo.context, undo.slot
     old = context.container(slot.old)
-    signalled = context.traffic is None or bool(context.traffic.drain)
+    signalled = context.traffic is None or bool(drain_signal(old, context.traffic))
     if old.is_running and not signalled:
         steps.set_restart(context, old.id, slot.restart)
     else:

@@ -96,7 +96,7 @@ def clean_up(stack: StackContext) -> None:
     deployed = left.record.get("deployment", {}).get("image", "")
     with released(stack, left.service, deployed), image_choice.own_file(stack):
         engine = image_choice.candidate(stack, left.service, None)
-        model = Model(engine.model())
+        model = image_choice.model_of(stack, engine)
         if left.service not in model.services:
             recover.abandon(engine, left)
             return

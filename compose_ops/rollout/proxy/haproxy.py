@@ -20,6 +20,10 @@ API_LINE = "stats socket ipv4@127.0.0.1:{port} level admin"
 NOBODY = "compose-ops/permission"
 
 
+class GatewayUnfit(ConfigurationError):  # noqa: N818 - names a state
+    """The gateway lacks what an update needs; the hint has the lines to add."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """
@@ -74,7 +78,7 @@ class HAProxy:
 
     def require(self, addresses: Sequence[str], places: int) -> None:
         """
-        Raise ConfigurationError for what keeps the gateway from serving the update.
+        Raise GatewayUnfit for what keeps the gateway from serving the update.
 
         *addresses* are those of replicas that serve now; *places* is how many replicas
         will be attached at most.
@@ -85,7 +89,7 @@ class HAProxy:
             return
         missing = [a for a in addresses if a not in found]
         if missing:
-            raise ConfigurationError(
+            raise GatewayUnfit(
                 f"{self.service} has no server at {missing[0]}: it does not follow "
                 "which replicas there are",
                 hint=f"its backend needs: {_template(missing[0], places)}",
@@ -94,13 +98,13 @@ class HAProxy:
         for backend in sorted(used):
             slots = [r for r in rows if r["pxname"] == backend]
             if len(slots) < places:
-                raise ConfigurationError(
+                raise GatewayUnfit(
                     f"backend {backend} of {self.service} has {len(slots)} servers, "
                     f"and the update needs {places} at a time",
                     hint=f"its backend needs: {_template(addresses[0], places)}",
                 )
             if not any(r["check_status"] for r in slots):
-                raise ConfigurationError(
+                raise GatewayUnfit(
                     f"backend {backend} of {self.service} does not check its servers",
                     hint="add to the backend: default-server check inter 250ms",
                 )
