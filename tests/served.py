@@ -216,11 +216,16 @@ class Probing:
     summary = stop
 
 
+def quick_require(patch: pytest.MonkeyPatch) -> None:
+    """Let no check of the machine refuse an update."""
+    patch.setattr(requirements, "require", lambda *_args, **_how: None)
+
+
 def quick(
     patch: pytest.MonkeyPatch, engine: Served, probe: Probing | None = None
 ) -> None:
     """Let updates on *engine* take no time, and ask nobody."""
-    patch.setattr(requirements, "require", lambda *_args, **_how: None)
+    quick_require(patch)
     patch.setattr(update, "CLOCK", engine.clock)
     patch.setattr(preflight, "probe_of", lambda _context: probe or Probing())
     patch.setattr(background, "begin", done)

@@ -6,7 +6,7 @@ from functools import partial
 from compose_ops.console import say
 from compose_ops.docker.api import Container, Network
 from compose_ops.errors import ConfigurationError
-from compose_ops.rollout import deployments, image_choice, journal, policy, recover
+from compose_ops.rollout import deployments, journal, policy, recover
 from compose_ops.rollout.proxy.haproxy import GatewayUnfit
 from compose_ops.rollout.request import UpdateRequest
 from compose_ops.rollout.update import CLOCK, perform
@@ -86,7 +86,7 @@ def _recreate_gateway(
 
 def _is_stale(stack: StackContext, service: str) -> bool:
     """Say whether a container is not as the compose files say now."""
-    image = stack.engine.image(image_choice.reference_of(stack.model, service))
+    image = stack.engine.image(stack.model.image_name(service))
     return any(
         c.config_hash != stack.config_hashes[service]
         or (image is not None and c.image_id != image.id)

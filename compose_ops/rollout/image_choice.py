@@ -67,18 +67,13 @@ def _absent(reference: str, detail: str = "") -> EngineError:
 def made(stack: StackContext, service: str) -> None:
     """Build the image that the files name or, where they build none, pull it."""
     if not stack.model.service(service).get("build"):
-        if stack.engine.image(reference_of(stack.model, service)) is None:
+        if stack.engine.image(stack.model.image_name(service)) is None:
             stack.engine.pull([service])
         return
     if stack.mode.offline:
         stack.collaborators.prepare_images(stack.engine, stack.root)
     say(f"building {service}")
     stale_images.build(stack, [service])
-
-
-def reference_of(model: Model, service: str) -> str:
-    """Return the image that the model gives a service."""
-    return model.image_name(service)
 
 
 def candidate(

@@ -94,7 +94,7 @@ def _choose(
 def _make(
     stack: StackContext, service: str, journal: Journal, make: Callable[[], None]
 ) -> None:
-    reference = image_choice.reference_of(stack.model, service)
+    reference = stack.model.image_name(service)
     before = stack.engine.image(reference)
     if stack.dry:
         if stack.model.service(service).get("build"):
@@ -115,7 +115,7 @@ def _plan(
     dry: bool,
 ) -> Plan:
     service = place.service
-    reference = request.image or image_choice.reference_of(model, service)
+    reference = request.image or model.image_name(service)
     found = place.engine.image(reference)
     forced = request.forced
     if found is None and dry and request.image:
