@@ -51,7 +51,7 @@ def recorded(
         current = replace(current, previous=current.previous[:-1])
     current, given_up = deployments.after_update(current, old, image=image, name=name)
     current = replace(current, nameless=current.nameless or nameless)
-    return DeploymentRecord(current, old, tuple(kept.tag for kept in given_up))
+    return DeploymentRecord(current, old, tuple(image.tag for image in given_up))
 
 
 def settle(stack: StackContext, service: str, record: DeploymentRecord) -> None:
@@ -78,5 +78,7 @@ def _replaced(
             and stack.engine.image(old.image_id)
         ):
             name = current.name or old.image
-            return deployments.kept(stack.project, planned.service, old.image_id, name)
+            return deployments.retained(
+                stack.project, planned.service, old.image_id, name
+            )
     return None

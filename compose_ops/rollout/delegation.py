@@ -47,8 +47,8 @@ def update(
     """
     Make *services* as the model says, or with *because* replace all their replicas.
 
-    *make* makes the image of one first; where the update fails or is refused, the image
-    that was there has its tag again. For a caller that holds the lock; raises what
+    *make* builds the image of each first; where the update fails or is refused, its tag
+    goes back to the image before. For a caller that holds the lock; raises what
     `rollout.update.update` raises.
     """
     before = deployments.override(deployments.read(stack.state))
@@ -106,10 +106,10 @@ def refuse_to_cut(
     """
     if stack.started_as is None or stack.started_as.stage != stack.mode.stage:
         return
-    gone = {container.service for container in doomed}
+    removed = {container.service for container in doomed}
     for name in rolled(stack, stack.model.services):
         traffic = policy.traffic(stack.model.service(name))
-        if gone & {name, traffic.gateway if traffic else name}:
+        if removed & {name, traffic.gateway if traffic else name}:
             changed = ", ".join(network.name for network in networks)
             raise ConfigurationError(
                 f"{name} would not be served while {changed} is recreated: its "
@@ -130,7 +130,7 @@ def pinned(stack: StackContext, service: str) -> str:
 
 
 def all_removed(stack: StackContext) -> None:
-    """Note that no container of the project is left."""
+    """Forget the interrupted update of a project whose containers were removed."""
     if left := journal.read(stack.state):
         recover.abandon(stack.engine, left)
     deployments.forget_names(stack.state)

@@ -74,8 +74,18 @@ STATE_FILE = StateFile(
 
 
 def read(state: Path) -> Deployed:
-    """Return what is deployed, nothing where no update was; DataError."""
-    return STATE_FILE.load(state) or Deployed()
+    """Return what is deployed, nothing where no update was."""
+    try:
+        data = json.loads((state / FILE).read_text())
+    except FileNotFoundError:
+        return Deployed()
+    return Deployed({service: deployment(found) for service, found in data.items()})
+
+
+def deployment(data: Mapping[str, Any]) -> Deployment:
+    """Return what `asdict` made of a deployment, and JSON of that."""
+    previous = tuple(RetainedImage(**image) for image in data["previous"])
+    return Deployment(**{**data, "previous": previous})
 
 
 def write(state: Path, deployed: Deployed) -> None:
@@ -110,17 +120,17 @@ def override(deployed: Deployed) -> str:
     return "\n".join(["services:", *lines, ""]) if lines else ""
 
 
-def kept(project: str, service: str, image_id: str, name: str) -> RetainedImage:
-    """Return an image with the tag that keeps it."""
+def retained(project: str, service: str, image_id: str, name: str) -> RetainedImage:
+    """Return an image with the tag that retains it."""
     short = image_id.removeprefix("sha256:")[:12]
     return RetainedImage(f"localhost/{project}-{service}:kept-{short}", image_id, name)
 
 
-def keep(
+def retain(
     engine: Engine, project: str, service: str, image_id: str, name: str
 ) -> RetainedImage:
     """Tag an image so that no ordinary prune takes it."""
-    found = kept(project, service, image_id, name)
+    found = retained(project, service, image_id, name)
     engine.tag(found.id, found.tag)
     return found
 
@@ -128,7 +138,7 @@ def keep(
 def after_update(
     deployment: Deployment, old: RetainedImage | None, *, image: str, name: str
 ) -> tuple[Deployment, tuple[RetainedImage, ...]]:
-    """Return the deployment after an update, and the kept images that it gives up."""
+    """Return the deployment after an update, and the images that it gives up."""
     previous = [k for k in deployment.previous if old is None or k.id != old.id]
     previous += [old] if old else []
     changed = replace(

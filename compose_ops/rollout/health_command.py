@@ -51,5 +51,5 @@ def run(engine: Engine, container: str, check: HealthCommand) -> str:
         return ""
     if output.code == TIMED_OUT:
         return f"no result within {check.timeout:.0f} s"
-    said = (output.stdout + output.stderr).strip()[-SHOWN_OUTPUT:]
-    return f"exit code {output.code}" + (f", {said}" if said else "")
+    printed = (output.stdout + output.stderr).strip()[-SHOWN_OUTPUT:]
+    return f"exit code {output.code}" + (f", {printed}" if printed else "")

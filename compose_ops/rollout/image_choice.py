@@ -35,15 +35,17 @@ def given(stack: StackContext, service: str, reference: str) -> ImageChoice:
     found = stack.engine.image(reference)
     if found is None:
         raise EngineError(f"the image {reference} was removed after it was pulled")
-    kept = deployments.keep(stack.engine, stack.project, service, found.id, reference)
-    return ImageChoice(kept.tag, reference)
+    retained = deployments.retain(
+        stack.engine, stack.project, service, found.id, reference
+    )
+    return ImageChoice(retained.tag, reference)
 
 
 def planned(stack: StackContext, service: str, reference: str) -> ImageChoice:
     """Return what `given` would, without pulling or tagging anything."""
     found = stack.engine.image(reference)
     tag = (
-        deployments.kept(stack.project, service, found.id, reference).tag
+        deployments.retained(stack.project, service, found.id, reference).tag
         if found
         else reference
     )

@@ -9,8 +9,8 @@ from compose_ops.console import say
 from compose_ops.docker.api import Engine
 from compose_ops.errors import ComposeOpsError, ConfigurationError
 from compose_ops.project.model import Model
-from compose_ops.rollout import context, image_choice
-from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout import image_choice
+from compose_ops.rollout.context import UpdateContext, update_context
 from compose_ops.rollout.journal import Journal
 from compose_ops.rollout.plan import DesiredState, Plan, plan
 from compose_ops.rollout.policy import policy
@@ -53,11 +53,9 @@ def prepare(
     # Without a choice the files are those that the stack was opened with.
     model = stack.model if choice is None else image_choice.model_of(stack, engine)
     hashes = stack.config_hashes if choice is None else engine.config_hashes()
-    place = context.update_context(
-        stack, model, engine, service, limit=timeout, clock=clock
-    )
-    planned = _plan(place, model, hashes, request, dry=stack.dry)
-    return Preparation(place, model, choice, planned)
+    context = update_context(stack, model, engine, service, limit=timeout, clock=clock)
+    planned = _plan(context, model, hashes, request, dry=stack.dry)
+    return Preparation(context, model, choice, planned)
 
 
 @contextmanager
@@ -107,19 +105,19 @@ def _make(
 
 
 def _plan(
-    place: UpdateContext,
+    context: UpdateContext,
     model: Model,
     hashes: Mapping[str, str],
     request: UpdateRequest,
     *,
     dry: bool,
 ) -> Plan:
-    service = place.service
+    service = context.service
     reference = request.image or model.image_name(service)
-    found = place.engine.image(reference)
+    found = context.engine.image(reference)
     forced = request.forced
     if found is None and dry and request.image:
-        image_choice.require_pullable(place.engine, reference)
+        image_choice.require_pullable(context.engine, reference)
         forced = f"image {reference}, which would be pulled first"
     elif found is None:
         raise ConfigurationError(
@@ -137,7 +135,7 @@ def _plan(
         service,
         desired,
         policy(model.service(service), replicas),
-        place.containers(),
-        admitted_by=place.network,
+        context.containers(),
+        admitted_by=context.network,
         forced=forced,
     )

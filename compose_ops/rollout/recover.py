@@ -1,7 +1,7 @@
 """Recover from an update that was killed: forward where it was proven, else back."""
 
 from compose_ops.docker.api import Container, Engine, EventStream
-from compose_ops.errors import ComposeOpsError, EngineUnavailable, UnhealthyError
+from compose_ops.errors import ComposeOpsError, EngineUnavailable
 from compose_ops.rollout import steps
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.journal import Journal, SlotState
@@ -36,7 +36,9 @@ def recover(
         context.engine.tag(journal.image_id, journal.reference)
     try:
         steps.end_drain(context)
-    except UnhealthyError as error:
+    except EngineUnavailable:
+        raise
+    except ComposeOpsError as error:
         wrong.append(error.message)
     return forward, wrong
 

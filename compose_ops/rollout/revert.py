@@ -25,7 +25,7 @@ def revert(
     the journal stays for the next task.
     """
     paused = update.plan.policy.failure_action == "pause"
-    kept = sum(p.proven for p in update.journal.places) if paused else 0
+    done = sum(p.proven for p in update.journal.places) if paused else 0
     with uninterrupted():
         with suppress(ComposeOpsError):
             update.wait_drained()
@@ -34,7 +34,7 @@ def revert(
         update.report("putting the old version back")
         wrong = _back(update, settle, paused=paused)
         proof = probe.stop() if probe else None
-    found = _error(update, error, proof, kept=kept, wrong=wrong)
+    found = _error(update, error, proof, done=done, wrong=wrong)
     found.proof = proof
     return found
 
@@ -44,16 +44,16 @@ def _back(
 ) -> list[str]:
     """Return what could not be put back, in words."""
     context, book = update.context, update.journal
-    kept = [p for p in book.places if p.proven] if paused else []
+    done = [p for p in book.places if p.proven] if paused else []
     back = [p for p in book.places if not (paused and p.proven)]
     try:
         wrong = undo.put_back(context, book, back, update.events)
-        for done in kept:
-            undo.finish_proven(context, done)
-        if kept:
+        for slot in done:
+            undo.finish_proven(context, slot)
+        if done:
             settle()
         undo.remove_strays(context, book)
-        if book.reference and not kept:
+        if book.reference and not done:
             context.engine.tag(book.image_id, book.reference)
     except ComposeOpsError as broken:
         return [f"{broken.message}; the next update or up recovers from it"]
@@ -66,13 +66,13 @@ def _error(
     error: BaseException,
     proof: TrafficReport | None,
     *,
-    kept: int,
+    done: int,
     wrong: list[str],
 ) -> ComposeOpsError:
     seen = f"through the gateway: {proof.line()}" if proof else ""
     state = (
-        f"{kept} replicas run the new version, the others the old one (paused)"
-        if kept
+        f"{done} replicas run the new version, the others the old one (paused)"
+        if done
         else "the old version serves"
     )
     if update.context.api and not update.context.api.is_running:

@@ -26,19 +26,19 @@ def rollback(
             f"no update has replaced an image of {service} yet",
             hint=f"invoke rolling-update --service {service} --image NAME deploys one",
         )
-    kept = previous[-1]
-    if stack.engine.image(kept.tag) is None:
-        if stack.engine.image(kept.id) is None:
-            raise _pruned(service, kept)
+    image = previous[-1]
+    if stack.engine.image(image.tag) is None:
+        if stack.engine.image(image.id) is None:
+            raise _pruned(service, image)
         if not stack.dry:
-            stack.engine.tag(kept.id, kept.tag)
-    request = UpdateRequest(choice=ImageChoice(kept.tag, kept.name), is_rollback=True)
+            stack.engine.tag(image.id, image.tag)
+    request = UpdateRequest(choice=ImageChoice(image.tag, image.name), is_rollback=True)
     return update(stack, service, request, timeout=timeout)
 
 
-def _pruned(service: str, kept: deployments.RetainedImage) -> ConfigurationError:
+def _pruned(service: str, image: deployments.RetainedImage) -> ConfigurationError:
     return ConfigurationError(
-        f"the previous image {kept.name} ({short(kept.id)}) was removed, by docker "
+        f"the previous image {image.name} ({short(image.id)}) was removed, by docker "
         "image prune -a or docker rmi",
         hint="check out the version that it was built from and run invoke "
         f"rolling-update --service {service} --build, or name one with --image",

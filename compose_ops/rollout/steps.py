@@ -25,12 +25,12 @@ def create(context: UpdateContext, count: int, wanted: DesiredState) -> tuple[st
     them, and those that it creates because they were missing are removed again.
     """
     before = {c.id: c for c in context.engine.containers(project=context.project)}
-    mine = sum(c.service == context.service for c in before.values())
+    there = sum(c.service == context.service for c in before.values())
     context.engine.up(
         [context.service],
         start=False,
         recreate="never",
-        scale={context.service: mine + count},
+        scale={context.service: there + count},
     )
     new = [
         c

@@ -10,7 +10,6 @@ from compose_ops.docker.api import Engine
 from compose_ops.errors import UsageError
 from compose_ops.project.model import Model
 from compose_ops.rollout import (
-    context,
     deployments,
     image_choice,
     journal,
@@ -18,6 +17,7 @@ from compose_ops.rollout import (
     recover,
 )
 from compose_ops.rollout.commit import DeploymentRecord, recorded, settle
+from compose_ops.rollout.context import update_context
 from compose_ops.rollout.executor import events_of, execute, require_success
 from compose_ops.rollout.plan import Plan
 from compose_ops.rollout.policy import policy
@@ -100,11 +100,11 @@ def clean_up(stack: StackContext) -> None:
         if left.service not in model.services:
             recover.abandon(engine, left)
             return
-        place = context.update_context(
+        context = update_context(
             stack, model, engine, left.service, limit=None, clock=CLOCK, served=False
         )
-        with closing(place.helpers), events_of(place) as events:
-            forward, wrong = recover.recover(place, left, events)
+        with closing(context.helpers), events_of(context) as events:
+            forward, wrong = recover.recover(context, left, events)
         for line in wrong:
             say(line)
         if left.record and len(forward) == left.slots:
@@ -151,17 +151,17 @@ def _check(
     shortage: Shortage,
 ) -> tuple[CheckedPlan, DeploymentRecord]:
     """Refuse what cannot work; return what is executed, and what it will leave."""
-    place, plan = prepared.context, prepared.plan
-    probe = preflight.probe_of(place)
+    context, plan = prepared.context, prepared.plan
+    probe = preflight.probe_of(context)
     spare = _shortage(stack, plan.service, batches=2)
     with preflight.stopped_on_refusal(probe):
-        judged = preflight.check(place, prepared.model, plan, probe, shortage)
+        judged = preflight.check(context, prepared.model, plan, probe, shortage)
         name = _fixed_name(stack, prepared.model, plan)
         if name:
             engine = image_choice.candidate(
                 stack, plan.service, prepared.choice, nameless=True
             )
-            place, plan = replace(place, engine=engine), _without_name(plan, engine)
+            context, plan = replace(context, engine=engine), _without_name(plan, engine)
         record = recorded(
             stack,
             plan,
@@ -170,7 +170,7 @@ def _check(
             nameless=bool(name),
         )
         overlaps = not spare()
-    return CheckedPlan(place, plan, probe, judged, overlaps, name), record
+    return CheckedPlan(context, plan, probe, judged, overlaps, name), record
 
 
 def _unchanged(

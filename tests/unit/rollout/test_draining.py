@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from composing import opened
-from served import SERVED, Probing, Served, quick, updated
+from served import NETWORK, SERVED, Probing, Served, quick, updated
 
 from compose_ops.errors import ConfigurationError, EngineError, RolledBack
 from compose_ops.rollout import delegation, journal, update
@@ -203,3 +203,58 @@ def test_a_gateway_that_ends_is_named_as_the_cause(
     assert "the gateway gateway ended with exit code" in failed.value.message
     assert "no request reaches it" in failed.value.message
     assert {c.id for c in engine.replicas()} == old
+
+
+def test_a_connection_that_outlasts_a_signal_is_cut_and_counted_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A gateway that may not end sessions loses them with the container."""
+    engine = Served()
+    engine.may_drain = False
+    quick(monkeypatch, engine)
+    engine.held[engine.replicas()[0].id] = engine.clock.now() + 9999
+
+    result = run(tmp_path, engine)
+
+    assert (result.result, result.cut) == ("updated", 1)
+    assert engine.running("app") == {NEW}
+
+
+def test_a_gateway_that_goes_on_sending_requests_keeps_the_old_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A health page that ignores the signal: a stop would lose requests."""
+    engine = Served()
+    engine.may_drain = False
+    quick(monkeypatch, engine)
+    old = {c.id for c in engine.replicas()}
+    engine.kill = lambda *_words: None  # type: ignore[method-assign]
+
+    with pytest.raises(RolledBack, match="still sends new requests") as failed:
+        run(tmp_path, engine)
+
+    assert "level admin" in failed.value.hint
+    assert engine.served() == old
+    assert engine.cut == []
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_number_of_replicas_that_was_changed_by_hand_is_corrected(
+    engine: Served, tmp_path: Path, count: int
+) -> None:
+    """Missing ones are added, surplus ones drain before they go."""
+    engine.up(["app"], scale={"app": count})
+    for each in engine.replicas()[count:]:
+        engine.remove(each.id)
+    for each in engine.replicas():
+        if NETWORK not in each.networks:
+            engine.connect(NETWORK, each.id)
+    for each in engine.replicas():
+        engine.held[each.id] = engine.clock.now() + 3
+
+    run(tmp_path, engine)
+
+    assert len(engine.replicas()) == 2
+    assert engine.served() == {c.id for c in engine.replicas()}
+    assert engine.running("app") == {NEW}
+    assert engine.cut == []
