@@ -6,9 +6,11 @@ not have to wait for that.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 
 from compose_ops.docker.api import Container, Engine
+from compose_ops.rollout import background
 
 NANOSECONDS = 1_000_000_000
 DEFAULT_TIMEOUT = 30.0
@@ -42,6 +44,30 @@ def of(container: Container) -> HealthCommand | None:
         shell = config.get("Shell") or DEFAULT_SHELL
         return HealthCommand((*shell, *words), timeout)
     return None
+
+
+@dataclass(slots=True)
+class HealthChecks:
+    """The health checks of containers, each begun when the one before has ended."""
+
+    engine: Engine
+    _running: "dict[str, Future[str]]" = field(default_factory=dict)
+
+    def result(self, container: Container) -> str | None:
+        """
+        Return why the check that ended last failed, "" when it passed; begin the next.
+
+        None while none has ended, and for a container without a health check.
+        """
+        check = of(container)
+        running = self._running.get(container.id)
+        if check is None or (running and not running.done()):
+            return None
+        engine, reference = self.engine, container.id
+        self._running[reference] = background.begin(
+            lambda: run(engine, reference, check)
+        )
+        return running.result() if running else None
 
 
 def run(engine: Engine, container: str, check: HealthCommand) -> str:

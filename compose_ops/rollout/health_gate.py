@@ -1,14 +1,14 @@
 """What a new container must get through: healthy, stable, and answering."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from compose_ops.docker.api import Container, EventStream
 from compose_ops.errors import ComposeOpsError, UnhealthyError
-from compose_ops.rollout import background, health_command, replica_probe
+from compose_ops.rollout import replica_probe
 from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.health_command import HealthChecks
 from compose_ops.runtime import health
 
 PROBES = 200
@@ -29,19 +29,25 @@ def wait_healthy(
     """
     Return when all of *ids* are healthy; *version*, old or new, is for the error.
 
-    Raises UnhealthyError, with the container's evidence, as soon as one has ended, was
-    restarted, ran out of memory or is unhealthy, and when the time is over.
+    A check that passes when the update runs it is as good as one of the engine, which
+    may run the first one only after an interval. Raises UnhealthyError, with the
+    container's evidence, as soon as one has ended, was restarted, ran out of memory or
+    is unhealthy, and when the time is over.
     """
     begin = context.clock.now()
+    checks = HealthChecks(context.engine)
+    healthy: set[str] = set()
     while True:
         found = [context.container(i) for i in ids]
         for container in found:
             require_alive(context, container, version)
+            if container.is_healthy or checks.result(container) == "":
+                healthy.add(container.id)
         passed = context.clock.now() - begin
-        if all(c.is_healthy for c in found):
+        if len(healthy) == len(found):
             return
         if passed > context.health_limit:
-            late = next(c for c in found if not c.is_healthy)
+            late = next(c for c in found if c.id not in healthy)
             what = f"is not healthy after {context.health_limit:.0f} s"
             raise failed(context, late, what, version)
         events.next(min(PERIOD, max(context.health_limit - passed, 0.01)))
@@ -102,7 +108,7 @@ class Watch:
     outside: Callable[[], str] = lambda: ""
     answered: int = 0
     _probes: list[tuple[str, replica_probe.Ask]] | None = None
-    _checks: "dict[str, Future[str]]" = field(default_factory=dict)
+    _checks: HealthChecks | None = None
     _looked: float = float("-inf")
 
     def probe_n(self, count: int, *, within: float) -> None:
@@ -147,21 +153,11 @@ class Watch:
         for reference in self.ids:
             container = self.context.container(reference)
             require_alive(self.context, container)
-            self._check(container)
-
-    def _check(self, container: Container) -> None:
-        """Judge the health command that ended last, and start the next one."""
-        running = self._checks.get(container.id)
-        if running and not running.done():
-            return
-        if running and (wrong := running.result()):
-            require_alive(self.context, self.context.container(container.id))
-            raise failed(self.context, container, f"failed its health check: {wrong}")
-        if check := health_command.of(container):
-            engine, reference = self.context.engine, container.id
-            self._checks[reference] = background.begin(
-                lambda: health_command.run(engine, reference, check)
-            )
+            self._checks = self._checks or HealthChecks(self.context.engine)
+            if wrong := self._checks.result(container):
+                require_alive(self.context, self.context.container(reference))
+                what = f"failed its health check: {wrong}"
+                raise failed(self.context, container, what)
 
     def _askers(self) -> list[tuple[str, replica_probe.Ask]]:
         if self._probes is None:

@@ -31,7 +31,7 @@ class Helpers:
     project: str
     image: Callable[[], str]
     _open: dict[str, tuple[InteractiveRun, ExitStack]] = field(default_factory=dict)
-    _lock: RLock = field(default_factory=RLock)
+    _locks: dict[str, RLock] = field(default_factory=dict)
 
     def ask(self, container: str, request: Values) -> Values:
         """
@@ -39,7 +39,7 @@ class Helpers:
 
         A helper that has ended is replaced once. Raises EngineError when none runs.
         """
-        with self._lock:
+        with self._lock(container):
             fresh = container not in self._open
             try:
                 return self._exchange(container, request)
@@ -51,7 +51,7 @@ class Helpers:
 
     def release(self, container: str) -> None:
         """End the helper of *container*: the next request starts another one."""
-        with self._lock:
+        with self._lock(container):
             _, ending = self._open.pop(container, (None, None))
             if ending:
                 with suppress(ComposeOpsError):
@@ -61,6 +61,10 @@ class Helpers:
         """End all helpers."""
         for container in tuple(self._open):
             self.release(container)
+
+    def _lock(self, container: str) -> RLock:
+        """Return the lock of one helper: requests to others do not wait for it."""
+        return self._locks.setdefault(container, RLock())
 
     def _exchange(self, container: str, request: Values) -> Values:
         if container not in self._open:

@@ -314,3 +314,14 @@ def test_the_health_check_is_the_engines(
     found = health_command.of(Checked(test=test).there[0])
 
     assert (found and tuple(found.command)) == command
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_a_replica_is_healthy_when_its_check_passes() -> None:
+    """The engine would run the first one only after an interval of 30 s."""
+    place = Checked(1, 1, 0)
+    place.there = [container(health="starting", raw=place.there[0].raw)]
+
+    place.wait()
+
+    assert [round(at) for at, _, _ in place.ran] == [0, 1, 2, 3]
