@@ -1,6 +1,7 @@
 """A rolling update on a real engine, under a load that must not lose a request."""
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 import socket
@@ -13,6 +14,15 @@ from e2e_scenario import docker, end
 from open_load import SHARE, Load, capacity
 from rollout_site import MOST, RolloutSite, build_images, image, image_id, rollout_site
 from waiting import eventually
+from rollout_site import (
+    MOST,
+    ROOT,
+    RolloutSite,
+    build_images,
+    image,
+    image_id,
+    rollout_site,
+)
 
 # Its load is a third of what the machine can serve: nothing else may use that.
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.alone]
@@ -89,12 +99,13 @@ def test_both_replicas_are_updated_and_no_request_is_lost(
 
 
 def test_an_upload_that_lasts_is_cut_and_counted(site: RolloutSite, load: Load) -> None:
-    """After the drain timeout; no request of others is lost for it."""
+    """After the drain timeout; no other request is lost for it, unless as long."""
     site.scenario.set(DRAIN_TIMEOUT="2s")
     ended = threading.Event()
     upload = threading.Thread(target=upload_slowly, args=(site.port, ended))
     upload.start()
     outcome = site.update()
+    site.scenario.set(DRAIN_TIMEOUT="10s")
     upload.join(timeout=30)
     load.settle()
 
@@ -245,6 +256,24 @@ def test_tasks_never_replace_all_replicas_at_once(
     assert load.failures == []
     assert not before & between
     assert {"SETTING=three" in c["Config"]["Env"] for c in site.replicas()} == {True}
+    site.assert_whole()
+
+
+def test_two_replicas_take_a_minute_with_the_settings_of_production(
+    site: RolloutSite, load: Load
+) -> None:
+    """What waits for nothing overlaps: the delay is spent on the next replica."""
+    config = (ROOT / "docker-compose.prod.yml").read_text()
+    [monitor] = re.findall(r"monitor: (\w+)", config)
+    [delay] = re.findall(r"delay: (\w+)", config)
+    site.scenario.set(SETTING="minute", MONITOR=monitor, DELAY=delay)
+
+    outcome = site.update()
+    site.scenario.set(MONITOR=QUICK, DELAY="1s")
+    load.settle()
+
+    assert load.failures == []
+    assert outcome["seconds"] <= 60
     site.assert_whole()
 
 
