@@ -190,7 +190,7 @@ class Asked:
     engine: Served
     line: str = ""
 
-    def say(self, line: str) -> None:
+    def send(self, line: str) -> None:
         self.line = line
 
     def receive(self) -> str:

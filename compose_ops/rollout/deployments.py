@@ -74,18 +74,8 @@ STATE_FILE = StateFile(
 
 
 def read(state: Path) -> Deployed:
-    """Return what is deployed, nothing where no update was."""
-    try:
-        data = json.loads((state / FILE).read_text())
-    except FileNotFoundError:
-        return Deployed()
-    return Deployed({service: deployment(found) for service, found in data.items()})
-
-
-def deployment(data: Mapping[str, Any]) -> Deployment:
-    """Return what `asdict` made of a deployment, and JSON of that."""
-    previous = tuple(RetainedImage(**image) for image in data["previous"])
-    return Deployment(**{**data, "previous": previous})
+    """Return what is deployed, nothing where no update was; DataError."""
+    return STATE_FILE.load(state) or Deployed()
 
 
 def write(state: Path, deployed: Deployed) -> None:

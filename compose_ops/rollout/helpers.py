@@ -74,7 +74,7 @@ class Helpers:
             )
             self._open[container] = (run, ending)
         run, _ = self._open[container]
-        run.say(json.dumps(request))
+        run.send(json.dumps(request))
         answer: Values = json.loads(run.receive())
         return answer
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from compose_ops.console import say
 from compose_ops.docker.api import Engine
 from compose_ops.errors import EngineError
-from compose_ops.project import env_file
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.rollout import deployments

@@ -3,17 +3,15 @@
 import json
 import re
 import signal
-from collections.abc import Iterator
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from e2e_scenario import docker, end
 from open_load import SHARE, Load, capacity
-from rollout_site import MOST, RolloutSite, build_images, image, image_id, rollout_site
-from waiting import eventually
 from rollout_site import (
     MOST,
     ROOT,
@@ -23,6 +21,7 @@ from rollout_site import (
     image_id,
     rollout_site,
 )
+from waiting import eventually
 
 # Its load is a third of what the machine can serve: nothing else may use that.
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.alone]

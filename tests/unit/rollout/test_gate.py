@@ -231,7 +231,7 @@ class Remote(SlotState):
         self.specs.append(spec)
         yield self
 
-    def say(self, line: str) -> None:
+    def send(self, line: str) -> None:
         self.asked.append(json.loads(line))
 
     def receive(self) -> str:

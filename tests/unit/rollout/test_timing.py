@@ -22,9 +22,6 @@ class Timed(Served):
         config = {"monitor": "8s", "delay": "10s", "order": "start-first"}
         app = {**SERVED, "deploy": {**ROLLED, "update_config": config}}
         self.services = {**self.services, "app": app}
-        self.at.append(
-            lambda verb: self._note("created") if verb == "created" else None
-        )
         for noted in self.times.values():
             noted.clear()
 
