@@ -1,16 +1,8 @@
-"""Where things lie in a checkout; every path is absolute."""
+"""Names of files and folders in a project; each is relative to the project's folder."""
 
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-
-BASE_FILE = "docker-compose.yml"
-STAGE_FILES = {"dev": "docker-compose.dev.yml", "prod": "docker-compose.prod.yml"}
-OVERLAYS = "docker/overlays"
+CONFIG_FILE = "compose-ops.toml"
 ENV_FILE = ".env"
 ENV_EXAMPLE = ".env.example"
-SECRETS = "secrets"
-CERTIFICATES = "certs"
 STATE = ".state"
 OWN_STATE = f'sudo chown -R "$(id -u)" {STATE}'
 """What a user types after a task of root's made the state."""
