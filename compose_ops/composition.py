@@ -1,16 +1,14 @@
 """The composition root: which implementation each operation gets of the others."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from compose_ops.docker.api import Engine
 
 if TYPE_CHECKING:
     from compose_ops.runtime.context import (
         Backups,
         Preconditions,
         RollingUpdates,
+        StackContext,
     )
 
 
@@ -36,7 +34,7 @@ class Operations:
         return reports
 
     @property
-    def prepare_images(self) -> Callable[[Engine, Path], None]:
+    def prepare_images(self) -> Callable[["StackContext"], None]:
         from compose_ops.stack import local_images
 
         return local_images.prepare

@@ -18,6 +18,9 @@ Every way in which a task can end badly, and its exit code.
 Codes 1 and 2 are shared with invoke, which uses them for words that it cannot parse.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from compose_ops.redaction import clean
 
 
@@ -90,3 +93,20 @@ class OutputError(ComposeOpsError):
 
 class Interrupted(ComposeOpsError):  # noqa: N818 - names an outcome
     exit_code = 130
+
+
+@contextmanager
+def needs_extra(name: str) -> Iterator[None]:
+    """
+    Turn the lack of a package into a ConfigurationError that names the extra.
+
+    >>> with needs_extra("encryption"):
+    ...     import pyrage
+    """
+    try:
+        yield
+    except ImportError as missing:
+        raise ConfigurationError(
+            f"the package {missing.name} is not installed",
+            hint=f"pip install 'compose-ops[{name}]'",
+        ) from missing

@@ -1,6 +1,19 @@
 """`compose-ops.toml`: what a project states about itself, checked and typed."""
 
-from compose_ops.config.reader import load, mode_names
-from compose_ops.config.schema import Config
+from compose_ops.config.reader import load
+from compose_ops.config.schema import (
+    CertificatesTable,
+    Config,
+    ModeTable,
+    SecretTable,
+    ServerTable,
+)
 
-__all__ = ["Config", "load", "mode_names"]
+__all__ = [
+    "CertificatesTable",
+    "Config",
+    "ModeTable",
+    "SecretTable",
+    "ServerTable",
+    "load",
+]

@@ -1,6 +1,5 @@
 """Read `compose-ops.toml`; what the schema does not know is refused by name."""
 
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -12,7 +11,6 @@ from compose_ops.config.schema import VERSION, Config
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.paths import CONFIG_FILE
 
-_MODE = re.compile(r"""^\s*\[modes\.["']?([\w-]+)""", re.MULTILINE)
 KINDS = {str: "text", int: "a whole number", bool: "true or false"}
 
 
@@ -43,27 +41,6 @@ def load(folder: Path) -> Config:
     return found
 
 
-def mode_names(folder: Path | None) -> dict[str, str]:
-    """
-    Return the modes of the file in *folder* with what `--help` says of each.
-
-    Of a file that cannot be read the names count all the same: the task says what is
-    wrong with it.
-    """
-    file = folder and folder / CONFIG_FILE
-    if not file or not file.is_file():
-        return {}
-    text = file.read_text(encoding="utf-8", errors="replace")
-    names = dict.fromkeys(_MODE.findall(text), "")
-    try:
-        tables = tomllib.loads(text).get("modes", {})
-        return {
-            name: str(table.get("description", "")) for name, table in tables.items()
-        }
-    except (ValueError, AttributeError):
-        return names
-
-
 @dataclass(frozen=True, slots=True)
 class _Reader:
     file: Path
@@ -78,9 +55,7 @@ class _Reader:
         hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(names)}"
         self.refuse(f"there is no key {'.'.join(path)}", hint=hint)
 
-    def table(
-        self, schema: type, data: Any, path: tuple[str, ...]
-    ) -> dict[str, Any]:
+    def table(self, schema: type, data: Any, path: tuple[str, ...]) -> dict[str, Any]:
         """Return the values of one table by the names of its fields."""
         if not isinstance(data, Mapping):
             self.refuse(f"{'.'.join(path)} is no table", hint="docs/configuration.md")
@@ -108,8 +83,8 @@ class _Reader:
 
     def value(self, kind: Any, value: Any, path: tuple[str, ...]) -> Any:
         """Return a value as the schema's type; refuse one of another type."""
-        if is_dataclass(kind):
-            return kind(**self.table(kind, value, path))  # type: ignore[operator]
+        if isinstance(kind, type) and is_dataclass(kind):
+            return kind(**self.table(kind, value, path))
         if get_origin(kind) is tuple:
             if not isinstance(value, list):
                 self.wrong(value, "a list", path)
@@ -134,7 +109,7 @@ class _Reader:
         """Return tables by service whose keys stand for labels, as text."""
         if not isinstance(value, Mapping):
             self.wrong(value, "a table", path)
-        found = {}
+        found: dict[str, dict[str, str]] = {}
         for service, table in value.items():
             if not isinstance(table, Mapping):
                 self.wrong(table, "a table", (*path, service))
@@ -148,7 +123,7 @@ class _Reader:
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Return a table without tables in it: keys joined by dots, values as text."""
-    found = {}
+    found: dict[str, str] = {}
     for name, value in table.items():
         if isinstance(value, Mapping):
             found |= _flat(value, f"{prefix}{name}.")

@@ -58,7 +58,9 @@ def key(
     """
     metadata = {"text": text, "choices": choices, "labels": labels}
     if isinstance(default, dict):
-        return field(default_factory=lambda: default, metadata=metadata)
+        return field(default_factory=dict, metadata=metadata)
+    if isinstance(default, type):
+        return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -152,11 +154,16 @@ class InitTable:
     production_mode: str = key(
         "The mode that asks for certificates and data folders: `init --mode NAME`.", ""
     )
+    tokens: Mapping[str, str] = key(
+        "JSON files that get a random token then, by path: the token's key, dots "
+        "between the keys of nested objects.",
+        {},
+    )
     data_folders: tuple[str, ...] = key(
         "Folders to make then; `$NAME` is a variable of `.env`.", ()
     )
     certificates: CertificatesTable = key(
-        "Certificates to make then.", CertificatesTable()
+        "Certificates to make then.", CertificatesTable
     )
 
 
@@ -194,7 +201,7 @@ class Config:
     overlay_folder: str = key("The folder of `--overlay NAME`.", "")
     modes: Mapping[str, ModeTable] = key("Modes, by name.", {})
     overlays: Mapping[str, OverlayTable] = key("Overlays, by name.", {})
-    backup: BackupTable = key("Backups.", BackupTable())
+    backup: BackupTable = key("Backups.", BackupTable)
     stores: Mapping[str, Labels] = key(
         "Data of services, by service: what may stand as labels on it, too.",
         {},
@@ -205,9 +212,9 @@ class Config:
         {},
         labels=ROLLOUT_KEYS,
     )
-    init: InitTable = key("What `init` makes.", InitTable())
-    hints: HintsTable = key("What messages tell.", HintsTable())
-    gpu: GpuTable = key("GPU checks.", GpuTable())
+    init: InitTable = key("What `init` makes.", InitTable)
+    hints: HintsTable = key("What messages tell.", HintsTable)
+    gpu: GpuTable = key("GPU checks.", GpuTable)
     folder: Path = Path()
 
     def path(self, name: str) -> Path:

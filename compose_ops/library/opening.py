@@ -19,7 +19,7 @@ from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
 from compose_ops.project import discovery, env_file
 from compose_ops.project.discovery import Found
 from compose_ops.project.modes import GPU_CHOICES, Mode, Modes, facts, labelled
-from compose_ops.project.paths import CONFIG_FILE, DEPLOYED_FILE, PLUGINS_FILE, STATE
+from compose_ops.project.paths import DEPLOYED_FILE, PLUGINS_FILE, STATE
 from compose_ops.runtime.context import (
     StackContext,
     deployed_files,
@@ -148,6 +148,7 @@ def open_stack(
         asking_plugins=plugins,
         service_settings=place.config.service_settings,
         config=place.config,
+        modes=place.modes,
         merged=merged if same else None,
     )
 
@@ -164,7 +165,7 @@ def selected(
     if started is not None and not wanted.is_moded and not named:
         return started, ""
     names, overlays = wanted.modes, wanted.overlays
-    if started is not None and not names and not overlays:
+    if started is not None and not (named or names or overlays):
         names, overlays = started.names, started.overlays
     gpu = GPU_WISHES[wanted.gpu]
     none = place.modes.without_gpu(names)
@@ -310,7 +311,7 @@ def _started(
 
 
 def _is_deployed(file: Path) -> bool:
-    """Tell whether a file was written by an update, which later tasks add themselves."""
+    """Tell whether an update wrote a file; later tasks add it themselves."""
     return file.name == DEPLOYED_FILE or file.match("candidate-*.yml")
 
 

@@ -1,4 +1,4 @@
-"""Which compose files make up the project: modes, engine-dependent and further overlays."""
+"""Which compose files make up a project: its modes and its overlays."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compose_ops.docker.api import DIRECTORY_LABEL, FILES_LABEL, EngineInfo
 from compose_ops.errors import UsageError
+from compose_ops.project.paths import TAKEN
 
 GPU_CHOICES = ("auto", "on", "off")
 GPU, NO_GPU = "gpu", "no-gpu"
@@ -51,14 +52,16 @@ class Mode:
 
     `names` are the modes of `compose-ops.toml` that are on, `overlays` the further ones
     that were asked for. `gpu` says whether a GPU is asked for; None where no overlay
-    depends on that. `production` and `substitutes` say what doctor may expect: real
-    secrets; stand-ins that need neither secrets nor the real products' resources.
+    depends on that. `has_other_files` tells of files that no mode explains.
+    `production` and `substitutes` say what doctor may expect: real secrets; stand-ins
+    that need neither secrets nor the real products' resources.
     """
 
     names: tuple[str, ...] = ()
     files: tuple[Path, ...] = field(default=(), compare=False)
     overlays: tuple[str, ...] = ()
     gpu: bool | None = None
+    has_other_files: bool = False
     environment: Mapping[str, str] = field(default_factory=dict, compare=False)
     production: bool = field(default=False, compare=False)
     substitutes: bool = field(default=False, compare=False)
@@ -70,13 +73,14 @@ class Mode:
 
     def flags(self) -> str:
         """Return the flags of `up` that select this mode."""
-        words = [f"--mode {name}" for name in self.names if name != BASE]
+        words = [f"--{'mode ' * (name in TAKEN)}{name}" for name in self.names]
         words += [f"--overlay {name}" for name in self.overlays]
         return " ".join(words)
 
     def __str__(self) -> str:
         device = [] if self.gpu is None else ["GPU" if self.gpu else "CPU"]
-        return ", ".join([*(self.names or (BASE,)), *device, *self.overlays])
+        other = ["other files"] if self.has_other_files else []
+        return ", ".join([*(self.names or (BASE,)), *device, *self.overlays, *other])
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,15 @@ class Modes:
         used = {*modes, *(file for one in self.switched for file in one.files)}
         return tuple(sorted(p.stem for p in self._overlay_files() if p not in used))
 
+    def all_files(self) -> Iterator[Path]:
+        """Yield every compose file that a task can select."""
+        yield from self.base
+        for mode in self.modes.values():
+            yield from mode.files
+        for one in self.switched:
+            yield from one.files
+        yield from sorted(self._overlay_files())
+
     def _overlay_files(self) -> Iterator[Path]:
         if self.overlay_folder is not None:
             for pattern in ("*.yml", "*.yaml"):
@@ -231,7 +244,8 @@ class Modes:
         if set(found.files) == there:
             return found
         return Mode(
-            names=(*(found.names or (BASE,)), "other files"),
+            names=found.names,
+            has_other_files=True,
             files=tuple(file for file in files if file.exists()),
             environment=found.environment,
             production=found.production,

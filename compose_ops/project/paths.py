@@ -1,4 +1,4 @@
-"""Names of files and folders in a project; each is relative to the project's folder."""
+"""Names that many share: files and folders of a project, and flags of tasks."""
 
 CONFIG_FILE = "compose-ops.toml"
 ENV_FILE = ".env"
@@ -11,3 +11,12 @@ PLUGINS_FILE = "plugins.json"
 DEPLOYED_FILE = "deployed.yml"
 PREVIOUS_FILE = "previous.json"
 BACKUPS = "backups"
+
+TAKEN = frozenset(
+    {
+        *("accept", "all", "at", "build", "dest", "discard", "fix", "from-project"),
+        *("gpu", "help", "identity", "json", "mode", "only", "overlay", "service"),
+        *("set", "skip", "strict", "timeout", "undo", "verbose", "volumes", "yes"),
+    }
+)
+"""Flags of the tasks that take a mode: no mode of such a name is a flag itself."""

@@ -14,7 +14,7 @@ from compose_ops.errors import ConfigurationError
 from compose_ops.project import secrets
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
-from compose_ops.project.modes import Mode
+from compose_ops.project.modes import Mode, Modes
 from compose_ops.project.paths import DEPLOYED_FILE, OWN_STATE, STATE
 from compose_ops.runtime.once import Once
 
@@ -114,7 +114,7 @@ class Collaborators(Protocol):
     def backups(self) -> Backups: ...
 
     @property
-    def prepare_images(self) -> Callable[[Engine, Path], None]: ...
+    def prepare_images(self) -> Callable[["StackContext"], None]: ...
 
 
 @dataclass
@@ -142,6 +142,7 @@ class StackContext:
     asking_plugins: Once[Mapping[str, str]] | None = None
     service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     config: Config = field(default_factory=Config)
+    modes: Modes = field(default_factory=lambda: Modes(()))
     merged: Mapping[str, Any] | None = None
     collaborators: Collaborators = field(kw_only=True)
 

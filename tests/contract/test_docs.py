@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 from compose_models import rendered
-
-from compose_ops.project.modes import STAGES, Mode
-from compose_ops.project.paths import ROOT
+from repository import ROOT, STAGES, own_files
 
 # rules.md is made from the rules; its examples speak of files of other projects.
 DOCUMENTS = [
@@ -23,7 +21,7 @@ CODE = re.compile(r"`([\w./-]+/[\w./-]*|[\w-]+\.(?:py|yml|sh|md|toml))`")
 
 def model(stage: str) -> dict[str, Any]:
     """Return the model of one stage, with its GPU."""
-    return rendered(list(Mode(stage).files()), root=ROOT)
+    return rendered(own_files(stage), root=ROOT)
 
 
 def table(document: str, heading: str) -> dict[str, list[set[str]]]:

@@ -14,8 +14,7 @@ import pytest
 from e2e_scenario import docker
 from literal_engine import Literals, container, until
 from own_images import app_image
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 pytestmark = pytest.mark.docker
 

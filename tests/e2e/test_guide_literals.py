@@ -14,8 +14,7 @@ import pytest
 from e2e_scenario import docker, inspected
 from guide_coverage import load_table
 from literal_engine import BASE, Literals, container, health, until
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 pytestmark = pytest.mark.docker
 

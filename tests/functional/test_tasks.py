@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from invoke.collection import Collection
 from invoke.program import Program
+from repository import ROOT
 
 import tasks
 from compose_ops.gpu.facts import Device, Host
-from compose_ops.project.paths import ROOT
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 

@@ -12,8 +12,8 @@ from fakes import container
 from judging import STACK, judge
 
 from compose_ops.backup import create, destinations, repository
-from compose_ops.cli.output import backup
 from compose_ops.composition import OPERATIONS
+from compose_ops.config import Config
 from compose_ops.docker.api import Mount, Volume
 from compose_ops.doctor.facts.leftovers import (
     Journals,
@@ -21,6 +21,7 @@ from compose_ops.doctor.facts.leftovers import (
     backup_age,
     partial_files,
 )
+from compose_ops.library import backups as sets
 
 DAY = 86400.0
 
@@ -120,13 +121,15 @@ def test_backup_remembers_where_it_wrote(
 ) -> None:
     made = [None, taken(0)]
     monkeypatch.setattr(create, "take", lambda *_: made.pop(0))
-    monkeypatch.setattr(backup, "summary", lambda *_: {})
     stack: Any = SimpleNamespace(
-        collaborators=OPERATIONS, root=tmp_path, state=tmp_path / "state"
+        collaborators=OPERATIONS,
+        root=tmp_path,
+        state=tmp_path / "state",
+        config=Config(folder=tmp_path),
     )
 
-    backup.backup(stack, "dry")
-    backup.backup(stack, "elsewhere")
+    sets.backup(stack, "dry")
+    sets.backup(stack, "elsewhere")
 
     own, *others = destinations.known(stack.root, stack.state)
     assert (own, others) == (tmp_path / "backups", [tmp_path / "elsewhere"])

@@ -96,7 +96,7 @@ def _image_needs(
     found = {}
     for name in absent:
         arguments = (model.service(name).get("build") or {}).get("args") or {}
-        with_cuda = "CUDA_IMAGE" in arguments and not stack.mode.offline
+        with_cuda = "CUDA_IMAGE" in arguments and not stack.mode.substitutes
         room = CUDA_IMAGE_ROOM if with_cuda else IMAGE_ROOM
         found[f"the image of {name}"] = room
     return found

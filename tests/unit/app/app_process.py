@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from repository import ROOT
 from standin_servers import free_ports
-
-from compose_ops.project.paths import ROOT
 
 DEADLINE = 30.0
 
