@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from compose_ops.config import Config
     from compose_ops.library.stack import Stack
 
-__all__ = ["Config", "Stack"]
+__all__ = ["Config", "Stack", "__version__"]
+
+__version__ = "0.2.0"
 
 _HOMES = {"Config": "compose_ops.config", "Stack": "compose_ops.library.stack"}
 

@@ -1,9 +1,8 @@
 """The program `compose-ops`: every task in any folder with a compose file."""
 
-from importlib.metadata import version
-
 from invoke.program import Program
 
+from compose_ops import __version__
 from compose_ops.cli.collection import collection
 
 
@@ -12,7 +11,7 @@ def main() -> None:
     program = Program(
         name="compose-ops",
         binary="compose-ops",
-        version=version("compose-ops"),
+        version=__version__,
         namespace=collection(),
     )
     program.run()
