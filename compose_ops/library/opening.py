@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,8 +11,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from compose_ops import redaction
 from compose_ops.composition import OPERATIONS
 from compose_ops.config import Config, load
+from compose_ops.console import say
 from compose_ops.docker.api import TIMEOUT, Container, Echo, Engine, EngineInfo
 from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
 from compose_ops.project import discovery, env_file
@@ -31,8 +32,6 @@ READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
 
 GPU_WISHES = {"auto": None, "on": True, "off": False}
-
-_SECRET = re.compile(r"(?i)((?:key|password|token|secret)[a-z_]*=)\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +114,7 @@ def open_stack(
     if wanted.gpu not in GPU_CHOICES:
         raise UsageError(f"--gpu {wanted.gpu!r} is unknown", hint="auto, on or off")
     place = find(wanted, lenient=read_only)
+    redaction.learn_mapping(place.found.values)
     flags = place.modes.select(wanted.modes, overlays=wanted.overlays)
     echo_to = _echo if echo else lambda _argv: None
     plugins = _begun_plugins(echo_to, place.root) if read_only else None
@@ -316,5 +316,4 @@ def _is_deployed(file: Path) -> bool:
 
 
 def _echo(argv: Sequence[str]) -> None:
-    line = _SECRET.sub(r"\1[redacted]", shlex.join(argv))
-    sys.stderr.write(f"+ {line}\n")
+    say(f"+ {shlex.join(argv)}")
