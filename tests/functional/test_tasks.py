@@ -111,7 +111,7 @@ def test_what_is_closed_to_this_user_is_no_traceback(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", ".state/one/deployed.json")
 
-    monkeypatch.setattr("compose_ops.lint.run.judge", refuse)
+    monkeypatch.setattr("compose_ops.library.linting.judge", refuse)
 
     done = typed("lint")
 
