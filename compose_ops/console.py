@@ -7,23 +7,47 @@ is asked until a program attaches its terminal, as the tasks do: a library is si
 
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
-from compose_ops.docker.api import Container
+from compose_ops.errors import START_ENGINE
 from compose_ops.redaction import clean
+
+if TYPE_CHECKING:
+    from compose_ops.docker.api import Container
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
 
 
 _attached: list[bool] = []
+_words: dict[re.Pattern[str], str] = {}
 
 
 def attach() -> None:
     """Let progress be printed and questions be asked from now on, in this process."""
     _attached[:] = [True]
+
+
+def name_program(name: str) -> None:
+    """Let texts name *name* as the program that runs tasks, in place of invoke."""
+    _words[re.compile(r"\binvoke (?=[a-z])")] = f"{name} "
+
+
+def name_engine_command(command: str) -> None:
+    """Let hints name *command* as what installs and starts an engine."""
+    neutral = re.escape(START_ENGINE.removeprefix("sudo "))
+    _words[re.compile(rf"(?:sudo )?{neutral}")] = command
+
+
+def _worded(text: str) -> str:
+    """Return what is printed of *text*: no secret, and this project's commands."""
+    for pattern, word in _words.items():
+        text = pattern.sub(word.replace("\\", r"\\"), text)
+    return clean(text)
 
 
 def detach() -> None:
@@ -36,7 +60,7 @@ def say(line: str) -> None:
     if _attached:
         # Progress is best effort: a closed pipe or a full disk stops no work, no undo.
         with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(clean(line) + "\n")
+            sys.stderr.write(_worded(line) + "\n")
             sys.stderr.flush()
 
 
@@ -44,10 +68,14 @@ class OutputLostError(Exception):
     """Standard output took no more: a closed pipe, a full disk, a closed descriptor."""
 
 
-def show(text: str) -> None:
-    """Print one line or more of a result; OutputLostError when nobody takes them."""
+def show(text: str, *, verbatim: bool = False) -> None:
+    """
+    Print one line or more of a result; OutputLostError when nobody takes them.
+
+    With *verbatim* nothing but secrets is replaced in it.
+    """
     try:
-        sys.stdout.write(clean(text) + "\n")
+        sys.stdout.write((clean if verbatim else _worded)(text) + "\n")
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as lost:
         _discard_output()
@@ -80,7 +108,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 @contextmanager
-def health_progress() -> Iterator[Callable[[Sequence[Container]], None]]:
+def health_progress() -> "Iterator[Callable[[Sequence[Container]], None]]":
     """Yield a reporter: a live table on a terminal, otherwise one line a change."""
     if not (_attached and sys.stderr.isatty()):
         yield _LineReporter()
@@ -92,7 +120,7 @@ def health_progress() -> Iterator[Callable[[Sequence[Container]], None]]:
     begin = time.monotonic()
     with Live(console=Console(stderr=True), transient=True) as live:
 
-        def report(containers: Sequence[Container]) -> None:
+        def report(containers: "Sequence[Container]") -> None:
             made = Table("service", "state", "health", title=_elapsed(begin))
             for container in containers:
                 made.add_row(container.name, container.state, container.health or "-")
@@ -133,7 +161,7 @@ class _LineReporter:
     def __init__(self) -> None:
         self.seen: dict[str, str] = {}
 
-    def __call__(self, containers: Sequence[Container]) -> None:
+    def __call__(self, containers: "Sequence[Container]") -> None:
         for container in containers:
             state = container.health or container.state
             if self.seen.get(container.name, state) != state or (

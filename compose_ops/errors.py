@@ -23,6 +23,9 @@ from contextlib import contextmanager
 
 from compose_ops.redaction import clean
 
+START_ENGINE = "sudo systemctl start docker"
+"""What a message tells to type where no engine answers; a project may name its own."""
+
 
 class ComposeOpsError(Exception):
     """What happened (one line), what to do next (one line), and any detail below."""

@@ -2,15 +2,18 @@
 
 from invoke.program import Program
 
-from compose_ops import __version__
+from compose_ops import __version__, console
 from compose_ops.cli.collection import collection
+
+NAME = "compose-ops"
 
 
 def main() -> None:
     """Run the task of the command line; no `tasks.py` is read."""
+    console.name_program(NAME)
     program = Program(
-        name="compose-ops",
-        binary="compose-ops",
+        name=NAME,
+        binary=NAME,
         version=__version__,
         namespace=collection(),
     )

@@ -114,4 +114,4 @@ class ComposeTask(Task[Any]):
 
 def emit(value: Any) -> None:
     """Print *value* as the one JSON object of a task."""
-    console.show(json.dumps(value, indent=2, default=str))
+    console.show(json.dumps(value, indent=2, default=str), verbatim=True)

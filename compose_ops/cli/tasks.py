@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
+from compose_ops import console
 from compose_ops.cli.definition import ModeFlags, SelectionFlags, task
 from compose_ops.cli.task import emit
 
@@ -20,13 +21,16 @@ def stack(c: Context, flags: ModeFlags | SelectionFlags | None = None) -> "Stack
 
     run, chosen = c.config.run, flags or SelectionFlags()
     files = chosen if isinstance(chosen, SelectionFlags) else SelectionFlags()
-    return Stack.open(
+    opened = Stack.open(
         modes=chosen.modes,
         overlays=files.overlay,
         gpu=files.gpu,
         dry=bool(run.dry),
         echo=bool(run.echo),
     )
+    if command := opened.configuration.hints.install_engine:
+        console.name_engine_command(command)
+    return opened
 
 
 @task

@@ -12,7 +12,12 @@ from json import loads
 from typing import IO
 
 from compose_ops.docker.api import Echo, Event, Output
-from compose_ops.errors import ConfigurationError, EngineError, EngineUnavailable
+from compose_ops.errors import (
+    START_ENGINE,
+    ConfigurationError,
+    EngineError,
+    EngineUnavailable,
+)
 
 TIMED_OUT = 124
 COMPOSE_INVALID = 15
@@ -66,7 +71,7 @@ def failure(
     if code == TIMED_OUT:
         return EngineUnavailable(
             "the Docker Engine does not answer in time",
-            hint="look at the daemon's log, then start it: ./scripts/engine.sh",
+            hint=f"look at the daemon's log, then start it: {START_ENGINE}",
         )
     if _NO_PERMISSION.search(words):
         return EngineUnavailable(
@@ -75,12 +80,12 @@ def failure(
         )
     if _NO_DAEMON.search(words):
         return EngineUnavailable(
-            "no Docker Engine answers", hint="start it: ./scripts/engine.sh"
+            "no Docker Engine answers", hint=f"start it: {START_ENGINE}"
         )
     if _NO_PLUGIN.search(words):
         return EngineUnavailable(
             "the docker client lacks its compose or buildx plugin",
-            hint="install both: ./scripts/engine.sh",
+            hint=f"install both: {START_ENGINE}",
         )
     if code == COMPOSE_INVALID or " config" in f" {shlex.join(argv[-6:])}":
         return ConfigurationError(
@@ -96,7 +101,7 @@ def failure(
 
 def no_client() -> EngineUnavailable:
     return EngineUnavailable(
-        "no docker client on PATH", hint="install an engine: ./scripts/engine.sh"
+        "no docker client on PATH", hint=f"install an engine, then: {START_ENGINE}"
     )
 
 

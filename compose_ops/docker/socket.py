@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from compose_ops.docker.api import Echo
-from compose_ops.errors import EngineUnavailable
+from compose_ops.errors import START_ENGINE, EngineUnavailable
 
 API = "v1.44"
 """Engine 25.0's, the oldest that is supported; later ones speak it too."""
@@ -160,7 +160,7 @@ class Daemon:
         except TimeoutError as late:
             raise EngineUnavailable(
                 f"the Docker Engine does not answer within {self.seconds:g} s",
-                hint="look at the daemon's log, then start it: ./scripts/engine.sh",
+                hint=f"look at the daemon's log, then start it: {START_ENGINE}",
             ) from late
         except (OSError, HTTPException, ValueError) as refused:
             raise RefusedError from refused

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compose_ops.config import Config
 from compose_ops.library import backups as sets
 from compose_ops.library.opening import Selection, find, host_engine, open_stack
 from compose_ops.runtime.context import StackContext
@@ -89,6 +90,11 @@ class Stack:
             dry=self.dry,
             echo=self.echo,
         )
+
+    @property
+    def configuration(self) -> Config:
+        """What the project's `compose-ops.toml` states, the defaults without one."""
+        return find(self.selection, lenient=True).config
 
     def up(
         self,

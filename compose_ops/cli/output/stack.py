@@ -38,7 +38,7 @@ def print_usage(found: Sequence[ContainerUsage]) -> None:
 def print_model(model: dict[str, Any]) -> None:
     import yaml
 
-    show(yaml.safe_dump(model, sort_keys=True).rstrip())
+    show(yaml.safe_dump(model, sort_keys=True).rstrip(), verbatim=True)
 
 
 def _age(since: str | None) -> str:

@@ -36,6 +36,9 @@ def env_file(settings: Settings) -> Iterator[Verdict]:
         repair = RECODE if "codec" in settings.trouble else OWN
         yield fail(said, repair, about="unreadable")
         return
+    if settings.file is None and not settings.example:
+        yield ok(f"there is no {ENV_FILE}, and no example asks for one")
+        return
     if settings.file is None:
         yield fail(f"there is no {ENV_FILE}", INIT, about="absent", safe=True)
         return
