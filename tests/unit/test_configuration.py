@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from repository import ROOT
 
-from compose_ops.config import Config, load
+from compose_ops.config import Config, load, reference
 from compose_ops.errors import ConfigurationError
 
 
@@ -76,3 +77,8 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     found = config(tmp_path, '[backup]\ndestination = "../sets"')
 
     assert found.destination == tmp_path.parent / "sets"
+
+
+def test_page_of_the_reference_is_current() -> None:
+    """`python -m compose_ops.config.reference` writes it from the schema."""
+    assert (ROOT / reference.PAGE).read_text() == reference.page()
