@@ -153,6 +153,7 @@ def _check(config: Config, reader: _Reader) -> None:
             reader.unknown(("modes", name), config.modes)
     named = {
         "files": config.files,
+        "products": config.products,
         **{f"modes.{n}.files": m.files for n, m in config.modes.items()},
         **{f"overlays.{n}.files": o.files for n, o in config.overlays.items()},
     }

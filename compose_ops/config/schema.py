@@ -19,27 +19,35 @@ VERSION = 1
 Labels = Mapping[str, str]
 
 STORE_KEYS = {
-    "volumes": "data.volumes",
-    "disposable": "data.disposable",
-    "consistency": "backup.consistency",
-    "clean-exits": "backup.clean-exits",
-    "shell": "backup.shell",
-    "preamble": "backup.preamble",
-    "native.probe": "backup.native.probe",
-    "native.prepare": "backup.native.prepare",
-    "native.release": "backup.native.release",
-    "native.order": "backup.native.order",
-    "native.exclude": "backup.native.exclude",
-    "count": "backup.count",
-    "count-rule": "backup.count-rule",
-    "version": "backup.version",
+    "product": "product",
+    **{
+        name: f"data.{name}"
+        for name in ("volumes", "disposable", "paths", "variable", "ask", "links")
+    },
+    **{
+        name: f"backup.{name}"
+        for name in ("consistency", "clean-exits", "shell", "user", "preamble")
+    },
+    **{
+        f"native.{name}": f"backup.native.{name}"
+        for name in (
+            *("probe", "prepare", "release", "session", "after"),
+            *("order", "exclude"),
+        )
+    },
+    **{name: f"backup.{name}" for name in ("count", "count-rule", "version")},
     "mend": "restore.mend",
+    "check": "drill.check",
 }
 """The keys of `[stores.SERVICE]`, and the label that each stands for."""
 
 ROLLOUT_KEYS = {
     name: f"rollout.{name}"
-    for name in ("port", "get", "post", "health", "drain", "gateway", "network")
+    for name in (
+        *("gateway", "network", "port", "gateway-port", "runtime-port"),
+        *("get", "method", "body", "status", "host", "scheme", "post", "health"),
+        *("drain-timeout", "drain"),
+    )
 }
 """The keys of `[rollout.SERVICE]`, and the label that each stands for."""
 
@@ -202,6 +210,10 @@ class Config:
     modes: Mapping[str, ModeTable] = key("Modes, by name.", {})
     overlays: Mapping[str, OverlayTable] = key("Overlays, by name.", {})
     backup: BackupTable = key("Backups.", BackupTable)
+    products: tuple[str, ...] = key(
+        "Files that describe products of the project's own, as those of the package.",
+        (),
+    )
     stores: Mapping[str, Labels] = key(
         "Data of services, by service: what may stand as labels on it, too.",
         {},

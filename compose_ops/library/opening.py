@@ -147,6 +147,7 @@ def open_stack(
         other_checkout=other,
         asking_plugins=plugins,
         service_settings=place.config.service_settings,
+        product_files=tuple(map(place.config.path, place.config.products)),
         config=place.config,
         modes=place.modes,
         merged=merged if same else None,

@@ -141,6 +141,7 @@ class StackContext:
     other_checkout: Path | None = None
     asking_plugins: Once[Mapping[str, str]] | None = None
     service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    product_files: Sequence[Path] = ()
     config: Config = field(default_factory=Config)
     modes: Modes = field(default_factory=lambda: Modes(()))
     merged: Mapping[str, Any] | None = None
