@@ -1,13 +1,17 @@
 """What the documents say of ports, networks and files is so."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from compose_models import rendered
+from invoke.parser import Parser
 from repository import ROOT, STAGES, own_files
+
+from tasks import ns
 
 # rules.md is made from the rules; its examples speak of files of other projects.
 DOCUMENTS = [
@@ -84,6 +88,25 @@ def test_every_service_has_a_row_about_its_login() -> None:
     assert said >= {name for stage in STAGES for name in model(stage)["services"]} - {
         "gateway"
     }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_can_be_typed(document: Path) -> None:
+    """Each command of a block is a task with flags that it has."""
+    for line in typed(document.read_text()):
+        words = shlex.split(line, comments=True)
+        parser = Parser(contexts=ns.to_contexts(), ignore_unknown=False)
+        asked = [word for word in words[1:] if word not in {"--dry", "--echo"}]
+        if not asked or asked[0].startswith("-"):
+            continue  # a flag of the program itself
+        assert parser.parse_argv(asked), line
+
+
+def typed(text: str) -> list[str]:
+    """Return the commands of the shell's blocks that call a task."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = (line for block in blocks for line in block.splitlines())
+    return [line for line in lines if line.startswith(("invoke ", "compose-ops "))]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
