@@ -75,14 +75,14 @@ def test_a_token_is_added_to_the_keys_that_are_there(checkout: Path) -> None:
     keys = checkout / "secrets" / "api_keys.json"
     keys.write_text('{"anthropic": "mine"}')
 
-    for step in setup.token_steps(checkout):
+    for step in setup.token_steps(config_in(checkout)):
         step.act()
     made = json.loads(keys.read_text())
 
     assert made["anthropic"] == "mine"
     assert len(made["mcp"]["claude"]) >= 32
     assert keys.stat().st_mode & 0o777 == 0o644
-    assert list(setup.token_steps(checkout)) == []
+    assert list(setup.token_steps(config_in(checkout))) == []
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
@@ -93,7 +93,7 @@ def test_keys_that_cannot_be_read_are_not_written_over(
     keys.write_text(text)
 
     with pytest.raises(ConfigurationError, match=r"api_keys\.json"):
-        list(setup.token_steps(checkout))
+        list(setup.token_steps(config_in(checkout)))
     assert keys.read_text() == text
 
 
