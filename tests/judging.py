@@ -17,6 +17,7 @@ def stack(mode: Mode) -> Any:
     root = Path("/checkout")
     config = Config(init=CONFIG.init, folder=root)
     facts = {"root": root, "project": "trial", "mode": mode, "config": config}
+    facts["backups"] = root / "backups"
     return SimpleNamespace(**facts, other_checkout=None)
 
 

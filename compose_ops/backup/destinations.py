@@ -1,23 +1,22 @@
-"""Where sets of a project were written besides the checkout's own folder."""
+"""Where sets of a project were written besides its own folder of sets."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from compose_ops.project.env_file import write_private
-from compose_ops.project.paths import BACKUPS
 
 FILE = "destinations.json"
 
 
-def known(root: Path, state: Path) -> tuple[Path, ...]:
-    """Return the folders where a project's sets may lie, the checkout's own first."""
-    return tuple(dict.fromkeys((root / BACKUPS, *_remembered(state))))
+def known(own: Path, state: Path) -> tuple[Path, ...]:
+    """Return the folders where a project's sets may lie, its own folder first."""
+    return tuple(dict.fromkeys((own, *_remembered(state))))
 
 
-def remember(root: Path, state: Path, dest: Path) -> None:
+def remember(own: Path, state: Path, dest: Path) -> None:
     """Keep in mind that a set was written to *dest*."""
-    if dest in known(root, state):
+    if dest in known(own, state):
         return
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     names = [str(path) for path in (*_remembered(state), dest)]

@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from compose_ops.config import Config
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
 
@@ -43,7 +42,7 @@ class PruneResult:
 
 class _Located(Protocol):
     @property
-    def config(self) -> Config: ...
+    def backups(self) -> Path: ...
 
     @property
     def root(self) -> Path: ...
@@ -52,7 +51,7 @@ class _Located(Protocol):
 def destination(stack: _Located, dest: str | Path) -> Path:
     """Return the folder of the sets, absolute; a relative one is the project's."""
     if not dest:
-        return stack.config.destination
+        return stack.backups
     return (stack.root / Path(dest).expanduser()).resolve()
 
 
@@ -79,7 +78,7 @@ def backup(
     )
     made = create.take(stack, request)
     if made:
-        destinations.remember(stack.root, stack.state, request.dest)
+        destinations.remember(stack.backups, stack.state, request.dest)
     return made
 
 

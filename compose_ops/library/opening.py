@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -71,6 +71,10 @@ class Place:
     def root(self) -> Path:
         return self.found.directory
 
+    @property
+    def backups(self) -> Path:
+        return self.config.destination
+
 
 def find(selection: Selection, *, lenient: bool = False) -> Place:
     """
@@ -80,7 +84,8 @@ def find(selection: Selection, *, lenient: bool = False) -> Place:
     wrong.
     """
     start = selection.start
-    config = load(discovery.config_folder(start) or start)
+    stating = discovery.config_folder(start)
+    config = load(stating) if stating else Config()
     directory = config.project_directory
     found = discovery.find(
         start,
@@ -90,6 +95,8 @@ def find(selection: Selection, *, lenient: bool = False) -> Place:
         is_moded=selection.is_moded,
         lenient=lenient,
     )
+    if stating is None:
+        config = replace(config, folder=found.directory)
     if found.origin in {"flags", "COMPOSE_FILE"} and not selection.is_moded:
         return Place(config, found, Modes(found.files))
     return Place(config, found, config.modes_of(found.files))

@@ -159,6 +159,12 @@ class StackContext:
         )
 
     @property
+    def backups(self) -> Path:
+        """The folder of the project's backup sets, where no other is named."""
+        folder = self.config.folder if self.config.folder.is_absolute() else self.root
+        return (folder / Path(self.config.backup.destination).expanduser()).resolve()
+
+    @property
     def one_offs(self) -> tuple[Container, ...]:
         """The project's containers that `docker compose run` made."""
         return tuple(

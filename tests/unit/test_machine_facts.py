@@ -44,6 +44,7 @@ def needs(root: Path, *, offline: bool = False, device: str = "") -> dict[str, i
     stack = SimpleNamespace(
         collaborators=OPERATIONS,
         root=root,
+        backups=root / "backups",
         project="trial",
         mode=Mode(substitutes=offline),
     )
