@@ -174,6 +174,12 @@ class InitTable:
         "Certificates to make then.", CertificatesTable
     )
 
+    @property
+    def production(self) -> str:
+        """The command that makes certificates and data folders."""
+        mode = self.production_mode
+        return f"invoke init --{mode}" if mode else "invoke init"
+
 
 @dataclass(frozen=True, slots=True)
 class HintsTable:

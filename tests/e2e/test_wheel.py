@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -161,3 +163,17 @@ def test_messages_name_the_program_that_runs(foreign: Foreign) -> None:
 
     assert "compose-ops up" in done.stderr
     assert "invoke" not in done.stderr
+
+
+def test_first_commands_of_the_guide_work_as_they_stand(foreign: Foreign) -> None:
+    """docs/library.md begins with what any project can do."""
+    text = (ROOT / "docs/library.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    commands = [shlex.split(line, comments=True) for line in blocks[1].splitlines()]
+    assert [words[1] for words in commands] == ["lint", "doctor", "status", "up"]
+
+    for words in commands:
+        foreign.task(*words[1:])
+
+    (web,) = foreign.json("status")["services"]
+    assert web["health"] == "healthy"
