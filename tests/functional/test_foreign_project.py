@@ -9,7 +9,7 @@ import pytest
 from repository import ROOT
 
 from compose_ops import Stack, tasks
-from compose_ops.errors import ConfigurationError, UsageError
+from compose_ops.errors import ConfigurationError, UsageError, needs_extra
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 COMPOSE = "services: {web: {image: 'nginx:1.27'}}\n"
@@ -146,3 +146,32 @@ def test_package_loads_nothing_before_it_is_asked() -> None:
     )
 
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.compose
+def test_noxfile_of_three_lines_has_a_session_that_lints(shop: Path) -> None:
+    (shop / "noxfile.py").write_text(
+        "import compose_ops.nox\n\ncompose_ops.nox.lint_session()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "nox", "--session", "lint", "--", "--json"],
+        cwd=shop,
+        env=os.environ | NO_ENGINE | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert '"rule": "health-missing"' in done.stdout
+
+
+def test_package_that_an_extra_brings_is_named() -> None:
+    with (
+        pytest.raises(ConfigurationError, match="pyrage is not installed") as refused,
+        needs_extra("encryption"),
+    ):
+        raise ImportError(name="pyrage")
+
+    assert refused.value.hint == "pip install 'compose-ops[encryption]'"
