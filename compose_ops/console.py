@@ -108,7 +108,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 @contextmanager
-def health_progress() -> "Iterator[Callable[[Sequence[Container]], None]]":
+def health_progress() -> Iterator[Callable[[Sequence["Container"]], None]]:
     """Yield a reporter: a live table on a terminal, otherwise one line a change."""
     if not (_attached and sys.stderr.isatty()):
         yield _LineReporter()
@@ -120,7 +120,7 @@ def health_progress() -> "Iterator[Callable[[Sequence[Container]], None]]":
     begin = time.monotonic()
     with Live(console=Console(stderr=True), transient=True) as live:
 
-        def report(containers: "Sequence[Container]") -> None:
+        def report(containers: Sequence["Container"]) -> None:
             made = Table("service", "state", "health", title=_elapsed(begin))
             for container in containers:
                 made.add_row(container.name, container.state, container.health or "-")
@@ -161,7 +161,7 @@ class _LineReporter:
     def __init__(self) -> None:
         self.seen: dict[str, str] = {}
 
-    def __call__(self, containers: "Sequence[Container]") -> None:
+    def __call__(self, containers: Sequence["Container"]) -> None:
         for container in containers:
             state = container.health or container.state
             if self.seen.get(container.name, state) != state or (

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from compose_ops import console
-from compose_ops.docker import context
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
 pytest_plugins = ["time_per_file", "e2e_fixtures"]
@@ -90,4 +89,3 @@ def _forbid_docker(monkeypatch: pytest.MonkeyPatch) -> None:
         start(self, args, *more, **named)
 
     monkeypatch.setattr(subprocess.Popen, "__init__", guarded)
-    monkeypatch.setattr(context, "SOCKET", "/nonexistent/docker.sock")

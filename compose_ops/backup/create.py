@@ -31,7 +31,7 @@ from compose_ops.errors import UnhealthyError
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
 from compose_ops.state.journal import Journal
-from compose_ops.state.recovery import changing
+from compose_ops.state.recovery import exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def take(stack: StackContext, request: Request) -> Manifest | None:
         for item in preconditions.items(stack, chosen, request.consistency):
             say(f"would back up {item.policy.service} ({item.level})")
         return None
-    with changing(stack, "invoke backup"):
+    with exclusive(stack, "invoke backup"):
         made = take_locked(stack, request, chosen, keys)
         restore_points.expire(stack, made)
         return made
@@ -150,7 +150,7 @@ def _copy(
 
     Returns what is not as healthy as before: the copies are no worse for it.
     """
-    mark = stack.engine.started()
+    mark = stack.engine.boot_id()
     quiesce.quiesce(stack, journal, items, coherent=coherent)
     journal.reach("copying", ending=[])
     for copying in found:

@@ -14,6 +14,8 @@ from typing import Any
 
 from compose_ops.docker.api import Engine, InteractiveRun, RunSpec
 from compose_ops.errors import ConfigurationError, DataError
+from compose_ops.project.compat import old_name
+from compose_ops.project.labels import before
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.setup_step import SetupStep
 
@@ -94,7 +96,7 @@ class Helper:
 
     def begin(self, do: str, **words: Any) -> None:
         """Let it start on a request; `finish` returns its result."""
-        self.conversation.say(json.dumps({"do": do, **words}))
+        self.conversation.send(json.dumps({"do": do, **words}))
 
     def finish(self, report: Report = lambda _size: None) -> dict[str, Any]:
         """Return the result of what was begun; DataError when it failed."""
@@ -147,6 +149,7 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
         mounts=mounts,
         tmpfs=["/tmp:size=16m"],  # noqa: S108 - inside the container
         capabilities=WRITING if work.changes else READING,
+        environment={"COMPOSE_OPS_RESERVED_BEFORE": old_name("volume", "reserved")},
         labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run},
         extra=["--pids-limit", str(MAX_PROCESSES)],
     )
@@ -155,11 +158,12 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
 def remove_strays(stack: StackContext, run: str) -> None:
     """Remove the helper containers that a run left which died; no other task's."""
     labels = {PROJECT_LABEL: stack.project, RUN_LABEL: run}
-    left = stack.engine.containers(
-        filters=[f"label={k}={v}" for k, v in labels.items()]
-    )
-    if left:
-        stack.engine.remove(*(c.id for c in left), force=True)
+    for written in (labels, before(labels)):
+        left = stack.engine.containers(
+            filters=[f"label={key}={value}" for key, value in written.items()]
+        )
+        if left:
+            stack.engine.remove(*(c.id for c in left), force=True)
 
 
 def _volume(name: str, *, writable: bool) -> str:

@@ -9,7 +9,7 @@ from compose_ops.backup.quiesce import StoreBackup
 from compose_ops.backup.volume_archive import ArchiveFormat, VolumeBackup
 from compose_ops.runtime.context import StackContext
 
-TOOL = "jimbot-stack 1"
+TOOL = "compose-ops 1"
 
 
 def manifest(

@@ -152,7 +152,7 @@ def _prepared(stack: StackContext, journal: Journal, item: StoreBackup) -> bool:
         "id": container.id,
         "shell": item.policy.shell,
         "release": item.policy.release,
-        "mark": f"JIMBOT_BACKUP={journal.facts['run']} {item.policy.service}",
+        "mark": f"COMPOSE_OPS_BACKUP={journal.facts['run']} {item.policy.service}",
         "started": unlock.moment(container),
     }
     known = list(journal.facts.get("locked", []))
@@ -196,7 +196,7 @@ def check_rest(
     stack: StackContext, items: Sequence[StoreBackup], *, engine_mark: str
 ) -> None:
     """Raise DataError when a store, or the engine, was started under the copy."""
-    if stack.engine.started() != engine_mark:
+    if stack.engine.boot_id() != engine_mark:
         raise _disturbed("the engine")
     there = {container.id: container for container in stack.refresh()}
     for item in items:

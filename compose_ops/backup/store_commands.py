@@ -38,7 +38,7 @@ def prepared(engine: Engine, policy: Policy, container: Container, mark: str) ->
             output = engine.execute(
                 container.id,
                 [policy.shell, "-c", command],
-                environment=(mark,),
+                environment=dict([mark.split("=", 1)]),
                 timeout=SECONDS_TO_PREPARE,
             )
             if output.code != 0:

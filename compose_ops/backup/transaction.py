@@ -93,7 +93,7 @@ def halt(stack: StackContext, journal: Journal, parts: Sequence[RestoreTarget]) 
         "stopping",
         stores=service_control.as_halted(stores),
         dependents=service_control.as_halted(dependents),
-        engine=stack.engine.started(),
+        engine=stack.engine.boot_id(),
     )
     service_control.stop(stack, journal, journal.facts["dependents"])
     journal.reach("stopping stores", counts=_counts(stack, parts, stores))
@@ -184,7 +184,7 @@ def check_rest(
     stack: StackContext, journal: Journal, parts: Sequence[RestoreTarget]
 ) -> None:
     """Raise DataError when a container holds a volume that is to be swapped."""
-    if stack.engine.started() != journal.facts["engine"]:
+    if stack.engine.boot_id() != journal.facts["engine"]:
         raise DataError("the engine was started during the restore")
     for part in parts:
         for container in service_control.users_of(stack, part.volume):

@@ -1,8 +1,6 @@
 """A task: errors are a few lines and an exit code, JSON is one object on stdout."""
 
-import atexit
 import errno
-import gc
 import json
 import os
 import sys
@@ -27,10 +25,6 @@ from compose_ops.project.paths import OWN_STATE
 # invoke turns it off; every task would then compile all modules again (1 s).
 sys.dont_write_bytecode = False
 
-# A short task makes no garbage worth a search, which takes a tenth of its time; at the
-# end all goes anyhow. Long ones are searched still, less often.
-gc.set_threshold(50_000, 20, 20)
-atexit.register(gc.freeze)
 
 DEBUG = "COMPOSE_OPS_DEBUG"
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}

@@ -78,7 +78,7 @@ def backup(
     )
     made = create.take(stack, request)
     if made:
-        destinations.remember(stack.backups, stack.state, request.dest)
+        destinations.remember(stack.backups, stack.state, request.dest, made.id)
     return made
 
 

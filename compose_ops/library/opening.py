@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from compose_ops import redaction
@@ -20,13 +19,12 @@ from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
 from compose_ops.project import discovery, env_file
 from compose_ops.project.discovery import Found
 from compose_ops.project.modes import GPU_CHOICES, Mode, Modes, facts, labelled
-from compose_ops.project.paths import DEPLOYED_FILE, PLUGINS_FILE, STATE
+from compose_ops.project.paths import DEPLOYED_FILE
 from compose_ops.runtime.context import (
     StackContext,
     deployed_files,
     of_another_checkout,
 )
-from compose_ops.runtime.once import Once
 
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
@@ -124,7 +122,6 @@ def open_stack(
     redaction.learn_mapping(place.found.values)
     flags = place.modes.select(wanted.modes, overlays=wanted.overlays)
     echo_to = _echo if echo else lambda _argv: None
-    plugins = _begun_plugins(echo_to, place.root) if read_only else None
     opening = _Opening(place, echo_to, read_only=read_only)
     (everyone, info), (project, merged) = opening.observe(
         flags, need_engine=need_engine and not read_only
@@ -152,7 +149,6 @@ def open_stack(
         known=info,
         reopen=partial(opening.engine, mode, project),
         other_checkout=other,
-        asking_plugins=plugins,
         service_settings=place.config.service_settings,
         product_files=tuple(map(place.config.path, place.config.products)),
         config=place.config,
@@ -246,8 +242,6 @@ class _Opening:
             env_files=place.found.env_files,
             environment=place.modes.environment(mode, place.found.values, example),
             echo=self.echo,
-            plugins_file=place.root / STATE / PLUGINS_FILE,
-            read_only=self.read_only,
         )
 
 
@@ -278,24 +272,13 @@ def host_engine() -> Engine | None:
     return engine
 
 
-def _begun_plugins(echo: Echo, root: Path) -> Once[Mapping[str, str]]:
-    """Let docker start to say what its plugins are: no other look takes as long."""
-    from compose_ops.docker.client import DockerEngine
-
-    file = root / STATE / PLUGINS_FILE
-    engine = DockerEngine(echo=echo, plugins_file=file, read_only=True)
-    asking: Once[Mapping[str, str]] = Once(engine.plugins)
-    Thread(target=asking.begin, daemon=True).start()
-    return asking
-
-
 def _observe(
     echo: Echo, *, need_engine: bool
 ) -> tuple[tuple[Container, ...], EngineInfo | None]:
     from compose_ops.docker.client import DockerEngine
 
-    patience = TIMEOUT if need_engine else READ_ONLY_TIMEOUT
-    bare = DockerEngine(echo=echo, patience=patience)
+    timeout = TIMEOUT if need_engine else READ_ONLY_TIMEOUT
+    bare = DockerEngine(echo=echo, timeout=timeout)
     try:
         with ThreadPoolExecutor(1) as aside:
             asked = aside.submit(bare.info)

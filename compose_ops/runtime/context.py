@@ -17,6 +17,8 @@ from compose_ops.project.model import Model
 from compose_ops.project.modes import Mode, Modes
 from compose_ops.project.paths import DEPLOYED_FILE, OWN_STATE, STATE
 from compose_ops.runtime.once import Once
+from compose_ops.state import folder
+from compose_ops.state.store import StateFile
 
 
 class Preconditions(Protocol):
@@ -116,6 +118,9 @@ class Collaborators(Protocol):
     @property
     def prepare_images(self) -> Callable[["StackContext"], None]: ...
 
+    @property
+    def state_files(self) -> Sequence[StateFile[Any]]: ...
+
 
 @dataclass
 class StackContext:
@@ -139,7 +144,6 @@ class StackContext:
     known: EngineInfo | None = None
     reopen: Callable[[Sequence[Path]], Engine] | None = None
     other_checkout: Path | None = None
-    asking_plugins: Once[Mapping[str, str]] | None = None
     service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     product_files: Sequence[Path] = ()
     config: Config = field(default_factory=Config)
@@ -174,7 +178,7 @@ class StackContext:
     def __post_init__(self) -> None:
         first, self.merged = self.merged, None
         self._forget(first)
-        self._plugins = self.asking_plugins or Once(self.engine.plugins)
+        self._plugins = Once(self.engine.plugins)
 
     def require(self, task: str, *, services: Iterable[str] = ()) -> None:
         """Return when doctor finds nothing that *task* requires to fail; see there."""
@@ -217,7 +221,7 @@ class StackContext:
     @property
     def plugins(self) -> Mapping[str, str]:
         """The versions of the docker client's plugins; empty for a broken one."""
-        return self._plugins.answer()
+        return self.known.plugins if self.known else self._plugins.answer()
 
     @cached_property
     def info(self) -> EngineInfo:
@@ -226,16 +230,11 @@ class StackContext:
     @property
     def state(self) -> Path:
         """The folder of this project's state on this engine; it may not exist yet."""
-        return state_folder(self.root, self.info.id, self.project)
+        return folder.of(self.root, self.info.id, self.project)
 
     def refresh(self) -> tuple[Container, ...]:
         """Return the project's containers as they are now."""
         return self.engine.containers(project=self.project)
-
-
-def state_folder(root: Path, engine_id: str, project: str) -> Path:
-    """Return the folder of a project's state on an engine; it may not exist yet."""
-    return root / STATE / engine_id.replace(":", "")[:12] / project
 
 
 def deployed_files(
@@ -244,15 +243,15 @@ def deployed_files(
     """Return the compose file of what updates deployed, which later tasks keep."""
     if info is None:
         return ()
-    file = state_folder(root, info.id, project) / DEPLOYED_FILE
+    file = folder.of(root, info.id, project) / DEPLOYED_FILE
     try:
         return (file,) if file.exists() else ()
     except PermissionError as refused:
         if read_only:
             return ()
         raise ConfigurationError(
-            f"what tasks remember in {STATE} is closed to this user",
-            hint=f"make it yours: {OWN_STATE}",
+            f"what tasks remember in {file.parents[2].name} is closed to this user",
+            hint=f"make it yours: {OWN_STATE.replace(STATE, file.parents[2].name)}",
         ) from refused
 
 

@@ -8,6 +8,7 @@ from compose_ops import redaction
 from compose_ops.docker.api import Container, Usage
 from compose_ops.errors import UsageError
 from compose_ops.runtime.context import StackContext
+from compose_ops.state import lock, recovery
 
 WEB_PORTS = frozenset({3000, 8000, 8265, 9000, 2113})
 
@@ -51,21 +52,24 @@ class Status:
     """
     What there is of a project: one entry per container.
 
-    `previous` is the data that restores moved aside.
+    `previous` is the data that restores moved aside; `unfinished` are the tasks that
+    died: kind, step, age (seconds), services (None for all).
     """
 
     project: str
     mode: str
     containers: tuple[ContainerStatus, ...]
     previous: tuple[Mapping[str, Any], ...] = ()
+    unfinished: tuple[Mapping[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return {"project", "mode", "services": [...], "previous": [...]}."""
+        """Return {"project", "mode", "services", "previous", "unfinished"}."""
         return {
             "project": self.project,
             "mode": self.mode,
             "services": [container.as_json() for container in self.containers],
             "previous": list(self.previous),
+            "unfinished": list(self.unfinished),
         }
 
 
@@ -103,7 +107,24 @@ def services(stack: StackContext) -> Status:
         mode=str(stack.mode),
         containers=tuple(entries),
         previous=tuple(stack.collaborators.backups.restore_points_as_json(stack)),
+        unfinished=tuple(_unfinished(stack)),
     )
+
+
+def _unfinished(stack: StackContext) -> list[dict[str, Any]]:
+    """Return the tasks that did not end; nothing while one is at work."""
+    left = recovery.pending(stack)
+    if not left or lock.holder(stack.info.id, stack.project):
+        return []
+    return [
+        {
+            "kind": one.kind,
+            "step": one.step or one.problem,
+            "age": one.age,
+            "services": one.services,
+        }
+        for one in left
+    ]
 
 
 def usage(stack: StackContext, names: Sequence[str] = ()) -> tuple[ContainerUsage, ...]:

@@ -105,6 +105,9 @@ async def call(tool: Tool, arguments: Object, report: Progress, client: str) -> 
         answer = _result(_text(result), structured=result)
     except ToolError as error:
         answer = _result(str(error), failed=True)
+    except Exception:
+        logger.exception("%s", tool.name)
+        answer = _result(f"{tool.name} failed; the log says why", failed=True)
     # Neither arguments nor what a store says of them: nobody knows what is in there.
     outcome = "failed" if answer["isError"] else "answered"
     took = (time.perf_counter() - start) * 1000

@@ -181,9 +181,14 @@ def _event(entry: Mapping[str, Any]) -> Mapping[str, Any]:
         "revision": entry["eventNumber"],
         "event_id": entry["eventId"],
         "type": entry["eventType"],
-        "data": json.loads(data) if entry.get("isJson") and data else data,
+        "data": _data(data) if entry.get("isJson") and data else data,
         "created": entry["updated"],
     }
+
+
+def _data(text: str) -> Any:
+    # Python reads NaN and Infinity where JSON has none, and nobody could send them on.
+    return json.loads(text, parse_constant=lambda _: None)
 
 
 @asynccontextmanager

@@ -161,7 +161,7 @@ def backup_killed_while_a_store_is_stopped(world: World) -> Iterator[None]:
     store = world.scenario.container("questdb")
     name = str(store["Name"]).lstrip("/")
     halted = {"id": store["Id"], "name": name, "service": "questdb"}
-    [state] = (world.root / ".state").glob(f"*/{world.scenario.project}")
+    [state] = (world.root / ".compose-ops").glob(f"*/{world.scenario.project}")
     journal = state / "journal/backup-1.json"
     journal.parent.mkdir(exist_ok=True)
     facts = {"step": "stopping stores", "run": "1", "stores": [halted]}
@@ -175,7 +175,7 @@ def backup_killed_while_a_store_is_stopped(world: World) -> Iterator[None]:
 @fault(FAULTS, "kept-data", "moved data of questdb aside")
 def data_kept_by_a_restore(world: World) -> Iterator[None]:
     """Leave the note of a restore of last year."""
-    [state] = (world.root / ".state").glob(f"*/{world.scenario.project}")
+    [state] = (world.root / ".compose-ops").glob(f"*/{world.scenario.project}")
     entry = {
         "restore": "20200101T000000Z-1",
         "services": ["questdb"],

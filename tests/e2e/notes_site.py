@@ -170,4 +170,4 @@ def assert_whole(scenario: Scenario, step: str = "") -> None:
     assert scenario.container("reader")["State"]["Running"], step
     assert strays(scenario) == "", step
     assert not list((scenario.root / "backups").rglob(".partial-*")), step
-    assert not list((scenario.root / ".state").rglob("journal/*.json")), step
+    assert not list((scenario.root / ".compose-ops").rglob("journal/*.json")), step

@@ -118,7 +118,7 @@ class RolloutSite:
         while self.admitted() != self.addresses():
             assert time.monotonic() < deadline, (self.admitted(), self.addresses())
             time.sleep(0.1)
-        assert not list(self.scenario.root.glob(".state/*/*/rollout.json"))
+        assert not list(self.scenario.root.glob(".compose-ops/*/*/journal/update.json"))
 
     def addresses(self) -> set[str]:
         """Return where the gateway would find each replica of the app."""
@@ -135,7 +135,7 @@ class RolloutSite:
         """State files are there, for their owner alone, and hold no secret."""
         root = self.scenario.root
         secrets = [p.read_text().strip() for p in (root / "secrets").glob("*.txt")]
-        files = [p for p in (root / ".state").rglob("*") if p.is_file()]
+        files = [p for p in (root / ".compose-ops").rglob("*") if p.is_file()]
         assert {"TOKEN=" + TOKEN in c["Config"]["Env"] for c in self.replicas()} == {
             True
         }

@@ -161,7 +161,7 @@ def assert_at_peace(site: Scenario, point: str) -> None:
     assert run_in(site, "cards", "ls /run") == "", point
     assert strays(site) == "", point
     assert not list(Path(site.root / "backups").rglob(".partial-*")), point
-    assert not list(Path(site.root / ".state").rglob("journal/*.json")), point
+    assert not list(Path(site.root / ".compose-ops").rglob("journal/*.json")), point
 
 
 @pytest.mark.parametrize("kind", ["native", "stop", "crash"])

@@ -71,7 +71,7 @@ def test_restarted_engine_leaves_the_old_data_or_the_new(
     )
     assert engine.docker("volume", "ls", "--quiet") == volumes
     assert count(notes) == 4
-    assert ".jimbot-restore" not in notes.execute("notes", "ls", "-a", "/data")
+    assert ".compose-ops-restore" not in notes.execute("notes", "ls", "-a", "/data")
 
 
 def identity(engine: PrivateEngine) -> str:

@@ -247,18 +247,18 @@ def test_restore_by_time_is_undone_or_expires(notes: Scenario) -> None:
     age_previous(notes, timedelta(days=7, hours=1))
     notes.invoke("backup", "--service", "notes")
     assert notes.json("status")["previous"] == []
-    assert ".jimbot-restore" not in notes.execute("notes", "ls", "-a", "/data")
+    assert ".compose-ops-restore" not in notes.execute("notes", "ls", "-a", "/data")
     assert count(notes) == 7
 
 
 def age_previous(scenario: Scenario, age: timedelta) -> int:
     """Date back what restores have moved aside; return how many did."""
-    (file,) = (scenario.root / ".state").rglob("previous.json")
-    entries = json.loads(file.read_text())
-    for entry in entries:
+    (file,) = (scenario.root / ".compose-ops").rglob("previous.json")
+    state = json.loads(file.read_text())
+    for entry in state["points"]:
         entry["moved"] = (datetime.now(UTC) - age).isoformat(timespec="seconds")
-    file.write_text(json.dumps(entries))
-    return len(entries)
+    file.write_text(json.dumps(state))
+    return len(state["points"])
 
 
 def test_full_volume_and_unclean_stop(notes: Scenario, tmp_path: Path) -> None:

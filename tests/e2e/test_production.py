@@ -271,8 +271,25 @@ def test_initialising_again_writes_over_nothing(production: Scenario) -> None:
     kept.rename(lost)
 
 
-def test_new_code_gets_in_by_an_update_that_loses_no_request(
+def test_clients_that_never_pause_lose_no_call_in_an_update(
     production: Scenario, typescript: TypeScript
+) -> None:
+    """Both official clients call one tool after the other; both replicas are new."""
+    before = {c["Id"] for c in replicas(production)}
+    production.set(ANTHROPIC_API_KEY="third")
+    with (
+        PythonLoad(endpoint(production, "gateway", "claude")) as python,
+        typescript.load(endpoint(production, "gateway", "second")) as script,
+    ):
+        production.invoke("rolling-update", "--service", "app")
+
+    assert (python.failures, script.failures) == ([], [])
+    assert min(python.made, script.made) > 50, (python.made, script.made)
+    assert not before & {c["Id"] for c in replicas(production)}
+
+
+def test_new_code_gets_in_by_an_update_that_loses_no_request(
+    production: Scenario,
 ) -> None:
     """A build and a changed key replace both replicas, and the proof counts it."""
     before = {c["Id"] for c in replicas(production)}
@@ -280,16 +297,9 @@ def test_new_code_gets_in_by_an_update_that_loses_no_request(
     edit(production, '"name": "jimbot"', '"name": "jimbot two"')
     assert name(production) == "jimbot"
 
-    # The official clients call meanwhile without pause.
-    with (
-        PythonLoad(endpoint(production, "gateway", "claude")) as python,
-        typescript.load(endpoint(production, "gateway", "second")) as script,
-    ):
-        outcome = production.json("rolling-update", "--service", "app", "--build")
+    outcome = production.json("rolling-update", "--service", "app", "--build")
     after = replicas(production)
 
-    assert (python.failures, script.failures) == ([], [])
-    assert min(python.made, script.made) > 50, (python.made, script.made)
     assert outcome["result"] == "updated"
     assert outcome["proof"]["failed"] == 0
     assert outcome["proof"]["requests"] / outcome["seconds"] > 50

@@ -71,7 +71,9 @@ def run(
 def killed(site: RolloutSite, signals: str, tag: str, service: str = "app") -> None:
     """Run an update that is killed; it leaves a journal, and no secret."""
     run(site, signals, tag, service, code=KILLED)
-    assert list(site.scenario.root.glob(".state/*/*/rollout.json")), signals
+    assert list(site.scenario.root.glob(".compose-ops/*/*/journal/update.json")), (
+        signals
+    )
     site.assert_discreet()
 
 
@@ -169,4 +171,4 @@ def store_converges(site: RolloutSite, tag: str, name: str, boundary: str) -> No
     found = site.replicas("store")
     assert [(c["Name"], c["Image"]) for c in found] == [(name, image_id(tag))], boundary
     assert docker("exec", found[0]["Id"], "cat", "/data/kept") == "kept\n", boundary
-    assert not list(site.scenario.root.glob(".state/*/*/rollout.json"))
+    assert not list(site.scenario.root.glob(".compose-ops/*/*/journal/update.json"))

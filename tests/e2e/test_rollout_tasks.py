@@ -68,7 +68,7 @@ def test_a_killed_update_is_put_right_without_its_gateway(site: RolloutSite) -> 
         timeout=120,
         check=False,
     )
-    assert list(site.scenario.root.glob(".state/*/*/rollout.json"))
+    assert list(site.scenario.root.glob(".compose-ops/*/*/journal/update.json"))
     docker("stop", site.replicas("gateway")[0]["Id"])
 
     site.scenario.invoke("up")

@@ -54,7 +54,6 @@ def opened(
     """Open the stack in *root*, of which nothing runs."""
     info = EngineInfo("ENGINE", "26.1.5", 2, 0, (), {})
     monkeypatch.setattr(opening, "_observe", lambda *_, **__: ((), info))
-    monkeypatch.setattr(opening, "_begun_plugins", lambda *_: None)
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "trial")
     return opening.open_stack(opening.Selection(root), read_only=read_only)
 

@@ -86,7 +86,6 @@ def patched(
 ) -> None:
     answer = (running, info(*(runtimes or ("runc",))))
     monkeypatch.setattr(opening, "_observe", lambda *_, **__: answer)
-    monkeypatch.setattr(opening, "_begun_plugins", lambda *_: None)
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "trial")
 
 

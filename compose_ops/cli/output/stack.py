@@ -23,6 +23,12 @@ def print_status(found: Status) -> None:
     ]
     columns = ["service", "state", "health", "since", "published", "memory"]
     table(f"{found.project} ({found.mode})", columns, rows)
+    for one in found.unfinished:
+        age = readable_duration(one["age"])
+        show(
+            f"unfinished: {one['kind']}, {age} ago at the step '{one['step']}' "
+            "(the next task that changes something puts things back)"
+        )
     for kept in found.previous:
         show(
             f"kept from before the restore of {kept['moved']}: "

@@ -49,6 +49,7 @@ class World:
                 self._tool("short", self._wait, seconds=0.05),
                 self._tool("broken", self._broken),
                 self._tool("large", self._large),
+                self._tool("odd", self._odd),
             ]
         )
         access = Access(
@@ -101,6 +102,9 @@ class World:
 
     async def _broken(self, _: Mapping[str, Any], __: Progress) -> Any:
         raise OSError("connection refused\nTraceback (most recent call last):")
+
+    async def _odd(self, _: Mapping[str, Any], __: Progress) -> Any:
+        return {"number": float("nan")}
 
     async def _large(self, _: Mapping[str, Any], __: Progress) -> Any:
         return {"text": "x" * 600_000}

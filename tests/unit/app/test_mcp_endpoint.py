@@ -172,6 +172,7 @@ def test_without_a_stream_or_a_token_the_answer_is_json(
         (call("broken"), "the store does not answer: OSError: Traceback"),
         (call("short"), "the store does not answer: no answer within 0.05 s"),
         (call("large"), "larger than"),
+        (call("odd"), "odd failed; the log says why"),
     ],
 )
 def test_a_failed_call_is_one_line_that_names_the_service(tool: Any, said: str) -> None:
@@ -248,3 +249,18 @@ def test_a_batch_counts_as_many_calls_as_it_holds() -> None:
 
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_the_log_tells_of_a_call_and_not_what_it_was_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG", logger="jimbot")
+    post(World(), call("add", numbers=[7001]))
+    post(World(), call("add", numbers=[-7001]))
+
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" in ")[0] for line in said] == [
+        "trial called add: answered",
+        "trial called add: failed",
+    ]
+    assert "7001" not in caplog.text

@@ -138,6 +138,17 @@ def test_names_and_texts_that_look_like_writing_are_none(query: str) -> None:
     refuse_writing(query)
 
 
+def test_the_tools_look_at_a_query_before_they_ask() -> None:
+    """Nobody listens, and that is not what is told."""
+    nobody = Server("127.0.0.1", free_ports(1)[0])
+
+    graph = called(graph_query(nobody, SECONDS), query="CREATE (n)")
+    metrics = called(metrics_query(nobody, SECONDS), query="DROP TABLE rounds")
+
+    assert graph["error"].startswith("graph_query only reads: CREATE is refused")
+    assert metrics["error"] == "metrics_query takes one SELECT"
+
+
 def test_memgraph_itself_refuses_what_gets_through(memgraph: Server) -> None:
     """Without our own look at the words: it is told that the transaction reads."""
     arguments = {"query": "CREATE (n:Joker)"}

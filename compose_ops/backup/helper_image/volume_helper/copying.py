@@ -4,15 +4,14 @@ import os
 import re
 import stat
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from volume_helper import reserved
 from volume_helper.checking import Progress
 from volume_helper.failure import Failed
 from volume_helper.packing import TOLERATED, Source, write
-from volume_helper.screen import RESERVED
-from volume_helper.swapping import KEPT
 
 RECORD = 64 << 10
 
@@ -20,7 +19,7 @@ RECORD = 64 << 10
 def occupied(volume: Path) -> int:
     """Return the bytes that *volume* occupies, without what restores keep there."""
     done = subprocess.run(
-        ["du", "-s", "-B1", "-x", f"--exclude=./{RESERVED.decode()}", "."],
+        [*("du", "-s", "-B1", "-x"), *excluding(reserved.NAMES), "."],
         cwd=volume,
         capture_output=True,
         check=False,
@@ -30,9 +29,14 @@ def occupied(volume: Path) -> int:
     return int(done.stdout.split()[0])
 
 
+def excluding(names: Iterable[bytes]) -> Iterator[str]:
+    """Yield the options that leave out *names* at the top, for du and tar."""
+    return (f"--exclude=./{os.fsdecode(name)}" for name in sorted(names))
+
+
 def is_empty(volume: Path) -> bool:
     """Say whether nothing lies in *volume* but what restores keep there."""
-    return all(name in KEPT for name in os.listdir(volume))
+    return reserved.LEFT_OUT.issuperset(os.listdir(os.fsencode(volume)))
 
 
 def walk(volume: Path) -> Iterator[tuple[bytes, os.stat_result]]:
@@ -44,7 +48,7 @@ def walk(volume: Path) -> Iterator[tuple[bytes, os.stat_result]]:
         for entry in _entries(os.path.join(top, folder)):
             path = os.path.join(folder, entry.name)
             state = _state(entry)
-            if state is None or path in (RESERVED, b"lost+found"):
+            if state is None or path in reserved.LEFT_OUT:
                 continue
             yield path, state
             if stat.S_ISDIR(state.st_mode):
@@ -128,13 +132,13 @@ def tar_command(exclude: Sequence[str], *, listed: bool) -> list[str]:
     ACLs are among the extended attributes; to ask for them by `--acls`, too, takes tar
     as long as all else that it does with a small file.
     """
-    reserved = [f"./{RESERVED.decode()}", "./lost+found", *exclude]
     return [
         *("tar", "--create", "--file=-", f"--record-size={RECORD}"),
         *("--format=posix", "--pax-option=delete=atime,delete=ctime"),
         *("--numeric-owner", "--sparse", "--xattrs", "--xattrs-include=*"),
         *("--one-file-system", "--anchored", "--wildcards"),
-        *(f"--exclude={pattern}" for pattern in reserved),
+        *excluding(reserved.LEFT_OUT),
+        *(f"--exclude={pattern}" for pattern in exclude),
         *(
             ["--no-recursion", "--null", "--verbatim-files-from", "--files-from=-"]
             if listed

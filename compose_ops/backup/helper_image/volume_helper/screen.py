@@ -3,10 +3,10 @@
 import sys
 from dataclasses import dataclass, field
 
+from volume_helper import reserved
 from volume_helper.failure import Refused
 from volume_helper.headers import Member
 
-RESERVED = b".jimbot-restore"
 ALLOWED = frozenset({"file", "directory", "symlink", "hard link", "fifo"})
 
 
@@ -54,7 +54,7 @@ class Screen:
             raise Refused(f"{shown(path)} has no directory of the archive above it")
         if not path and member.kind != "directory":
             raise Refused("the volume's top is no directory")
-        if path.partition(b"/")[0] == RESERVED:
+        if path.partition(b"/")[0] in reserved.NAMES:
             raise Refused(f"{shown(path)} is reserved for restores")
         self.seen[path] = member.kind == "directory"
 
