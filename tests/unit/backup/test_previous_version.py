@@ -235,7 +235,7 @@ def test_what_it_remembered_is_written_in_the_present_form(left: Any) -> None:
     stack = left("kept")
     recovery.recover(stack)
 
-    destinations.remember(stack.root, stack.state, stack.root / "third")
+    destinations.remember(stack.backups, stack.state, stack.root / "third")
 
     kept = json.loads((stack.state / destinations.FILE).read_text())
     assert kept["schema"] == 1
