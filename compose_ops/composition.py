@@ -56,6 +56,12 @@ class Operations:
         )
         return [module.STATE_FILE for module in holders]
 
+    @property
+    def helper_image(self) -> "Callable[[StackContext], str]":
+        from compose_ops.backup import helper
+
+        return helper.require
+
 
 OPERATIONS = Operations()
 

@@ -34,6 +34,8 @@ services:
       interval: 1s
       timeout: 2s
       retries: 2
+      start_period: 2s
+      start_interval: 200ms
     labels:
       compose-ops.data.volumes: notes_data
       compose-ops.backup.consistency: stop native crash

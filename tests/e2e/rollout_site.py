@@ -1,8 +1,6 @@
 """A small stack of its own to update: two replicas behind the project's gateway."""
 
 import shutil
-import socket
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e_scenario import ROOT, Scenario, created, docker, service_of
+from e2e_scenario import ROOT, Scenario, created, docker, free_port, service_of
+from own_images import fingerprint, is_there
+from waiting import eventually
 
 from compose_ops.rollout.proxy import haproxy
 
@@ -18,6 +18,7 @@ from compose_ops.rollout.proxy import haproxy
 MOST = 2 / 0.006
 TOKEN = "a-token-that-no-file-of-ours-may-hold"
 ADMISSION_SECONDS = 10
+ASK = "exec 3<>/dev/tcp/127.0.0.1/9999 && printf 'show stat\\n' >&3 && cat <&3"
 FILES = Path(__file__).parent / "rollout"
 # tag: mode of the application, version that it answers
 IMAGES = {
@@ -33,14 +34,19 @@ IMAGES = {
 }
 
 
+# Named by what is in it: another checkout's tests have others.
+REPOSITORY = f"localhost/jimbot-test-roll-{fingerprint(FILES)}"
+
+
 def image(tag: str) -> str:
-    return f"localhost/jimbot-test-roll:{tag}"
+    return f"{REPOSITORY}:{tag}"
 
 
 def build_images() -> None:
-    """Build the application in each of its modes."""
+    """Build the application in each of its modes; what is there is as it should be."""
     for tag, (mode, version) in IMAGES.items():
-        build(tag, mode, version)
+        if not is_there(image(tag)):
+            build(tag, mode, version)
 
 
 def build(tag: str, mode: str, version: str) -> None:
@@ -66,6 +72,7 @@ class RolloutSite:
         shutil.copy(FILES / "offline.yml", root / "docker/overlays/offline.yml")
         site = cls(scenario, free_port())
         settings = {"MONITOR": monitor, "WORKERS": str(workers), "TOKEN": TOKEN}
+        settings["ROLL_IMAGE"] = REPOSITORY
         scenario.set(APP_PORT=str(site.port), **settings)
         scenario.invoke("up", "--prod", "--offline")
         return site
@@ -114,11 +121,13 @@ class RolloutSite:
             assert network in replica["NetworkSettings"]["Networks"]
             assert replica["HostConfig"]["RestartPolicy"]["Name"] == "always"
         # A gateway that was just started finds them one check after another.
-        deadline = time.monotonic() + ADMISSION_SECONDS
-        while self.admitted() != self.addresses():
-            assert time.monotonic() < deadline, (self.admitted(), self.addresses())
-            time.sleep(0.1)
-        assert not list(self.scenario.root.glob(".compose-ops/*/*/journal/update.json"))
+        eventually(
+            lambda: self.admitted() == self.addresses(),
+            seconds=ADMISSION_SECONDS,
+            evidence=lambda: (self.admitted(), self.addresses()),
+        )
+        journals = self.scenario.root.glob(".compose-ops/*/*/journal/update.json")
+        assert not list(journals)
 
     def addresses(self) -> set[str]:
         """Return where the gateway would find each replica of the app."""
@@ -129,7 +138,7 @@ class RolloutSite:
     def admitted(self) -> set[str]:
         """Return the addresses to which the gateway sends requests."""
         entrance = self.replicas("gateway")[0]["Id"]
-        return admitted(docker("exec", entrance, "bash", "-c", haproxy.ASK))
+        return admitted(docker("exec", entrance, "bash", "-c", ASK))
 
     def assert_discreet(self) -> None:
         """State files are there, for their owner alone, and hold no secret."""
@@ -157,13 +166,8 @@ def image_id(tag: str) -> str:
     return docker("image", "inspect", "--format", "{{.Id}}", image(tag)).strip()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 __all__ = [
+    "ASK",
     "IMAGES",
     "MOST",
     "ROOT",
@@ -171,7 +175,6 @@ __all__ = [
     "admitted",
     "build",
     "build_images",
-    "free_port",
     "image_id",
 ]
 

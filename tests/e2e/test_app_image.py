@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from e2e_scenario import docker
-from literal_engine import Literals, container, until
+from literal_engine import Literals, container
 from own_images import app_image
 from repository import ROOT
+from waiting import until
 
 pytestmark = pytest.mark.docker
 

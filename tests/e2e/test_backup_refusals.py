@@ -15,7 +15,7 @@ from notes_site import write as write_lines
 
 from compose_ops.backup.encryption import one_time_identity
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from compose_models import rendered
 from e2e_scenario import docker
-from literal_engine import Literals, container, until
+from literal_engine import Literals, container
 from repository import ROOT, own_files
+from waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.real_images]
 

@@ -18,7 +18,7 @@ from e2e_scenario import docker
 from open_load import Load
 from rollout_site import RolloutSite, build_images, image, image_id, rollout_site
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 KILL = Path(__file__).parent / "rollout/kill_at.py"
 WISH = os.environ.get("ROLLOUT_KILLS", "").replace("all", "1/1")
@@ -30,7 +30,7 @@ OF_AN_UPDATE = ("create", "admit", "retire", "delay#2", "remove the old containe
 OF_A_STORE = ("create", "remove the old containers")
 # A signal that makes an update go back when one of its replicas is new already.
 GO_BACK = "INT@start#2"
-SERVES_AGAIN, CLEANS_UP = "an old one serves again", "put back"
+SERVES_AGAIN, CLEANS_UP = "the old container serves again", "put back"
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from repository import ROOT
 from standin_servers import free_ports
+from waiting import eventually
 
 DEADLINE = 30.0
 
@@ -60,14 +60,6 @@ def got(
     answer = connection.getresponse()
     headers = {name.lower(): value for name, value in answer.getheaders()}
     return answer.status, headers, json.loads(answer.read())
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until *condition* holds; fail at the deadline."""
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, "not within the deadline"
-        time.sleep(0.02)
 
 
 @dataclass(slots=True)

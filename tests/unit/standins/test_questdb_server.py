@@ -16,12 +16,12 @@ from standin_servers import (
     QUESTDB,
     Server,
     Starter,
-    eventually,
     free_ports,
     get,
     refusal,
     starting,
 )
+from waiting import eventually
 
 
 @pytest.fixture(scope="module")
