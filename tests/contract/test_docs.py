@@ -11,7 +11,7 @@ from compose_models import rendered
 from invoke.parser import Parser
 from repository import ROOT, STAGES, own_files
 
-from tasks import ns
+from compose_ops.tasks import collection
 
 # rules.md is made from the rules; its examples speak of files of other projects.
 DOCUMENTS = [
@@ -93,6 +93,7 @@ def test_every_service_has_a_row_about_its_login() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_can_be_typed(document: Path) -> None:
     """Each command of a block is a task with flags that it has."""
+    ns = collection()  # of its own: invoke takes the help texts of what is parsed
     for line in typed(document.read_text()):
         words = shlex.split(line, comments=True)
         parser = Parser(contexts=ns.to_contexts(), ignore_unknown=False)
