@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,14 +16,11 @@ from compose_ops.docker.api import Engine, InteractiveRun, RunSpec
 from compose_ops.errors import ConfigurationError, DataError
 from compose_ops.project.compat import old_name
 from compose_ops.project.labels import before
-from compose_ops.project.paths import ROOT
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.setup_step import SetupStep
 
-CONTEXT = "compose_ops/backup/helper_image"
+CONTEXT = Path(__file__).parent / "helper_image"
 NAME = "localhost/compose-ops-helper"
-PUBLIC_BASE = "debian:bookworm-slim"
-OFFLINE_BASE = "localhost/jimbot-base:bookworm"
 PROJECT_LABEL = "compose-ops.helper"
 RUN_LABEL = "compose-ops.run"
 READING = ("DAC_READ_SEARCH",)
@@ -34,50 +31,45 @@ SECONDS_TO_ANSWER = 5.0
 Report = Callable[[int], None]
 
 
-def image(root: Path) -> str:
+def image() -> str:
     """Return the helper image's name: its tag is a hash of what it is built from."""
     digest = sha256()
-    for path in sorted((root / CONTEXT).rglob("*")):
+    for path in sorted(CONTEXT.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(str(path.relative_to(root)).encode() + b"\0")
+            digest.update(str(path.relative_to(CONTEXT)).encode() + b"\0")
             digest.update(path.read_bytes() + b"\0")
     return f"{NAME}:{digest.hexdigest()[:12]}"
 
 
-def build(engine: Engine, root: Path) -> None:
-    """Build the image when it is not there, on the local base where that is."""
-    if engine.image(image(root)) is not None:
+def build(engine: Engine, bases: Sequence[str]) -> None:
+    """Build the image when it is not there, on the first of *bases* that is here."""
+    if engine.image(image()) is not None:
         return
-    local = engine.image(OFFLINE_BASE) is not None
-    engine.build_image(
-        root / CONTEXT,
-        tag=image(root),
-        arguments={"BASE": OFFLINE_BASE if local else PUBLIC_BASE},
-    )
+    here = (base for base in bases if engine.image(base) is not None)
+    engine.build_image(CONTEXT, tag=image(), arguments={"BASE": next(here, bases[-1])})
 
 
-def missing(engine: Engine | None, root: Path = ROOT) -> Iterator[SetupStep]:
+def missing(engine: Engine | None, bases: Sequence[str]) -> Iterator[SetupStep]:
     """Yield the building of the image, where it is missing and can be built."""
-    if engine is None or engine.image(image(root)) is not None:
+    if engine is None or engine.image(image()) is not None:
         return
-    bases = (OFFLINE_BASE, PUBLIC_BASE)
     if any(engine.image(base) for base in bases) or engine.registry_answers(
-        PUBLIC_BASE, timeout=SECONDS_TO_ANSWER
+        bases[-1], timeout=SECONDS_TO_ANSWER
     ):
         yield SetupStep(
             "build the helper image that reads and writes volumes",
-            partial(build, engine, root),
+            partial(build, engine, bases),
         )
 
 
 def require(stack: StackContext) -> str:
     """Return the image's name; ConfigurationError when it was not built."""
-    name = image(stack.root)
+    name = image()
     if stack.engine.image(name) is None:
         raise ConfigurationError(
             "the helper image that reads and writes volumes is not built",
-            hint="invoke init builds it; without a registry ./scripts/base-image.sh "
-            "first makes its base",
+            hint="invoke init builds it, on one of the images that "
+            "backup.helper_base of compose-ops.toml names",
         )
     return name
 
@@ -151,7 +143,7 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
     if work.listing:
         mounts.append(_file(work.listing, "/listing", writable=work.fills))
     return RunSpec(
-        image=image(stack.root),
+        image=image(),
         command=(),
         name=f"{stack.project}-helper-{work.run}-{short}",
         mounts=mounts,

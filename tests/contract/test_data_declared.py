@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 from compose_models import rendered
+from repository import ROOT, STAGES, own_files
 
 from compose_ops.backup.policy import disposable, policies
 from compose_ops.project.model import Model
-from compose_ops.project.modes import STAGES, Mode
-from compose_ops.project.paths import ROOT
 
 FORGOTTEN = """
 services:
@@ -32,7 +31,7 @@ def declared(files: list[str]) -> tuple[set[str], Counter[str]]:
 @pytest.mark.parametrize("offline", [False, True])
 def test_every_volume_is_data_or_disposable(stage: str, *, offline: bool) -> None:
     """A volume that nobody declares would be in no backup, and nobody would know."""
-    volumes, said = declared(list(Mode(stage, offline=offline).files()))
+    volumes, said = declared(own_files(stage, offline=offline))
 
     assert volumes
     assert said == Counter(volumes)
@@ -43,6 +42,6 @@ def test_volume_that_was_forgotten_is_noticed(tmp_path: Path) -> None:
     overlay = tmp_path / "forgotten.yml"
     overlay.write_text(FORGOTTEN)
 
-    volumes, said = declared([*Mode("base").files(), str(overlay)])
+    volumes, said = declared([*own_files("base"), str(overlay)])
 
     assert volumes - set(said) == {"forgotten_data"}
