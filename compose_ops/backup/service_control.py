@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from compose_ops.backup import data_mounts
 from compose_ops.backup.unlock import moment, unlock
 from compose_ops.console import health_progress, say
 from compose_ops.docker.api import Container
@@ -57,13 +58,9 @@ def running_of(
     ]
 
 
-def users_of(stack: StackContext, volume: str) -> list[Container]:
-    """Return the containers of any project that hold a volume open for writing."""
-    return [
-        c
-        for c in stack.engine.containers(filters=[f"volume={volume}"])
-        if c.state in HOLDING and any(m.name == volume and m.writable for m in c.mounts)
-    ]
+def users_of(stack: StackContext, source: str) -> list[Container]:
+    """Return the containers of any project that hold a source open for writing."""
+    return data_mounts.users_of(stack, source, HOLDING)
 
 
 def dependents_of(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:

@@ -339,6 +339,20 @@ class Engine(Protocol):
     def run_interactive(self, spec: RunSpec) -> AbstractContextManager[InteractiveRun]:
         """Run a one-off container and speak to it; it ends and goes with the block."""
 
+    def exec_interactive(
+        self,
+        container: str,
+        command: Sequence[str],
+        *,
+        user: str = "",
+        environment: Sequence[str] = (),
+    ) -> AbstractContextManager[InteractiveRun]:
+        """
+        Run a command in a container and speak to it, as `run_interactive` does.
+
+        At the end of the block its standard input ends; so must the command.
+        """
+
     def plugins(self) -> Mapping[str, str]:
         """Return the client's plugins: version by name, empty for a broken one."""
 

@@ -72,6 +72,27 @@ class ConversationVerbs(Client):
                 if talk.process.returncode != 0 and spec.name:
                     self.docker("rm", "--force", spec.name)
 
+    @contextmanager
+    def exec_interactive(
+        self,
+        container: str,
+        command: Sequence[str],
+        *,
+        user: str = "",
+        environment: Sequence[str] = (),
+    ) -> Iterator[Lines]:
+        """Speak to a command in a container until the block ends."""
+        words = [word for text in environment for word in ("--env", text)]
+        words += ["--user", user] if user else []
+        argv = self.docker_command("exec", "--interactive", *words, container)
+        self.echo([*argv, *command])
+        with tempfile.TemporaryFile("w+", errors="replace") as errors:
+            talk = Lines(_begin([*argv, *command], errors), errors, argv)
+            try:
+                yield talk
+            finally:
+                _end(talk.process)
+
 
 def _begin(argv: Sequence[str], errors: IO[str]) -> subprocess.Popen[str]:
     """Start the client in a session of its own: Ctrl-C is for the task alone."""

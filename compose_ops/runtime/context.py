@@ -162,6 +162,7 @@ class StackContext:
     other_checkout: Path | None = None
     asking_plugins: Once[Mapping[str, str]] | None = None
     service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    product_files: Sequence[Path] = ()
     collaborators: Collaborators = field(kw_only=True)
 
     def with_files(self, files: Sequence[Path]) -> Engine:

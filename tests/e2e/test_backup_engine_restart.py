@@ -9,7 +9,6 @@ from notes_site import assert_whole, count, held, started, write
 from private_engine import PrivateEngine
 
 from compose_ops.backup import helper
-from compose_ops.project.paths import ROOT
 from compose_ops.state import lock
 
 pytestmark = [
@@ -22,7 +21,7 @@ pytestmark = [
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateEngine]:
     created(tmp_path_factory.mktemp("builder"))  # it builds the helper image
     with PrivateEngine() as engine:
-        engine.load("localhost/jimbot-base:bookworm", helper.image(ROOT))
+        engine.load("localhost/jimbot-base:bookworm", helper.image())
         yield engine
 
 
@@ -72,7 +71,7 @@ def test_restarted_engine_leaves_the_old_data_or_the_new(
     )
     assert engine.docker("volume", "ls", "--quiet") == volumes
     assert count(notes) == 4
-    assert ".jimbot-restore" not in notes.execute("notes", "ls", "-a", "/data")
+    assert ".compose-ops-restore" not in notes.execute("notes", "ls", "-a", "/data")
 
 
 def identity(engine: PrivateEngine) -> str:

@@ -247,7 +247,7 @@ def test_restore_by_time_is_undone_or_expires(notes: Scenario) -> None:
     age_previous(notes, timedelta(days=7, hours=1))
     notes.invoke("backup", "--service", "notes")
     assert notes.json("status")["previous"] == []
-    assert ".jimbot-restore" not in notes.execute("notes", "ls", "-a", "/data")
+    assert ".compose-ops-restore" not in notes.execute("notes", "ls", "-a", "/data")
     assert count(notes) == 7
 
 

@@ -63,7 +63,7 @@ def test_store_that_is_ill_or_counts_wrongly_gets_its_data_back(
         assert reason in said
         assert said.count("error:") == 1
         assert count(notes) == 7
-        assert ".jimbot-restore" not in in_the_volume(notes)
+        assert ".compose-ops-restore" not in in_the_volume(notes)
         assert "sick" not in in_the_volume(notes)
         assert notes.json("status")["previous"] == []
         assert_whole(notes, reason)
@@ -135,11 +135,11 @@ def test_only_a_yes_removes_sets_and_kept_data(notes: Scenario) -> None:
     notes.invoke("restore", "--undo", code=2)
     notes.invoke("restore", "--discard", code=2)
     assert len(notes.json("status")["previous"]) == 1
-    assert ".jimbot-restore" in in_the_volume(notes)
+    assert ".compose-ops-restore" in in_the_volume(notes)
 
     notes.invoke("restore", "--discard", "--yes")
     assert notes.json("status")["previous"] == []
-    assert ".jimbot-restore" not in in_the_volume(notes)
+    assert ".compose-ops-restore" not in in_the_volume(notes)
     notes.invoke("restore", "--undo", "--yes", code=7)
     assert count(notes) == 3
 

@@ -1,5 +1,7 @@
 """What the backup tasks print."""
 
+import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from compose_ops.backup import drill as drilling
 from compose_ops.backup import prune as pruning
 from compose_ops.backup import restore as operation
 from compose_ops.backup import verify as proof
+from compose_ops.backup.drill import DrillRequest
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.repository import BackupSet
 from compose_ops.backup.retention import Rules
@@ -25,9 +28,27 @@ from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_size
 
 
-def backup(stack: StackContext, dest: str, **wanted: Any) -> dict[str, Any] | None:
+def backup(
+    stack: StackContext,
+    dest: str,
+    *,
+    services: Sequence[str] = (),
+    everything: bool = False,
+    consistency: str = "",
+    gzip: bool = False,
+    encrypt: Sequence[str] = (),
+    allow_undeclared: bool = False,
+) -> dict[str, Any] | None:
     """Take a set; return what --json says of it, None with --dry."""
-    request = create.Request(dest=destination(stack, dest), **wanted)
+    request = create.BackupRequest(
+        services=services,
+        everything=everything,
+        dest=destination(stack, dest),
+        consistency=consistency,
+        gzip=gzip,
+        encrypt=encrypt,
+        allow_undeclared=allow_undeclared,
+    )
     made = create.take(stack, request)
     if made:
         destinations.remember(stack.root, stack.state, request.dest)
@@ -39,11 +60,28 @@ def print_backup(made: dict[str, Any] | None) -> None:
         size = readable_size(sum(archive["size"] for archive in store["archives"]))
         say(f"{store['service']}: {size}, {store['consistency']}, verified")
     if made:
+        say(f"{made['id']} holds {when(made)}")
         show(made["id"])
 
 
+def when(made: dict[str, Any]) -> str:
+    """Say of which time a set is."""
+    return "one moment" if made["coherent"] else "each store by itself"
+
+
 def destination(stack: StackContext, dest: str) -> Path:
-    """Return the destination as an absolute path; a relative one is the checkout's."""
+    """
+    Return the destination as an absolute path; a relative one is the checkout's.
+
+    Raises UsageError for a URL or what else names no folder.
+    """
+    if scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", dest):
+        raise UsageError(
+            f"--dest takes a folder, not {scheme[1]}://",
+            hint="mount it, and name the folder; one with :// in its name: ./NAME",
+        )
+    if not dest:
+        raise UsageError("--dest names no folder", hint="--dest backups")
     return (stack.root / Path(dest).expanduser()).resolve()
 
 
@@ -55,17 +93,21 @@ def summary(found: Manifest, dest: Path) -> dict[str, Any]:
         "path": str(dest / found.project / found.id),
         "created": found.created,
         "coherent": found.coherent,
+        "undeclared": list(found.undeclared),
         "encrypted": found.encrypted,
         "size": found.size,
         "stores": [
             {
                 "service": store.service,
+                "product": store.product,
+                "recipe": store.recipe,
                 "consistency": store.consistency,
                 "version": store.version,
                 "count": list(store.count),
                 "exit_code": store.exit_code,
                 "archives": [
                     {
+                        "kind": archive.kind,
                         "volume": archive.volume,
                         "files": archive.files,
                         "bytes": archive.bytes,
@@ -129,7 +171,7 @@ def print_verified(found: dict[str, Any]) -> None:
 
 
 def backups(stack: StackContext, dest: str, *, project: str) -> dict[str, Any]:
-    """Return {"sets": [...]}, newest first; also sets that cannot be believed."""
+    """Return {"sets": [...]}, newest first; also invalid ones."""
     place = destination(stack, dest)
     found = repository.listed(place, project or stack.project)
     return {"dest": str(place), "sets": [_listed(kept) for kept in found]}
@@ -240,10 +282,26 @@ def drill(
     stack: StackContext, dest: str, *, set_id: str, identity: str
 ) -> dict[str, Any]:
     """Restore a set into scratch volumes, boot it, remove everything."""
-    place = destination(stack, dest)
-    return drilling.drill(stack, place, set_id=set_id, identity=identity)
+    request = DrillRequest(destination(stack, dest), set_id, identity)
+    found = drilling.drill(stack, request)
+    return {
+        "set": found.set_id,
+        "proven": found.proven,
+        "counts": {store.service: store.count for store in found.stores},
+        "checked": {store.service: store.checked for store in found.stores},
+    }
 
 
 def print_drill(found: dict[str, Any]) -> None:
-    counts = ", ".join(f"{name} {count}" for name, count in found["counts"].items())
-    show(f"{found['set']} restores and boots: {counts}")
+    words = "proven" if found["proven"] else "restores and boots"
+    stores = (
+        _drilled_store(name, count, checked=found["checked"][name])
+        for name, count in found["counts"].items()
+    )
+    show(f"{found['set']} {words}: {', '.join(stores)}")
+
+
+def _drilled_store(name: str, count: int | None, *, checked: bool) -> str:
+    said = [] if count is None else [f"counts {count}"]
+    said += ["check passed"] if checked else []
+    return f"{name} ({', '.join(said) or 'nothing was checked'})"

@@ -299,7 +299,7 @@ def test_only_a_preparation_that_did_not_end_is_ended(
         back_up(stack, "memo")
 
     asked = [words[2] for words in world.done if words[:2] == ("execute", "memo")]
-    ended = [text for text in asked if text.startswith("JIMBOT_BACKUP=")]
+    ended = [text for text in asked if text.startswith("COMPOSE_OPS_BACKUP=")]
     assert len(ended) == interrupted
     assert asked[-1] == "release" or not interrupted
     assert not lock.held()

@@ -26,7 +26,7 @@ def test_list_of_sets_says_when_each_was_taken_and_its_last_drill(
     backup.print_backups(found)
 
     newest, oldest = found["sets"]
-    assert (newest["drilled"], oldest["drill"]["result"]) == (None, "restored")
+    assert (newest["drilled"], oldest["drill"]["result"]) == (None, "proven")
     assert "memo counts 1 in the drill" in newest["drill"]["result"]
     shown = capsys.readouterr().out
     assert "failed 20" in shown

@@ -95,7 +95,8 @@ def test_drill_leaves_nothing_and_is_recorded(
 
     done = backup.drill(stack, "backups", set_id=made, identity="")
 
-    assert done == {"set": made, "counts": {"memo": 3, "pair": 5}}
+    assert (done["set"], done["counts"]) == (made, {"memo": 3, "pair": 5})
+    assert done["proven"]
     assert world.made == before
     assert {c.project for c in world.there} == {"trial"}
     assert repository.load(stack.root / "backups/trial" / made).drilled is not None

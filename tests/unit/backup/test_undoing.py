@@ -142,7 +142,7 @@ def test_undo_does_not_take_less_for_what_was_there(
     restored: StackContext, world: World
 ) -> None:
     """The store must count as much as it did before the restore."""
-    (kept,) = world.data("memo_data").glob(".jimbot-restore/*/previous/lines")
+    (kept,) = world.data("memo_data").glob(".compose-ops-restore/*/previous/lines")
     kept.write_text("line\n")
 
     with pytest.raises(DataError, match="memo counts 1 after the restore"):

@@ -1,9 +1,9 @@
 """
 Put unpacked data in the place of what a volume holds, and back, by renames alone.
 
-A restore keeps three things in `.jimbot-restore/<id>/` of the volume: `staged` (what
-is to come in), `previous` (what was moved out) and `names.json` (what each held before
-the first rename). Every step can be repeated after any interruption.
+A restore keeps three things in `.compose-ops-restore/<id>/` of the volume: `staged`
+(what is to come in), `previous` (what was moved out) and `names.json` (what each held
+before the first rename). Every step can be repeated after any interruption.
 """
 
 import json
@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from volume_helper.failure import Failed
-from volume_helper.screen import RESERVED
+from volume_helper.screen import FORMER, HOLDERS, RESERVED
 
 HOLDER = RESERVED.decode()
-KEPT = frozenset({HOLDER, "lost+found"})
+KEPT = frozenset({*(os.fsdecode(name) for name in HOLDERS), "lost+found"})
 
 
 def place(volume: Path, restore: str) -> Path:
     """Return the folder of one restore in the volume."""
     if not restore.replace("-", "").isalnum():
         raise Failed("that is no id of a restore")
-    return volume / HOLDER / restore
+    former = volume / os.fsdecode(FORMER) / restore
+    return former if FORMER and former.exists() else volume / HOLDER / restore
 
 
 def prepare(volume: Path, restore: str) -> Path:
@@ -140,15 +141,15 @@ def discard(volume: Path, restore: str) -> None:
 
 def held(volume: Path) -> dict[str, Any]:
     """Return {restore id: {"staged", "previous", "swapped"}} of all that is there."""
-    holder = volume / HOLDER
-    if not holder.is_dir():
-        return {}
+    holders = [volume / os.fsdecode(name) for name in sorted(HOLDERS)]
     return {
         folder.name: {
             "staged": (folder / "staged").is_dir(),
             "previous": (folder / "previous").is_dir(),
             "swapped": (folder / "names.json").exists(),
         }
+        for holder in holders
+        if holder.is_dir()
         for folder in sorted(holder.iterdir())
     }
 
