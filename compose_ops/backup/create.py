@@ -20,9 +20,6 @@ from compose_ops.backup import (
     unlock,
     volume_archive,
 )
-from compose_ops.backup import (
-    policy as policies,
-)
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import Policy, choose
 from compose_ops.backup.progress import shows_progress
@@ -94,7 +91,7 @@ def take_locked(
     items = preconditions.items(stack, chosen, request.consistency)
     volumes = preconditions.volumes(stack, chosen)
     coherent = request.everything and request.coherent
-    left_out = policies.undeclared(stack) if request.everything else ()
+    left_out = preconditions.left_out(stack) if request.everything else ()
     for item in items:
         if item.policy.product:
             say(_described(item))
@@ -211,21 +208,22 @@ def _resume(
     stores, dependents = journal.facts["stores"], journal.facts["dependents"]
     service_control.start(stack, stores)
     journal.reach("stores started", locked=[])
-    late = _late(stack, stores)
+    late = _late(stack, stores, since=None)
     if late is None:
         quiesce.count(stack, items)
+    woken = datetime.now(UTC)
     service_control.start(stack, dependents)
-    late = _late(stack, dependents) or late
+    late = _late(stack, dependents, since=woken) or late
     journal.reach("resumed", stores=[], dependents=[])
     return late
 
 
 def _late(
-    stack: StackContext, halted: Sequence[StoppedContainer]
+    stack: StackContext, halted: Sequence[StoppedContainer], *, since: datetime | None
 ) -> UnhealthyError | None:
     """Wait until all of *halted* are healthy; return what one of them lacks."""
     try:
-        service_control.wait(stack, halted)
+        service_control.wait(stack, halted, since=since)
     except UnhealthyError as failed:
         return failed
     return None

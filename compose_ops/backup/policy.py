@@ -230,13 +230,13 @@ def disposable(model: Model) -> frozenset[str]:
     return frozenset(key for _, key in _disposable(model, load()))
 
 
-def undeclared(stack: StackContext) -> tuple[str, ...]:
+def undeclared(model: Model, products: Products | None = None) -> tuple[str, ...]:
     """
     Name the writable mounts that nobody declares, as `SERVICE: SOURCE on TARGET`.
 
     A service of a known product is covered, and a volume that another one declares.
     """
-    products, model = load(stack.product_files), stack.model
+    products = products or load()
     covered = policies(model, products)
     kept = {mount.source for policy in covered.values() for mount in policy.mounts}
     spared = {key for _, key in _disposable(model, products) if key in model.volumes}

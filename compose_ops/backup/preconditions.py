@@ -14,11 +14,13 @@ from compose_ops.backup.restore_targets import RestoreTarget
 from compose_ops.console import say
 from compose_ops.docker.api import PROJECT_LABEL, Container, Volume
 from compose_ops.errors import DataError, UsageError
+from compose_ops.products import load
 from compose_ops.project.labels import PREFIX
 from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_size
 
 MARGIN = 1.2
+SHOWN = 3
 BLOCK = 4096
 _PASSWORD = re.compile(r"(?i)((?:pass|secret|cred|token|key)\w*=)[^,]*")
 
@@ -125,15 +127,20 @@ def check_source(stack: StackContext, source: str) -> Volume | None:
     return volume
 
 
+def left_out(stack: StackContext) -> tuple[str, ...]:
+    """Return the writable mounts that nobody declares as data or as disposable."""
+    return undeclared(stack.model, load(stack.product_files))
+
+
 def check_undeclared(
     stack: StackContext, chosen: Sequence[Policy], *, allowed: bool
 ) -> None:
     """Refuse to call a set whole that leaves out what may be data. DataError."""
-    left_out = undeclared(stack)
-    if left_out and not allowed:
-        more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""  # noqa: PLR2004
+    found = left_out(stack)
+    if found and not allowed:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise DataError(
-            "nobody says whether this is data: " + "; ".join(left_out[:3]) + more,
+            "nobody says whether this is data: " + "; ".join(found[:SHOWN]) + more,
             hint=f"the labels {PREFIX}data.volumes and {PREFIX}data.disposable say it; "
             "--allow-undeclared leaves it out",
         )
@@ -142,7 +149,7 @@ def check_undeclared(
             "no service has data that can be backed up",
             hint=f"the label {PREFIX}data.volumes declares it; docs/backup.md",
         )
-    for line in left_out:
+    for line in found:
         say(f"warning: left out, nobody says whether it is data: {line}")
 
 

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from compose_ops.errors import ConfigurationError
 
 LABEL = "compose-ops.product"
+DATA_LABEL = "compose-ops.data.volumes"
 # Tables whose keys are settings of a service, named as its labels are.
 SETTINGS = ("data", "backup", "restore", "drill")
 _FACTS = ("title", "images", "recipe", "privileges", "environment", *SETTINGS)
@@ -72,6 +73,18 @@ class Products:
                 hint=f"one of: {', '.join(sorted(self.known))}",
             )
         return self.known[named]
+
+    def keeps_data_at(self, service: Mapping[str, Any], target: str) -> bool:
+        """Say whether a service of the merged model keeps data in that folder."""
+        product = self.of_service(service)
+        settings = product.settings if product else {}
+        labels = service.get("labels") or {}
+        declared = str(labels.get(DATA_LABEL, "")).split()
+        folder = PurePosixPath(target)
+        return target in declared or any(
+            folder.is_relative_to(path) or PurePosixPath(path).is_relative_to(folder)
+            for path in settings.get("data.paths", "").split()
+        )
 
 
 def load(more: Iterable[Path] = ()) -> Products:

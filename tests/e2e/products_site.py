@@ -8,6 +8,7 @@ from pathlib import Path
 from e2e_scenario import docker
 
 from compose_ops.backup import helper
+from compose_ops.composition import OPERATIONS
 from compose_ops.docker.client import DockerEngine
 from compose_ops.project.modes import Mode
 from compose_ops.runtime.context import StackContext
@@ -58,6 +59,7 @@ class Site:
         )
         helper.build(engine)
         return StackContext(
+            collaborators=OPERATIONS,
             root=self.root,
             project=self.project,
             mode=Mode(),
@@ -80,10 +82,10 @@ class Site:
 
     def write_for_ever(self) -> subprocess.Popen[bytes]:
         """Begin pgbench's transactions; they end with the server."""
-        words = ("pgbench", "--username=postgres", "--no-vacuum", "--client=2")
+        words = ("pgbench", "--username=postgres", "--no-vacuum", "--time=600")
         argv = ("docker", "compose", "-p", self.project, "exec", "-T", "ledger")
         return subprocess.Popen(
-            [*argv, *words, "--time=600"],
+            [*argv, *words, "postgres"],
             cwd=self.root,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -116,6 +118,13 @@ def made(root: Path) -> Site:
     (root / "compose.yaml").write_text(MODEL)
     site = Site(root, f"products-{os.urandom(4).hex()}")
     site.compose("up", "--detach", "--wait")
-    words = ("pgbench", "--username=postgres", "--initialize", "--scale=5", "--quiet")
+    words = (
+        "pgbench",
+        "--username=postgres",
+        "--initialize",
+        "--scale=5",
+        "--quiet",
+        "postgres",
+    )
     site.compose("exec", "-T", "ledger", *words)
     return site

@@ -8,6 +8,7 @@ from products_site import Site, made
 
 from compose_ops.backup import create, drill, repository, restore, restore_undo
 from compose_ops.backup.manifest import Manifest
+from compose_ops.backup.session import Session
 from compose_ops.errors import DataError
 
 pytestmark = pytest.mark.docker
@@ -91,6 +92,7 @@ def test_set_of_running_servers_is_restored_undone_and_restored_from_nothing(
     site.remove()
     shutil.rmtree(site.root / "cache")
     bring_back(site)
+    site.compose("up", "--detach", "--wait")
     assert_all_is_there(site)
     assert repository.choose(site.root / "sets", site.project).id == taken.id
 
@@ -120,19 +122,20 @@ def test_tablespace_outside_of_the_data_is_refused(site: Site, taken: Manifest) 
     site.sql("DROP TABLESPACE elsewhere")
 
 
+@pytest.mark.usefixtures("taken")
 def test_session_that_is_lost_discards_the_copy(
-    site: Site, taken: Manifest, monkeypatch: pytest.MonkeyPatch
+    site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server ends it: what was copied until then may be torn."""
     ends = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
-    stop = create.quiesce.Session.stop
+    stop = Session.stop
 
-    def lost(held: create.quiesce.Session) -> object:
+    def lost(held: Session) -> object:
         if held.service == "ledger":
             site.sql(ends)
         return stop(held)
 
-    monkeypatch.setattr(create.quiesce.Session, "stop", lost)
+    monkeypatch.setattr(Session, "stop", lost)
 
     with pytest.raises(DataError, match="the session that holds ledger"):
         back_up(site)
