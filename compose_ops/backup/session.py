@@ -62,7 +62,7 @@ class Session:
             except EngineError as gone:
                 if word == "closed":
                     raise
-                raise self._lost(gone.message) from gone
+                raise self._lost(self.printed or gone.message) from gone
             first, _, rest = line.partition(" ")
             if line == word:
                 return
@@ -97,7 +97,8 @@ def opened(
     engine: Engine, policy: Policy, container: Container, mark: str
 ) -> Iterator[Session]:
     """Start the session; it is told to end when the block does."""
-    command = [policy.shell, "-c", policy.session]
+    # What it complains of is read beside what it says, as the reason of its end.
+    command = [policy.shell, "-c", f"exec 2>&1\n{policy.session}"]
     with engine.exec_interactive(
         container.id, command, user=policy.user, environment=(mark,)
     ) as talk:

@@ -84,7 +84,7 @@ def measured(copying: VolumeBackup) -> None:
     Raises DataError when that is nothing, or when some of the data lies elsewhere.
     """
     found = copying.helper.finish()
-    if not copying.item.policy.session:
+    if not (copying.item.policy.session and copying.item.running):
         preconditions.check_holds_data(copying.mount.source, empty=found["empty"])
     preconditions.check_links(copying.item.policy, found["links"])
     copying.occupied = found["disk"]

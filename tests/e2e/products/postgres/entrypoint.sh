@@ -2,6 +2,7 @@
 # Make an empty cluster where there is none, and become the server.
 set -eu
 if [ "$(id -u)" = 0 ]; then
+    mkdir -p "$PGDATA"
     chown postgres: "$PGDATA"
     exec setpriv --reuid=postgres --regid=postgres --init-groups "$0" "$@"
 fi
