@@ -179,7 +179,7 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
         name=f"{stack.project}-helper-{work.run}-{short}",
         mounts=mounts,
         tmpfs=["/tmp:size=16m"],  # noqa: S108 - inside the container
-        environment={"FORMER_HOLDER": _former_holder()},
+        environment={"COMPOSE_OPS_RESERVED_BEFORE": _former_holder()},
         capabilities=(WRITING if work.changes else HOLDING if work.held else READING),
         labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run},
         extra=["--pids-limit", str(MAX_PROCESSES)],
@@ -200,7 +200,7 @@ def remove_strays(stack: StackContext, run: str) -> None:
 def _former_holder() -> str:
     """Return where the version before kept what a restore moved aside."""
     text = (files("compose_ops") / "compat.toml").read_text(encoding="utf-8")
-    return str(tomllib.loads(text).get("restore", {}).get("holder", ""))
+    return str(tomllib.loads(text)["volume"]["reserved"])
 
 
 def _data(source: str, *, writable: bool) -> str:

@@ -12,7 +12,14 @@ from typing import IO, Any
 
 import pytest
 from archives import checked, packed, staged
-from volume_helper import checking, copying, headers, packing, staging, swapping
+from volume_helper import (
+    checking,
+    copying,
+    headers,
+    packing,
+    reserved,
+    staging,
+)
 from volume_helper.failure import Failed, Refused
 
 
@@ -85,14 +92,14 @@ def test_copy_follows_the_order(volume: Path) -> None:
 
 def test_excluded_and_reserved_paths_stay_out(volume: Path, tmp_path: Path) -> None:
     archive = tmp_path / "a"
-    (volume / swapping.HOLDER).mkdir()
+    (volume / reserved.HOLDER).mkdir()
     packed(volume, archive, exclude=["./deep/*"], compression="gzip")
 
     with tarfile.open(archive) as found:
         names = found.getnames()
 
     assert "./deep" in names
-    assert not [n for n in names if "er" in n.split("/") or swapping.HOLDER in n]
+    assert not [n for n in names if "er" in n.split("/") or reserved.HOLDER in n]
 
 
 @pytest.mark.parametrize("tenth", range(10))

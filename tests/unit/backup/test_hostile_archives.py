@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from archives import checked, screen
-from volume_helper import staging, swapping
+from volume_helper import reserved, staging
 from volume_helper.failure import Failed, Refused
 
 
@@ -51,7 +51,7 @@ HOSTILE: dict[str, tuple[tarfile.TarInfo, ...]] = {
     "hard link up": (member("./evil", tarfile.LNKTYPE, linkname="../../etc/passwd"),),
     "character device": (member("./evil", tarfile.CHRTYPE, devmajor=1, devminor=3),),
     "block device": (member("./evil", tarfile.BLKTYPE, devmajor=8),),
-    "reserved": (member(f"./{swapping.HOLDER}", tarfile.DIRTYPE),),
+    "reserved": (member(f"./{reserved.HOLDER}", tarfile.DIRTYPE),),
     "pax name out": (member("./fine", pax_headers={"path": "/etc/evil"}),),
     "sparse name out": (member("./fine", pax_headers={"GNU.sparse.name": "../evil"}),),
     "unknown type": (member("./evil", b"V"),),

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from volume_helper import swapping
+from volume_helper import copying, reserved, swapping
 
 OLD = {"data": "old", "only-old": "old"}
 NEW = {"data": "new", "only-new": "new"}
@@ -139,10 +139,61 @@ def test_restore_into_an_empty_volume_keeps_nothing_aside(tmp_path: Path) -> Non
 def test_owner_and_mode_of_the_top_come_with_the_data(tmp_path: Path) -> None:
     volume = volume_with_staged(tmp_path / "v")
     volume.chmod(0o755)
-    (volume / swapping.HOLDER / "r-1" / "staged").chmod(0o750)
+    (volume / reserved.HOLDER / "r-1" / "staged").chmod(0o750)
     swapping.swap_in(volume, "r-1")
     assert volume.stat().st_mode & 0o777 == 0o750
 
     swapping.swap_out(volume, "r-1")
 
     assert volume.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.fixture
+def before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a volume in which the version before swapped a restore in."""
+    old = b".jimbot-restore"
+    monkeypatch.setattr(reserved, "NAMES", frozenset({reserved.NAME, old}))
+    monkeypatch.setattr(reserved, "LEFT_OUT", reserved.NAMES | {b"lost+found"})
+    volume = volume_with_staged(tmp_path / "v")
+    (volume / reserved.HOLDER).rename(volume / ".jimbot-restore")
+    swapping.swap_in(volume, "r-1")
+    return volume
+
+
+def test_what_the_version_before_moved_aside_comes_back(before: Path) -> None:
+    assert content(before) == NEW
+
+    swapping.adopt(before, "r-2", "r-1")
+    swapping.swap_in(before, "r-2")
+
+    assert content(before) == OLD
+    assert swapping.held(before)["r-1"]["previous"] is False
+
+
+def test_interrupted_restore_of_the_version_before_is_undone(before: Path) -> None:
+    swapping.swap_out(before, "r-1")
+    swapping.discard(before, "r-1")
+
+    assert content(before) == OLD
+    assert not (before / ".jimbot-restore").exists()
+
+
+def test_what_the_version_before_moved_aside_is_no_data(before: Path) -> None:
+    """Neither a copy nor its weight nor the look for an empty volume sees it."""
+    assert all(b"restore" not in path for path, _ in copying.walk(before))
+    for name in content(before):
+        (before / name).unlink()
+
+    assert copying.is_empty(before)
+    assert "--exclude=./.jimbot-restore" in copying.tar_command((), listed=False)
+
+
+def test_swap_out_goes_on_where_a_commit_was_lost(tmp_path: Path) -> None:
+    """A disk that lost the word of a commit has lost the folder of the staged data."""
+    volume = volume_with_staged(tmp_path / "v")
+    swapping.swap_in(volume, "r-1")
+    swapping.commit(volume, "r-1")
+
+    swapping.swap_out(volume, "r-1")
+
+    assert content(volume) == OLD

@@ -15,9 +15,9 @@ from volume_helper.archiving import Archiving
 from volume_helper.failure import Failed, reason
 from volume_helper.screen import Screen
 
-VOLUME = Path("/volume")
-ARCHIVE = Path("/archive")
-LISTING = Path("/listing")
+VOLUME = Path(os.environ.get("COMPOSE_OPS_VOLUME", "/volume"))
+ARCHIVE = Path(os.environ.get("COMPOSE_OPS_ARCHIVE", "/archive"))
+LISTING = Path(os.environ.get("COMPOSE_OPS_LISTING", "/listing"))
 
 ARCHIVING = Archiving(VOLUME, ARCHIVE, LISTING)
 

@@ -5,16 +5,15 @@ import re
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from volume_helper import reserved
 from volume_helper.checking import Progress
 from volume_helper.failure import Failed
 from volume_helper.packing import TOLERATED, Source, write
-from volume_helper.screen import HOLDERS
-from volume_helper.swapping import KEPT
 
 RECORD = 64 << 10
 
@@ -35,7 +34,7 @@ class Session:
 def occupied(volume: Path) -> int:
     """Return the bytes that *volume* occupies, without what restores keep there."""
     done = subprocess.run(
-        ["du", "-s", "-B1", "-x", *_reserved(), "."],
+        [*("du", "-s", "-B1", "-x"), *excluding(reserved.NAMES), "."],
         cwd=volume,
         capture_output=True,
         check=False,
@@ -45,13 +44,14 @@ def occupied(volume: Path) -> int:
     return int(done.stdout.split()[0])
 
 
-def _reserved() -> list[str]:
-    return [f"--exclude=./{os.fsdecode(name)}" for name in sorted(HOLDERS)]
+def excluding(names: Iterable[bytes]) -> Iterator[str]:
+    """Yield the options that leave out *names* at the top, for du and tar."""
+    return (f"--exclude=./{os.fsdecode(name)}" for name in sorted(names))
 
 
 def is_empty(volume: Path) -> bool:
     """Say whether nothing lies in *volume* but what restores keep there."""
-    return all(name in KEPT for name in os.listdir(volume))
+    return reserved.LEFT_OUT.issuperset(os.listdir(os.fsencode(volume)))
 
 
 def walk(volume: Path) -> Iterator[tuple[bytes, os.stat_result]]:
@@ -63,7 +63,7 @@ def walk(volume: Path) -> Iterator[tuple[bytes, os.stat_result]]:
         for entry in _entries(os.path.join(top, folder)):
             path = os.path.join(folder, entry.name)
             state = _state(entry)
-            if state is None or path in HOLDERS or path == b"lost+found":
+            if state is None or path in reserved.LEFT_OUT:
                 continue
             yield path, state
             if stat.S_ISDIR(state.st_mode):
@@ -203,14 +203,13 @@ def tar_command(exclude: Sequence[str], *, listed: bool) -> list[str]:
     every inode, and takes a new file with the inode of a removed one for a hard link to
     it: a running store's links become files of their own.
     """
-    excluded = ["./lost+found", *exclude]
     return [
         *("tar", "--create", "--file=-", f"--record-size={RECORD}"),
         *("--format=posix", "--pax-option=delete=atime,delete=ctime"),
         *("--numeric-owner", "--sparse", "--xattrs", "--xattrs-include=*"),
         *("--one-file-system", "--anchored", "--wildcards"),
-        *_reserved(),
-        *(f"--exclude={pattern}" for pattern in excluded),
+        *excluding(reserved.LEFT_OUT),
+        *(f"--exclude={pattern}" for pattern in exclude),
         *(
             [
                 *("--no-recursion", "--null", "--verbatim-files-from"),

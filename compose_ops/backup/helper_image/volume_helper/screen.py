@@ -1,16 +1,12 @@
 """Which members of an archive may be unpacked into a volume."""
 
-import os
 import sys
 from dataclasses import dataclass, field
 
+from volume_helper import reserved
 from volume_helper.failure import Refused
 from volume_helper.headers import Member
 
-RESERVED = b".compose-ops-restore"
-# Where the version before kept what a restore moved aside, if it had a name of its own.
-FORMER = os.fsencode(os.environ.get("FORMER_HOLDER", ""))
-HOLDERS = frozenset({RESERVED, FORMER} - {b""})
 ALLOWED = frozenset({"file", "directory", "symlink", "hard link", "fifo"})
 
 
@@ -58,7 +54,7 @@ class Screen:
             raise Refused(f"{shown(path)} has no directory of the archive above it")
         if not path and member.kind != "directory":
             raise Refused("the volume's top is no directory")
-        if path.partition(b"/")[0] in HOLDERS:
+        if path.partition(b"/")[0] in reserved.NAMES:
             raise Refused(f"{shown(path)} is reserved for restores")
         self.seen[path] = member.kind == "directory"
 

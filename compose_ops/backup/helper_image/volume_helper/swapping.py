@@ -13,19 +13,22 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from volume_helper import reserved
 from volume_helper.failure import Failed
-from volume_helper.screen import FORMER, HOLDERS, RESERVED
-
-HOLDER = RESERVED.decode()
-KEPT = frozenset({*(os.fsdecode(name) for name in HOLDERS), "lost+found"})
 
 
 def place(volume: Path, restore: str) -> Path:
-    """Return the folder of one restore in the volume."""
+    """Return the folder of one restore in the volume, also of the version before."""
     if not restore.replace("-", "").isalnum():
         raise Failed("that is no id of a restore")
-    former = volume / os.fsdecode(FORMER) / restore
-    return former if FORMER and former.exists() else volume / HOLDER / restore
+    folders = [holder / restore for holder in _holders(volume)]
+    return next(filter(Path.exists, folders), folders[0])
+
+
+def _holders(volume: Path) -> list[Path]:
+    """Return where restores keep data, where new ones do first."""
+    names = sorted(reserved.NAMES, key=lambda name: name != reserved.NAME)
+    return [volume / os.fsdecode(name) for name in names]
 
 
 def prepare(volume: Path, restore: str) -> Path:
@@ -79,12 +82,14 @@ def swap_out(volume: Path, restore: str) -> None:
         note.unlink()
     # Only now: until the note is gone, what was returned must be found where it is.
     if returned.is_dir():
+        (folder / "staged").mkdir(mode=0o700, exist_ok=True)
         for name in os.listdir(returned):
             _move(returned / name, folder / "staged" / name)
 
 
 def _present(volume: Path) -> list[str]:
-    return sorted(name for name in os.listdir(volume) if name not in KEPT)
+    left_out = {os.fsdecode(name) for name in reserved.LEFT_OUT}
+    return sorted(name for name in os.listdir(volume) if name not in left_out)
 
 
 def _arrived(volume: Path, previous: Path, old: list[str]) -> list[str]:
@@ -102,6 +107,7 @@ def adopt(volume: Path, restore: str, earlier: str) -> None:
     """Stage what an *earlier* restore had moved out, to bring it back."""
     source = place(volume, earlier) / "previous"
     folder = place(volume, restore)
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     if not (folder / "staged").exists():
         if not source.is_dir():
@@ -141,14 +147,13 @@ def discard(volume: Path, restore: str) -> None:
 
 def held(volume: Path) -> dict[str, Any]:
     """Return {restore id: {"staged", "previous", "swapped"}} of all that is there."""
-    holders = [volume / os.fsdecode(name) for name in sorted(HOLDERS)]
     return {
         folder.name: {
             "staged": (folder / "staged").is_dir(),
             "previous": (folder / "previous").is_dir(),
             "swapped": (folder / "names.json").exists(),
         }
-        for holder in holders
+        for holder in _holders(volume)
         if holder.is_dir()
         for folder in sorted(holder.iterdir())
     }
