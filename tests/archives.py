@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from volume_helper import checking, copying, staging, swapping
+from volume_helper import checking, copying, reserved, staging
 from volume_helper.screen import Screen
 
 
@@ -54,4 +54,4 @@ def staged(volume: Path, archive: Path, sha256: str) -> Path:
         sha256=sha256,
         progress=lambda _size: None,
     )
-    return volume / swapping.HOLDER / "r-1" / "staged"
+    return volume / reserved.HOLDER / "r-1" / "staged"
