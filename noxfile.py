@@ -20,6 +20,8 @@ STAND_INS = "tests/unit/standins"
 SHELL_SCRIPTS = ("scripts", "docker", ".ci", "tests/e2e")
 SHELLS = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash", b"# shellcheck")
 UNIT_TESTS = ("tests/unit", "tests/functional", f"--ignore={STAND_INS}")
+# Most tests on the engine wait for it.
+ENGINE_WORKERS = f"--numprocesses={2 * (os.cpu_count() or 1)}"
 CONTRACT_TESTS = ("tests/contract", "tests/lint", STAND_INS)
 
 
@@ -49,13 +51,13 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def contract(session: nox.Session) -> None:
     """Hold files to the guide, docs to the code, stand-ins to what they stand for."""
-    _python(session, "pytest", *CONTRACT_TESTS, *session.posargs)
+    _python(session, "pytest", "--numprocesses=auto", *CONTRACT_TESTS, *session.posargs)
 
 
 @nox.session
 def e2e(session: nox.Session) -> None:
     """Run the tests on a real engine, each in a project of its own."""
-    _python(session, "pytest", "tests/e2e", *session.posargs)
+    _python(session, "pytest", ENGINE_WORKERS, "tests/e2e", *session.posargs)
 
 
 def _python(session: nox.Session, module: str, *words: str) -> None:

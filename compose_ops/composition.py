@@ -1,10 +1,13 @@
 """The composition root: which implementation each operation gets of the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compose_ops.docker.api import Engine
+from compose_ops.state import recovery
+from compose_ops.state.journal import Journal
+from compose_ops.state.store import StateFile
 
 if TYPE_CHECKING:
     from compose_ops.runtime.context import (
@@ -41,5 +44,67 @@ class Operations:
 
         return local_images.prepare
 
+    @property
+    def state_files(self) -> Sequence[StateFile[Any]]:
+        from compose_ops.backup import destinations, restore_points
+        from compose_ops.doctor import baseline
+        from compose_ops.rollout import deployments
+        from compose_ops.runtime import config_hashes, stale_images
+
+        holders = (
+            *(baseline, config_hashes, deployments),
+            *(destinations, restore_points, stale_images),
+        )
+        return [module.STATE_FILE for module in holders]
+
 
 OPERATIONS = Operations()
+
+
+def _undo_backup(stack: Any, journal: Journal) -> None:
+    from compose_ops.backup import recover
+
+    recover.undo(stack, journal)
+
+
+def _undo_restore(stack: Any, journal: Journal) -> None:
+    from compose_ops.backup import restore_rollback
+
+    restore_rollback.undo(stack, journal)
+
+
+def _undo_drill(stack: Any, journal: Journal) -> None:
+    from compose_ops.backup import drill_project
+
+    drill_project.undo(stack, journal)
+
+
+def _undo_update(stack: Any, _journal: Journal) -> None:
+    from compose_ops.rollout import update
+
+    update.clean_up(stack)
+
+
+def _of_backup(facts: Mapping[str, Any]) -> Collection[str]:
+    """Return the services that a backup stopped or locked."""
+    groups = ("stores", "dependents", "locked", "ending")
+    return {one["service"] for group in groups for one in facts.get(group, ())}
+
+
+def _of_restore(facts: Mapping[str, Any]) -> Collection[str]:
+    return {*facts["services"], *_of_backup(facts)}
+
+
+def _of_drill(_facts: Mapping[str, Any]) -> Collection[str]:
+    """Return no service: what a drill leaves stands beside the project."""
+    return ()
+
+
+def _of_update(facts: Mapping[str, Any]) -> Collection[str]:
+    return (facts["service"],)
+
+
+recovery.register("backup", _undo_backup, concerns=_of_backup)
+recovery.register("restore", _undo_restore, concerns=_of_restore)
+recovery.register("drill", _undo_drill, concerns=_of_drill)
+recovery.register("update", _undo_update, concerns=_of_update)

@@ -11,9 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
-from compose_ops.docker.api import Container
 from compose_ops.redaction import clean
+
+if TYPE_CHECKING:
+    from compose_ops.docker.api import Container
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
 
@@ -80,7 +83,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 @contextmanager
-def health_progress() -> Iterator[Callable[[Sequence[Container]], None]]:
+def health_progress() -> Iterator[Callable[[Sequence["Container"]], None]]:
     """Yield a reporter: a live table on a terminal, otherwise one line a change."""
     if not (_attached and sys.stderr.isatty()):
         yield _LineReporter()
@@ -92,7 +95,7 @@ def health_progress() -> Iterator[Callable[[Sequence[Container]], None]]:
     begin = time.monotonic()
     with Live(console=Console(stderr=True), transient=True) as live:
 
-        def report(containers: Sequence[Container]) -> None:
+        def report(containers: Sequence["Container"]) -> None:
             made = Table("service", "state", "health", title=_elapsed(begin))
             for container in containers:
                 made.add_row(container.name, container.state, container.health or "-")
@@ -133,7 +136,7 @@ class _LineReporter:
     def __init__(self) -> None:
         self.seen: dict[str, str] = {}
 
-    def __call__(self, containers: Sequence[Container]) -> None:
+    def __call__(self, containers: Sequence["Container"]) -> None:
         for container in containers:
             state = container.health or container.state
             if self.seen.get(container.name, state) != state or (

@@ -69,6 +69,9 @@ def _receive(number: int, _frame: FrameType | None) -> None:
     if len(_received) == 1:
         raise KeyboardInterrupt
     if len(_received) > 2:  # noqa: PLR2004 - the third one ends
+        from compose_ops.docker import process  # `--list` needs nothing of Docker
+
+        process.terminate_all()
         os._exit(EXIT_CODE)
     what = _undoing[-1] if _undoing else "putting back what was begun"
     say(

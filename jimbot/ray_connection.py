@@ -6,11 +6,19 @@ import asyncio
 import logging
 import queue
 import threading
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from types import ModuleType
+from typing import Any, Callable, TypeVar
 
 from jimbot.readiness import reason
 
 logger = logging.getLogger(__name__)
+
+
+T = TypeVar("T")
+Work = Callable[[Any], Any]  # gets the module ray, connected
 
 
 class RayConnection:
@@ -27,7 +35,9 @@ class RayConnection:
         self._server = address[len("ray://") :]
         self._connected = False
         self._open: Future[None] | None = None
-        self._work: queue.SimpleQueue[Future[None] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = (
+            queue.SimpleQueue()
+        )
         # A daemon, since a frozen cluster must not hold up the interpreter's exit.
         self._thread = threading.Thread(target=self._run, name="ray", daemon=True)
         self._thread.start()
@@ -39,10 +49,8 @@ class RayConnection:
         Started early, it spares the first question the seconds that connecting takes.
         """
         if self._open is None or self._open.done():
-            self._open = Future()
-            # Running, it cannot be cancelled by one who waited for it and gave up.
-            self._open.set_running_or_notify_cancel()
-            self._work.put(self._open)
+            # Kept, it cannot be cancelled by one who waited for it and gave up.
+            self._open = self._do(lambda ray: ray.cluster_resources(), kept=True)
         return self._open
 
     async def ask(self) -> None:
@@ -53,23 +61,67 @@ class RayConnection:
         """
         await asyncio.wrap_future(self.connect())
 
+    @asynccontextmanager
+    async def tasks(
+        self,
+        module: ModuleType,
+        function: Callable[..., T],
+        arguments: Iterable[Sequence[Any]],
+    ) -> AsyncIterator[Sequence[Awaitable[T]]]:
+        """
+        Run *function* of *module* on the cluster, once for each of *arguments*.
+
+        Yields what waits for the results; tasks that are not done at the end of the
+        block are cancelled. The cluster gets the module's functions by value: it may
+        have another version of the application's code, or none. Raises what Ray raises.
+        """
+        try:
+            await self.ask()
+        except Exception:  # noqa: BLE001  # it has left the cluster: connects anew
+            await self.ask()
+
+        def start(ray: Any) -> Sequence[tuple[Any, Future[T]]]:
+            ray.cloudpickle.register_pickle_by_value(module)
+            remote = ray.remote(function)
+            references = [remote.remote(*given) for given in arguments]
+            return [(reference, _result(reference)) for reference in references]
+
+        started = await asyncio.wrap_future(self._do(start))
+        results = [asyncio.wrap_future(result) for _, result in started]
+        try:
+            yield results
+        finally:
+            for waited in results:
+                waited.cancel()
+            left = [task for task, result in started if not result.done()]
+            if left:
+                self._do(lambda ray: [ray.cancel(task) for task in left])
+
     def close(self, *, seconds: float) -> None:
         """Leave the cluster; give up after *seconds*."""
         self._work.put(None)
         self._thread.join(seconds)
 
+    def _do(self, work: Work, *, kept: bool = False) -> Future[Any]:
+        future: Future[Any] = Future()
+        if kept:
+            future.set_running_or_notify_cancel()
+        self._work.put((work, future))
+        return future
+
     def _run(self) -> None:
-        for question in iter(self._work.get, None):
+        for work, future in iter(self._work.get, None):
+            if not (future.running() or future.set_running_or_notify_cancel()):
+                continue
             try:
-                self._ask()
-                question.set_result(None)
-            except Exception as error:  # noqa: BLE001, PERF203
+                future.set_result(work(self._cluster()))
+            except Exception as error:  # noqa: BLE001
                 logger.warning("ray: %s", reason(error))
-                question.set_exception(error)
+                future.set_exception(error)
                 self._disconnect()
         self._disconnect()
 
-    def _ask(self) -> None:
+    def _cluster(self) -> ModuleType:
         # Imported here: it takes a second, and the thread has it to spare.
         import ray
         from ray.util.client_connect import connect
@@ -79,7 +131,8 @@ class RayConnection:
             connect(self._server, connection_retries=1)
             self._connected = True
             logger.info("connected to ray at %s", self._server)
-        ray.cluster_resources()
+        cluster: ModuleType = ray
+        return cluster
 
     def _disconnect(self) -> None:
         self._connected = False
@@ -89,3 +142,19 @@ class RayConnection:
             disconnect()
         except Exception as error:  # noqa: BLE001
             logger.warning("ray: leaving failed: %s", reason(error))
+
+
+def _result(reference: Any) -> Future[Any]:
+    """Return a future for a task's result that nobody can cancel under Ray's hands."""
+    result: Future[Any] = Future()
+    result.set_running_or_notify_cancel()
+
+    def settle(done: Future[Any]) -> None:
+        error = done.exception()
+        if error is None:
+            result.set_result(done.result())
+        else:
+            result.set_exception(error)
+
+    reference.future().add_done_callback(settle)
+    return result

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+API_KEYS = "/run/secrets/api_keys"
 QUESTDB_PASSWORD = "quest"  # noqa: S105  # what QuestDB has where none was set
 SECONDS = {
     "drain": 2.0,
@@ -16,7 +17,10 @@ SECONDS = {
     "questdb": 2.0,
     "eventstore": 2.0,
     "ray": 2.0,
+    "call": 10.0,
+    "estimate": 20.0,
 }
+SHORTEST_TOKEN = 20
 
 
 class SettingsError(Exception):
@@ -44,8 +48,11 @@ class Settings:
     Everything that the application reads from outside, checked.
 
     *seconds* holds the time limits of config/app.json: how long a draining process
-    goes on accepting, how long requests in flight may take after that, and how long
-    each dependency may take to answer.
+    goes on accepting, how long requests in flight may take after that, how long each
+    dependency may take to answer, and how long a client's call of a tool may take.
+    *api_tokens* are the clients' bearer tokens by the clients' names; *published_on* is
+    the host's address that the port is published on; *origins* are the web pages that
+    may call, besides those of this machine.
     """
 
     environment: str
@@ -61,7 +68,15 @@ class Settings:
     ray_address: str
     claude_api_key: str
     claude_rate_limit: int
+    api_tokens: Mapping[str, str]
+    published_on: str
+    origins: Sequence[str]
     seconds: Mapping[str, float]
+
+    @property
+    def is_production(self) -> bool:
+        """Whether nobody gets in without a token."""
+        return self.environment != "development"
 
 
 def read_settings(environ: Mapping[str, str], config: Path) -> Settings:
@@ -70,6 +85,7 @@ def read_settings(environ: Mapping[str, str], config: Path) -> Settings:
 
     Raises SettingsError for a value that cannot be used.
     """
+    config_file = config / "app.json"
     return Settings(
         environment=environ.get("ENVIRONMENT", "development"),
         log_level=_log_level(environ),
@@ -86,7 +102,10 @@ def read_settings(environ: Mapping[str, str], config: Path) -> Settings:
         ray_address=_ray_address(environ),
         claude_api_key=_secret(environ, "ANTHROPIC_API_KEY"),
         claude_rate_limit=_number(environ, "CLAUDE_RATE_LIMIT", 100),
-        seconds=_seconds(config / "app.json"),
+        api_tokens=_tokens(Path(environ.get("API_KEYS_FILE") or API_KEYS)),
+        published_on=environ.get("BIND_ADDRESS", ""),
+        origins=_origins(config_file),
+        seconds=_seconds(config_file),
     )
 
 
@@ -146,6 +165,26 @@ def _ray_address(environ: Mapping[str, str]) -> str:
         message = f"RAY_ADDRESS is {address!r}: write ray://HOST:10001"
         raise SettingsError(message)
     return address
+
+
+def _tokens(file: Path) -> Mapping[str, str]:
+    tokens = _read_json(file).get("mcp", {})
+    if not isinstance(tokens, dict):
+        message = f"{file}: mcp is not an object of names and tokens"
+        raise SettingsError(message)
+    for name, token in tokens.items():
+        if not isinstance(token, str) or not len(token) >= SHORTEST_TOKEN:
+            message = f"{file}: the token of {name} is shorter than {SHORTEST_TOKEN}"
+            raise SettingsError(message)
+    return tokens
+
+
+def _origins(file: Path) -> Sequence[str]:
+    origins = _read_json(file).get("origins", [])
+    if not isinstance(origins, list) or not all(isinstance(o, str) for o in origins):
+        message = f"{file}: origins is not a list of addresses"
+        raise SettingsError(message)
+    return origins
 
 
 def _seconds(file: Path) -> Mapping[str, float]:

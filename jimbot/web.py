@@ -1,8 +1,9 @@
 """The application's pages."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from typing import Callable
+from typing import Any, Callable
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -14,11 +15,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from jimbot import __version__
 from jimbot.dependencies import questions
 from jimbot.draining import Draining
+from jimbot.mcp.access import Access
+from jimbot.mcp.calls import Tools
+from jimbot.mcp.endpoint import Endpoint
 from jimbot.ray_connection import RayConnection
 from jimbot.readiness import Answer, ask_all
 from jimbot.settings import Settings
+from jimbot.tools.estimate import estimate_hand
+from jimbot.tools.events import append_event, read_events
+from jimbot.tools.graph import graph_query
+from jimbot.tools.metrics import metrics_query
+from jimbot.tools.services import services
 
 Page = Callable[[Request], Awaitable[Response]]
+Look = Callable[[], Awaitable[Mapping[str, Any]]]
+
+logger = logging.getLogger(__name__)
 
 MOST_ECHOED = 64 * 1024
 
@@ -29,9 +41,12 @@ def application(settings: Settings, draining: Draining) -> Starlette:
 
     ``/`` tells name, version and environment; ``/health`` whether this process
     should get requests; ``/ready`` whether everything that it depends on answers;
-    a POST to ``/echo`` answers with its body, for whoever sends a trial request.
+    a POST to ``/echo`` answers with its body, for whoever sends a trial request;
+    ``/mcp`` speaks the Model Context Protocol.
     """
     ray = RayConnection(settings.ray_address)
+    look = _look(settings, ray, draining)
+    endpoint = Endpoint(_tools(settings, ray, look), _access(settings))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -44,8 +59,9 @@ def application(settings: Settings, draining: Draining) -> Starlette:
         routes=[
             Route("/", _about(settings)),
             Route("/health", _health(draining)),
-            Route("/ready", _ready(settings, ray, draining)),
+            Route("/ready", _ready(look)),
             Route("/echo", _echo, methods=["POST"]),
+            Route("/mcp", endpoint.answer, methods=["POST"]),
         ],
         middleware=[Middleware(ClosingConnections, draining=draining)],
         lifespan=lifespan,
@@ -114,21 +130,56 @@ async def _echo(request: Request) -> Response:
     return Response(bytes(body), media_type="application/octet-stream")
 
 
-def _ready(settings: Settings, ray: RayConnection, draining: Draining) -> Page:
+def _look(settings: Settings, ray: RayConnection, draining: Draining) -> Look:
     asked = questions(settings, ray)
 
-    async def page(request: Request) -> Response:
-        del request
+    async def look() -> Mapping[str, Any]:
         answers = await ask_all(asked)
-        ready = not draining and all(answer.up for answer in answers.values())
-        body = {
-            "ready": ready,
+        return {
+            "ready": not draining and all(answer.up for answer in answers.values()),
             "draining": bool(draining),
             "dependencies": {name: _shown(answers[name]) for name in answers},
         }
-        return JSONResponse(body, status_code=200 if ready else 503)
+
+    return look
+
+
+def _ready(look: Look) -> Page:
+    async def page(request: Request) -> Response:
+        del request
+        found = await look()
+        return JSONResponse(found, status_code=200 if found["ready"] else 503)
 
     return page
+
+
+def _tools(settings: Settings, ray: RayConnection, look: Look) -> Tools:
+    seconds = settings.seconds["call"]
+    return Tools(
+        [
+            services(look, seconds),
+            graph_query(settings.memgraph, seconds),
+            metrics_query(settings.questdb, seconds),
+            append_event(settings.eventstore, seconds),
+            read_events(settings.eventstore, seconds),
+            estimate_hand(ray, settings.seconds["estimate"]),
+        ]
+    )
+
+
+def _access(settings: Settings) -> Access:
+    if settings.is_production and not settings.api_tokens:
+        logger.warning(
+            "nobody can call /mcp: secrets/api_keys.json has no token;"
+            " invoke init --prod makes one"
+        )
+    return Access(
+        settings.api_tokens,
+        settings.claude_rate_limit,
+        is_open=not settings.is_production,
+        published_on=settings.published_on,
+        origins=settings.origins,
+    )
 
 
 def _shown(answer: Answer) -> Mapping[str, object]:

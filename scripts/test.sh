@@ -5,30 +5,45 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/scripts/lib/console.sh"
 . "$root/scripts/lib/debian.sh"
 . "$root/scripts/lib/engine.sh"
+. "$root/scripts/lib/node.sh"
 . "$root/scripts/lib/python.sh"
 
 usage() {
     cat <<'TEXT'
-usage: scripts/test.sh [--yes] [--help] [PYTEST ARGUMENT...]
+usage: scripts/test.sh [--yes] [--quick | --all] [--help] [PYTEST ARGUMENT...]
 
-Makes the virtual environment, installs and starts a Docker Engine where there
-is none (asking first), builds the base image, and runs every check: the linters,
-then all tests in one pytest run, which ends with the time per test file and
-pytest's summary. With arguments, only pytest runs, and gets them:
+Makes the virtual environment, installs a Docker Engine and Node.js where there
+are none (asking first), builds the base image, and runs every check: the linters,
+then the tests in one pytest run, several at once, which ends with the time per
+test file and pytest's summary.
+
+  --quick  leave out the slow tests on the engine
+  --all    also test what only an upgrade of Docker or of a product can change,
+           and kill tasks at every step boundary
+
+With other arguments, only pytest runs, and gets them:
 
   scripts/test.sh tests/unit
   scripts/test.sh -k backup --real-images
 
-In CI a test that would be skipped for want of an engine fails.
+WORKERS=N runs N tests at once (default: twice as many as there are processors,
+as most tests wait for the engine). In CI a test that would be skipped for want of
+an engine fails.
 
-Exit codes: 0 green; 1 a check failed; 2 usage; 5 no engine or no Python.
+Exit codes: 0 green; 1 a check failed; 2 usage; 5 no engine, no Python, no Node.js.
 TEXT
 }
 
-case ${1:-} in
---yes) ASSUME_YES=1; shift ;;
---help | -h) usage; exit 0 ;;
-esac
+extent=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --yes) ASSUME_YES=1 ;;
+    --quick | --all) extent=$1 ;;
+    --help | -h) usage; exit 0 ;;
+    *) break ;;
+    esac
+    shift
+done
 trap 'error "interrupted"; exit 130' INT TERM
 
 run_linters() {
@@ -42,6 +57,8 @@ main() {
     ensure_environment
     step "Docker Engine"
     ensure_engine
+    step "Node.js"
+    ensure_node
     PATH=$VENV/bin:$PATH
     export PATH
     if [ $# -eq 0 ]; then
@@ -50,7 +67,8 @@ main() {
         set -- tests
     fi
     step "Tests"
-    exec "$VENV/bin/python" -m pytest "$@"
+    : "${WORKERS:=$((2 * $(nproc)))}"
+    exec "$VENV/bin/python" -m pytest --numprocesses="$WORKERS" ${extent:+"$extent"} "$@"
 }
 
 main "$@"

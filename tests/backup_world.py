@@ -7,7 +7,7 @@ A store is a container; it counts the lines of the file `lines` in its first vol
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
@@ -199,7 +199,7 @@ class World(FakeEngine):
             self.happen("remove", name)
         self.there[:] = [c for c in self.there if c.id not in names]
 
-    def other(self, file: Path, project: str) -> "World":
+    def for_project(self, file: Path, project: str) -> "World":
         made = copy(self)
         made.project = project
         made.services = json.loads(file.read_text())["services"]
@@ -218,7 +218,7 @@ class World(FakeEngine):
         command: Sequence[str],
         *,
         user: str = "",
-        environment: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Output:
         del timeout, environment, user
@@ -234,7 +234,7 @@ class World(FakeEngine):
         del timeout
         return Output(0, spec.command[-1].removeprefix("echo "), "")
 
-    def started(self) -> str:
+    def boot_id(self) -> str:
         self.alive()
         return self.boot
 
@@ -251,7 +251,7 @@ class World(FakeEngine):
 
     def create_volume(self, name: str, *, labels: dict[str, str]) -> None:
         (self.folder / name).mkdir(exist_ok=True)
-        self.made.setdefault(name, Volume(name, "local", {}, labels, ""))
+        self.made.setdefault(name, Volume(name, "local", {}, labels))
 
     def remove_volume(self, name: str) -> None:
         gone = self.made.pop(name)

@@ -25,8 +25,9 @@ from compose_ops.docker.api import (
     Volume,
 )
 from compose_ops.project.modes import Mode
-from compose_ops.runtime.context import StackContext, state_folder
+from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
+from compose_ops.state import folder
 
 PROJECT = "trial"
 UPDATED = {"update_config": {"monitor": "0s", "failure_action": "rollback"}}
@@ -101,7 +102,7 @@ class Composing(FakeEngine):
         del project
         return ()
 
-    def memory(self, *containers: str) -> tuple[()]:
+    def usage(self, *containers: str) -> tuple[()]:
         del containers
         return ()
 
@@ -257,7 +258,7 @@ class Composing(FakeEngine):
 
 def opened(root: Path, engine: Composing, *, started_as: str = "prod") -> StackContext:
     """Return the stack as a task opens it in production, with what is deployed."""
-    deployed = state_folder(root, engine.info().id, PROJECT) / "deployed.yml"
+    deployed = folder.of(root, engine.info().id, PROJECT) / "deployed.yml"
     return StackContext(
         collaborators=OPERATIONS,
         root=root,

@@ -1,5 +1,6 @@
 """What every test gets: no engine unless its markers say so."""
 
+import functools
 import os
 import shutil
 import signal
@@ -11,10 +12,9 @@ from typing import Any
 import pytest
 
 from compose_ops import console
-from compose_ops.docker import context
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
-pytest_plugins = ["time_per_file", "e2e_fixtures"]
+pytest_plugins = ["parallel", "time_per_file", "e2e_fixtures"]
 
 CLIENTS = {"docker", "docker-compose", "docker-buildx"}
 ENGINE_MARKERS = ("docker", "compose", "real_images")
@@ -26,26 +26,6 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--real-images",
-        action="store_true",
-        help="run the tests that need the real third-party images",
-    )
-
-
-def pytest_collection_modifyitems(
-    config: pytest.Config, items: list[pytest.Item]
-) -> None:
-    """Leave out what needs real images unless asked, and say so at the end."""
-    if config.getoption("--real-images"):
-        return
-    real = [item for item in items if item.get_closest_marker("real_images")]
-    if real:
-        config.hook.pytest_deselected(items=real)
-        items[:] = [item for item in items if item not in real]
-
-
 @pytest.fixture(autouse=True)
 def _attached_console() -> Iterator[None]:
     """Let operations say what they do, as they do in a task."""
@@ -54,27 +34,33 @@ def _attached_console() -> Iterator[None]:
     console.detach()
 
 
-@pytest.fixture(autouse=True)
-def _engine_only_when_marked(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Let only marked tests run docker; in CI a missing engine is a failure."""
-    markers = [m for m in ENGINE_MARKERS if request.node.get_closest_marker(m)]
-    if not markers:
-        _forbid_docker(monkeypatch)
-    elif not _answers(markers):
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose engine is missing; in CI that is a failure."""
+    markers = [m for m in ENGINE_MARKERS if item.get_closest_marker(m)]
+    if markers and not _answers(tuple(markers)):
         missing = "no Docker Engine answers; ./scripts/engine.sh starts one"
         if IN_CI:
             pytest.fail(missing)
         pytest.skip(missing)
 
 
-def _answers(markers: list[str]) -> bool:
+@functools.cache
+def _answers(markers: tuple[str, ...]) -> bool:
     if shutil.which("docker") is None:
         return False
-    words = ["compose", "version"] if markers == ["compose"] else ["info"]
+    words = ["compose", "version"] if markers == ("compose",) else ["info"]
     done = subprocess.run(["docker", *words], capture_output=True, check=False)
     return done.returncode == 0
+
+
+@pytest.fixture(autouse=True)
+def _engine_only_when_marked(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let only marked tests run docker."""
+    if not any(request.node.get_closest_marker(m) for m in ENGINE_MARKERS):
+        _forbid_docker(monkeypatch)
 
 
 def _forbid_docker(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,4 +76,3 @@ def _forbid_docker(monkeypatch: pytest.MonkeyPatch) -> None:
         start(self, args, *more, **named)
 
     monkeypatch.setattr(subprocess.Popen, "__init__", guarded)
-    monkeypatch.setattr(context, "SOCKET", "/nonexistent/docker.sock")

@@ -5,7 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from compose_ops.docker.api import Container, EngineInfo, Network, PublishedPort, Volume
+from compose_ops.docker.api import (
+    Container,
+    Endpoint,
+    EngineInfo,
+    Network,
+    PublishedPort,
+    Volume,
+)
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -58,7 +65,7 @@ def network(name: str, subnet: str, *, project: str = "", **changes: Any) -> Net
 
 def volume(name: str, *, device: str = "") -> Volume:
     options = {"device": device, "type": "none", "o": "bind"} if device else {}
-    return Volume(name, "local", options, {}, f"/volumes/{name}")
+    return Volume(name, "local", options, {})
 
 
 class FakeEngine:
@@ -70,6 +77,9 @@ class FakeEngine:
 
     def info(self) -> EngineInfo:
         return EngineInfo("ENGINE", "26.1.5", 2, 24 * 1024**3, ("runc",), {})
+
+    def endpoint(self) -> Endpoint:
+        return Endpoint("default", "unix:///var/run/docker.sock")
 
     def containers(
         self,

@@ -33,7 +33,7 @@ class Talk:
         )
         self.archiving = Archiving(world.folder / volume, Path(archive), Path(listing))
 
-    def say(self, line: str) -> None:
+    def send(self, line: str) -> None:
         request = json.loads(line)
         volume = self.at.get("/volume", "nowhere")
         self.world.happen("helper", request["do"], volume)

@@ -77,7 +77,7 @@ class Served(Composing):
         found = self.replicas()
         return {c.id for c in found if self._is_up(c)}
 
-    def look(self, _gateway: str, _command: Sequence[str]) -> str:
+    def exec_readonly(self, _gateway: str, _command: Sequence[str]) -> str:
         rows = [
             f"app,{c.id},0,{int(self._holds(c.id))},"
             f"{'UP,L7OK' if self._is_up(c) else 'DOWN,L7STS'},"

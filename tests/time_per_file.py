@@ -1,4 +1,9 @@
-"""A pytest plugin that closes a run with the seconds that each test file took."""
+"""
+A pytest plugin that closes a run with the seconds that each test file took.
+
+Files that ran at the same time count each for itself, so the sum can be more than the
+time of the run, which pytest's own last line tells.
+"""
 
 from collections import defaultdict
 
@@ -20,6 +25,8 @@ class TimePerFile:
         self, terminalreporter: pytest.TerminalReporter
     ) -> None:
         """Print the files, slowest first."""
+        if not self.seconds:
+            return
         terminalreporter.section("seconds per test file")
         slowest = sorted(self.seconds.items(), key=lambda item: -item[1])
         for file, seconds in slowest:

@@ -31,7 +31,7 @@ from compose_ops.errors import UnhealthyError
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
 from compose_ops.state.journal import Journal
-from compose_ops.state.recovery import changing
+from compose_ops.state.recovery import exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
         for item in preconditions.items(stack, chosen, request.consistency):
             say(f"would back up {_described(item)}")
         return None
-    with changing(stack, "invoke backup"):
+    with exclusive(stack, "invoke backup"):
         made = take_locked(stack, request, chosen, keys)
         restore_points.expire(stack, made)
         return made
@@ -175,7 +175,7 @@ def _copy(
 
     Returns what is not as healthy as before: the copies are no worse for it.
     """
-    mark = stack.engine.started()
+    mark = stack.engine.boot_id()
     with ExitStack() as sessions:
         quiesce.quiesce(stack, journal, items, sessions, coherent=coherent)
         journal.reach("copying", ending=[])

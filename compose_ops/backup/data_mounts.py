@@ -115,19 +115,23 @@ def _related(target: str, path: str) -> bool:
 
 
 def exists(stack: StackContext, source: str) -> bool:
-    """Say whether a volume or a folder of the host is there."""
+    """
+    Say whether a volume or a folder of the host is there.
+
+    Of another machine's folders the engine itself says it, when one is mounted.
+    """
     if is_path(source):
-        return Path(source).is_dir()
+        return not stack.engine.endpoint().is_local or Path(source).is_dir()
     return stack.engine.volume(source) is not None
 
 
-def make(source: str) -> None:
+def make(stack: StackContext, source: str) -> None:
     """
     Make a folder of the host where it is missing; volumes are Compose's.
 
     Raises DataError where it cannot be. A restore gives it its data's owner and mode.
     """
-    if is_path(source):
+    if is_path(source) and stack.engine.endpoint().is_local:
         try:
             Path(source).mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as refused:

@@ -1,32 +1,68 @@
 """Where sets of a project were written besides the checkout's own folder."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from compose_ops.project.env_file import write_private
 from compose_ops.project.paths import BACKUPS
+from compose_ops.state.store import StateFile
 
 FILE = "destinations.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """
+    The folders that sets were written to, in the order of the first set.
+
+    `newest` is the last set that was written to each, also to the checkout's own.
+    """
+
+    paths: tuple[str, ...] = ()
+    newest: Mapping[str, str] = field(default_factory=dict)
+
+
+def _upgrade(_schema: int, data: Any) -> Any:
+    """Return the fields of what the version before wrote: a list of folders."""
+    return {"paths": data}
+
+
+STATE_FILE = StateFile(
+    FILE,
+    Destinations,
+    without="the next backup remembers its destination",
+    upgrade=_upgrade,
+)
+
+
 def known(root: Path, state: Path) -> tuple[Path, ...]:
-    """Return the folders where a project's sets may lie, the checkout's own first."""
-    return tuple(dict.fromkeys((root / BACKUPS, *_remembered(state))))
+    """
+    Return the folders where a project's sets may lie, the checkout's own first.
+
+    Raises DataError where what was remembered is damaged.
+    """
+    return tuple(dict.fromkeys((root / BACKUPS, *map(Path, _remembered(state).paths))))
 
 
-def remember(root: Path, state: Path, dest: Path) -> None:
-    """Keep in mind that a set was written to *dest*."""
-    if dest in known(root, state):
-        return
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    names = [str(path) for path in (*_remembered(state), dest)]
-    write_private(state / FILE, json.dumps(names) + "\n")
+def remember(root: Path, state: Path, dest: Path, set_id: str = "") -> None:
+    """Keep in mind that a set was written to *dest*, and which."""
+    before = _remembered(state)
+    own = () if dest in known(root, state) else (str(dest),)
+    newest = {str(dest): set_id} if set_id else {}
+    now = Destinations((*before.paths, *own), {**before.newest, **newest})
+    if now != before:
+        STATE_FILE.save(state, now)
 
 
-def _remembered(state: Path) -> Iterator[Path]:
-    try:
-        names = json.loads((state / FILE).read_text())
-    except (OSError, ValueError):
-        return
-    yield from map(Path, names if isinstance(names, list) else ())
+def newest_set(state: Path, dest: Path) -> str:
+    """
+    Return the last set that was written to *dest*, "" where none is known.
+
+    Where a folder that had sets holds none, what it lies on may not be mounted.
+    """
+    return _remembered(state).newest.get(str(dest), "")
+
+
+def _remembered(state: Path) -> Destinations:
+    return STATE_FILE.load(state) or Destinations()

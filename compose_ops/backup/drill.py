@@ -29,7 +29,7 @@ from compose_ops.runtime import health
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
 from compose_ops.state.journal import Journal
-from compose_ops.state.recovery import changing
+from compose_ops.state.recovery import exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def drill(stack: StackContext, request: DrillRequest) -> DrillResult:
             f"{manifest.id} holds nothing that can be drilled",
             hint="invoke backups lists the sets",
         )
-    with changing(stack, "invoke drill"):
+    with exclusive(stack, "invoke drill", services=(), kinds=("drill",)):
         helper.require(stack)
         stores = _recorded(stack, kept, parts, keys)
     return DrillResult(manifest.id, stores)

@@ -9,8 +9,8 @@ from compose_ops.backup import helper
 from compose_ops.backup.policy import Policy, policies_of
 from compose_ops.docker.api import Engine
 from compose_ops.errors import ConfigurationError
-from compose_ops.project.env_file import write_private
 from compose_ops.runtime.context import StackContext
+from compose_ops.state import store
 from compose_ops.state.journal import Journal
 
 NETWORK = "drill"
@@ -35,9 +35,8 @@ def volume_name(stack: StackContext, key: str) -> str:
 
 def written(stack: StackContext, services: Sequence[str]) -> Path:
     """Write the drill's compose file, 0600, and return where it lies."""
-    stack.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = stack.state / FILE
-    write_private(path, json.dumps(model(stack, services)))
+    store.write(path, json.dumps(model(stack, services)))
     return path
 
 
@@ -113,13 +112,14 @@ def _mount(mount: dict[str, Any], policy: Policy | None) -> dict[str, Any]:
 
 
 def engine(stack: StackContext, file: Path) -> Engine:
-    return stack.engine.other(file, project(stack))
+    return stack.engine.for_project(file, project(stack))
 
 
 def undo(stack: StackContext, journal: Journal) -> None:
     """Remove all that a drill made. Can be repeated."""
     helper.remove_strays(stack, journal.facts["run"])
-    file = Path(journal.facts["file"])
+    # The folder of the state, or the checkout, may have moved since.
+    file = stack.state / Path(journal.facts["file"]).name
     if file.exists():
         engine(stack, file).down(volumes=True)
         file.unlink(missing_ok=True)

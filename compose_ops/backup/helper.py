@@ -5,19 +5,19 @@ import csv
 import io
 import json
 import os
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import data_mounts
 from compose_ops.docker.api import Engine, InteractiveRun, RunSpec
 from compose_ops.errors import ConfigurationError, DataError
+from compose_ops.project.compat import old_name
+from compose_ops.project.labels import before
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.setup_step import SetupStep
 
@@ -114,7 +114,7 @@ class Helper:
 
     def begin(self, do: str, **words: Any) -> None:
         """Let it start on a request; `finish` returns its result."""
-        self.conversation.say(json.dumps({"do": do, **words}))
+        self.conversation.send(json.dumps({"do": do, **words}))
 
     def finish(
         self, report: Report = lambda _size: None, stop: Stop = dict
@@ -133,7 +133,7 @@ class Helper:
                     path: base64.b64encode(data).decode()
                     for path, data in stop().items()
                 }
-                self.conversation.say(json.dumps({"files": given}))
+                self.conversation.send(json.dumps({"files": given}))
             elif "failed" in answer:
                 raise DataError(
                     f"{self.subject}: {answer['failed']}",
@@ -179,7 +179,7 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
         name=f"{stack.project}-helper-{work.run}-{short}",
         mounts=mounts,
         tmpfs=["/tmp:size=16m"],  # noqa: S108 - inside the container
-        environment={"COMPOSE_OPS_RESERVED_BEFORE": _former_holder()},
+        environment={"COMPOSE_OPS_RESERVED_BEFORE": old_name("volume", "reserved")},
         capabilities=(WRITING if work.changes else HOLDING if work.held else READING),
         labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run},
         extra=["--pids-limit", str(MAX_PROCESSES)],
@@ -189,18 +189,12 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
 def remove_strays(stack: StackContext, run: str) -> None:
     """Remove the helper containers that a run left which died; no other task's."""
     labels = {PROJECT_LABEL: stack.project, RUN_LABEL: run}
-    left = stack.engine.containers(
-        filters=[f"label={k}={v}" for k, v in labels.items()]
-    )
-    if left:
-        stack.engine.remove(*(c.id for c in left), force=True)
-
-
-@cache
-def _former_holder() -> str:
-    """Return where the version before kept what a restore moved aside."""
-    text = (files("compose_ops") / "compat.toml").read_text(encoding="utf-8")
-    return str(tomllib.loads(text)["volume"]["reserved"])
+    for written in (labels, before(labels)):
+        left = stack.engine.containers(
+            filters=[f"label={key}={value}" for key, value in written.items()]
+        )
+        if left:
+            stack.engine.remove(*(c.id for c in left), force=True)
 
 
 def _data(source: str, *, writable: bool) -> str:

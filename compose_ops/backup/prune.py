@@ -9,7 +9,7 @@ from compose_ops.backup.retention import Candidate, Rules, reasons
 from compose_ops.console import confirm, say
 from compose_ops.errors import UsageError
 from compose_ops.runtime.context import StackContext
-from compose_ops.state.recovery import changing
+from compose_ops.state.recovery import exclusive
 
 
 def prune(
@@ -25,7 +25,7 @@ def prune(
         raise UsageError(
             "say what to keep", hint="--keep-last 7 --keep-daily 14 --keep-monthly 12"
         )
-    with changing(stack, "invoke prune"):
+    with exclusive(stack, "invoke prune", services=()):
         found = {k.id: k for k in repository.listed(dest, stack.project) if k.manifest}
         candidates = [
             Candidate(

@@ -263,7 +263,7 @@ def check_rest(
     stack: StackContext, items: Sequence[StoreBackup], *, engine_mark: str
 ) -> None:
     """Raise DataError when a store, or the engine, was started under the copy."""
-    if stack.engine.started() != engine_mark:
+    if stack.engine.boot_id() != engine_mark:
         raise _disturbed("the engine")
     there = {container.id: container for container in stack.refresh()}
     for item in items:

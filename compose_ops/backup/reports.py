@@ -9,6 +9,8 @@ from typing import Any
 from compose_ops.backup import destinations, repository
 from compose_ops.backup import restore_points as kept
 from compose_ops.backup.restore_points import RestorePoint
+from compose_ops.console import say
+from compose_ops.errors import DataError
 from compose_ops.project.paths import BACKUPS
 from compose_ops.runtime.context import StackContext
 
@@ -42,7 +44,11 @@ def restore_points(stack: StackContext) -> Sequence[RestorePoint]:
 
 def restore_points_as_json(stack: StackContext) -> list[Mapping[str, Any]]:
     """Return what `status` says of the data that restores have moved aside."""
-    return [asdict(entry) for entry in kept.listed(stack)]
+    try:
+        return [asdict(entry) for entry in kept.listed(stack)]
+    except DataError as damaged:
+        say(f"warning: {damaged.message}; {damaged.hint}")
+        return []
 
 
 def forget_removed_volumes(stack: StackContext) -> None:

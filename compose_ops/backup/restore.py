@@ -21,7 +21,7 @@ from compose_ops.backup.restore_targets import RestoreTarget, parts_of
 from compose_ops.console import confirm, say
 from compose_ops.errors import DataError, UsageError
 from compose_ops.runtime.context import StackContext
-from compose_ops.state.recovery import changing
+from compose_ops.state.recovery import exclusive
 from compose_ops.units import readable_size
 
 
@@ -52,7 +52,7 @@ def restore(stack: StackContext, wish: RestoreRequest) -> Manifest | None:
     stack.require("restore", services=named | stopped)
     manifest = repository.believed(kept)
     keys = verify.identities(manifest, wish.identity, needed=True)
-    with changing(stack, "invoke restore"):
+    with exclusive(stack, "invoke restore"):
         helper.require(stack)
         with doubt.doubted(kept):
             for part in parts:

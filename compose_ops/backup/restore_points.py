@@ -1,19 +1,19 @@
 """The data that restores have moved aside: kept until it is discarded or outlived."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from compose_ops.backup import data_mounts, helper
+from compose_ops.backup import data_mounts, helper, untrusted
 from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import policies_of
 from compose_ops.console import say
 from compose_ops.errors import DataError
-from compose_ops.project.env_file import write_private
 from compose_ops.project.paths import PREVIOUS_FILE
 from compose_ops.runtime.context import StackContext
+from compose_ops.state.store import StateFile
 
 KEPT_FOR = timedelta(days=7)
 
@@ -28,6 +28,9 @@ class RestorePoint:
     moved: str
     counts: dict[str, int]
 
+    def __post_init__(self) -> None:
+        untrusted.moment(self.moved)
+
     @property
     def moment(self) -> datetime:
         return datetime.fromisoformat(self.moved)
@@ -38,21 +41,29 @@ class RestorePoint:
         return datetime.now(UTC) - self.moment > KEPT_FOR
 
 
+@dataclass(frozen=True, slots=True)
+class RestorePoints:
+    """What restores moved aside, oldest first."""
+
+    points: tuple[RestorePoint, ...] = ()
+
+
+def _upgrade(_schema: int, data: Any) -> Any:
+    """Return the fields of what the version before wrote: a list of restores."""
+    return {"points": data}
+
+
+STATE_FILE = StateFile(
+    PREVIOUS_FILE,
+    RestorePoints,
+    without="what restores moved aside stays in its volumes, and is not offered",
+    upgrade=_upgrade,
+)
+
+
 def listed(stack: StackContext) -> tuple[RestorePoint, ...]:
-    """Return what is kept, oldest first."""
-    path = stack.state / PREVIOUS_FILE
-    if not path.exists():
-        return ()
-    return tuple(
-        RestorePoint(
-            restore=entry["restore"],
-            services=tuple(entry["services"]),
-            volumes=tuple(entry["volumes"]),
-            moved=entry["moved"],
-            counts=dict(entry["counts"]),
-        )
-        for entry in json.loads(path.read_text())
-    )
+    """Return what is kept, oldest first; DataError for a damaged file."""
+    return (STATE_FILE.load(stack.state) or RestorePoints()).points
 
 
 def add(stack: StackContext, entry: RestorePoint) -> None:
@@ -140,5 +151,4 @@ def expire(stack: StackContext, made: Manifest) -> None:
 
 
 def _write(stack: StackContext, entries: list[RestorePoint]) -> None:
-    stack.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(stack.state / PREVIOUS_FILE, json.dumps([asdict(e) for e in entries]))
+    STATE_FILE.save(stack.state, RestorePoints(tuple(entries)))

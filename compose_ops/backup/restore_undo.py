@@ -14,7 +14,7 @@ from compose_ops.console import confirm, say
 from compose_ops.errors import DataError, UsageError
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
-from compose_ops.state.recovery import changing
+from compose_ops.state.recovery import exclusive
 
 
 def undo(stack: StackContext, services: Sequence[str], *, yes: bool) -> str:
@@ -23,7 +23,7 @@ def undo(stack: StackContext, services: Sequence[str], *, yes: bool) -> str:
 
     Of all services of that restore when none is named.
     """
-    with changing(stack, "invoke restore --undo"):
+    with exclusive(stack, "invoke restore --undo"):
         entry = restore_points.newest(stack, stack.model.check_services(services))
         parts = _parts(stack, entry, services or entry.services)
         named = list(dict.fromkeys(part.policy.service for part in parts))
@@ -78,7 +78,7 @@ def discard(stack: StackContext, services: Sequence[str], *, yes: bool) -> list[
     What they moved aside of other services stays.
     """
     wanted = stack.model.check_services(services)
-    with changing(stack, "invoke restore --discard"):
+    with exclusive(stack, "invoke restore --discard"):
         found = [
             (entry, lost)
             for entry in restore_points.listed(stack)

@@ -44,14 +44,14 @@ class Session:
     def close(self) -> None:
         """Let it end, once the paths of `after` are copied. DataError."""
         try:
-            self.talk.say("close")
+            self.talk.send("close")
             self._until("closed")
         except EngineError:
             return  # it had nothing more to say
 
     def _tell(self, word: str) -> None:
         try:
-            self.talk.say(word)
+            self.talk.send(word)
         except EngineError as gone:
             raise self._lost(gone.message) from gone
 
@@ -100,6 +100,6 @@ def opened(
     # What it complains of is read beside what it says, as the reason of its end.
     command = [policy.shell, "-c", f"exec 2>&1\n{policy.session}"]
     with engine.exec_interactive(
-        container.id, command, user=policy.user, environment=(mark,)
+        container.id, command, user=policy.user, environment=dict([mark.split("=", 1)])
     ) as talk:
         yield Session(policy.service, talk)

@@ -42,7 +42,7 @@ def prepared(engine: Engine, policy: Policy, container: Container, mark: str) ->
                 container.id,
                 [policy.shell, "-c", command],
                 user=policy.user,
-                environment=(mark,),
+                environment=dict([mark.split("=", 1)]),
                 timeout=SECONDS_TO_PREPARE,
             )
             if output.code != 0:

@@ -79,7 +79,7 @@ def create_missing(stack: StackContext, parts: Sequence[RestoreTarget]) -> None:
         say("making what is not there yet: " + ", ".join(sorted(missing)))
         stack.engine.up(sorted(missing), start=False, dependencies=False)
     for part in new:
-        data_mounts.make(part.volume)
+        data_mounts.make(stack, part.volume)
         preconditions.check_room(stack, part)
 
 
@@ -95,7 +95,7 @@ def halt(stack: StackContext, journal: Journal, parts: Sequence[RestoreTarget]) 
         "stopping",
         stores=service_control.as_halted(stores),
         dependents=service_control.as_halted(dependents),
-        engine=stack.engine.started(),
+        engine=stack.engine.boot_id(),
     )
     service_control.stop(stack, journal, journal.facts["dependents"])
     journal.reach("stopping stores", counts=_counts(stack, parts, stores))
@@ -186,7 +186,7 @@ def check_rest(
     stack: StackContext, journal: Journal, parts: Sequence[RestoreTarget]
 ) -> None:
     """Raise DataError when a container holds a volume that is to be swapped."""
-    if stack.engine.started() != journal.facts["engine"]:
+    if stack.engine.boot_id() != journal.facts["engine"]:
         raise DataError("the engine was started during the restore")
     for part in parts:
         for container in service_control.users_of(stack, part.volume):

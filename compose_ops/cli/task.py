@@ -1,8 +1,6 @@
 """What makes a function a task: flags, help, errors as exit codes, JSON on stdout."""
 
-import atexit
 import errno
-import gc
 import inspect
 import json
 import os
@@ -59,11 +57,6 @@ HELP = {
 
 # invoke turns it off; every task would then compile all modules again (1 s).
 sys.dont_write_bytecode = False
-
-# A short task makes no garbage worth a search, which takes a tenth of its time; at the
-# end all goes anyhow. Long ones are searched still, less often.
-gc.set_threshold(50_000, 20, 20)
-atexit.register(gc.freeze)
 
 REPEATABLE = list[str] | None
 

@@ -6,176 +6,78 @@ does so in memory. Nothing here runs a process. Identifiers are full container
 ids; sizes are bytes, times are aware datetimes, durations are seconds.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
+
+from compose_ops.docker.values import (
+    CONFIG_HASH_LABEL,
+    DIRECTORY_LABEL,
+    FILES_LABEL,
+    NUMBER_LABEL,
+    ONEOFF_LABEL,
+    PROJECT_LABEL,
+    SERVICE_LABEL,
+    Container,
+    Endpoint,
+    EngineInfo,
+    Event,
+    Image,
+    Mount,
+    Network,
+    Output,
+    Probe,
+    PublishedPort,
+    RunSpec,
+    Usage,
+    Volume,
+)
+
+__all__ = [
+    "BUILD_TIMEOUT",
+    "CHANGE_TIMEOUT",
+    "CONFIG_HASH_LABEL",
+    "DIRECTORY_LABEL",
+    "FILES_LABEL",
+    "NUMBER_LABEL",
+    "ONEOFF_LABEL",
+    "PROJECT_LABEL",
+    "QUICK_TIMEOUT",
+    "SERVICE_LABEL",
+    "SILENCE_TIMEOUT",
+    "TIMEOUT",
+    "Container",
+    "Echo",
+    "Endpoint",
+    "Engine",
+    "EngineInfo",
+    "Event",
+    "EventStream",
+    "Image",
+    "InteractiveRun",
+    "Mount",
+    "Network",
+    "Output",
+    "Probe",
+    "PublishedPort",
+    "RunSpec",
+    "Usage",
+    "Volume",
+]
 
 Echo = Callable[[Sequence[str]], None]
 
 TIMEOUT = 20.0
 """Seconds for an answer that an engine gives at once, unless it hangs."""
-
-PROJECT_LABEL = "com.docker.compose.project"
-SERVICE_LABEL = "com.docker.compose.service"
-FILES_LABEL = "com.docker.compose.project.config_files"
-DIRECTORY_LABEL = "com.docker.compose.project.working_dir"
-CONFIG_HASH_LABEL = "com.docker.compose.config-hash"
-NUMBER_LABEL = "com.docker.compose.container-number"
-ONEOFF_LABEL = "com.docker.compose.oneoff"
-
-
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
-    """
-    What `docker info` says of the engine, reduced to what decisions need.
-
-    `raw` has the rest, the client's own part only where the client was asked. `seen`
-    is when it was asked and when it answered, in seconds since the epoch.
-    """
-
-    id: str
-    version: str
-    cpus: int
-    memory: int
-    runtimes: tuple[str, ...]
-    raw: Mapping[str, Any] = field(default_factory=dict)
-    seen: tuple[float, float] = (0.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """A finished command: its exit code and what it printed."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One run of a container's health check."""
-
-    start: datetime
-    code: int
-    output: str
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedPort:
-    """A port that the engine really publishes, as inspect reports it."""
-
-    host: str
-    port: int
-    target: int
-    protocol: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """A volume or bind of a container; `name` is empty for a bind."""
-
-    kind: str
-    name: str
-    source: str
-    target: str
-    writable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A container as inspect shows it, running or not."""
-
-    id: str
-    name: str
-    project: str
-    service: str
-    number: int
-    image: str
-    image_id: str
-    config_hash: str
-    state: str
-    health: str
-    exit_code: int
-    oom_killed: bool
-    restart_count: int
-    created: datetime
-    started: datetime | None
-    finished: datetime | None
-    labels: Mapping[str, str]
-    networks: Mapping[str, str]
-    mounts: tuple[Mount, ...]
-    published: tuple[PublishedPort, ...]
-    probes: tuple[Probe, ...]
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def is_one_off(self) -> bool:
-        """Whether `docker compose run` made it: no service's own container."""
-        return self.labels.get(ONEOFF_LABEL, "").lower() == "true"
-
-    @property
-    def is_running(self) -> bool:
-        return self.state == "running"
-
-    @property
-    def is_healthy(self) -> bool:
-        """Running, and its health check (if it has one) passes."""
-        return self.is_running and self.health in {"healthy", ""}
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    name: str
-    driver: str
-    options: Mapping[str, str]
-    labels: Mapping[str, str]
-    mountpoint: str
-    created: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    id: str
-    name: str
-    driver: str
-    internal: bool
-    subnets: tuple[str, ...]
-    labels: Mapping[str, str]
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    id: str
-    tags: tuple[str, ...]
-    size: int
-    labels: Mapping[str, str]
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """One sample of `docker stats`: CPU in percent of one core, memory in bytes."""
-
-    container: str
-    cpu: float
-    memory: int
-    memory_limit: int
-    raw: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of `docker events`."""
-
-    time: float
-    kind: str
-    action: str
-    id: str
-    attributes: Mapping[str, str]
+QUICK_TIMEOUT = 120.0
+"""Seconds for a change that waits for no process: a name, a tag, a network."""
+CHANGE_TIMEOUT = 3600.0
+"""Seconds for a change that waits for processes, each with its grace period."""
+BUILD_TIMEOUT = 4 * 3600.0
+"""Seconds for what builds or pulls images first."""
+SILENCE_TIMEOUT = 3600.0
+"""Seconds that a container which is spoken to may say nothing."""
 
 
 class EventStream(Protocol):
@@ -183,43 +85,37 @@ class EventStream(Protocol):
         """Return the next event, or None when *timeout* seconds bring none."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunSpec:
-    """
-    A one-off container; `mounts` are values of `docker run --mount`.
-
-    Nothing is granted that is not named: by default no network, no capability, a
-    read-only root and no log driver.
-    """
-
-    image: str
-    command: Sequence[str]
-    name: str = ""
-    entrypoint: str | None = None
-    user: str = ""
-    network: str = "none"
-    mounts: Sequence[str] = ()
-    tmpfs: Sequence[str] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    capabilities: Sequence[str] = ()
-    read_only: bool = True
-    log_driver: str = "none"
-    extra: Sequence[str] = ()
-
-
 class InteractiveRun(Protocol):
-    """A running one-off container that answers lines with lines."""
+    """
+    A running container, or a command in one, that answers lines with lines.
 
-    def say(self, line: str) -> None:
+    Lines come from its standard output. Where that was given a file of the caller's
+    (`output`), it carries bytes, and lines come from the standard error output.
+    """
+
+    def send(self, line: str) -> None:
         """Send one line; EngineError when the container is gone."""
 
-    def receive(self) -> str:
-        """Return the next line; EngineError when the container is gone."""
+    def send_bytes(self, source: IO[bytes], size: int) -> None:
+        """
+        Send *size* bytes of *source* behind the lines sent so far.
+
+        EngineError when the container is gone or *source* ends before.
+        """
+
+    def receive(self, timeout: float = SILENCE_TIMEOUT) -> str:
+        """
+        Return the next line without its end.
+
+        EngineError when the container is gone, or silent for *timeout* seconds.
+        """
 
 
 class Engine(Protocol):
     """What operations ask of Docker. Every method may raise EngineError."""
+
+    def endpoint(self) -> Endpoint:
+        """Return which engine is asked; it needs not answer."""
 
     def info(self) -> EngineInfo:
         """Return the engine's own facts; EngineUnavailable when it does not answer."""
@@ -234,7 +130,7 @@ class Engine(Protocol):
         """Return Compose's config hash per service."""
 
     def preload(self) -> None:
-        """Load what the first change needs, which would wait for it otherwise."""
+        """Load python-on-whales (0.2 s), so that the first change does not wait."""
 
     def up(
         self,
@@ -256,14 +152,6 @@ class Engine(Protocol):
 
     def pull(self, services: Iterable[str] = ()) -> None:
         """Pull the services' images; empty means all."""
-
-    def compose_stop(
-        self, services: Iterable[str] = (), *, timeout: int | None = None
-    ) -> None:
-        """Stop services in dependency order, each with its own grace period."""
-
-    def compose_start(self, services: Iterable[str] = ()) -> None:
-        """Start existing containers of services in dependency order."""
 
     def down(self, *, volumes: bool = False, remove_orphans: bool = True) -> None:
         """Remove the project's containers and networks, and volumes when told."""
@@ -306,18 +194,22 @@ class Engine(Protocol):
         command: Sequence[str],
         *,
         user: str = "",
-        environment: Sequence[str] = (),
-        stdin: bytes | None = None,
-        timeout: float | None = None,
+        environment: Mapping[str, str] | None = None,
+        stdin: bytes | IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        timeout: float,
     ) -> Output:
         """
-        Run a command in a container; code 124 when *timeout* passed.
+        Run a command in a container; code 124 when *timeout* seconds passed.
 
-        *environment* is added to the container's, each NAME=VALUE.
+        *user* is a name or number of the container, "" for its own.
+        *environment* is added to the container's, in no command line. *stdin* is what
+        the command reads; *stdout* is an open file that gets what it prints, as bytes.
+        What was begun goes on in the container after *timeout*.
         """
 
-    def look(self, container: str, command: Sequence[str]) -> str:
-        """Return what a command prints that only looks: it may be run twice."""
+    def exec_readonly(self, container: str, command: Sequence[str]) -> str:
+        """Return what a command prints that only reads; EngineError if it fails."""
 
     def logs(self, container: str, *, tail: int = 20) -> str:
         """Return the last lines that a container wrote, both streams."""
@@ -325,19 +217,21 @@ class Engine(Protocol):
     def usage(self, *containers: str) -> tuple[Usage, ...]:
         """Return one sample of CPU and memory per running container."""
 
-    def memory(self, *containers: str) -> tuple[Usage, ...]:
-        """Return the memory per running container, without CPU and so at once."""
-
-    def events(
-        self, *filters: str, since: float | None = None
-    ) -> AbstractContextManager[EventStream]:
+    def events(self, *filters: str) -> AbstractContextManager[EventStream]:
         """Open the event stream; filters are `docker events --filter` values."""
 
-    def run(self, spec: RunSpec, *, timeout: float | None = None) -> Output:
-        """Run a one-off container to its end and remove it."""
+    def run(self, spec: RunSpec, *, timeout: float) -> Output:
+        """Run a one-off container, then remove it; EngineError after *timeout* s."""
 
-    def run_interactive(self, spec: RunSpec) -> AbstractContextManager[InteractiveRun]:
-        """Run a one-off container and speak to it; it ends and goes with the block."""
+    def run_interactive(
+        self, spec: RunSpec, *, output: IO[bytes] | None = None
+    ) -> AbstractContextManager[InteractiveRun]:
+        """
+        Run a one-off container and speak to it; it ends and goes with the block.
+
+        *output* is an open file, such as an archive or a pipe, that gets the bytes of
+        its standard output; it is complete when the block has ended.
+        """
 
     def exec_interactive(
         self,
@@ -345,7 +239,8 @@ class Engine(Protocol):
         command: Sequence[str],
         *,
         user: str = "",
-        environment: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        output: IO[bytes] | None = None,
     ) -> AbstractContextManager[InteractiveRun]:
         """
         Run a command in a container and speak to it, as `run_interactive` does.
@@ -353,34 +248,30 @@ class Engine(Protocol):
         At the end of the block its standard input ends; so must the command.
         """
 
+    def path_exists(self, path: Path, *, image: str) -> bool:
+        """
+        Say whether *path* is there on the engine's host, which may be another machine.
+
+        There a container of *image*, any image of the engine, is created with it, and
+        removed without having run.
+        """
+
     def plugins(self) -> Mapping[str, str]:
         """Return the client's plugins: version by name, empty for a broken one."""
 
-    def started(self) -> str:
+    def boot_id(self) -> str:
         """Return a mark that changes when the engine is started anew, or ""."""
 
-    def other(self, file: Path, project: str) -> "Engine":
+    def for_project(self, file: Path, project: str) -> "Engine":
         """Return the same engine for another project, described by one file."""
 
     def volume(self, name: str) -> Volume | None: ...
 
     def volumes(self, *, project: str | None = None) -> tuple[Volume, ...]: ...
 
-    def create_volume(
-        self,
-        name: str,
-        *,
-        labels: Mapping[str, str],
-        options: Mapping[str, str] | None = None,
-    ) -> None: ...
-
     def remove_volume(self, name: str) -> None: ...
 
     def networks(self, *, project: str | None = None) -> tuple[Network, ...]: ...
-
-    def create_network(
-        self, name: str, *, internal: bool, labels: Mapping[str, str], subnet: str = ""
-    ) -> None: ...
 
     def remove_network(self, name: str) -> None: ...
 
@@ -407,24 +298,13 @@ class Engine(Protocol):
         """
 
     def build_image(
-        self,
-        context: Path,
-        *,
-        tag: str,
-        file: str = "",
-        arguments: Mapping[str, str] | None = None,
-        contexts: Mapping[str, str] | None = None,
-        target: str = "",
+        self, folder: Path, *, tag: str, arguments: Mapping[str, str] | None = None
     ) -> None:
-        """Build one image outside Compose."""
+        """Build one image outside Compose; the values of *arguments* stay hidden."""
 
-    def docker(self, *arguments: str, timeout: float | None = None) -> Output:
-        """Run any other docker command, captured; never raises for its exit code."""
+    def docker(self, *arguments: str, timeout: float = CHANGE_TIMEOUT) -> Output:
+        """
+        Run any other docker command, captured; never raises for its exit code.
 
-    def docker_command(self, *arguments: str) -> list[str]:
-        """Return the argv of a docker command, for a process that a caller pipes."""
-
-
-def services_of(containers: Iterable[Container]) -> Iterator[str]:
-    """Yield each service name once, in order of first appearance."""
-    yield from dict.fromkeys(container.service for container in containers)
+        Code 124 when *timeout* seconds passed.
+        """

@@ -1,27 +1,43 @@
-"""The adapter's compose verbs."""
+"""Requests by python-on-whales: Compose's verbs; networks, volumes and images."""
 
-import subprocess
-from collections.abc import Iterable, Mapping
-from json import loads
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
-from compose_ops.docker import process
-from compose_ops.docker.base import CONFIG_SECONDS, Client
+from compose_ops.docker import whales
+from compose_ops.docker.api import BUILD_TIMEOUT, CHANGE_TIMEOUT, QUICK_TIMEOUT
+from compose_ops.docker.command_line import CommandLine
+
+if TYPE_CHECKING:
+    from python_on_whales import DockerClient
+
+T = TypeVar("T")
 
 
-class ComposeVerbs(Client):
-    def profiled_services(self) -> frozenset[str]:
-        argv = self.compose_command("--profile", "*", "config", "--services")
-        output = process.run(argv, echo=self.echo, timeout=CONFIG_SECONDS)
-        return frozenset(process.check(output, argv).stdout.split())
+class ComposeRequests(CommandLine):
+    @cached_property
+    def whales(self) -> "DockerClient":
+        return whales.client(
+            compose_files=list(self.files),
+            compose_project_name=self.project,
+            compose_project_directory=self.directory,
+            compose_env_files=list(self.env_files),
+            host=self.host,
+        )
 
-    def model(self) -> dict[str, Any]:
-        found: dict[str, Any] = loads(self.merged("--format", "json"))
-        return found
+    def preload(self) -> None:
+        _ = self.whales
 
-    def config_hashes(self) -> dict[str, str]:
-        lines = self.merged("--hash", "*").splitlines()
-        return dict(line.split(maxsplit=1) for line in lines if line.strip())
+    def call(
+        self,
+        action: Callable[["DockerClient"], T],
+        *,
+        timeout: float,
+        environment: Mapping[str, str] | None = None,
+    ) -> T:
+        """Do *action* on the client within *timeout* seconds; EngineError otherwise."""
+        limits = whales.Limits(timeout, environment or {}, self.echo)
+        return whales.call(self.whales, action, limits)
 
     def up(
         self,
@@ -46,7 +62,9 @@ class ComposeVerbs(Client):
                 remove_orphans=remove_orphans,
                 scales=dict(scale or {}),
                 quiet=True,
-            )
+            ),
+            timeout=BUILD_TIMEOUT,
+            environment=self.environment,
         )
 
     def build(
@@ -55,37 +73,28 @@ class ComposeVerbs(Client):
         self.call(
             lambda docker: docker.compose.build(
                 list(services) or None, cache=cache, pull=pull, quiet=True
-            )
+            ),
+            timeout=BUILD_TIMEOUT,
+            environment=self.environment,
         )
-
-    def pull(self, services: Iterable[str] = ()) -> None:
-        self.compose("pull", "--quiet", "--ignore-buildable", *services)
-
-    def compose_stop(
-        self, services: Iterable[str] = (), *, timeout: int | None = None
-    ) -> None:
-        limit = [] if timeout is None else ["--timeout", str(timeout)]
-        self.compose("stop", *limit, *services)
-
-    def compose_start(self, services: Iterable[str] = ()) -> None:
-        self.compose("start", *services)
 
     def down(self, *, volumes: bool = False, remove_orphans: bool = True) -> None:
         self.call(
             lambda docker: docker.compose.down(
                 remove_orphans=remove_orphans, volumes=volumes, quiet=True
-            )
+            ),
+            timeout=CHANGE_TIMEOUT,
+            environment=self.environment,
         )
 
-    def follow_logs(
-        self, services: Iterable[str] = (), *, tail: int | None, follow: bool
-    ) -> int:
-        limit = [] if tail is None else ["--tail", str(tail)]
-        argv = self.compose_command(
-            "logs", *limit, *(["--follow"] if follow else []), *services
-        )
-        self.echo(argv)
-        try:
-            return subprocess.run(argv, check=False).returncode
-        except FileNotFoundError as missing:
-            raise process.no_client() from missing
+    def remove_volume(self, name: str) -> None:
+        self.call(lambda docker: docker.volume.remove(name), timeout=QUICK_TIMEOUT)
+
+    def remove_network(self, name: str) -> None:
+        self.call(lambda docker: docker.network.remove(name), timeout=QUICK_TIMEOUT)
+
+    def tag(self, image: str, tag: str) -> None:
+        self.call(lambda docker: docker.image.tag(image, tag), timeout=QUICK_TIMEOUT)
+
+    def remove_image(self, reference: str) -> None:
+        self.call(lambda docker: docker.image.remove(reference), timeout=QUICK_TIMEOUT)

@@ -1,91 +1,83 @@
-"""The adapter's container verbs."""
+"""
+Requests by the docker client alone: change containers, and run commands in them.
 
-from collections.abc import Sequence
+python-on-whales' `exec` takes no standard input and puts values on the command line; it
+connects with one alias at most; and a store at rest would wait for its import.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from json import loads
-from urllib.parse import quote
+from pathlib import Path
+from typing import IO
 
-from compose_ops.docker import parse, process
+from compose_ops.docker import events, failure, parse, process
 from compose_ops.docker.api import (
-    ONEOFF_LABEL,
-    PROJECT_LABEL,
-    Container,
+    CHANGE_TIMEOUT,
+    QUICK_TIMEOUT,
     Output,
     RunSpec,
     Usage,
 )
-from compose_ops.docker.base import Client
-from compose_ops.docker.socket import RefusedError
+from compose_ops.docker.engine import EngineRequests
+from compose_ops.docker.run_arguments import (
+    bind,
+    create_arguments,
+    named,
+    run_arguments,
+)
 from compose_ops.errors import EngineError
 
+STATS_TIMEOUT = 60.0
+RUN_FAILED = 125
+"""What docker ends with where it could not run what it was to."""
 
-class ContainerVerbs(Client):
-    def containers(
-        self, *, project: str | None = None, filters: Sequence[str] = ()
-    ) -> tuple[Container, ...]:
-        wanted = list(filters)
-        if project is not None:
-            wanted += [
-                f"label={PROJECT_LABEL}={project}",
-                f"label={ONEOFF_LABEL}=False",
-            ]
-        found = self.listed("container", wanted)
-        return tuple(parse.container(data) for data in found)
 
-    def container(self, reference: str) -> Container | None:
-        found = self.inspect("container", [reference])
-        return parse.container(found[0]) if found else None
-
-    # Without python-on-whales: a store at rest would wait until it was imported.
+class ContainerRequests(EngineRequests):
     def start(self, *containers: str) -> None:
-        words = ("container", "start", *containers)
-        if len(containers) == 1:
-            self.act(words, f"containers/{quote(containers[0])}/start")
-        else:
-            self.checked(*words)
+        self.checked("container", "start", *containers, timeout=CHANGE_TIMEOUT)
 
     def stop(self, *containers: str, timeout: int | None = None) -> None:
-        limit = [] if timeout is None else ["--time", str(timeout)]
-        words = ("container", "stop", *limit, *containers)
-        if len(containers) == 1:
-            after = "" if timeout is None else f"?t={timeout}"
-            self.act(words, f"containers/{quote(containers[0])}/stop{after}")
-        else:
-            self.checked(*words)
+        words = ("container", "stop", *_grace(timeout), *containers)
+        self.checked(*words, timeout=CHANGE_TIMEOUT)
 
     def restart(self, *containers: str, timeout: int | None = None) -> None:
-        self.call(
-            lambda docker: docker.container.restart(list(containers), time=timeout)
-        )
+        words = ("container", "restart", *_grace(timeout), *containers)
+        self.checked(*words, timeout=CHANGE_TIMEOUT)
 
     def remove(self, *containers: str, force: bool = False) -> None:
-        self.call(
-            lambda docker: docker.container.remove(
-                list(containers), force=force, volumes=True
-            )
-        )
+        flags = ["--volumes", *(["--force"] if force else [])]
+        self.checked("container", "rm", *flags, *containers, timeout=CHANGE_TIMEOUT)
 
     def rename(self, container: str, name: str) -> None:
-        self.call(lambda docker: docker.container.rename(container, name))
+        self.checked("container", "rename", container, name, timeout=QUICK_TIMEOUT)
 
     def kill(self, container: str, signal: str = "KILL") -> None:
         words = ("container", "kill", "--signal", signal, container)
-        self.act(words, f"containers/{quote(container)}/kill?signal={signal}")
+        self.checked(*words, timeout=QUICK_TIMEOUT)
 
     def set_restart(self, container: str, policy: str) -> None:
-        name, _, most = policy.partition(":")
-        wanted = {"Name": name, "MaximumRetryCount": int(most or 0)}
-        self.act(
-            ("container", "update", "--restart", policy, container),
-            f"containers/{quote(container)}/update",
-            {"RestartPolicy": wanted},
-        )
+        words = ("container", "update", "--restart", policy, container)
+        self.checked(*words, timeout=QUICK_TIMEOUT)
 
     def pause(self, *containers: str) -> None:
-        self.call(lambda docker: docker.container.pause(list(containers)))
+        self.checked("container", "pause", *containers, timeout=QUICK_TIMEOUT)
 
     def unpause(self, *containers: str) -> None:
-        self.call(lambda docker: docker.container.unpause(list(containers)))
+        self.checked("container", "unpause", *containers, timeout=QUICK_TIMEOUT)
+
+    def connect(
+        self, network: str, container: str, *, aliases: Sequence[str] = ()
+    ) -> None:
+        flags = [word for alias in aliases for word in ("--alias", alias)]
+        words = ("network", "connect", *flags, network, container)
+        self.checked(*words, timeout=QUICK_TIMEOUT)
+
+    def disconnect(self, network: str, container: str) -> None:
+        words = ("network", "disconnect", network, container)
+        self.checked(*words, timeout=QUICK_TIMEOUT)
 
     def execute(
         self,
@@ -93,29 +85,31 @@ class ContainerVerbs(Client):
         command: Sequence[str],
         *,
         user: str = "",
-        environment: Sequence[str] = (),
-        stdin: bytes | None = None,
-        timeout: float | None = None,
+        environment: Mapping[str, str] | None = None,
+        stdin: bytes | IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        timeout: float,
     ) -> Output:
-        flags = [
-            *(["--user", user] if user else []),
-            *(["--interactive"] if stdin else []),
-            *(f"--env={pair}" for pair in environment),
-        ]
-        argv = self.docker_command("exec", *flags, container, *command)
-        return process.run(argv, echo=self.echo, stdin=stdin, timeout=timeout)
+        flags, values = named(environment or {})
+        more = [] if stdin is None else ["--interactive"]
+        more += ["--user", user] if user else []
+        argv = self.command("exec", *more, *flags, container, *command)
+        output = process.run(
+            argv,
+            echo=self.echo,
+            environment=values,
+            stdin=stdin,
+            stdout=stdout,
+            timeout=timeout,
+        )
+        return output if output.code >= 0 else failure.check(output, argv)
 
-    def look(self, container: str, command: Sequence[str]) -> str:
-        try:
-            code, found = self.daemon.looked(container, command)
-        except RefusedError:
-            code = 1
-        if code == 0:
-            return found
-        return self.checked("exec", container, *command, timeout=self.patience).stdout
+    def exec_readonly(self, container: str, command: Sequence[str]) -> str:
+        return self.checked("exec", container, *command, timeout=self.timeout).stdout
 
     def logs(self, container: str, *, tail: int = 20) -> str:
-        output = self.docker("logs", "--tail", str(tail), container)
+        words = ("logs", "--tail", str(tail), container)
+        output = self.docker(*words, timeout=self.timeout)
         return (output.stdout + output.stderr).strip()
 
     def usage(self, *containers: str) -> tuple[Usage, ...]:
@@ -133,65 +127,54 @@ class ContainerVerbs(Client):
         alone = (self._sample(name) for name in containers)
         return tuple(usage for found in alone for usage in found or ())
 
-    def memory(self, *containers: str) -> tuple[Usage, ...]:
-        try:
-            found = self.daemon.samples(containers)
-        except RefusedError:
-            return self.usage(*containers)
-        return tuple(map(parse.counters, found))
-
     def _sample(self, *containers: str) -> tuple[Usage, ...] | None:
-        output = self.docker(
-            "stats", "--no-stream", "--no-trunc", "--format", "{{json .}}", *containers
-        )
+        words = ("stats", "--no-stream", "--no-trunc", "--format", "{{json .}}")
+        output = self.docker(*words, *containers, timeout=STATS_TIMEOUT)
         if output.code != 0:
             return None
         return tuple(parse.usage(loads(line)) for line in output.stdout.splitlines())
 
-    def events(
-        self, *filters: str, since: float | None = None
-    ) -> AbstractContextManager[process.Stream]:
+    def events(self, *filters: str) -> AbstractContextManager[events.Stream]:
         flags = [word for value in filters for word in ("--filter", value)]
-        start = [] if since is None else ["--since", f"{since:.9f}"]
-        argv = self.docker_command("events", "--format", "{{json .}}", *start, *flags)
-        return process.event_stream(argv, echo=self.echo)
+        argv = self.command("events", "--format", "{{json .}}", *flags)
+        return events.event_stream(argv, echo=self.echo)
 
-    def run(self, spec: RunSpec, *, timeout: float | None = None) -> Output:
-        argv = self.docker_command(*run_arguments(spec))
-        output = process.run(argv, echo=self.echo, timeout=timeout)
-        if output.code == DOCKER_FAILED and output.stderr.startswith("docker:"):
-            raise process.failure(output.code, output.stderr, argv)
-        if output.code == process.TIMED_OUT and spec.name:
-            self.docker("rm", "--force", spec.name)
-            raise EngineError(f"{spec.name} did not end within {timeout:.0f} s")
+    def run(self, spec: RunSpec, *, timeout: float) -> Output:
+        spec = replace(spec, name=spec.name or f"compose-ops-run-{uuid.uuid4().hex}")
+        argv = self.command(*run_arguments(spec))
+        ended = False
+        try:
+            output = process.run(
+                argv,
+                echo=self.echo,
+                environment=named(spec.environment)[1],
+                timeout=timeout,
+            )
+            ended = output.code != process.TIMED_OUT
+        finally:
+            if not ended:
+                self.docker("rm", "--force", spec.name, timeout=QUICK_TIMEOUT)
+        if output.code == process.TIMED_OUT:
+            raise EngineError(f"{spec.name} did not end within {timeout:g} s")
+        if output.code < 0 or (
+            output.code == RUN_FAILED and output.stderr.startswith("docker:")
+        ):
+            raise failure.failure(output.code, output.stderr, argv)
         return output
 
+    def path_exists(self, path: Path, *, image: str) -> bool:
+        if self.endpoint().is_local:
+            return path.exists()
+        name = f"compose-ops-path-{uuid.uuid4().hex}"
+        spec = RunSpec(image, ["true"], name=name, mounts=[bind(path, "/there")])
+        words = create_arguments(spec)
+        output = self.docker(*words, timeout=QUICK_TIMEOUT)
+        if "bind source path does not exist" in output.stderr:
+            return False
+        failure.check(output, self.command(*words))
+        self.checked("rm", name, timeout=QUICK_TIMEOUT)
+        return True
 
-DOCKER_FAILED = 125
 
-
-def run_arguments(spec: RunSpec) -> list[str]:
-    """Return the `docker run` arguments of *spec*."""
-    pairs = [
-        *(("--name", spec.name) for _ in range(bool(spec.name))),
-        *(("--user", spec.user) for _ in range(bool(spec.user))),
-        *(
-            ("--entrypoint", spec.entrypoint or "")
-            for _ in range(spec.entrypoint is not None)
-        ),
-        *(("--mount", value) for value in spec.mounts),
-        *(("--tmpfs", value) for value in spec.tmpfs),
-        *(("--env", f"{key}={value}") for key, value in spec.environment.items()),
-        *(("--label", f"{key}={value}") for key, value in spec.labels.items()),
-        *(("--cap-add", value) for value in spec.capabilities),
-    ]
-    return [
-        *("run", "--rm", "--pull", "never", "--network", spec.network),
-        *("--cap-drop", "ALL", "--security-opt", "no-new-privileges:true"),
-        *("--log-driver", spec.log_driver),
-        *(["--read-only"] if spec.read_only else []),
-        *(word for pair in pairs for word in pair),
-        *spec.extra,
-        spec.image,
-        *spec.command,
-    ]
+def _grace(seconds: int | None) -> list[str]:
+    return [] if seconds is None else ["--time", str(seconds)]

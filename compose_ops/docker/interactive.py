@@ -1,76 +1,107 @@
-"""A one-off container that is spoken to line by line."""
+"""A container or a command in one that lines and bytes are exchanged with."""
 
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import IO
 
-from compose_ops.docker import process
-from compose_ops.docker.api import RunSpec
-from compose_ops.docker.base import Client
-from compose_ops.docker.containers import run_arguments
-from compose_ops.errors import EngineError
+from compose_ops.docker import failure, process
+from compose_ops.docker.api import QUICK_TIMEOUT, SILENCE_TIMEOUT, RunSpec
+from compose_ops.docker.command_line import CommandLine
+from compose_ops.docker.lines import EndedError, Lines, lines_of
+from compose_ops.docker.run_arguments import named, run_arguments
+from compose_ops.errors import ComposeOpsError, EngineError
 
 SECONDS_TO_END = 10.0
+BLOCK = 1 << 20
+_REFUSALS = ("docker: ", "Error response from daemon", "Cannot connect to the Docker")
 
 
 @dataclass
-class Lines:
-    """Both ends of the container's terminal-less stdin and stdout."""
+class Conversation:
+    """Both ends of a docker client's pipes; `errors` is None where it brings lines."""
 
-    process: subprocess.Popen[str]
-    errors: IO[str]
-    argv: Sequence[str]
+    client: "subprocess.Popen[bytes]"
+    lines: Lines
+    errors: IO[bytes] | None
+    last: str = field(default="", repr=False)
 
-    def say(self, line: str) -> None:
-        if self.process.stdin is None:
-            raise self._gone()
+    def send(self, line: str) -> None:
+        self._write(line.encode() + b"\n")
+
+    def send_bytes(self, source: IO[bytes], size: int) -> None:
+        left = size
+        while left:
+            block = source.read(min(BLOCK, left))
+            if not block:
+                raise EngineError(f"the data to send ended {left} bytes too early")
+            self._write(block)
+            left -= len(block)
+
+    def receive(self, timeout: float = SILENCE_TIMEOUT) -> str:
         try:
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            raise self._gone() from None
+            line = self.lines.next(timeout)
+        except EndedError:
+            raise self._ended() from None
+        if line is None:
+            raise EngineError(f"the helper said nothing for {timeout:g} s")
+        self.last = line.decode(errors="replace")
+        if self.errors is None and self.last.startswith(_REFUSALS):
+            raise self._ended()
+        return self.last
 
-    def receive(self) -> str:
-        line = self.process.stdout.readline() if self.process.stdout else ""
-        if not line:
-            raise self._gone()
-        return line
+    def _write(self, data: bytes) -> None:
+        if self.client.stdin is None:
+            raise self._ended()
+        try:
+            self.client.stdin.write(data)
+            self.client.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            raise self._ended() from None
 
-    def _gone(self) -> EngineError:
+    def _ended(self) -> ComposeOpsError:
+        """Return what is known of an end that nobody asked for."""
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(SECONDS_TO_END)
-        self.errors.seek(0)
-        words = self.errors.read()
-        if words.startswith("docker:"):
-            return EngineError(
-                f"docker refused the helper container: {words.strip()}",
-                hint="invoke doctor looks for the cause",
-            )
-        last = (words.strip().splitlines() or ["no word of it"])[-1]
+            self.client.wait(SECONDS_TO_END)
+        words = self._words()
+        if words.startswith(_REFUSALS):
+            code = self.client.returncode
+            return failure.failure(code or 1, words, ())
+        if (self.client.returncode or 0) < 0:
+            return failure.failure(self.client.returncode, words, ())
+        last = (words.strip().splitlines() or ["no output"])[-1]
         return EngineError(
-            f"the helper container ended in the middle: {last}",
+            f"the helper exited unexpectedly ({last})",
             hint="was the engine restarted? run the command again",
         )
 
+    def _words(self) -> str:
+        if self.errors is None:
+            return self.last
+        self.errors.seek(0)
+        return self.errors.read().decode(errors="replace")
 
-class ConversationVerbs(Client):
+
+class InteractiveRequests(CommandLine):
     @contextmanager
-    def run_interactive(self, spec: RunSpec) -> Iterator[Lines]:
-        """Speak to a container until the block ends; then it is gone."""
-        run, *rest = run_arguments(spec)
-        argv = self.docker_command(run, "--interactive", *rest)
-        self.echo(argv)
-        with tempfile.TemporaryFile("w+", errors="replace") as errors:
-            talk = Lines(_begin(argv, errors), errors, argv)
-            try:
+    def run_interactive(
+        self, spec: RunSpec, *, output: IO[bytes] | None = None
+    ) -> Iterator[Conversation]:
+        spec = replace(spec, name=spec.name or f"compose-ops-run-{uuid.uuid4().hex}")
+        argv = self.command(*run_arguments(spec, interactive=True))
+        values = named(spec.environment)[1]
+        code: int | None = None
+        try:
+            with self._conversation(argv, values, output) as talk:
                 yield talk
-            finally:
-                _end(talk.process)
-                if talk.process.returncode != 0 and spec.name:
-                    self.docker("rm", "--force", spec.name)
+            code = talk.client.returncode
+        finally:
+            if code != 0:
+                self.docker("rm", "--force", spec.name, timeout=QUICK_TIMEOUT)
 
     @contextmanager
     def exec_interactive(
@@ -79,45 +110,44 @@ class ConversationVerbs(Client):
         command: Sequence[str],
         *,
         user: str = "",
-        environment: Sequence[str] = (),
-    ) -> Iterator[Lines]:
-        """Speak to a command in a container until the block ends."""
-        words = [word for text in environment for word in ("--env", text)]
-        words += ["--user", user] if user else []
-        argv = self.docker_command("exec", "--interactive", *words, container)
-        self.echo([*argv, *command])
-        with tempfile.TemporaryFile("w+", errors="replace") as errors:
-            talk = Lines(_begin([*argv, *command], errors), errors, argv)
+        environment: Mapping[str, str] | None = None,
+        output: IO[bytes] | None = None,
+    ) -> Iterator[Conversation]:
+        flags, values = named(environment or {})
+        flags = [*flags, *(["--user", user] if user else [])]
+        argv = self.command("exec", "--interactive", *flags, container, *command)
+        with self._conversation(argv, values, output) as talk:
+            yield talk
+
+    @contextmanager
+    def _conversation(
+        self, argv: Sequence[str], values: Mapping[str, str], output: IO[bytes] | None
+    ) -> Iterator[Conversation]:
+        process.shown(argv, values, self.echo)
+        with tempfile.TemporaryFile() as errors:
+            client = process.begin(
+                argv,
+                values,
+                stdin=subprocess.PIPE,
+                stdout=output or subprocess.PIPE,
+                stderr=subprocess.PIPE if output else errors,
+            )
             try:
-                yield talk
+                pipe = client.stderr if output else client.stdout
+                if pipe is None:
+                    raise EngineError("docker gave no output")
+                with lines_of(pipe) as lines:
+                    yield Conversation(client, lines, None if output else errors)
             finally:
-                _end(talk.process)
+                _end(client)
 
 
-def _begin(argv: Sequence[str], errors: IO[str]) -> subprocess.Popen[str]:
-    """Start the client in a session of its own: Ctrl-C is for the task alone."""
-    try:
-        return subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
-        )
-    except FileNotFoundError as missing:
-        raise process.no_client() from missing
-
-
-def _end(talk: subprocess.Popen[str]) -> None:
-    """Let the container see the end of its stdin, and wait; kill the client if late."""
-    if talk.stdin is not None:
-        with suppress(BrokenPipeError):
-            talk.stdin.close()
-    try:
-        talk.wait(SECONDS_TO_END)
-    except subprocess.TimeoutExpired:
-        talk.kill()
-        talk.wait()
-    if talk.stdout is not None:
-        talk.stdout.close()
+def _end(client: "subprocess.Popen[bytes]") -> None:
+    """Let what runs see the end of its standard input, and wait; end it if late."""
+    if client.stdin is not None:
+        with suppress(OSError, ValueError):
+            client.stdin.close()
+    until = time.monotonic() + SECONDS_TO_END
+    with suppress(subprocess.TimeoutExpired):
+        client.wait(max(until - time.monotonic(), 0))
+    process.end(client)

@@ -20,7 +20,7 @@ from compose_ops.docker.api import (
     Usage,
     Volume,
 )
-from compose_ops.docker.process import TIMED_OUT
+from compose_ops.docker.failure import TIMED_OUT
 
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 _SIZE = re.compile(r"([0-9.]+)\s*([kKMGTP]?i?B)")
@@ -50,7 +50,7 @@ def registry_answer(code: int, words: str) -> bool | None:
     return None if code == TIMED_OUT or _NO_ANSWER.search(words) else False
 
 
-def moment(text: str) -> datetime | None:
+def timestamp(text: str) -> datetime | None:
     """Parse an RFC 3339 time of the engine; None for its zero time."""
     if not text or text.startswith("0001-"):
         return None
@@ -72,8 +72,17 @@ def info(data: Mapping[str, Any]) -> EngineInfo:
         cpus=data.get("NCPU", 0),
         memory=data.get("MemTotal", 0),
         runtimes=tuple(sorted(data.get("Runtimes") or {})),
+        plugins=plugins(data.get("ClientInfo") or {}),
         raw=data,
     )
+
+
+def plugins(client: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the plugins' versions out of what `docker info` says of the client."""
+    return {
+        plugin["Name"]: "" if plugin.get("Err") else plugin.get("Version", "")
+        for plugin in client.get("Plugins") or ()
+    }
 
 
 def container(data: Mapping[str, Any]) -> Container:
@@ -94,9 +103,9 @@ def container(data: Mapping[str, Any]) -> Container:
         exit_code=state["ExitCode"],
         oom_killed=state["OOMKilled"],
         restart_count=data.get("RestartCount", 0),
-        created=moment(data["Created"]) or datetime.fromtimestamp(0, UTC),
-        started=moment(state["StartedAt"]),
-        finished=moment(state["FinishedAt"]),
+        created=timestamp(data["Created"]) or datetime.fromtimestamp(0, UTC),
+        started=timestamp(state["StartedAt"]),
+        finished=timestamp(state["FinishedAt"]),
         labels=labels,
         networks={
             name: network.get("IPAddress", "")
@@ -115,8 +124,7 @@ def volume(data: Mapping[str, Any]) -> Volume:
         driver=data["Driver"],
         options=data.get("Options") or {},
         labels=data.get("Labels") or {},
-        mountpoint=data.get("Mountpoint", ""),
-        created=moment(data.get("CreatedAt") or ""),
+        created=timestamp(data.get("CreatedAt") or ""),
     )
 
 
@@ -137,6 +145,7 @@ def image(data: Mapping[str, Any]) -> Image:
     return Image(
         id=data["Id"],
         tags=tuple(data.get("RepoTags") or ()),
+        digests=tuple(data.get("RepoDigests") or ()),
         size=data.get("Size", 0),
         labels=(data.get("Config") or {}).get("Labels") or {},
         raw=data,
@@ -151,20 +160,6 @@ def usage(data: Mapping[str, str]) -> Usage:
         memory=size(used),
         memory_limit=size(limit),
         raw=data,
-    )
-
-
-def counters(data: Mapping[str, Any]) -> Usage:
-    """Return the memory that the engine counts, without CPU, as `docker stats` does."""
-    memory = data.get("memory_stats") or {}
-    parts = memory.get("stats") or {}
-    # What a file left in the cache is no need: cgroup v1's name for it, then v2's.
-    cached = parts.get("total_inactive_file", parts.get("inactive_file", 0))
-    return Usage(
-        container=data.get("id", ""),
-        cpu=0.0,
-        memory=max(memory.get("usage", 0) - cached, 0),
-        memory_limit=memory.get("limit", 0),
     )
 
 
@@ -189,7 +184,7 @@ def _published(ports: Mapping[str, Any]) -> list[PublishedPort]:
 
 def _probe(entry: Mapping[str, Any]) -> Probe:
     return Probe(
-        start=moment(entry["Start"]) or datetime.fromtimestamp(0, UTC),
+        start=timestamp(entry["Start"]) or datetime.fromtimestamp(0, UTC),
         code=entry["ExitCode"],
         output=entry.get("Output", "").strip(),
     )

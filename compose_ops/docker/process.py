@@ -1,164 +1,147 @@
-"""Run docker commands for the adapter: echo, time limits, and Docker's errors named."""
+"""Run docker commands: environment, time limit, echo, and an orderly end."""
 
-import re
-import selectors
-import shlex
+import atexit
+import os
+import signal
 import subprocess
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from json import loads
-from typing import IO
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import IO, Any
 
-from compose_ops.docker.api import Echo, Event, Output
-from compose_ops.errors import ConfigurationError, EngineError, EngineUnavailable
+from compose_ops import redaction
+from compose_ops.docker.api import Echo, Output
+from compose_ops.docker.failure import TIMED_OUT, no_client
 
-TIMED_OUT = 124
-COMPOSE_INVALID = 15
+__all__ = [
+    "TIMED_OUT",
+    "begin",
+    "end",
+    "end_all",
+    "finish",
+    "run",
+    "shown",
+    "terminate_all",
+]
 
-_NO_DAEMON = re.compile(
-    r"cannot connect to the docker daemon|error during connect:|"
-    r"dial unix \S+: connect:",
-    re.IGNORECASE,
-)
-_NO_PERMISSION = re.compile(r"permission denied while trying to conn", re.IGNORECASE)
-_NO_PLUGIN = re.compile(
-    r"'(compose|buildx)' is not a docker command|"
-    r"unknown (shorthand flag|command: docker) "
-)
-_NOISE = re.compile(r"attribute `version` is obsolete|level=warning")
+SECONDS_TO_END = 5.0
+"""Between SIGTERM, at which docker cancels what it does, and SIGKILL."""
+
+_at_work: set["subprocess.Popen[bytes]"] = set()
 
 
 def run(
     argv: Sequence[str],
     *,
     echo: Echo,
-    stdin: bytes | None = None,
-    timeout: float | None = None,
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+    stdin: bytes | IO[bytes] | None = None,
+    stdout: IO[bytes] | None = None,
 ) -> Output:
-    """Run *argv* to its end, captured. Code 124 means that *timeout* passed."""
-    echo(argv)
+    """
+    Run *argv* to its end, captured; code 124 where *timeout* seconds passed.
+
+    *environment* is added to this process's own. With *stdout* an open file gets what
+    is printed there, byte by byte. Raises EngineUnavailable without a docker client.
+    """
+    shown(argv, environment, echo)
+    content = stdin if isinstance(stdin, bytes) else None
+    source = subprocess.PIPE if content is not None else stdin or subprocess.DEVNULL
+    process = begin(
+        argv,
+        environment,
+        stdin=source,
+        stdout=stdout or subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     try:
-        done = subprocess.run(
-            argv, input=stdin, capture_output=True, timeout=timeout, check=False
-        )
+        out, err = finish(process, content, timeout)
     except subprocess.TimeoutExpired as late:
         return Output(TIMED_OUT, _text(late.stdout), _text(late.stderr))
+    return Output(process.returncode, _text(out), _text(err))
+
+
+def shown(
+    argv: Sequence[str], environment: Mapping[str, str] | None, echo: Echo
+) -> None:
+    """Give *echo* the command as it could be typed, without the value of a secret."""
+    values = [
+        f"{name}={redaction.MASK if redaction.is_secret_name(name) else value}"
+        for name, value in (environment or {}).items()
+    ]
+    words = [*(["env", *values] if values else []), *map(str, argv)]
+    echo([redaction.clean(word) for word in words])
+
+
+def begin(
+    argv: Sequence[str], environment: Mapping[str, str] | None = None, **how: Any
+) -> "subprocess.Popen[bytes]":
+    """
+    Start a docker client; it is ended with this process at the latest.
+
+    In a session of its own: Ctrl-C is for the task, which ends what it has begun and
+    lets go on what puts things back.
+    """
+    values = {**os.environ, **environment} if environment else None
+    try:
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            argv, env=values, start_new_session=True, **how
+        )
     except FileNotFoundError as missing:
         raise no_client() from missing
-    return Output(done.returncode, _text(done.stdout), _text(done.stderr))
+    _at_work.add(process)
+    return process
 
 
-def check(output: Output, argv: Sequence[str]) -> Output:
-    """Return *output*, or raise what its exit code and words mean."""
-    if output.code == 0:
-        return output
-    raise failure(output.code, output.stderr or output.stdout, argv)
-
-
-def failure(
-    code: int, words: str, argv: Sequence[str]
-) -> EngineError | ConfigurationError:
-    """Name the error behind Docker's *words*."""
-    lines = [line for line in words.strip().splitlines() if not _NOISE.search(line)]
-    said = lines[-1] if lines else f"exit code {code}"
-    if code == TIMED_OUT:
-        return EngineUnavailable(
-            "the Docker Engine does not answer in time",
-            hint="look at the daemon's log, then start it: ./scripts/engine.sh",
-        )
-    if _NO_PERMISSION.search(words):
-        return EngineUnavailable(
-            "Docker's socket may not be used by this user",
-            hint='join the group: sudo usermod -aG docker "$USER", then log in again',
-        )
-    if _NO_DAEMON.search(words):
-        return EngineUnavailable(
-            "no Docker Engine answers", hint="start it: ./scripts/engine.sh"
-        )
-    if _NO_PLUGIN.search(words):
-        return EngineUnavailable(
-            "the docker client lacks its compose or buildx plugin",
-            hint="install both: ./scripts/engine.sh",
-        )
-    if code == COMPOSE_INVALID or " config" in f" {shlex.join(argv[-6:])}":
-        return ConfigurationError(
-            f"the compose files are not valid: {said}",
-            hint="invoke config shows the merged model; invoke lint names the fault",
-        )
-    return EngineError(
-        f"docker refused: {said}",
-        hint="invoke doctor looks for the cause; --echo shows each command",
-        detail="\n".join(lines[-10:-1]),
-    )
-
-
-def no_client() -> EngineUnavailable:
-    return EngineUnavailable(
-        "no docker client on PATH", hint="install an engine: ./scripts/engine.sh"
-    )
-
-
-@dataclass
-class Stream:
+def finish(
+    process: "subprocess.Popen[bytes]", content: bytes | None, timeout: float | None
+) -> tuple[bytes | None, bytes | None]:
     """
-    The running `docker events`, read line by line with a time limit.
+    Return what *process* prints until its end.
 
-    One that has ended brings nothing more: then each question takes its whole time.
+    Whatever stops the waiting (a time limit as TimeoutExpired, Ctrl-C) ends it, too.
     """
-
-    pipe: IO[bytes]
-    selector: selectors.BaseSelector
-    rest: bytes = b""
-
-    def next(self, timeout: float) -> Event | None:
-        while b"\n" not in self.rest:
-            if not self.selector.select(timeout):
-                return None
-            block = self.pipe.read1(65536)  # type: ignore[attr-defined]
-            if not block:
-                time.sleep(timeout)
-                return None
-            self.rest += block
-        line, self.rest = self.rest.split(b"\n", 1)
-        return _event(line)
+    try:
+        return process.communicate(content, timeout)
+    finally:
+        end(process)
 
 
-@contextmanager
-def event_stream(argv: Sequence[str], *, echo: Echo) -> Iterator[Stream]:
-    """
-    Follow *argv*, a `docker events` in JSON lines, until the block ends.
-
-    In a session of its own: Ctrl-C is for the task alone.
-    """
-    echo(argv)
-    with subprocess.Popen(
-        argv,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        if process.stdout is None:
-            raise EngineError("docker events gave no output")
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            try:
-                yield Stream(process.stdout, selector)
-            finally:
-                process.terminate()
+def end(process: "subprocess.Popen[bytes]", seconds: float = SECONDS_TO_END) -> None:
+    """Let a client cancel what it does, and kill it when that takes too long."""
+    if process.poll() is None:
+        _signal(process, signal.SIGTERM)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            _signal(process, signal.SIGKILL)
+            process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with suppress(OSError, ValueError):
+                pipe.close()
+    _at_work.discard(process)
 
 
-def _event(line: bytes) -> Event:
-    data = loads(line)
-    actor = data.get("Actor", {})
-    return Event(
-        time=data.get("timeNano", 0) / 1e9,
-        kind=data.get("Type", ""),
-        action=data.get("Action", ""),
-        id=actor.get("ID", ""),
-        attributes=actor.get("Attributes", {}),
-    )
+@atexit.register
+def end_all() -> None:
+    """End the clients that threads of this process left at work."""
+    terminate_all()
+    for process in list(_at_work):
+        end(process)
+
+
+def terminate_all() -> None:
+    """Tell the clients at work to end, and do not wait for it."""
+    for process in list(_at_work):
+        _signal(process, signal.SIGTERM)
+
+
+def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    """Send a signal to a client and to the plugin that it runs."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
 
 
 def _text(data: bytes | None) -> str:

@@ -1,29 +1,58 @@
 """Findings that were accepted with a reason: remembered for that very finding."""
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from compose_ops.errors import UsageError
-from compose_ops.project.env_file import write_private
+from compose_ops.console import say
+from compose_ops.errors import DataError, UsageError
+from compose_ops.state.store import StateFile
 from compose_ops.verdicts import Row
 
 FILE = "accepted.json"
 
 
-def load(state: Path) -> dict[str, dict[str, Any]]:
-    """
-    Return what was accepted: {finding: {"id", "reason", "keys"}}; none when unreadable.
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Why a finding is accepted; `keys` are those of the verdicts it consists of."""
 
-    `keys` are those of the verdicts that the finding consists of.
-    """
+    id: str
+    reason: str
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What was accepted, by finding."""
+
+    findings: Mapping[str, Acceptance] = field(default_factory=dict)
+
+
+def _upgrade(_schema: int, data: Any) -> Any:
+    """Return the fields of what the version before wrote: {finding: acceptance}."""
+    return {"findings": data}
+
+
+STATE_FILE = StateFile(
+    FILE,
+    Baseline,
+    without="what was accepted is found again",
+    upgrade=_upgrade,
+)
+
+
+def load(state: Path) -> Mapping[str, Acceptance]:
+    """Return what was accepted, by finding; nothing, with a warning, if damaged."""
     try:
-        found = json.loads((state / FILE).read_text())
-    except (OSError, ValueError):
+        return _load(state)
+    except DataError as damaged:
+        say(f"warning: {damaged.message}; {STATE_FILE.without}")
         return {}
-    return found if isinstance(found, dict) else {}
+
+
+def _load(state: Path) -> Mapping[str, Acceptance]:
+    return (STATE_FILE.load(state) or Baseline()).findings
 
 
 def parse(words: Iterable[str]) -> dict[str, str]:
@@ -41,31 +70,24 @@ def parse(words: Iterable[str]) -> dict[str, str]:
 
 
 def remember(state: Path, rows: Iterable[Row], reasons: Mapping[str, str]) -> None:
-    """Keep the reasons for what the rows of those ids found just now."""
-    kept = load(state)
+    """Keep the reasons for what the rows of those ids found just now; DataError."""
+    accepted = dict(_load(state))
     for row in rows:
         if row.id in reasons and row.problems:
-            kept[row.finding] = {
-                "id": row.id,
-                "reason": reasons[row.id],
-                "keys": [verdict.key for verdict in row.problems],
-            }
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(state / FILE, json.dumps(kept, indent=2) + "\n")
+            keys = tuple(verdict.key for verdict in row.problems)
+            accepted[row.finding] = Acceptance(row.id, reasons[row.id], keys)
+    STATE_FILE.save(state, Baseline(accepted))
 
 
 def keys(state: Path) -> set[tuple[str, str]]:
     """Return the id and the key of each verdict that was accepted."""
-    kept = load(state).values()
-    return {(one["id"], key) for one in kept for key in one.get("keys", ())}
+    return {(one.id, key) for one in load(state).values() for key in one.keys}
 
 
-def apply(
-    rows: Iterable[Row], known: Mapping[str, Mapping[str, Any]]
-) -> tuple[Row, ...]:
+def apply(rows: Iterable[Row], known: Mapping[str, Acceptance]) -> tuple[Row, ...]:
     """Mark the rows whose findings were accepted, each just as it was."""
     return tuple(
-        replace(row, accepted=known[row.finding]["reason"])
+        replace(row, accepted=known[row.finding].reason)
         if row.problems and row.finding in known
         else row
         for row in rows

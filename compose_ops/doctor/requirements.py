@@ -72,6 +72,7 @@ UP = (
     "bind-address",
     "subnets-free",
     "bind-folders",
+    "bind-elsewhere",
     "key-private",
     "data-folders",
     "data-owners",
@@ -89,6 +90,7 @@ RESTORE = (
     "secret-present",
     "secret-readable",
     "bind-folders",
+    "bind-elsewhere",
     "bind-readable",
     "data-folders",
 )
@@ -101,7 +103,8 @@ def registered() -> dict[str, Check]:
         import_module(f"compose_ops.doctor.facts.{name}")
     for name in TOPICS:
         import_module(f"compose_ops.doctor.checks.{name}")
-    return CHECKS
+    # Whoever imported one of these modules before has registered it first.
+    return dict(sorted(CHECKS.items(), key=lambda pair: TOPICS.index(pair[1].topic)))
 
 
 def run(

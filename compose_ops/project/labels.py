@@ -1,19 +1,11 @@
 """Labels that this package reads, under whichever prefix they were written."""
 
-import tomllib
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from compose_ops.project.compat import old_name
+
 PREFIX = "compose-ops."
-
-
-@cache
-def old_prefix() -> str:
-    """Return the prefix of the version before, which is an alias."""
-    text = (files("compose_ops") / "compat.toml").read_text(encoding="utf-8")
-    return str(tomllib.loads(text)["labels"]["prefix"])
 
 
 def normalised(labels: Mapping[str, str]) -> dict[str, str]:
@@ -23,7 +15,7 @@ def normalised(labels: Mapping[str, str]) -> dict[str, str]:
     >>> normalised({"compose-ops.data.volumes": "pg_data"})
     {'compose-ops.data.volumes': 'pg_data'}
     """
-    old = old_prefix()
+    old = old_name("labels", "prefix")
     renamed = {
         PREFIX + key.removeprefix(old): value
         for key, value in labels.items()
@@ -52,3 +44,9 @@ def with_labels(
         for name, service in (model.get("services") or {}).items()
     }
     return {**model, "services": services}
+
+
+def before(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return labels as the version before wrote them on an engine."""
+    old = old_name("labels", "prefix")
+    return {old + key.removeprefix(PREFIX): value for key, value in labels.items()}

@@ -11,11 +11,10 @@ ENV_FILE = ".env"
 ENV_EXAMPLE = ".env.example"
 SECRETS = "secrets"
 CERTIFICATES = "certs"
-STATE = ".state"
+STATE = ".compose-ops"
 OWN_STATE = f'sudo chown -R "$(id -u)" {STATE}'
 """What a user types after a task of root's made the state."""
 
-PLUGINS_FILE = "plugins.json"
 DEPLOYED_FILE = "deployed.yml"
 PREVIOUS_FILE = "previous.json"
 BACKUPS = "backups"

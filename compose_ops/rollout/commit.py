@@ -9,6 +9,7 @@ from compose_ops.rollout.deployments import Deployment, RetainedImage
 from compose_ops.rollout.image_choice import ImageChoice
 from compose_ops.rollout.plan import Plan
 from compose_ops.runtime.context import StackContext
+from compose_ops.state.decode import decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,7 @@ class DeploymentRecord:
 
     @classmethod
     def of_json(cls, data: Mapping[str, Any]) -> "DeploymentRecord":
-        replaced = RetainedImage(**data["replaced"]) if data["replaced"] else None
-        deployment = deployments.deployment(data["deployment"])
-        return cls(deployment, replaced, tuple(data["given_up"]))
+        return decode(data, cls)
 
 
 def recorded(

@@ -1,14 +1,14 @@
 """What updates deployed: images that later tasks keep, and those to go back to."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from compose_ops.docker.api import Engine
-from compose_ops.project import env_file
 from compose_ops.project.paths import DEPLOYED_FILE
+from compose_ops.state import store
+from compose_ops.state.store import StateFile
 
 FILE, OVERRIDE = "deployed.json", DEPLOYED_FILE
 KEPT = 5
@@ -60,31 +60,32 @@ class Deployed:
         ]
 
 
+def _upgrade(_schema: int, data: Any) -> Any:
+    """Return the fields of what the version before wrote: {service: deployment}."""
+    return {"services": data}
+
+
+STATE_FILE = StateFile(
+    FILE,
+    Deployed,
+    without="tasks keep what is deployed, but no rollback is possible",
+    upgrade=_upgrade,
+)
+
+
 def read(state: Path) -> Deployed:
-    """Return what is deployed, nothing where no update was."""
-    try:
-        data = json.loads((state / FILE).read_text())
-    except FileNotFoundError:
-        return Deployed()
-    return Deployed({service: deployment(found) for service, found in data.items()})
-
-
-def deployment(data: Mapping[str, Any]) -> Deployment:
-    """Return what `asdict` made of a deployment, and JSON of that."""
-    previous = tuple(RetainedImage(**kept) for kept in data["previous"])
-    return Deployment(**{**data, "previous": previous})
+    """Return what is deployed, nothing where no update was; DataError."""
+    return STATE_FILE.load(state) or Deployed()
 
 
 def write(state: Path, deployed: Deployed) -> None:
     """Write what is deployed, and the compose file that makes later tasks keep it."""
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    data = {name: asdict(found) for name, found in deployed.services.items()}
     text = override(deployed)
     if text:
-        env_file.write_private(state / OVERRIDE, text)
+        store.write(state / OVERRIDE, text)
     else:
-        (state / OVERRIDE).unlink(missing_ok=True)
-    env_file.write_private(state / FILE, json.dumps(data, indent=1))
+        store.remove(state / OVERRIDE)
+    STATE_FILE.save(state, deployed)
 
 
 def forget_names(state: Path) -> None:

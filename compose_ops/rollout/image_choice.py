@@ -9,11 +9,11 @@ from pathlib import Path
 from compose_ops.console import say
 from compose_ops.docker.api import Engine
 from compose_ops.errors import EngineError
-from compose_ops.project import env_file
 from compose_ops.project.model import Model
 from compose_ops.rollout import deployments
 from compose_ops.runtime import stale_images
 from compose_ops.runtime.context import StackContext
+from compose_ops.state import store
 
 CANDIDATES = "candidate-*.yml"
 REGISTRY_SECONDS = 15.0
@@ -128,6 +128,5 @@ def _own(stack: StackContext) -> Path:
 
 
 def _written(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    env_file.write_private(path, text)
+    store.write(path, text)
     return path

@@ -1,13 +1,16 @@
 """What an update has done so far, on disk before each step, for whoever comes next."""
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compose_ops.project import env_file
+from compose_ops.project.compat import old_name
+from compose_ops.state import journal as journals
+from compose_ops.state import store
+from compose_ops.state.decode import decode
 
-FILE = "rollout.json"
+KIND = "update"
+FILE = f"{journals.FOLDER}/{KIND}.json"
 
 
 @dataclass(slots=True)
@@ -53,14 +56,14 @@ class Journal:
     step: str = ""
 
     def note(self, step: str) -> None:
-        """Write everything durably; *step* is what happens next."""
+        """Write everything durably; *step* is what happens next. DataError."""
+        facts = {k: v for k, v in asdict(self).items() if k != "path"}
+        record = journals.Record(KIND, {**facts, "step": step})
+        store.save(self.path, record, journals.VERSION)
         self.step = step
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        data = {k: v for k, v in asdict(self).items() if k != "path"}
-        env_file.write_private(self.path, json.dumps(data, indent=1))
 
     def close(self) -> None:
-        self.path.unlink(missing_ok=True)
+        store.remove(self.path)
 
     @property
     def known(self) -> set[str]:
@@ -69,11 +72,18 @@ class Journal:
 
 
 def read(state: Path) -> Journal | None:
-    """Return what a run that ended before its time left, None when none did."""
-    path = state / FILE
-    try:
-        data: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
+    """
+    Return what a run that ended before its time left, None when none did.
+
+    Raises DataError for a journal that is damaged.
+    """
+    paths = (state / FILE, state / old_name("state", "update"))
+    found = next(filter(None, map(journals.read, paths)), None)
+    if found is None:
         return None
-    places = [SlotState(**place) for place in data.pop("places")]
-    return Journal(path=path, places=places, **data)
+    if found.problem:
+        raise found.problem
+    try:
+        return decode({**found.facts, "path": str(found.path)}, Journal)
+    except ValueError as wrong:
+        raise store.damaged(found.path, str(wrong), journals.WITHOUT) from wrong

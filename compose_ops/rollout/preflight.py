@@ -74,7 +74,7 @@ def measured(
             if fits(running):
                 found.set_result("")
                 return
-            usage = engine.memory(*(c.id for c in running))
+            usage = engine.usage(*(c.id for c in running))
             found.set_result(short(running, usage))
         except Exception as wrong:  # noqa: BLE001 - whoever asks gets it
             found.set_exception(wrong)

@@ -29,7 +29,7 @@ from compose_ops.rollout.result import UpdateResult
 from compose_ops.rollout.retained_images import released
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
-from compose_ops.state.recovery import changing
+from compose_ops.state.recovery import exclusive
 
 CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
 
@@ -75,7 +75,10 @@ def update(
             say(line)
     if stack.dry:
         return _prepared(stack, service, wish, timeout, shortage)
-    with changing(stack, "invoke rolling-update"), released(stack, service, wish.image):
+    with (
+        exclusive(stack, "invoke rolling-update", services=(service,)),
+        released(stack, service, wish.image),
+    ):
         return _prepared(stack, service, wish, timeout, shortage)
 
 
@@ -86,7 +89,7 @@ def perform(
     *,
     timeout: int | None = None,
 ) -> UpdateResult:
-    """Do what `update` does, for a caller that has checked and is `changing`."""
+    """Do what `update` does, for a caller that has checked and holds the lock."""
     return _prepared(stack, service, wish, timeout, _shortage(stack, service))
 
 

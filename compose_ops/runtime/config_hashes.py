@@ -8,13 +8,27 @@ model and on Compose alone, so `invoke up` remembers it for the model that it st
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import sha256
 
 from compose_ops.errors import ComposeOpsError
-from compose_ops.project.env_file import write_private
 from compose_ops.runtime.context import StackContext
+from compose_ops.state.store import StateFile
 
 FILE = "hashes.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigHashes:
+    """Compose's hash of each service, for a merged model with this digest."""
+
+    model: str
+    hashes: Mapping[str, str]
+
+
+STATE_FILE = StateFile(
+    FILE, ConfigHashes, without="Compose is asked for the hashes", is_cache=True
+)
 
 
 def of(stack: StackContext) -> Mapping[str, str]:
@@ -26,18 +40,13 @@ def remember(stack: StackContext) -> None:
     """Ask Compose, unless its answer for this model is known; never fail for it."""
     with suppress(ComposeOpsError, OSError):
         if not _remembered(stack):
-            kept = {"model": _digest(stack), "hashes": stack.engine.config_hashes()}
-            stack.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_private(stack.state / FILE, json.dumps(kept, indent=1))
+            hashes = ConfigHashes(_digest(stack), stack.engine.config_hashes())
+            STATE_FILE.save(stack.state, hashes)
 
 
-def _remembered(stack: StackContext) -> dict[str, str]:
-    try:
-        kept = json.loads((stack.state / FILE).read_text())
-        known: dict[str, str] = kept["hashes"]
-        return known if kept["model"] == _digest(stack) else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+def _remembered(stack: StackContext) -> Mapping[str, str]:
+    known = STATE_FILE.load(stack.state)
+    return known.hashes if known and known.model == _digest(stack) else {}
 
 
 def _digest(stack: StackContext) -> str:

@@ -31,11 +31,12 @@ from compose_ops.project.paths import (
     ENV_EXAMPLE,
     ENV_FILE,
     OWN_STATE,
-    PLUGINS_FILE,
     ROOT,
     STATE,
 )
 from compose_ops.runtime.once import Once
+from compose_ops.state import folder
+from compose_ops.state.store import StateFile
 
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
@@ -138,6 +139,9 @@ class Collaborators(Protocol):
     @property
     def prepare_images(self) -> Callable[[Engine, Path], None]: ...
 
+    @property
+    def state_files(self) -> Sequence[StateFile[Any]]: ...
+
 
 @dataclass
 class StackContext:
@@ -160,7 +164,6 @@ class StackContext:
     known: EngineInfo | None = None
     reopen: Callable[[Sequence[Path]], Engine] | None = None
     other_checkout: Path | None = None
-    asking_plugins: Once[Mapping[str, str]] | None = None
     service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     product_files: Sequence[Path] = ()
     collaborators: Collaborators = field(kw_only=True)
@@ -185,7 +188,7 @@ class StackContext:
 
     def __post_init__(self) -> None:
         self._forget()
-        self._plugins = self.asking_plugins or Once(self.engine.plugins)
+        self._plugins = Once(self.engine.plugins)
 
     def require(self, task: str, *, services: Iterable[str] = ()) -> None:
         """Return when doctor finds nothing that *task* requires to fail; see there."""
@@ -228,7 +231,7 @@ class StackContext:
     @property
     def plugins(self) -> Mapping[str, str]:
         """The versions of the docker client's plugins; empty for a broken one."""
-        return self._plugins.answer()
+        return self.known.plugins if self.known else self._plugins.answer()
 
     @cached_property
     def info(self) -> EngineInfo:
@@ -237,7 +240,7 @@ class StackContext:
     @property
     def state(self) -> Path:
         """The folder of this project's state on this engine; it may not exist yet."""
-        return state_folder(self.root, self.info.id, self.project)
+        return folder.of(self.root, self.info.id, self.project)
 
     def refresh(self) -> tuple[Container, ...]:
         """Return the project's containers as they are now."""
@@ -273,7 +276,6 @@ def open_stack(
     values = _values(root, read_only=read_only)
     project = environment.project_name(values)
     echo_to = _echo if echo else lambda _argv: None
-    plugins = _begun_plugins(echo_to, root) if read_only else None
     everyone, info = _observe(echo_to, need_engine=need_engine and not read_only)
     origin, started = _started(everyone, project)
     other = origin if origin not in {None, root} else None
@@ -283,7 +285,7 @@ def open_stack(
     stage = "dev" if dev else "prod" if prod else "base"
     flags = Mode(stage, offline, overlays=overlays)
     mode, why = selected(flags, gpu, started, info)
-    reopen = partial(_engine, root, mode, values, echo=echo_to, read_only=read_only)
+    reopen = partial(_engine, root, mode, values, echo=echo_to)
     return StackContext(
         collaborators=collaborators,
         root=root,
@@ -297,13 +299,7 @@ def open_stack(
         known=info,
         reopen=reopen,
         other_checkout=other,
-        asking_plugins=plugins,
     )
-
-
-def state_folder(root: Path, engine_id: str, project: str) -> Path:
-    """Return the folder of a project's state on an engine; it may not exist yet."""
-    return root / STATE / engine_id.replace(":", "")[:12] / project
 
 
 def _values(root: Path, *, read_only: bool) -> Mapping[str, str]:
@@ -324,15 +320,15 @@ def _deployed(
     """Return the compose file of what updates deployed, which later tasks keep."""
     if info is None:
         return ()
-    file = state_folder(root, info.id, project) / DEPLOYED_FILE
+    file = folder.of(root, info.id, project) / DEPLOYED_FILE
     try:
         return (file,) if file.exists() else ()
     except PermissionError as refused:
         if read_only:
             return ()
         raise ConfigurationError(
-            f"what tasks remember in {STATE} is closed to this user",
-            hint=f"make it yours: {OWN_STATE}",
+            f"what tasks remember in {file.parents[2].name} is closed to this user",
+            hint=f"make it yours: {OWN_STATE.replace(STATE, file.parents[2].name)}",
         ) from refused
 
 
@@ -355,24 +351,13 @@ def host_engine() -> Engine | None:
     return engine
 
 
-def _begun_plugins(echo: Echo, root: Path) -> Once[Mapping[str, str]]:
-    """Let docker start to say what its plugins are: no other look takes as long."""
-    from compose_ops.docker.client import DockerEngine
-
-    file = root / STATE / PLUGINS_FILE
-    engine = DockerEngine(echo=echo, plugins_file=file, read_only=True)
-    asking: Once[Mapping[str, str]] = Once(engine.plugins)
-    Thread(target=asking.begin, daemon=True).start()
-    return asking
-
-
 def _observe(
     echo: Echo, *, need_engine: bool
 ) -> tuple[tuple[Container, ...], EngineInfo | None]:
     from compose_ops.docker.client import DockerEngine
 
-    patience = TIMEOUT if need_engine else READ_ONLY_TIMEOUT
-    bare = DockerEngine(echo=echo, patience=patience)
+    timeout = TIMEOUT if need_engine else READ_ONLY_TIMEOUT
+    bare = DockerEngine(echo=echo, timeout=timeout)
     try:
         with ThreadPoolExecutor(1) as aside:
             asked = aside.submit(bare.info)
@@ -412,7 +397,6 @@ def _engine(
     further: Sequence[Path] = (),
     *,
     echo: Echo,
-    read_only: bool,
 ) -> Engine:
     from compose_ops.docker.client import DockerEngine
 
@@ -424,8 +408,6 @@ def _engine(
         env_files=[env_file] if env_file.exists() else [],
         environment=mode.environment(values, environment.read(root / ENV_EXAMPLE)),
         echo=echo,
-        plugins_file=root / STATE / PLUGINS_FILE,
-        read_only=read_only,
     )
 
 

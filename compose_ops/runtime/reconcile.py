@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from compose_ops.docker.api import Container, Engine, Network, Volume
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.model import Model
+from compose_ops.state.executor import Step
+from compose_ops.state.executor import execute as carry_out
 
 VOLUME_LABEL = "com.docker.compose.volume"
 
@@ -75,13 +78,33 @@ def orphans(
 
 
 def execute(transition: Reconciliation, engine: Engine) -> None:
-    """Remove what stands in the way; the volumes stay."""
-    ids = dict.fromkeys(c.id for c in (*transition.leaving, *transition.containers))
-    if ids:
-        engine.stop(*ids)
-        engine.remove(*ids, force=True)
-    for network in transition.networks:
-        engine.remove_network(network.id)
+    """
+    Remove what stands in the way; the volumes stay.
+
+    Containers go last: what cannot be removed of the networks leaves them as they were.
+    """
+    going = {c.id: c for c in (*transition.leaving, *transition.containers)}
+    networks = [
+        Step(f"remove network {n.name}", partial(engine.remove_network, n.id))
+        for n in transition.networks
+    ]
+    if not going:
+        carry_out(networks)
+        return
+    stop = Step(
+        "stop containers",
+        partial(engine.stop, *going),
+        partial(_start_again, engine, going.values()),
+    )
+    remove = Step("remove containers", partial(engine.remove, *going, force=True))
+    carry_out([stop, *networks, remove])
+
+
+def _start_again(engine: Engine, containers: Iterable[Container]) -> None:
+    """Start what ran before, as far as it is still there."""
+    there = {c.id for c in engine.containers()}
+    if ran := [c.id for c in containers if c.is_running and c.id in there]:
+        engine.start(*ran)
 
 
 def check_volumes(model: Model, volumes: Iterable[Volume]) -> None:

@@ -7,14 +7,33 @@ by image id; an image that was built by hand counts as unknown and is built agai
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
+from typing import Any
 
-from compose_ops.project.env_file import write_private
 from compose_ops.runtime.context import StackContext
+from compose_ops.state.store import StateFile
 
 FILE = "builds.json"
+MAX_IMAGES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Builds:
+    """Digests of the definitions that images were built from, by image id."""
+
+    images: Mapping[str, str] = field(default_factory=dict)
+
+
+def _upgrade(_schema: int, data: Any) -> Any:
+    """Return the fields of what the version before wrote: {image id: digest}."""
+    return {"images": data}
+
+
+STATE_FILE = StateFile(
+    FILE, Builds, without="images are built once more", upgrade=_upgrade, is_cache=True
+)
 
 
 def stale(stack: StackContext, services: Iterable[str]) -> list[str]:
@@ -36,9 +55,8 @@ def build(stack: StackContext, services: Iterable[str], *, cache: bool = True) -
     names = _image_names(stack, wanted)
     there = stack.engine.images(names.values())
     made = {there[image].id: _digest(stack, name) for name, image in names.items()}
-    stack.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    kept = dict(list((_known(stack) | made).items())[-100:])
-    write_private(stack.state / FILE, json.dumps(kept, indent=1))
+    known = list({**_known(stack), **made}.items())[-MAX_IMAGES:]
+    STATE_FILE.save(stack.state, Builds(dict(known)))
 
 
 def _image_names(stack: StackContext, services: Iterable[str]) -> dict[str, str]:
@@ -54,10 +72,5 @@ def _digest(stack: StackContext, service: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def _known(stack: StackContext) -> dict[str, str]:
-    file: Path = stack.state / FILE
-    try:
-        found: dict[str, str] = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found
+def _known(stack: StackContext) -> Mapping[str, str]:
+    return (STATE_FILE.load(stack.state) or Builds()).images

@@ -11,7 +11,7 @@ from compose_ops.runtime import config_hashes, reconcile, stale_images
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.wait import wait
 from compose_ops.stack import local_images
-from compose_ops.state.recovery import changing
+from compose_ops.state.recovery import exclusive
 
 QUICK_SECONDS = 2.0  # in which Compose ends when nothing is to do
 
@@ -49,7 +49,7 @@ def up(
     if stack.dry:
         _print_plan(plan)
         return
-    with changing(stack, "invoke up"):
+    with exclusive(stack, "invoke up", services=wanted if names else None):
         if stack.everyone is not seen:
             change = _transition(stack)
         reconcile.execute(change, stack.engine)
@@ -83,7 +83,7 @@ def down(stack: StackContext, *, volumes: bool = False, yes: bool = False) -> No
                 "nothing was removed: the project's name was not typed",
                 hint="invoke backup --all keeps the data; --yes answers for a script",
             )
-    with changing(stack, "invoke down", keeps=False):
+    with exclusive(stack, "invoke down", services=(), skip=("update",)):
         stack.engine.down(volumes=volumes)
         updates.all_removed(stack)
         if volumes:
@@ -112,7 +112,7 @@ def restart(
     _say_what_stays(stack)
     for name in sorted(spared):
         say(f"{name} goes on serving; invoke restart --service {name} restarts it")
-    with changing(stack, "invoke restart"):
+    with exclusive(stack, "invoke restart", services=named or None):
         running = _running(stack, names - spared)
         rolled = updates.rolled(stack, {c.service for c in running})
         updates.update(stack, rolled, because="to be restarted", timeout=timeout)
@@ -175,7 +175,7 @@ def rebuild(
         )
         return
     stack.require("versions")
-    with changing(stack, "invoke rebuild"):
+    with exclusive(stack, "invoke rebuild"):
         if stack.mode.offline:
             local_images.prepare(stack.engine, stack.root)
         rolled = updates.rolled(stack, running)

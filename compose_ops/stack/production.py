@@ -1,4 +1,4 @@
-"""What production needs besides what every checkout has: certificates and folders."""
+"""What production needs besides a checkout: certificates, a token, folders."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ from compose_ops.project.paths import ENV_EXAMPLE, ROOT
 from compose_ops.runtime.setup_step import SetupStep
 from compose_ops.stack import certificates, ownership
 from compose_ops.stack.local_images import BASE_IMAGE
+from compose_ops.stack.setup import token_steps
 
 DATA_FOLDERS = ("memgraph", "questdb")
 DEFAULT_DATA_ROOT = "/data/jimbot"
@@ -26,6 +27,7 @@ def steps(engine: Engine | None, root: Path = ROOT) -> Iterator[SetupStep]:
         root, lambda keys: ownership.give(keys, engine, images)
     ):
         yield SetupStep(what, act)
+    yield from token_steps(root)
     data = Path(values.get("DATA_ROOT") or DEFAULT_DATA_ROOT)
     missing = [data / n for n in DATA_FOLDERS if not (data / n).is_dir()]
     if missing:

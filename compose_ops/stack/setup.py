@@ -6,9 +6,11 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from compose_ops.console import say
 from compose_ops.docker.api import Engine
+from compose_ops.errors import ConfigurationError
 from compose_ops.project import env_file
 from compose_ops.project.modes import STANDIN_IMAGES
 from compose_ops.project.paths import ENV_EXAMPLE, ENV_FILE, ROOT, SECRETS
@@ -19,9 +21,10 @@ REGISTRY_SECONDS = 5.0
 MOUNTED = ("jimbot", "config", "mage_modules", "scripts", "tests", "docker")
 SHARED_FILE = 0o644
 PRIVATE_FOLDER = 0o700
+API_KEYS = "api_keys.json"
 SECRET_FILES: dict[str, Callable[[], str]] = {
     "db_password.txt": lambda: secrets.token_urlsafe(32),
-    "api_keys.json": lambda: json.dumps({"anthropic": ""}) + "\n",
+    API_KEYS: lambda: json.dumps({"anthropic": ""}) + "\n",
 }
 
 
@@ -108,6 +111,35 @@ def _secret_steps(root: Path) -> Iterator[SetupStep]:
         yield SetupStep(
             f"close {SECRETS}/ to other users", lambda: folder.chmod(PRIVATE_FOLDER)
         )
+
+
+def token_steps(root: Path) -> Iterator[SetupStep]:
+    """
+    Yield what makes a bearer token for the application's clients, if there is none.
+
+    Raises ConfigurationError for a file of keys that is no JSON object.
+    """
+    path = root / SECRETS / API_KEYS
+    if not (path.exists() and _keys(path).get("mcp")):
+        yield SetupStep(
+            f"add a token for the application's clients to {SECRETS}/{API_KEYS}",
+            lambda: _write(path, partial(_with_token, path)),
+        )
+
+
+def _with_token(path: Path) -> str:
+    keys = _keys(path) if path.exists() else {}
+    return json.dumps(keys | {"mcp": {"claude": secrets.token_urlsafe(32)}}) + "\n"
+
+
+def _keys(path: Path) -> dict[str, Any]:
+    try:
+        keys = json.loads(path.read_text())
+    except ValueError as error:
+        raise ConfigurationError(f"{path.name} is no JSON: {error}") from error
+    if not isinstance(keys, dict):
+        raise ConfigurationError(f"{path.name} is no JSON object")
+    return keys
 
 
 def _write(path: Path, make: Callable[[], str]) -> None:

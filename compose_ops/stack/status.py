@@ -9,6 +9,7 @@ from compose_ops.console import show, table
 from compose_ops.docker.api import Container, Usage
 from compose_ops.errors import UsageError
 from compose_ops.runtime.context import StackContext
+from compose_ops.state import lock, recovery
 from compose_ops.units import readable_duration, readable_size
 
 WEB_PORTS = frozenset({3000, 8000, 8265, 9000, 2113})
@@ -16,9 +17,10 @@ WEB_PORTS = frozenset({3000, 8000, 8265, 9000, 2113})
 
 def services(stack: StackContext) -> dict[str, Any]:
     """
-    Return {"project", "mode", "services": [...], "previous": [...]}.
+    Return {"project", "mode", "services": [], "previous": [], "unfinished": []}.
 
-    Services has one entry per container; previous, the data that restores moved aside.
+    Services has one entry per container; previous, the data that restores moved aside;
+    unfinished, the tasks that died: kind, step, age (seconds), services (null for all).
 
     An entry has service, container, state, health, since (RFC 3339), published (list
     of host:port), urls, memory and memory_limit (bytes, null when not running).
@@ -35,6 +37,7 @@ def services(stack: StackContext) -> dict[str, Any]:
         "mode": str(stack.mode),
         "services": entries,
         "previous": stack.collaborators.backups.restore_points_as_json(stack),
+        "unfinished": _unfinished(stack),
     }
 
 
@@ -52,11 +55,33 @@ def print_services(found: dict[str, Any]) -> None:
     ]
     columns = ["service", "state", "health", "since", "published", "memory"]
     table(f"{found['project']} ({found['mode']})", columns, rows)
+    for one in found["unfinished"]:
+        age = readable_duration(one["age"])
+        show(
+            f"unfinished: {one['kind']}, {age} ago at the step '{one['step']}' "
+            "(the next task that changes something puts things back)"
+        )
     for kept in found["previous"]:
         show(
             f"kept from before the restore of {kept['moved']}: "
             f"{', '.join(kept['services'])} (invoke restore --undo, or --discard)"
         )
+
+
+def _unfinished(stack: StackContext) -> list[dict[str, Any]]:
+    """Return the tasks that did not end; nothing while one is at work."""
+    left = recovery.pending(stack)
+    if not left or lock.holder(stack.info.id, stack.project):
+        return []
+    return [
+        {
+            "kind": one.kind,
+            "step": one.step or one.problem,
+            "age": one.age,
+            "services": one.services,
+        }
+        for one in left
+    ]
 
 
 def usage(stack: StackContext, names: Sequence[str] = ()) -> dict[str, Any]:

@@ -7,14 +7,16 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from compose_ops.errors import ConfigurationError, Locked
+from compose_ops.project.compat import old_name
 
 FOLDERS = (Path("/run/lock"), Path("/tmp"))  # noqa: S108 - where every user may write
+PREFIXES = ("compose-ops-", old_name("lock", "prefix"))
 LOOKS = 5
 LOOK_SECONDS = 0.02
 """Who asks for the holder has the lock for an instant, which is no task at work."""
@@ -26,9 +28,23 @@ def locked(engine_id: str, project: str, *, task: str) -> Iterator[None]:
     Hold the lock of a project on an engine, or raise Locked with its holder's name.
 
     The lock is an flock, so no death of a process leaves it behind; it covers the tasks
-    of every user and checkout on this machine, not those of other machines.
+    of every user and checkout on this machine, those of the version before too, not
+    those of other machines.
     """
-    path = _path(engine_id, project)
+    with ExitStack() as taken:
+        for path in _paths(engine_id, project):
+            taken.enter_context(_held(path, project, task))
+        yield
+
+
+def holder(engine_id: str, project: str) -> str:
+    """Return who holds the lock right now, nothing when nobody does."""
+    held = map(_holding, _paths(engine_id, project))
+    return next(filter(None, held), "")
+
+
+@contextmanager
+def _held(path: Path, project: str, task: str) -> Iterator[None]:
     with os.fdopen(_open(path), "r+") as file:
         if not _is_taken(file.fileno()):
             raise Locked(
@@ -43,9 +59,7 @@ def locked(engine_id: str, project: str, *, task: str) -> Iterator[None]:
         file.truncate(0)
 
 
-def holder(engine_id: str, project: str) -> str:
-    """Return who holds the lock right now, nothing when nobody does."""
-    path = _path(engine_id, project)
+def _holding(path: Path) -> str:
     try:
         with path.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -56,9 +70,10 @@ def holder(engine_id: str, project: str) -> str:
     return ""
 
 
-def _path(engine_id: str, project: str) -> Path:
+def _paths(engine_id: str, project: str) -> tuple[Path, ...]:
+    """Return the lock's file, and that of the version before: both are taken."""
     digest = sha256(f"{engine_id}/{project}".encode()).hexdigest()[:16]
-    return _folder() / f"jimbot-stack-{digest}.lock"
+    return tuple(_folder() / f"{prefix}{digest}.lock" for prefix in PREFIXES)
 
 
 def _folder() -> Path:
@@ -118,5 +133,5 @@ def _holder(path: Path) -> str:
     try:
         data = json.loads(path.read_text())
         return f"{data['task']} (pid {data['pid']}, since {data['since']})"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "a task that has just begun"

@@ -1,14 +1,14 @@
 """Faults of containers, volumes, networks and images of the running project."""
 
 import json
-import time
 from collections.abc import Iterator
+from typing import Any
 
 from doctor_faults import BASE
 from doctor_world import Fault, World, fault
-from e2e_scenario import docker
+from e2e_scenario import docker, inspected
+from waiting import eventually
 
-TIMEOUT = 60.0
 SERVICE = "com.docker.compose.service"
 PROJECT = "com.docker.compose.project"
 
@@ -17,13 +17,16 @@ FAULTS: list[Fault] = []
 
 def wait_until(world: World, service: str, wanted: str) -> None:
     """Wait until a service's state or health is *wanted*."""
-    deadline = time.monotonic() + TIMEOUT
-    while True:
-        state = world.scenario.container(service)["State"]
-        if wanted in {state["Status"], (state.get("Health") or {}).get("Status")}:
-            return
-        assert time.monotonic() < deadline, state
-        time.sleep(0.2)
+
+    def state() -> dict[str, Any]:
+        found: dict[str, Any] = world.scenario.container(service)["State"]
+        return found
+
+    def holds() -> bool:
+        now = state()
+        return wanted in {now["Status"], (now.get("Health") or {}).get("Status")}
+
+    eventually(holds, evidence=state)
 
 
 def name_of(world: World, service: str) -> str:
@@ -59,10 +62,7 @@ def service_restarts_for_ever(world: World) -> Iterator[None]:
     command = ("run", "--detach", "--restart", "always", *labels, BASE, "false")
     container = docker(*command).strip()
     try:
-        deadline = time.monotonic() + TIMEOUT
-        while json.loads(docker("inspect", container))[0]["RestartCount"] < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        eventually(lambda: inspected("container", [container])[0]["RestartCount"] > 1)
         yield
     finally:
         docker("rm", "--force", container)
@@ -95,10 +95,7 @@ def container_out_of_file_descriptors(world: World) -> Iterator[None]:
     command = ("run", "--detach", *limit, *label(world, "app"), BASE, "python3", "-c")
     container = docker(*command, OPEN_FILES).strip()
     try:
-        deadline = time.monotonic() + TIMEOUT
-        while "open" not in docker("logs", container):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        eventually(lambda: "open" in docker("logs", container))
         yield
     finally:
         docker("rm", "--force", container)
@@ -161,7 +158,7 @@ def backup_killed_while_a_store_is_stopped(world: World) -> Iterator[None]:
     store = world.scenario.container("questdb")
     name = str(store["Name"]).lstrip("/")
     halted = {"id": store["Id"], "name": name, "service": "questdb"}
-    [state] = (world.root / ".state").glob(f"*/{world.scenario.project}")
+    [state] = (world.root / ".compose-ops").glob(f"*/{world.scenario.project}")
     journal = state / "journal/backup-1.json"
     journal.parent.mkdir(exist_ok=True)
     facts = {"step": "stopping stores", "run": "1", "stores": [halted]}
@@ -175,7 +172,7 @@ def backup_killed_while_a_store_is_stopped(world: World) -> Iterator[None]:
 @fault(FAULTS, "kept-data", "moved data of questdb aside")
 def data_kept_by_a_restore(world: World) -> Iterator[None]:
     """Leave the note of a restore of last year."""
-    [state] = (world.root / ".state").glob(f"*/{world.scenario.project}")
+    [state] = (world.root / ".compose-ops").glob(f"*/{world.scenario.project}")
     entry = {
         "restore": "20200101T000000Z-1",
         "services": ["questdb"],

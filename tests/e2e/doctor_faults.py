@@ -13,6 +13,7 @@ from pathlib import Path
 
 from doctor_world import Fault, World, fault
 from e2e_scenario import docker, free_port
+from waiting import eventually
 
 from compose_ops.backup import manifest
 
@@ -174,20 +175,15 @@ def relayed() -> Iterator[str]:
     relay = Path(__file__).with_name("doctor_relay.py")
     with subprocess.Popen(["python3", str(relay), str(port)]) as process:
         try:
-            _wait_for_port(port)
+            eventually(lambda: _is_open(port))
             yield f"tcp://127.0.0.1:{port}"
         finally:
             process.terminate()
 
 
-def _wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        with socket.socket() as plug:
-            if plug.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def _is_open(port: int) -> bool:
+    with socket.socket() as plug:
+        return plug.connect_ex(("127.0.0.1", port)) == 0
 
 
 @fault(FAULTS, "ports-free", "(pid ", "--dev", "--offline", mended=True)

@@ -4,15 +4,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import parallel
 import pytest
 from e2e_scenario import Scenario, created, free_port
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _offline_images(request: pytest.FixtureRequest) -> None:
-    """Build the offline images once, when any engine test is to run."""
+def _offline_images(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Build the offline images once in a run, when any engine test is to run."""
     if any(item.get_closest_marker("docker") for item in request.session.items):
-        Scenario.prepare_images()
+        base = tmp_path_factory.getbasetemp()
+        parallel.once(request.config, base, "images", Scenario.prepare_images)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from parallel import reserve
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT_LABEL = "com.docker.compose.project"
 EPHEMERAL = "0"
@@ -189,14 +191,25 @@ def created(root: Path) -> Scenario:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody holds right now."""
+    """Return a port that nobody holds, and neither kernel nor tests give to others."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        if reserve("port", str(port)) and _can_be_bound(port):
+            return port
+
+
+def _can_be_bound(port: int) -> bool:
     with socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
-        return int(plug.getsockname()[1])
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            plug.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def free_subnets() -> dict[str, str]:
-    """Return values for the subnet variables that no network of the engine overlaps."""
+    """Return values for the subnet variables that no network has, nor another test."""
     taken = [
         ip_network(config["Subnet"])
         for network in inspected("network", docker("network", "ls", "-q").split())
@@ -205,7 +218,9 @@ def free_subnets() -> dict[str, str]:
     ]
     while True:
         block = f"10.{random.randrange(100, 240)}.{random.randrange(31) * 8}"
-        if not any(ip_network(f"{block}.0/21").overlaps(other) for other in taken):
+        block_range = ip_network(f"{block}.0/21")
+        is_free = not any(block_range.overlaps(other) for other in taken)
+        if is_free and reserve("subnet", block):
             break
     head, third = block.rsplit(".", 1)
     names = ("FRONTEND", "BACKEND", "DATA", "COMPUTE", "GATEWAY")

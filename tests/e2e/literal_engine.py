@@ -1,9 +1,8 @@
 """Throw-away containers, networks, volumes and images, all under one label."""
 
 import subprocess
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,13 +100,3 @@ def container(name: str) -> dict[str, Any]:
 def health(name: str) -> str:
     """Return the health that the engine gives a container."""
     return str(container(name)["State"]["Health"]["Status"])
-
-
-def until(holds: Callable[[], object], *, seconds: float = 60) -> bool:
-    """Poll until *holds* is true; False when it is not within *seconds*."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.2)
-    return False

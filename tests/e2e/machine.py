@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from e2e_scenario import ROOT, docker
+from own_images import fingerprint
 
-IMAGE = "localhost/jimbot-bare-machine:latest"
+CONTEXT = Path(__file__).with_name("bare_machine")
+IMAGE = f"localhost/jimbot-bare-machine:{fingerprint(CONTEXT)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,7 @@ def _working_tree() -> bytes:
 @contextmanager
 def bare_machine() -> Iterator[Machine]:
     """Start a machine with a clone in it; everything of it is removed afterwards."""
-    context = Path(__file__).with_name("bare_machine")
-    docker("build", "--quiet", "--tag", IMAGE, str(context))
+    docker("build", "--quiet", "--tag", IMAGE, str(CONTEXT))
     machine = Machine(f"bare-{uuid.uuid4().hex[:8]}")
     flags = ("--detach", "--init", "--privileged", "--volume", "/var/lib/docker")
     docker("run", *flags, "--name", machine.name, IMAGE)

@@ -34,6 +34,8 @@ services:
       interval: 1s
       timeout: 2s
       retries: 2
+      start_period: 2s
+      start_interval: 200ms
     labels:
       compose-ops.data.volumes: notes_data
       compose-ops.backup.consistency: stop native crash
@@ -170,4 +172,4 @@ def assert_whole(scenario: Scenario, step: str = "") -> None:
     assert scenario.container("reader")["State"]["Running"], step
     assert strays(scenario) == "", step
     assert not list((scenario.root / "backups").rglob(".partial-*")), step
-    assert not list((scenario.root / ".state").rglob("journal/*.json")), step
+    assert not list((scenario.root / ".compose-ops").rglob("journal/*.json")), step

@@ -1,17 +1,30 @@
 """The project's own images, built on the local base under throw-away names."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from e2e_scenario import docker
+from e2e_scenario import docker, inspected
 from literal_engine import BASE
 
 from compose_ops.project.paths import ROOT
 
 CUDA = "nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04"
 PYTHON = "3.11"
+
+
+def fingerprint(context: Path) -> str:
+    """Return a tag for what is built of a folder's files."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in context.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(context)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def is_there(image: str) -> bool:
+    return bool(inspected("image", [image]))
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """A small stack of its own to update: two replicas behind the project's gateway."""
 
 import shutil
-import socket
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e_scenario import ROOT, Scenario, created, docker, service_of
+from e2e_scenario import ROOT, Scenario, created, docker, free_port, service_of
+from own_images import fingerprint, is_there
+from waiting import eventually
 
 from compose_ops.rollout.proxy import haproxy
 
@@ -33,14 +33,19 @@ IMAGES = {
 }
 
 
+# Named by what is in it: another checkout's tests have others.
+REPOSITORY = f"localhost/jimbot-test-roll-{fingerprint(FILES)}"
+
+
 def image(tag: str) -> str:
-    return f"localhost/jimbot-test-roll:{tag}"
+    return f"{REPOSITORY}:{tag}"
 
 
 def build_images() -> None:
-    """Build the application in each of its modes."""
+    """Build the application in each of its modes; what is there is as it should be."""
     for tag, (mode, version) in IMAGES.items():
-        build(tag, mode, version)
+        if not is_there(image(tag)):
+            build(tag, mode, version)
 
 
 def build(tag: str, mode: str, version: str) -> None:
@@ -66,6 +71,7 @@ class RolloutSite:
         shutil.copy(FILES / "offline.yml", root / "docker/overlays/offline.yml")
         site = cls(scenario, free_port())
         settings = {"MONITOR": monitor, "WORKERS": str(workers), "TOKEN": TOKEN}
+        settings["ROLL_IMAGE"] = REPOSITORY
         scenario.set(APP_PORT=str(site.port), **settings)
         scenario.invoke("up", "--prod", "--offline")
         return site
@@ -114,11 +120,13 @@ class RolloutSite:
             assert network in replica["NetworkSettings"]["Networks"]
             assert replica["HostConfig"]["RestartPolicy"]["Name"] == "always"
         # A gateway that was just started finds them one check after another.
-        deadline = time.monotonic() + ADMISSION_SECONDS
-        while self.admitted() != self.addresses():
-            assert time.monotonic() < deadline, (self.admitted(), self.addresses())
-            time.sleep(0.1)
-        assert not list(self.scenario.root.glob(".state/*/*/rollout.json"))
+        eventually(
+            lambda: self.admitted() == self.addresses(),
+            seconds=ADMISSION_SECONDS,
+            evidence=lambda: (self.admitted(), self.addresses()),
+        )
+        journals = self.scenario.root.glob(".compose-ops/*/*/journal/update.json")
+        assert not list(journals)
 
     def addresses(self) -> set[str]:
         """Return where the gateway would find each replica of the app."""
@@ -135,7 +143,7 @@ class RolloutSite:
         """State files are there, for their owner alone, and hold no secret."""
         root = self.scenario.root
         secrets = [p.read_text().strip() for p in (root / "secrets").glob("*.txt")]
-        files = [p for p in (root / ".state").rglob("*") if p.is_file()]
+        files = [p for p in (root / ".compose-ops").rglob("*") if p.is_file()]
         assert {"TOKEN=" + TOKEN in c["Config"]["Env"] for c in self.replicas()} == {
             True
         }
@@ -157,12 +165,6 @@ def image_id(tag: str) -> str:
     return docker("image", "inspect", "--format", "{{.Id}}", image(tag)).strip()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 __all__ = [
     "IMAGES",
     "MOST",
@@ -171,7 +173,6 @@ __all__ = [
     "admitted",
     "build",
     "build_images",
-    "free_port",
     "image_id",
 ]
 

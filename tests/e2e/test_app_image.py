@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from e2e_scenario import docker
-from literal_engine import Literals, container, until
+from literal_engine import Literals, container
 from own_images import app_image
+from waiting import until
 
 from compose_ops.project.paths import ROOT
 

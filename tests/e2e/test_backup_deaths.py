@@ -12,7 +12,7 @@ import pytest
 from e2e_scenario import Scenario, created, docker, service_of
 from notes_site import dying, strays
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 # One store of one volume, one of two that can also be copied while it runs.
 SITE = """
@@ -29,6 +29,8 @@ x-store: &store
   healthcheck:
     test: [CMD, test, -f, /data/ready]
     interval: 1s
+    start_period: 2s
+    start_interval: 200ms
 services:
   notes:
     <<: *store
@@ -161,7 +163,7 @@ def assert_at_peace(site: Scenario, point: str) -> None:
     assert run_in(site, "cards", "ls /run") == "", point
     assert strays(site) == "", point
     assert not list(Path(site.root / "backups").rglob(".partial-*")), point
-    assert not list(Path(site.root / ".state").rglob("journal/*.json")), point
+    assert not list(Path(site.root / ".compose-ops").rglob("journal/*.json")), point
 
 
 @pytest.mark.parametrize("kind", ["native", "stop", "crash"])

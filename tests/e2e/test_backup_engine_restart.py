@@ -13,6 +13,7 @@ from compose_ops.state import lock
 
 pytestmark = [
     pytest.mark.docker,
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="a second dockerd needs root"),
 ]
 

@@ -8,7 +8,7 @@ from e2e_scenario import Scenario
 
 from compose_ops.backup import helper
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 CONSOLE = (
     "mgconsole --use-ssl=true --username=jimbot --output-format=csv "

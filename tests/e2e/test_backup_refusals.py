@@ -15,7 +15,7 @@ from notes_site import write as write_lines
 
 from compose_ops.backup.encryption import one_time_identity
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -253,12 +253,12 @@ def test_restore_by_time_is_undone_or_expires(notes: Scenario) -> None:
 
 def age_previous(scenario: Scenario, age: timedelta) -> int:
     """Date back what restores have moved aside; return how many did."""
-    (file,) = (scenario.root / ".state").rglob("previous.json")
-    entries = json.loads(file.read_text())
-    for entry in entries:
+    (file,) = (scenario.root / ".compose-ops").rglob("previous.json")
+    state = json.loads(file.read_text())
+    for entry in state["points"]:
         entry["moved"] = (datetime.now(UTC) - age).isoformat(timespec="seconds")
-    file.write_text(json.dumps(entries))
-    return len(entries)
+    file.write_text(json.dumps(state))
+    return len(state["points"])
 
 
 def test_full_volume_and_unclean_stop(notes: Scenario, tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from e2e_scenario import Scenario, docker
-from literal_engine import until
 from notes_site import NOTES, assert_whole, count, dying, held, running, strays
 from notes_site import write as write_lines
+from waiting import until
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 RESTORE = ("restore", "--service", "notes", "--yes")
 BACKUP = ("backup", "--service", "notes")

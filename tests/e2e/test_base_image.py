@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from e2e_scenario import ROOT, docker, inspected
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 BASE = "localhost/jimbot-base:bookworm"
 USER = 1234

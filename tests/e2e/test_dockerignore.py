@@ -14,7 +14,7 @@ pytestmark = pytest.mark.docker
 MARKER = "planted-a1f4c0d9"
 ENTERS = ("config", "jimbot")
 IGNORED = (
-    *(".env", ".git/config", ".state/journal", ".venv/lib/secret.py"),
+    *(".env", ".git/config", ".compose-ops/journal", ".venv/lib/secret.py"),
     *("backups/archive", "certs/app/key.pem", "secrets/db_password.txt"),
     *("docker/services/app/notes.txt", "docker/standins/secret", "docker/secret"),
     *("jimbot/__pycache__/secret.pyc", "jimbot/deep/__pycache__/secret.pyc"),

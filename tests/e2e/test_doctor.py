@@ -22,7 +22,7 @@ from doctor_world import (
     problems,
     started,
 )
-from e2e_scenario import Scenario, docker
+from e2e_scenario import docker
 from private_engine import PrivateEngine
 
 from compose_ops.runtime.context import READ_ONLY_TIMEOUT
@@ -31,6 +31,7 @@ from compose_ops.runtime.engine_location import INFO_SECONDS
 FAULTS = [*doctor_faults.FAULTS, *doctor_engine_faults.FAULTS]
 pytestmark = [
     pytest.mark.docker,
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="makes faults that only root can"),
 ]
 
@@ -51,11 +52,6 @@ def test_healthy_stack_raises_no_alarm(world: World) -> None:
 
 def test_healthy_stack_raises_no_alarm_for_another_user(world: World) -> None:
     assert problems(as_nobody(world, docker_group())) == []
-
-
-def test_healthy_development_raises_no_alarm(dev_stack: Scenario) -> None:
-    assert problems(World(dev_stack).doctor()) == []
-    assert problems(as_nobody(World(dev_stack), docker_group())) == []
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)
@@ -159,6 +155,7 @@ def test_taken_subnet_is_named_and_mended(engine: PrivateEngine, world: World) -
         assert other.doctor(*only)["subnets-free"]["outcome"] == "ok"
 
 
+@pytest.mark.alone
 def test_hung_engine_is_named_in_time(engine: PrivateEngine, elsewhere: Other) -> None:
     """It takes connections and answers none of them."""
     begun = time.monotonic()

@@ -17,6 +17,7 @@ from doctor_world import (
 
 pytestmark = [
     pytest.mark.docker,
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="makes faults that only root can"),
 ]
 

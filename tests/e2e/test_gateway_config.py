@@ -1,5 +1,6 @@
 """The gateway's configuration is one that both HAProxy 2.6 and 3.0 accept."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ pytestmark = pytest.mark.docker
 
 CONFIG = ROOT / "docker/services/gateway/haproxy.cfg"
 STANDIN = "localhost/jimbot-standin-haproxy:latest"
-NEW = "localhost/jimbot-test-haproxy:3.0"
+NEW = f"localhost/jimbot-test-haproxy:{os.urandom(4).hex()}"
 # (image, words in front of haproxy's own, where the file is seen, version)
 RELEASES = [
     (STANDIN, ("haproxy",), "/haproxy.cfg", "2.6"),
@@ -32,7 +33,9 @@ def run(image: str, first: tuple[str, ...], file: Path, *words: str) -> str:
     return docker("run", "--rm", *limits, *mount, image, *first, *words, check=False)
 
 
-@pytest.mark.parametrize(("image", "first", "path", "version"), RELEASES)
+@pytest.mark.parametrize(
+    ("image", "first", "path", "version"), RELEASES, ids=["2.6", "3.0"]
+)
 def test_the_configuration_is_valid(
     image: str, first: tuple[str, ...], path: str, version: str
 ) -> None:
@@ -44,7 +47,9 @@ def test_the_configuration_is_valid(
     assert "ALERT" not in said
 
 
-@pytest.mark.parametrize(("image", "first", "path", "version"), RELEASES)
+@pytest.mark.parametrize(
+    ("image", "first", "path", "version"), RELEASES, ids=["2.6", "3.0"]
+)
 def test_a_fault_would_be_found(
     tmp_path: Path, image: str, first: tuple[str, ...], path: str, version: str
 ) -> None:

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
@@ -13,11 +11,10 @@ from typing import Any
 import pytest
 from e2e_scenario import docker, inspected
 from guide_coverage import load_table
-from literal_engine import BASE, Literals, container, health, until
+from literal_engine import BASE, Literals, container, health
+from waiting import until
 
-from compose_ops.project.paths import ROOT
-
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.upgrade]
 
 SERVE = ("python3", "-m", "http.server", "8000")
 FOREVER = ("sleep", "infinity")
@@ -358,21 +355,6 @@ def test_a_mistyped_volume_is_saved_empty(literals: Literals) -> None:
 
     assert done.returncode == 0
     assert archive.stat().st_size < 200
-
-
-def test_the_engine_accepts_the_daemon_settings() -> None:
-    """The file that the project keeps for the machine is valid for the engine."""
-    dockerd = shutil.which("dockerd")
-    assert dockerd, "the engine's own binary is needed to check its configuration"
-
-    done = subprocess.run(
-        [dockerd, "--validate", "--config-file", ROOT / "docker/daemon.json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stderr
 
 
 def test_the_literal_requirements_resolve_past_ray(literals: Literals) -> None:

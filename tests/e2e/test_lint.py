@@ -67,6 +67,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_nox_lint_fails_on_faults_by_rule(copy: Path) -> None:
     """Three faults put into the files end `nox -s lint`, each named at its file."""
     for _, file, old, new in FAULTS:

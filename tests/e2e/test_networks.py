@@ -88,6 +88,7 @@ def test_guides_pairs_stay_together_and_apart(dev_stack: Scenario) -> None:
     assert wrong == []
 
 
+@pytest.mark.upgrade
 def test_neighbour_reaches_no_data_service(
     dev_stack: Scenario, next_machine: Neighbour
 ) -> None:
@@ -105,6 +106,7 @@ def test_neighbour_reaches_no_data_service(
     assert not any(next_machine.reaches(targets))
 
 
+@pytest.mark.upgrade
 def test_neighbour_does_reach_an_ordinary_container(next_machine: Neighbour) -> None:
     """The neighbour's trick works where nothing closes it: the test above can fail."""
     image = "localhost/jimbot-base:bookworm"
@@ -133,6 +135,7 @@ while time.monotonic() < end:
 """
 
 
+@pytest.mark.upgrade
 @pytest.mark.parametrize("service", DATA_SERVICES)
 def test_data_services_packets_never_leave_the_host(
     dev_stack: Scenario, next_machine: Neighbour, service: str
@@ -145,6 +148,7 @@ def test_data_services_packets_never_leave_the_host(
         assert next_machine.packets_received() == before
 
 
+@pytest.mark.upgrade
 def test_app_reaches_out(dev_stack: Scenario, next_machine: Neighbour) -> None:
     """The app calls services on the internet, so its packets do leave."""
     with next_machine.listening() as port:

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import pytest
 from machine import Machine, bare_machine
+from waiting import eventually
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 PACKAGES = "dpkg-query --show"
 CONTAINERS = "docker ps --all --quiet --no-trunc"
@@ -42,9 +43,9 @@ def interrupted(fresh: Machine, packages_before: set[str]) -> Machine:
     script = "env --default-signal=INT ./scripts/onboard.sh --yes"
     begin = f"setsid {script} >/tmp/first.log 2>&1 & echo $!"
     group = fresh.run(begin).stdout.strip()
-    _wait_until(lambda: "installing" in fresh.run("cat /tmp/first.log").stdout)
+    eventually(lambda: "installing" in fresh.run("cat /tmp/first.log").stdout)
     fresh.run(f"kill -INT -- -{group}")
-    _wait_until(lambda: fresh.run(f"kill -0 -- -{group}", code=None).returncode != 0)
+    eventually(lambda: fresh.run(f"kill -0 -- -{group}", code=None).returncode != 0)
     return fresh
 
 
@@ -80,7 +81,7 @@ def test_second_run_changes_nothing_and_says_so(onboarded: Machine) -> None:
 
 def test_stopped_daemon_is_started_again(onboarded: Machine) -> None:
     onboarded.run("kill $(cat /var/run/docker.pid)")
-    _wait_until(lambda: onboarded.run("docker version", code=None).returncode != 0)
+    eventually(lambda: onboarded.run("docker version", code=None).returncode != 0)
     onboarded.run("./scripts/onboard.sh --yes")
     assert set(onboarded.services().values()) == {("running", "healthy")}
 
@@ -99,10 +100,3 @@ def test_user_of_the_docker_group_needs_no_root(onboarded: Machine) -> None:
         "secrets 700",
         ".env 600",
     }
-
-
-def _wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)

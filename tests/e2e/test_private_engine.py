@@ -12,6 +12,7 @@ from private_engine import PrivateEngine
 
 pytestmark = [
     pytest.mark.docker,
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="a second dockerd needs root"),
 ]
 

@@ -11,18 +11,28 @@ from typing import Any
 
 import pytest
 from e2e_scenario import Scenario, created, docker, inspected
+from mcp_checks import (
+    add_client,
+    assert_every_tool_works,
+    cancelled_call,
+    endpoint,
+    ping,
+)
+from mcp_clients import PythonLoad, Server, TypeScript, by_python, installed
 
 from compose_ops.stack import certificates
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 TIMEOUT = 60.0
+FEW = 12
+FILES = ("docker-compose.yml", "docker-compose.prod.yml", "docker/overlays/offline.yml")
 
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
     """Return a checkout that runs in production on stand-ins."""
     scenario = created(tmp_path_factory.mktemp("production"))
-    scenario.set(EVENTSTORE_INSECURE="true")
+    scenario.set(EVENTSTORE_INSECURE="true", CLAUDE_RATE_LIMIT="1000000")
     file = scenario.root / "docker-compose.prod.yml"
     text = file.read_text()
     assert "monitor: 130s" in text
@@ -33,6 +43,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
     file.write_text(quick)
     try:
         scenario.invoke("init", "--prod")
+        add_client(scenario, "second")
         scenario.invoke("up", "--prod", "--offline", timeout=590)
         yield scenario
     except AssertionError:
@@ -40,6 +51,11 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
         raise
     finally:
         scenario.remove()
+
+
+@pytest.fixture(scope="module")
+def typescript(tmp_path_factory: pytest.TempPathFactory) -> TypeScript:
+    return installed(tmp_path_factory.mktemp("typescript"))
 
 
 def answer(scenario: Scenario, path: str) -> tuple[int, Any]:
@@ -141,6 +157,73 @@ def test_databases_ask_for_tls_and_password(production: Scenario) -> None:
     assert not _fails(*python, postgres, right)
 
 
+def test_both_official_clients_call_every_tool(
+    production: Scenario, typescript: TypeScript
+) -> None:
+    """And a seed gives both the same estimate, whichever replica they reach."""
+    python = by_python(endpoint(production, "gateway", "claude"), "auto")
+    script = typescript.every(endpoint(production, "gateway", "second"))
+
+    assert_every_tool_works(python)
+    assert_every_tool_works(script)
+    estimates = [r["results"]["estimate_hand"] for r in (python, script)]
+    assert estimates[0] == estimates[1]
+    assert 0 < estimates[0]["standard_error"] < estimates[0]["expected_score"] / 10
+
+
+def test_clients_need_a_token_that_nobody_else_sees(production: Scenario) -> None:
+    """Without it 401; it stands in no log and no container's configuration."""
+    right = endpoint(production, "gateway", "claude")
+
+    assert ping(Server(right.url)).status_code == 401
+    assert ping(Server(right.url, right.token[:-1])).status_code == 401
+    assert ping(right, Origin="http://evil.example").status_code == 403
+    assert ping(right).status_code == 200
+    for replica in replicas(production):
+        assert right.token not in docker("logs", replica["Id"], check=False)
+        assert right.token not in json.dumps(replica)
+
+
+def test_a_cancelled_call_ends_whichever_replica_has_it(production: Scenario) -> None:
+    """The session leads the cancellation to the call."""
+    where = endpoint(production, "gateway", "claude")
+
+    for session in ("one", "two", "three"):
+        assert '"result"' not in cancelled_call(where, session)
+
+
+def test_a_dead_replica_takes_only_its_own_calls_along(
+    production: Scenario, typescript: TypeScript
+) -> None:
+    """Each replica dies once; what was not under way in it is answered."""
+    for replica in replicas(production):
+        with (
+            PythonLoad(endpoint(production, "gateway", "claude")) as python,
+            typescript.load(endpoint(production, "gateway", "second")) as script,
+        ):
+            python.wait_for(python.made + 10)
+            moment = time.time()
+            docker("kill", replica["Id"])
+            python.wait_for(python.made + 40)
+        docker("start", replica["Id"])
+        _wait_until_healthy(replica["Id"])
+
+        for load in (python, script):
+            assert load.failed_except_at(moment) == []
+            assert len(load.failures) <= 1
+            assert load.made > 10
+
+
+def _wait_until_healthy(container: str) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        state = inspected("container", [container])[0]["State"]
+        if state["Health"]["Status"] == "healthy":
+            return
+        assert time.monotonic() < deadline, state
+        time.sleep(0.2)
+
+
 def test_eventstore_serves_https_alone(production: Scenario) -> None:
     """EVENTSTORE_INSECURE=true in .env does not open it."""
     health = "localhost:2113/health/live"
@@ -185,6 +268,23 @@ def test_initialising_again_writes_over_nothing(production: Scenario) -> None:
     kept = lost.rename(root / "ca.pem")
     production.invoke("init", "--prod", code=3)
     kept.rename(lost)
+
+
+def test_clients_that_never_pause_lose_no_call_in_an_update(
+    production: Scenario, typescript: TypeScript
+) -> None:
+    """Both official clients call one tool after the other; both replicas are new."""
+    before = {c["Id"] for c in replicas(production)}
+    production.set(ANTHROPIC_API_KEY="third")
+    with (
+        PythonLoad(endpoint(production, "gateway", "claude")) as python,
+        typescript.load(endpoint(production, "gateway", "second")) as script,
+    ):
+        production.invoke("rolling-update", "--service", "app")
+
+    assert (python.failures, script.failures) == ([], [])
+    assert min(python.made, script.made) > 50, (python.made, script.made)
+    assert not before & {c["Id"] for c in replicas(production)}
 
 
 def test_new_code_gets_in_by_an_update_that_loses_no_request(
@@ -294,6 +394,21 @@ def test_a_foreign_authority_makes_the_app_unready(production: Scenario) -> None
     down = {name for name, answer in found.items() if not answer["up"]}
     assert {"memgraph", "eventstore"} <= down
     assert dependencies(production, ready=True)
+
+
+def test_the_limit_is_each_clients_over_all_replicas(production: Scenario) -> None:
+    """Two clients get FEW calls each, whichever replicas they came to; then 429."""
+    production.set(CLAUDE_RATE_LIMIT=str(FEW))
+    words = ("up", "--detach", "--no-deps", "--no-build", "--wait", "gateway")
+    production.compose(*words, files=FILES)
+    clients = [endpoint(production, "gateway", name) for name in ("claude", "second")]
+
+    answers = [[ping(client) for _ in range(FEW + 2)] for client in clients]
+
+    for of_client in answers:
+        assert [a.status_code for a in of_client] == [200] * FEW + [429] * 2
+        assert int(of_client[-1].headers["retry-after"]) == 60
+        assert of_client[-1].json()["error"]["message"].startswith(f"more than {FEW} ")
 
 
 def _rewrite(file: Path, content: bytes) -> None:

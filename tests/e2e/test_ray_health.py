@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from e2e_scenario import docker, inspected
-from literal_engine import Literals, container, health, until
+from literal_engine import Literals, container, health
 from own_images import app_image, ray_image
+from waiting import until
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 # The check gives up on a process after 6 s.
 CHECK = (

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from e2e_scenario import docker
 from guide_coverage import load_table
-from literal_engine import BASE, Literals, container, until
+from literal_engine import BASE, Literals, container
+from waiting import until
 
 from compose_ops.project.paths import ROOT
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.upgrade]
 
 CUDA = "nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04"
 SMALL = ("--memory", "2g", "--shm-size", "256m")

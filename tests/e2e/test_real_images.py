@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from compose_models import rendered
 from e2e_scenario import docker
-from literal_engine import Literals, container, until
+from literal_engine import Literals, container
+from waiting import until
 
 from compose_ops.project.modes import Mode
 from compose_ops.project.paths import ROOT

@@ -2,16 +2,17 @@
 
 import json
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from e2e_scenario import docker, end
 from open_load import SHARE, Load, capacity
 from rollout_site import MOST, RolloutSite, build_images, image, image_id, rollout_site
+from waiting import eventually
 
-pytestmark = pytest.mark.docker
+# Its load is a third of what the machine can serve: nothing else may use that.
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.alone]
 
 # What a new replica is watched for; longer where a fault shows only after seconds.
 QUICK, LONG = "2s", "8s"
@@ -51,13 +52,6 @@ def load(steady: Load) -> Load:
     steady.versions.clear()
     assert unseen == []
     return steady
-
-
-def eventually(check: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_nothing_to_do_changes_nothing(site: RolloutSite) -> None:

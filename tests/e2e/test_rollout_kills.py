@@ -18,7 +18,7 @@ from e2e_scenario import docker
 from open_load import Load
 from rollout_site import RolloutSite, build_images, image, image_id, rollout_site
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 KILL = Path(__file__).parent / "rollout/kill_at.py"
 WISH = os.environ.get("ROLLOUT_KILLS", "").replace("all", "1/1")
@@ -71,7 +71,9 @@ def run(
 def killed(site: RolloutSite, signals: str, tag: str, service: str = "app") -> None:
     """Run an update that is killed; it leaves a journal, and no secret."""
     run(site, signals, tag, service, code=KILLED)
-    assert list(site.scenario.root.glob(".state/*/*/rollout.json")), signals
+    assert list(site.scenario.root.glob(".compose-ops/*/*/journal/update.json")), (
+        signals
+    )
     site.assert_discreet()
 
 
@@ -169,4 +171,4 @@ def store_converges(site: RolloutSite, tag: str, name: str, boundary: str) -> No
     found = site.replicas("store")
     assert [(c["Name"], c["Image"]) for c in found] == [(name, image_id(tag))], boundary
     assert docker("exec", found[0]["Id"], "cat", "/data/kept") == "kept\n", boundary
-    assert not list(site.scenario.root.glob(".state/*/*/rollout.json"))
+    assert not list(site.scenario.root.glob(".compose-ops/*/*/journal/update.json"))

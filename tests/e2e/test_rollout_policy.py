@@ -1,5 +1,6 @@
 """What `update_config` says besides one by one and back, done on a real engine."""
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -8,9 +9,10 @@ from e2e_scenario import docker
 from open_load import Load
 from rollout_site import RolloutSite, build, build_images, image, image_id, rollout_site
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
-LOST = "lost"  # the tag of an image that only this file has
+RUN = os.urandom(4).hex()
+LOST = f"lost-{RUN}"  # the tag of an image that only this file's run has
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,7 @@ def test_a_tolerated_failure_costs_its_own_slot_alone(
 
 def test_parallelism_replaces_that_many_at_once(site: RolloutSite, load: Load) -> None:
     """Two new ones stand beside the two old ones, and one delay is saved."""
-    build(LOST, "good", "10")
+    build(LOST, "good", f"10-{RUN}")
     site.scenario.set(PARALLELISM="2", FAILURE_ACTION="rollback", FAILURE_RATIO="0")
     words = ("rolling-update", "--service", "app", "--image", image(LOST))
     task = site.scenario.begin(*words)

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ import pytest
 from e2e_scenario import ROOT, docker
 from open_load import RATE
 from private_engine import PrivateEngine
-from rollout_site import admitted, build_images, image
+from rollout_site import REPOSITORY, admitted, build_images, image
+from waiting import eventually
 
 from compose_ops.docker.client import DockerEngine
 from compose_ops.rollout import steps
@@ -26,12 +27,13 @@ from compose_ops.runtime.health import Clock
 
 pytestmark = [
     pytest.mark.docker,
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="a second dockerd needs root"),
 ]
 
 FILES = Path(__file__).parent / "rollout"
 LOAD = Path(__file__).with_name("open_load.py")
-GATEWAY = "localhost/jimbot-test-gateway:now"
+GATEWAY = f"localhost/jimbot-test-gateway:{os.urandom(4).hex()}"
 PROJECT, PORT = "restarts", 8000
 NETWORK = f"{PROJECT}_gateway_network"
 TRAFFIC = ProbeSettings(PORT, "/", "/echo", "/health", "SIGUSR1", "gateway", NETWORK)
@@ -39,6 +41,8 @@ VARIABLES = {
     "COMPOSE_PROJECT_NAME": PROJECT,
     "APP_PORT": str(PORT),
     "HAPROXY_IMAGE": "unused",
+    "GATEWAY_IMAGE": GATEWAY,
+    "ROLL_IMAGE": REPOSITORY,
     "GATEWAY_SUBNET": "10.90.1.0/24",
     "FRONTEND_SUBNET": "10.90.2.0/24",
     "BACKEND_SUBNET": "10.90.3.0/24",
@@ -118,13 +122,6 @@ def place() -> Iterator[Place]:
         assert place.admitted() == 2
         yield place
     docker("image", "rm", "--force", GATEWAY)
-
-
-def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def test_a_restarted_gateway_takes_healthy_replicas_back(place: Place) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from e2e_scenario import docker
 from open_load import Load
-from rollout_site import RolloutSite, build, image, image_id, rollout_site
+from rollout_site import RolloutSite, build_images, image, image_id, rollout_site
 
 pytestmark = pytest.mark.docker
 
@@ -18,8 +18,7 @@ RETIREMENT = "retire"  # of the first replica's old container
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
-    for version in ("1", "2"):
-        build(f"v{version}", "good", version)
+    build_images()
     with rollout_site(tmp_path_factory.mktemp("tasks"), monitor="1s") as site:
         yield site
 
@@ -68,7 +67,7 @@ def test_a_killed_update_is_put_right_without_its_gateway(site: RolloutSite) -> 
         timeout=120,
         check=False,
     )
-    assert list(site.scenario.root.glob(".state/*/*/rollout.json"))
+    assert list(site.scenario.root.glob(".compose-ops/*/*/journal/update.json"))
     docker("stop", site.replicas("gateway")[0]["Id"])
 
     site.scenario.invoke("up")

@@ -1,5 +1,6 @@
 """`rebuild`, `restart`, `logs`, `stats` and `config` on services that run."""
 
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -9,8 +10,10 @@ from e2e_scenario import Scenario, created
 
 pytestmark = pytest.mark.docker
 
-DOCKERFILE = """\
+# A cache of its own: others may run these tests at the same time.
+DOCKERFILE = f"""\
 FROM localhost/jimbot-base:bookworm
+ENV RUN={os.urandom(4).hex()}
 RUN date +%s.%N >/stamp
 """
 # `stamp` needs `ground`: what Compose makes of dependencies is part of what is tested.

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 from e2e_scenario import docker, inspected
+from waiting import eventually
 
 pytestmark = pytest.mark.docker
 
@@ -127,10 +127,10 @@ def inside(container: str, script: str) -> subprocess.CompletedProcess[str]:
 
 
 def wait_until_healthy(container: str, image: Image) -> None:
-    end = time.monotonic() + DEADLINE
-    while inside(container, image.health).returncode != 0:
-        assert time.monotonic() < end, docker("logs", container, check=False)
-        time.sleep(0.1)
+    eventually(
+        lambda: inside(container, image.health).returncode == 0,
+        evidence=lambda: docker("logs", container, check=False),
+    )
 
 
 def wait_until_ended(container: str) -> int:

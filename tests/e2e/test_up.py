@@ -1,64 +1,13 @@
 """`invoke up`, `status` and `down` on the real engine."""
 
-import json
 import signal
-import time
-import urllib.request
 from typing import Any
 
 import pytest
 from e2e_scenario import Scenario, docker, end
+from waiting import eventually
 
 pytestmark = pytest.mark.docker
-
-ALL = {"app", "memgraph", "questdb", "eventstore", "ray-head", "lab"}
-
-
-def fetch(scenario: Scenario, path: str) -> Any:
-    host, port = scenario.published("app", 8000)
-    url = f"http://{host}:{port}{path}"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return json.load(answer)
-
-
-def test_every_service_of_the_topology_is_healthy(dev_stack: Scenario) -> None:
-    found = dev_stack.json("status")
-
-    states = {e["service"]: (e["state"], e["health"]) for e in found["services"]}
-    assert states == dict.fromkeys(ALL, ("running", "healthy"))
-    assert found["mode"] == "dev, stand-ins"
-
-
-def test_status_shows_what_is_really_published(dev_stack: Scenario) -> None:
-    """The ports come from the engine, not from the compose files."""
-    entries = {e["service"]: e for e in dev_stack.json("status")["services"]}
-
-    host, port = dev_stack.published("memgraph", 7687)
-    assert f"{host}:{port}" in entries["memgraph"]["published"]
-    assert 0 < entries["memgraph"]["memory"] < entries["memgraph"]["memory_limit"]
-
-
-def test_app_is_ready_when_each_dependency_answers(dev_stack: Scenario) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            found = fetch(dev_stack, "/ready")
-            break
-        except OSError:
-            assert time.monotonic() < deadline, "the app did not get ready"
-            time.sleep(0.2)
-
-    assert found["ready"]
-    assert set(found["dependencies"]) == {"memgraph", "questdb", "eventstore", "ray"}
-
-
-def test_second_up_changes_nothing(dev_stack: Scenario) -> None:
-    """`up` on a healthy stack leaves every container as it is."""
-    before = {c["Id"]: c["State"]["StartedAt"] for c in dev_stack.containers()}
-
-    dev_stack.invoke("up")
-
-    assert before == {c["Id"]: c["State"]["StartedAt"] for c in dev_stack.containers()}
 
 
 def test_dry_run_plans_and_changes_nothing(scenario: Scenario) -> None:
@@ -72,10 +21,7 @@ def test_dry_run_plans_and_changes_nothing(scenario: Scenario) -> None:
 def test_interrupted_up_is_carried_on_by_the_next(scenario: Scenario) -> None:
     """Ctrl-C while services start leaves a state that `up` accepts."""
     process = scenario.begin("up", "--offline", "--service", "eventstore")
-    deadline = time.monotonic() + 120
-    while not scenario.containers():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(scenario.containers, seconds=120)
     printed = end(process, signal.SIGINT)
 
     assert process.returncode == 130, printed
@@ -86,10 +32,7 @@ def test_interrupted_up_is_carried_on_by_the_next(scenario: Scenario) -> None:
 
 def test_killed_up_is_carried_on_by_the_next(scenario: Scenario) -> None:
     process = scenario.begin("up", "--offline", "--service", "eventstore")
-    deadline = time.monotonic() + 120
-    while not scenario.containers():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(scenario.containers, seconds=120)
     end(process, signal.SIGKILL)
 
     scenario.invoke("up", "--offline", "--service", "eventstore")

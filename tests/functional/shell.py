@@ -105,7 +105,7 @@ class Shell:
         """Run shell text after the libraries of the scripts were read."""
         libraries = "".join(
             f'. "{SCRIPTS}/lib/{name}.sh"\n'
-            for name in ("console", "debian", "engine", "python", "completion")
+            for name in ("console", "debian", "engine", "python", "completion", "node")
         )
         program = f'set -eu\nroot="{self.directory}"\n{libraries}{text}'
         return self.run("sh", "-c", program, environment=environment)

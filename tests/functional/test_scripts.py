@@ -47,6 +47,13 @@ def test_machine_without_python_is_told_what_to_type(shell: Shell) -> None:
     assert "python3-venv" in result.stderr
 
 
+def test_machine_without_node_is_told_what_to_type(shell: Shell) -> None:
+    result = shell.source('distribution() { echo "debian 12"; }; ensure_node')
+
+    assert result.returncode == 5
+    assert "sudo apt-get install nodejs npm" in result.stderr
+
+
 def test_older_python_is_passed_over(shell: Shell) -> None:
     shell.add("python3", "exit 1")
     shell.add("python3.12", "exit 0")

@@ -109,14 +109,14 @@ def test_what_is_closed_to_this_user_is_no_traceback(
     """Such as what `sudo invoke up` remembered, to the owner of the checkout."""
 
     def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", ".state/one/deployed.json")
+        raise PermissionError(13, "Permission denied", ".compose-ops/one/deployed.json")
 
     monkeypatch.setattr("compose_ops.lint.run.judge", refuse)
 
     done = typed("lint")
 
     assert done.returncode == 3
-    assert ".state/one/deployed.json is closed to this user" in done.stderr
+    assert ".compose-ops/one/deployed.json is closed to this user" in done.stderr
     assert "sudo chown" in done.stderr
 
 

@@ -53,7 +53,6 @@ def opened(
     """Open the stack in *root*, of which nothing runs."""
     info = EngineInfo("ENGINE", "26.1.5", 2, 0, (), {})
     monkeypatch.setattr(context, "_observe", lambda *_, **__: ((), info))
-    monkeypatch.setattr(context, "_begun_plugins", lambda *_: None)
     return context.open_stack(OPERATIONS, root=root, read_only=read_only)
 
 

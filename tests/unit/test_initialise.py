@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from compose_ops.errors import ConfigurationError
 from compose_ops.project import env_file
 from compose_ops.stack import setup
 
@@ -64,6 +65,33 @@ def test_secrets_are_strong_and_differ(checkout: Path) -> None:
     assert len(first) >= 32
     assert first != (checkout / "secrets" / "db_password.txt").read_text()
     assert json.loads((checkout / "secrets" / "api_keys.json").read_text())
+
+
+def test_a_token_is_added_to_the_keys_that_are_there(checkout: Path) -> None:
+    """Production's clients need one; a second run has nothing to do."""
+    keys = checkout / "secrets" / "api_keys.json"
+    keys.write_text('{"anthropic": "mine"}')
+
+    for step in setup.token_steps(checkout):
+        step.act()
+    made = json.loads(keys.read_text())
+
+    assert made["anthropic"] == "mine"
+    assert len(made["mcp"]["claude"]) >= 32
+    assert keys.stat().st_mode & 0o777 == 0o644
+    assert list(setup.token_steps(checkout)) == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_keys_that_cannot_be_read_are_not_written_over(
+    checkout: Path, text: str
+) -> None:
+    keys = checkout / "secrets" / "api_keys.json"
+    keys.write_text(text)
+
+    with pytest.raises(ConfigurationError, match=r"api_keys\.json"):
+        list(setup.token_steps(checkout))
+    assert keys.read_text() == text
 
 
 def test_containers_can_read_and_host_users_cannot(checkout: Path) -> None:

@@ -14,9 +14,10 @@ from compose_ops.docker.api import EngineInfo, Image, Output
 from compose_ops.doctor.facts.disks import Disk
 from compose_ops.doctor.facts.engine import place, shared
 from compose_ops.doctor.facts.host import Handles, Kernel
-from compose_ops.doctor.facts.leftovers import BackupAge, Journals, Leftover
+from compose_ops.doctor.facts.leftovers import BackupAge, Journals
 from compose_ops.doctor.facts.network import Route, parse_routes
 from compose_ops.doctor.facts.settings import Settings
+from compose_ops.doctor.facts.state import DamagedState
 from compose_ops.doctor.registry import NotMeasuredError
 from compose_ops.project.model import Model
 from compose_ops.runtime.engine_location import (
@@ -25,6 +26,7 @@ from compose_ops.runtime.engine_location import (
     elsewhere,
     parse_answer,
 )
+from compose_ops.state.recovery import Unfinished
 
 GIB = 1024**3
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -199,13 +201,28 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
         "an older image",
     ),
     (
+        "state-readable",
+        {
+            "stack": STACK,
+            "damaged_state": (
+                DamagedState(
+                    Path("s/a.json"), "s/a.json is damaged", "it is made anew"
+                ),
+            ),
+        },
+        "fail",
+        "s/a.json is damaged; it is made anew",
+    ),
+    (
         "journals",
         {
             "stack": STACK,
-            "journals": Journals((Leftover(Path("r.json"), 60, "rollout", "app"),)),
+            "journals": Journals(
+                (Unfinished("update", "start", 60, Path("r.json"), ("app",)),)
+            ),
         },
         "fail",
-        "a rollout was interrupted",
+        "an update was interrupted 1m 0s ago at the step 'start'",
     ),
     (
         "backup-age",
@@ -236,7 +253,8 @@ GOOD: list[tuple[str, Mapping[str, Any]]] = [
         {
             "stack": STACK,
             "journals": Journals(
-                (Leftover(Path("b.json"), 1, "backup"),), "backup (pid 1)"
+                (Unfinished("backup", "copying", 1, Path("b.json"), None),),
+                "backup (pid 1)",
             ),
         },
     ),

@@ -64,7 +64,8 @@ def taken(days: int, *, verified: int | None = 0) -> Any:
     now = datetime.now(UTC)
     proof = None if verified is None else now - timedelta(days=verified)
     created = (now - timedelta(days=days)).isoformat()
-    return SimpleNamespace(verified=proof, manifest=SimpleNamespace(created=created))
+    manifest = SimpleNamespace(created=created)
+    return SimpleNamespace(id=f"set-{days}", verified=proof, manifest=manifest)
 
 
 def age(root: Path, *, days_of_data: int = 30) -> Any:
@@ -73,8 +74,8 @@ def age(root: Path, *, days_of_data: int = 30) -> Any:
     mount = Mount("volume", "trial_data", "/v", "/data", writable=True)
     used = container("questdb", created=datetime.now(UTC), mounts=(mount,))
     volumes = (
-        Volume("trial_data", "local", {}, {}, "/v", begun),
-        Volume("trial_old", "local", {}, {}, "/o", begun - timedelta(days=99)),
+        Volume("trial_data", "local", {}, {}, begun),
+        Volume("trial_old", "local", {}, {}, begun - timedelta(days=99)),
     )
     stack: Any = SimpleNamespace(
         collaborators=OPERATIONS, root=root, state=root / "state", project="trial"
@@ -128,5 +129,7 @@ def test_backup_remembers_where_it_wrote(
     backup.backup(stack, "dry")
     backup.backup(stack, "elsewhere")
 
+    assert destinations.newest_set(stack.state, tmp_path / "elsewhere") == "set-0"
+    assert destinations.newest_set(stack.state, tmp_path / "backups") == ""
     own, *others = destinations.known(stack.root, stack.state)
     assert (own, others) == (tmp_path / "backups", [tmp_path / "elsewhere"])

@@ -33,7 +33,7 @@ def test_finding_of_a_rule_names_the_command_that_shows_it() -> None:
 
 def test_moving_data_to_another_mode_is_one_line() -> None:
     mounts = [{"type": "volume", "source": "graph", "target": "/data"}]
-    there = Volume("trial_graph", "local", {}, {VOLUME_LABEL: "graph"}, "/v")
+    there = Volume("trial_graph", "local", {}, {VOLUME_LABEL: "graph"})
     model = Model(
         {
             "name": "trial",

@@ -47,7 +47,6 @@ def opened(
     """Open the stack in *root* while a project of its name runs from *origin*."""
     running = (started(origin, "docker-compose.yml"),)
     monkeypatch.setattr(context, "_observe", lambda *_, **__: (running, info("runc")))
-    monkeypatch.setattr(context, "_begun_plugins", lambda *_: None)
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "trial")
     return context.open_stack(OPERATIONS, root=root, read_only=read_only)
 

@@ -6,7 +6,7 @@ import pytest
 from fakes import FakeEngine, container, network, volume
 
 from compose_ops.docker.api import Engine
-from compose_ops.errors import ConfigurationError
+from compose_ops.errors import ConfigurationError, EngineError
 from compose_ops.project.model import Model
 from compose_ops.runtime import reconcile
 
@@ -47,9 +47,32 @@ def test_changed_network_goes_with_its_containers() -> None:
 
     assert engine.done == [
         ("stop", (app.id,), None),
-        ("remove", (app.id,), True),
         ("remove_network", old.id),
+        ("remove", (app.id,), True),
     ]
+
+
+def test_containers_run_again_where_a_network_cannot_go() -> None:
+    """A container of somebody else that holds it keeps the network there."""
+    app = container("app", networks={"trial_backend": ""})
+    idle = container("lab", state="exited", networks={"trial_backend": ""})
+    old = network("trial_backend", "10.9.2.0/24", project=PROJECT)
+
+    class Held(FakeEngine):
+        def remove_network(self, name: str) -> None:
+            raise EngineError(f"network {name} has active endpoints")
+
+        def start(self, *names: str) -> None:
+            self.done.append(("start", names))
+
+    engine = Held([app, idle])
+    change = reconcile.plan(model(), [app, idle], [old], [])
+
+    with pytest.raises(EngineError, match="active endpoints"):
+        reconcile.execute(change, cast("Engine", engine))
+
+    assert engine.done[-1] == ("start", (app.id,))
+    assert not [step for step in engine.done if step[0] == "remove"]
 
 
 def test_service_that_the_mode_lacks_is_removed() -> None:

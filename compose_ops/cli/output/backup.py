@@ -51,7 +51,7 @@ def backup(
     )
     made = create.take(stack, request)
     if made:
-        destinations.remember(stack.root, stack.state, request.dest)
+        destinations.remember(stack.root, stack.state, request.dest, made.id)
     return summary(made, request.dest) if made else None
 
 

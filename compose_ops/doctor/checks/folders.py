@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from compose_ops.doctor.checks.secret_files import shown
 from compose_ops.doctor.facts.access import User
-from compose_ops.doctor.facts.folders import BindFacts, DataFolder
+from compose_ops.doctor.facts.folders import BindFacts, DataFolder, RemoteBind
 from compose_ops.doctor.registry import check
 from compose_ops.products import load
 from compose_ops.runtime.context import StackContext
@@ -48,6 +48,23 @@ def _comes_with_its_data(stack: StackContext, bind: BindFacts) -> bool:
     service = stack.model.services.get(bind.service) or {}
     known = load(stack.product_files)
     return bind.writable and known.keeps_data_at(service, bind.target)
+
+
+@check(
+    "bind-elsewhere",
+    "What containers mount is there on the host of an engine on another machine.",
+    why="Paths of a mount are the engine's: this checkout's files are not there.",
+)
+def bind_elsewhere(remote_binds: tuple[RemoteBind, ...]) -> Iterator[Verdict]:
+    absent = [bind for bind in remote_binds if not bind.is_there]
+    for bind in absent:
+        yield fail(
+            f"{bind.service} mounts {bind.source}, which is not on the engine's host",
+            f"copy it there, to the same path: rsync -aR {bind.source} HOST:/",
+            about=f"{bind.service} {bind.source}",
+        )
+    if not absent:
+        yield ok(f"{len(remote_binds)} paths of another machine are there")
 
 
 @check(

@@ -26,11 +26,20 @@ def journals_ended(stack: StackContext, journals: Journals) -> Iterator[Verdict]
         yield ok(f"at work: {journals.holder}")
         return
     for one in journals.left:
+        age = readable_duration(one.age)
+        if one.problem:
+            path = shown(stack, one.path)
+            yield fail(
+                f"{one.task} was interrupted {age} ago, and {one.problem}",
+                command("mv", path, f"{path}.damaged"),
+                about=one.path.name,
+            )
+            continue
         repair = "invoke up"
-        if one.kind == "rollout" and one.service:
-            repair = command("invoke", "rolling-update", "--service", one.service)
+        if one.kind == "update" and one.services:
+            repair = command("invoke", "rolling-update", "--service", one.services[0])
         yield fail(
-            f"a {one.kind} was interrupted {readable_duration(one.age)} ago "
+            f"{one.task} was interrupted {age} ago at the step '{one.step}' "
             f"({shown(stack, one.path)})",
             repair,
             about=one.path.name,

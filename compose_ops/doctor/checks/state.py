@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
-from compose_ops.doctor.facts.state import State
+from compose_ops.doctor.checks.secret_files import shown
+from compose_ops.doctor.facts.state import DamagedState, State
 from compose_ops.doctor.registry import check
-from compose_ops.project.paths import OWN_STATE
-from compose_ops.verdicts import Verdict, fail, ok
+from compose_ops.project.paths import OWN_STATE, STATE
+from compose_ops.runtime.context import StackContext
+from compose_ops.verdicts import Verdict, command, fail, ok
 
 
 @check(
@@ -15,6 +17,26 @@ from compose_ops.verdicts import Verdict, fail, ok
 )
 def state_open(state: State) -> Iterator[Verdict]:
     if state.closed:
-        yield fail(f"{state.closed} is closed to this user", OWN_STATE, about="closed")
+        repair = OWN_STATE.replace(STATE, state.folder.parents[1].name)
+        yield fail(f"{state.closed} is closed to this user", repair, about="closed")
     else:
         yield ok("what tasks remember is open to this user")
+
+
+@check(
+    "state-readable",
+    "What tasks remember can be read.",
+    why="A task that needs a damaged file refuses to go on without it.",
+)
+def state_readable(
+    stack: StackContext, damaged_state: tuple[DamagedState, ...]
+) -> Iterator[Verdict]:
+    for one in damaged_state:
+        path = shown(stack, one.path)
+        yield fail(
+            f"{one.problem}; {one.without}",
+            command("mv", path, f"{path}.damaged"),
+            about=one.path.name,
+        )
+    if not damaged_state:
+        yield ok("what tasks remember can be read")

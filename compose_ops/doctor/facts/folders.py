@@ -1,13 +1,15 @@
 """Facts of the folders that containers mount from this machine."""
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from compose_ops.docker.api import Image
 from compose_ops.doctor.facts.access import ENTER, READ, Permissions
-from compose_ops.doctor.registry import fact
+from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.project.model import Model
+from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.engine_location import EngineLocation
 
 MOST = 2000
@@ -64,6 +66,47 @@ def binds(
         for volume in model.service(service).get("volumes") or ()
         if volume.get("type") == "bind"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteBind:
+    """A path that a service mounts from the host of an engine that is not here."""
+
+    service: str
+    source: Path
+    is_there: bool
+
+
+@fact(limit=20)
+def remote_binds(
+    stack: StackContext,
+    model: Model,
+    wanted: tuple[str, ...],
+    place: EngineLocation,
+    images: Mapping[str, Image],
+) -> tuple[RemoteBind, ...]:
+    """
+    Look there for what services mount, with any image that the engine has.
+
+    Empty for an engine that sees this machine's files.
+    """
+    if place.is_local or place.shares_files or stack.engine.endpoint().is_local:
+        return ()
+    mounted = [
+        (service, Path(volume["source"]))
+        for service in wanted
+        for volume in model.service(service).get("volumes") or ()
+        if volume.get("type") == "bind"
+    ]
+    known = [image.id for image in images.values()]
+    known += stack.engine.docker("image", "ls", "--quiet").stdout.split()[:1]
+    if mounted and not known:
+        raise NotMeasuredError("the engine has no image to look with")
+    found = {
+        path: stack.engine.path_exists(path, image=known[0])
+        for path in {path for _, path in mounted}
+    }
+    return tuple(RemoteBind(service, path, found[path]) for service, path in mounted)
 
 
 def look_at_bind(

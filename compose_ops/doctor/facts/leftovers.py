@@ -1,8 +1,6 @@
 """Facts of what interrupted or finished tasks left behind."""
 
-import json
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,46 +10,35 @@ from compose_ops.docker.api import Container, EngineInfo, Volume
 from compose_ops.doctor.registry import fact
 from compose_ops.project.paths import BACKUPS, PREVIOUS_FILE
 from compose_ops.runtime.context import StackContext
-from compose_ops.state import lock
+from compose_ops.state import lock, recovery
+from compose_ops.state.recovery import Unfinished
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
     """
-    A file or folder that a task left; `kind` is the task's.
+    A file or folder that a task was writing when it ended.
 
     `age` is the seconds since anything was last written to it.
     """
 
     path: Path
     age: float
-    kind: str = ""
-    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Journals:
-    """Journals of tasks, and who holds the project's lock: then one is at work."""
+    """Tasks that did not end, and who holds the project's lock: then one is at work."""
 
-    left: tuple[Leftover, ...]
+    left: tuple[Unfinished, ...]
     holder: str = ""
 
 
 @fact(limit=3)
 def journals(stack: StackContext, info: EngineInfo, readable_state: Path) -> Journals:
     """Return the journals of tasks that did not end."""
-    holder = lock.holder(info.id, stack.project)
-    return Journals(tuple(_journals(readable_state)), holder)
-
-
-def _journals(state: Path) -> Iterator[Leftover]:
-    for path in sorted([*state.glob("rollout.json"), *state.glob("journal/*.json")]):
-        kind = path.stem if path.parent == state else path.stem.partition("-")[0]
-        try:
-            service = json.loads(path.read_text()).get("service", "")
-        except (OSError, ValueError, AttributeError):
-            service = ""
-        yield Leftover(path, _age(path), kind, str(service))
+    del readable_state
+    return Journals(recovery.pending(stack), lock.holder(info.id, stack.project))
 
 
 @fact(limit=5)

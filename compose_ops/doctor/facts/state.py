@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compose_ops.docker.api import EngineInfo
 from compose_ops.doctor.registry import NotMeasuredError, fact
-from compose_ops.project.paths import STATE
+from compose_ops.errors import ComposeOpsError
 from compose_ops.runtime.context import StackContext
 
 
@@ -22,7 +22,7 @@ class State:
 @fact(limit=1)
 def state(stack: StackContext, info: EngineInfo) -> State:
     del info
-    closed = next(_closed(stack.root / STATE, stack.state), None)
+    closed = next(_closed(stack.state.parents[1], stack.state), None)
     return State(
         stack.state, "" if closed is None else str(closed.relative_to(stack.root))
     )
@@ -37,6 +37,30 @@ def _closed(top: Path, folder: Path) -> Iterator[Path]:
     for file in folder.rglob("*"):
         if not os.access(file, os.R_OK | os.W_OK):
             yield file
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedState:
+    """A file of the state that no task can read, and why."""
+
+    path: Path
+    problem: str
+    without: str
+
+
+@fact(limit=3)
+def damaged_state(
+    stack: StackContext, readable_state: Path
+) -> tuple[DamagedState, ...]:
+    """Return what of the project's state is damaged or of a newer version."""
+    found = []
+    for kind in stack.collaborators.state_files:
+        try:
+            kind.read(readable_state)
+        except ComposeOpsError as refused:
+            path = readable_state / kind.name
+            found.append(DamagedState(path, refused.message, kind.without))
+    return tuple(found)
 
 
 @fact(limit=1)

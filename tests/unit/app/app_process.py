@@ -7,14 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from standin_servers import free_ports
+from waiting import eventually
 
 from compose_ops.project.paths import ROOT
 
@@ -61,14 +61,6 @@ def got(
     answer = connection.getresponse()
     headers = {name.lower(): value for name, value in answer.getheaders()}
     return answer.status, headers, json.loads(answer.read())
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until *condition* holds; fail at the deadline."""
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, "not within the deadline"
-        time.sleep(0.02)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from app_process import Applications, eventually, got
+from app_process import Applications, got
+from waiting import eventually
 
 from jimbot.main import main
 

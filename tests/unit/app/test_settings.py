@@ -62,8 +62,51 @@ def test_unusable_variable_is_named(
         read_settings(environ, tmp_path)
 
 
+def test_tokens_come_from_the_file_of_keys(tmp_path: Path) -> None:
+    keys = tmp_path / "api_keys.json"
+    keys.write_text(json.dumps({"anthropic": "x", "mcp": {"claude": "t" * 20}}))
+
+    read = read_settings({"API_KEYS_FILE": str(keys)}, tmp_path)
+    without = read_settings({"API_KEYS_FILE": str(tmp_path / "none")}, tmp_path)
+
+    assert read.api_tokens == {"claude": "t" * 20}
+    assert without.api_tokens == {}
+
+
 @pytest.mark.parametrize(
-    "text", ["{", '{"seconds": {"lunch": 1}}', '{"seconds": {"ray": "soon"}}']
+    "text", ["{", '{"mcp": ["t"]}', '{"mcp": {"claude": "short"}}', '{"mcp": {"a": 1}}']
+)
+def test_unusable_keys_are_named_without_their_content(
+    text: str, tmp_path: Path
+) -> None:
+    keys = tmp_path / "api_keys.json"
+    keys.write_text(text)
+
+    with pytest.raises(SettingsError, match=r"api_keys\.json") as wrong:
+        read_settings({"API_KEYS_FILE": str(keys)}, tmp_path)
+    assert "short" not in str(wrong.value).replace("shorter", "")
+
+
+@pytest.mark.parametrize(
+    ("environment", "closed"),
+    [("development", False), ("production", True), ("trial", True)],
+)
+def test_everything_but_development_is_closed(
+    environment: str, tmp_path: Path, *, closed: bool
+) -> None:
+    read = read_settings({"ENVIRONMENT": environment}, tmp_path)
+
+    assert read.is_production == closed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        '{"origins": "x"}',
+        '{"seconds": {"lunch": 1}}',
+        '{"seconds": {"ray": "soon"}}',
+    ],
 )
 def test_unusable_config_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "app.json").write_text(text)

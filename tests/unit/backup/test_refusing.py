@@ -13,7 +13,7 @@ from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.retention import Rules
 from compose_ops.cli.output import backup
 from compose_ops.docker.api import Output, Volume
-from compose_ops.docker.containers import run_arguments
+from compose_ops.docker.run_arguments import run_arguments
 from compose_ops.errors import ConfigurationError, DataError, UsageError
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal
@@ -34,13 +34,13 @@ def _missing(world: World) -> str:
 def _another_projects(world: World) -> str:
     labels = {"com.docker.compose.project": "other"}
     name = "trial_memo_data"
-    world.made[name] = Volume(name, "local", {}, labels, "")
+    world.made[name] = Volume(name, "local", {}, labels)
     return "is not the project's: it is other's"
 
 
 def _made_by_hand(world: World) -> str:
     name = "trial_memo_data"
-    world.made[name] = Volume(name, "local", {}, {}, "")
+    world.made[name] = Volume(name, "local", {}, {})
     return "is not the project's: Compose did not make it"
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 import pytest
 from volume_helper import copying
@@ -21,13 +22,17 @@ class Lines:
         self.lines = list(lines)
         self.told: list[str] = []
 
-    def say(self, line: str) -> None:
+    def send(self, line: str) -> None:
         self.told.append(line)
 
-    def receive(self) -> str:
+    def send_bytes(self, source: IO[bytes], size: int) -> None:
+        raise NotImplementedError
+
+    def receive(self, timeout: float = 0) -> str:
+        del timeout
         if not self.lines:
             raise EngineError("it ended")
-        return self.lines.pop(0) + "\n"
+        return self.lines.pop(0)
 
 
 def named(path: str, data: bytes) -> str:

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from compose_ops.docker.process import event_stream
+from compose_ops.docker.events import event_stream
 
 SAY = 'import os; print(\'{"Action": "%d"}\' % os.getsid(0))'
 

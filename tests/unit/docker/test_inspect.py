@@ -18,7 +18,7 @@ class Inspected(DockerEngine):
         super().__init__()
         self.complaint = complaint
 
-    def docker(self, *arguments: str, timeout: float | None = None) -> Output:  # noqa: ARG002
+    def docker(self, *arguments: str, timeout: float = 0) -> Output:  # noqa: ARG002
         return Output(1, json.dumps([{"Id": arguments[-2]}]), self.complaint)
 
 

@@ -46,7 +46,7 @@ class Gateway:
         self.states = list(states)
         self.time = 0.0
 
-    def look(self, *_words: Any) -> str:
+    def exec_readonly(self, *_words: Any) -> str:
         return self.states[0] if len(self.states) == 1 else self.states.pop(0)
 
     def sleep(self, seconds: float) -> None:

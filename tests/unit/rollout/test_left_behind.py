@@ -14,7 +14,7 @@ from compose_ops.runtime.context import StackContext
 from compose_ops.stack import lifecycle
 from compose_ops.state import journal as journals
 from compose_ops.state import recovery
-from compose_ops.state.recovery import changing
+from compose_ops.state.recovery import exclusive
 
 OLD, NEW = "sha256:app-1", "sha256:built"
 SERVED = {
@@ -60,7 +60,7 @@ TASKS: dict[str, Callable[[StackContext], object]] = {
     "restart of another": lambda stack: lifecycle.restart(stack, ["store"]),
     "restart": lifecycle.restart,
     "rebuild of another": lambda stack: lifecycle.rebuild(stack, ["store"]),
-    "backup": lambda stack: _nothing(changing(stack, "invoke backup")),
+    "backup": lambda stack: _nothing(exclusive(stack, "invoke backup")),
 }
 
 

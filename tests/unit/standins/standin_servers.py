@@ -9,12 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
+
+from waiting import eventually
 
 STANDINS = Path(__file__).parents[3] / "docker" / "standins"
 DEADLINE = 10.0  # seconds for anything that takes milliseconds
@@ -221,14 +222,6 @@ def get(
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read()
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until *condition* holds; fail at the deadline."""
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, "not within the deadline"
-        time.sleep(0.01)
 
 
 def free_ports(count: int) -> list[int]:

@@ -19,10 +19,10 @@ from standin_servers import (
     Product,
     Server,
     Starter,
-    eventually,
     get,
     starting,
 )
+from waiting import eventually
 
 Writer = Callable[[Server], Iterator[int]]
 Reader = Callable[[Server], list[int]]

@@ -86,6 +86,26 @@ def test_a_transaction_is_all_or_nothing(session: neo4j.Session) -> None:
     assert count(session, "Kept") == 2
 
 
+def test_a_transaction_that_reads_refuses_to_write(server: Server) -> None:
+    """Bolt's access mode is heeded, and parameters choose among the nodes."""
+    url = f"bolt://127.0.0.1:{server.ports['bolt']}"
+    with (
+        neo4j.GraphDatabase.driver(url) as driver,
+        driver.session(default_access_mode=neo4j.READ_ACCESS) as session,
+    ):
+        driver.execute_query("CREATE (n:Read {name: 'a'})")
+        driver.execute_query("CREATE (n:Read {name: 'b'})")
+        with session.begin_transaction() as transaction:
+            query = "MATCH (n:Read {name: $name}) RETURN n"
+            record = transaction.run(query, name="b").single()
+        transaction = session.begin_transaction()
+        with pytest.raises(ClientError, match="only reads"):
+            transaction.run("CREATE (n:Read)")
+
+    assert record is not None
+    assert record["n"]["name"] == "b"
+
+
 def test_rows_come_in_the_batches_that_were_asked_for(session: neo4j.Session) -> None:
     """PULL n gives n rows and says that there are more."""
     for _ in range(5):

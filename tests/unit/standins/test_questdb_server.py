@@ -16,12 +16,12 @@ from standin_servers import (
     QUESTDB,
     Server,
     Starter,
-    eventually,
     free_ports,
     get,
     refusal,
     starting,
 )
+from waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +160,17 @@ def test_psycopg_speaks_to_the_wire(server: Server) -> None:
     assert rows[1] == (100_000, "é'", moment.replace(tzinfo=None), 0.5)
     assert rows[-1] == (2**40, None, None, None)
     assert len(rows) == 8
+
+
+def test_a_query_is_limited_from_outside(server: Server) -> None:
+    """And what stands in its parentheses has to be a query."""
+    with connect(server, autocommit=True) as connection:
+        connection.execute("CREATE TABLE limited(x INT)")
+        connection.execute("INSERT INTO limited VALUES (1), (2), (3)")
+        limited = "SELECT * FROM (\nSELECT x FROM limited\n) LIMIT 2"
+        assert connection.execute(limited).fetchall() == [(1,), (2,)]
+        with pytest.raises(psycopg.Error, match="expected"):
+            connection.execute("SELECT * FROM (\nDROP TABLE limited\n) LIMIT 2")
 
 
 def test_a_transaction_is_stored_at_its_commit(server: Server) -> None:

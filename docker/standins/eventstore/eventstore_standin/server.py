@@ -77,6 +77,7 @@ async def _serve(options: Options, streams: Streams, tls: SSLContext | None) -> 
         streams,
         secure=tls is not None,
         admin_password=options.given.get("DefaultAdminPassword", "changeit"),
+        anonymous=options.flag("AllowAnonymousStreamAccess"),
         atom=options.flag("EnableAtomPubOverHttp") or options.flag("Dev"),
         started=datetime.now(tz=UTC),
         append_limit=options.number("MaxAppendSize", default=1024 * 1024),

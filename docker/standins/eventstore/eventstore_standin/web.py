@@ -33,6 +33,7 @@ class Node:
     secure: bool
     admin_password: str
     atom: bool
+    anonymous: bool
     started: datetime
     append_limit: int = 1024 * 1024  # bytes, MaxAppendSize
     ready: bool = False
@@ -50,11 +51,12 @@ class Node:
         return _text(HTTPStatus.NOT_FOUND, NOT_UNDERSTOOD)
 
     def _credentials_fit(self, request: Request) -> bool:
-        """Nobody may stay anonymous for system streams; who gives a name proves it."""
+        """Streams want a name, unless anonymous access is on; a name wants proof."""
         given = request.credentials()
         if given is None:
-            anonymous = not request.path.startswith("/streams/$")
-            return anonymous and "authorization" not in request.headers
+            closed = "/streams/$" if self.anonymous else "/streams/"
+            allowed = not request.path.startswith(closed)
+            return allowed and "authorization" not in request.headers
         return given == ("admin", self.admin_password)
 
 

@@ -86,8 +86,9 @@ class Session:
                 return [self._run(query, parameters)]
             case (0x3F | 0x2F) as tag, (dict(extra),):
                 return self._pull(extra.get("n", -1), discard=tag == DISCARD)
-            case 0x11, _:
-                self.transaction = Transaction(self.engine, explicit=True)
+            case 0x11, (dict(extra),):
+                reads = extra.get("mode") == "r"
+                self.transaction = Transaction(self.engine, explicit=True, reads=reads)
                 return [_success()]
             case (0x12 | 0x13) as tag, _:
                 return [self._end(commit=tag == COMMIT)]

@@ -43,9 +43,20 @@ class Graph:
         return len(self.nodes) if label is None else self.by_label[label]
 
     def matching(
-        self, label: str | None, *, limit: int | None = None
+        self,
+        label: str | None,
+        *,
+        limit: int | None = None,
+        properties: dict[str, Any] | None = None,
     ) -> list[tuple[int, Node]]:
-        """Ids and nodes with *label*, or all; at most *limit*."""
+        """Ids and nodes with *label*, or all, and *properties*; at most *limit*."""
         found = ((at, Node.decoded(data)) for at, data in enumerate(self.nodes))
         wanted = (pair for pair in found if label is None or label in pair[1].labels)
-        return list(islice(wanted, limit))
+        fitting = (
+            pair
+            for pair in wanted
+            if all(
+                pair[1].properties.get(k) == v for k, v in (properties or {}).items()
+            )
+        )
+        return list(islice(fitting, limit))

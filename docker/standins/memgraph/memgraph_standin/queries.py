@@ -44,10 +44,15 @@ class Engine:
 
 @dataclass(slots=True)
 class Transaction:
-    """Nodes that wait for the commit; *explicit* inside BEGIN … COMMIT."""
+    """
+    Nodes that wait for the commit; *explicit* inside BEGIN … COMMIT.
+
+    Where it was said that it only *reads*, a query that writes is refused.
+    """
 
     engine: Engine
     explicit: bool = False
+    reads: bool = False
     pending: list[Node] = field(default_factory=list)
 
     def commit(self) -> None:
@@ -111,6 +116,8 @@ def _return_number(_: Transaction, match: re.Match[str], __: Arguments) -> Resul
 def _create_node(
     transaction: Transaction, match: re.Match[str], parameters: Arguments
 ) -> Result:
+    if transaction.reads:
+        raise QueryError("a transaction that only reads cannot write")
     labels = tuple(filter(None, match["labels"].split(":")))
     properties = read_map(match["map"] or "{}", parameters)
     transaction.pending.append(Node(labels, properties))
@@ -132,14 +139,18 @@ def _count_nodes(
     return Result((match["column"] or f"count({match['name']})",), [[count]])
 
 
-@_query(_NODE + r" \1(?: LIMIT (?P<limit>\d+))?")
+@_query(
+    r"MATCH ?\( ?(?P<name>\w+) ?(?:: ?(?P<label>\w+) ?)?(?P<map>\{[^{}]*\})? ?\)"
+    r" RETURN \1(?: LIMIT (?P<limit>\d+))?"
+)
 def _match_nodes(
-    transaction: Transaction, match: re.Match[str], _: Arguments
+    transaction: Transaction, match: re.Match[str], parameters: Arguments
 ) -> Result:
     limit = None if match["limit"] is None else int(match["limit"])
+    wanted = read_map(match["map"] or "{}", parameters)
     graph = transaction.engine.storage.graph
-    rows = [[pair] for pair in graph.matching(match["label"], limit=limit)]
-    return Result((match["name"],), rows)
+    found = graph.matching(match["label"], limit=limit, properties=wanted)
+    return Result((match["name"],), [[pair] for pair in found])
 
 
 @_query(r"CREATE SNAPSHOT")

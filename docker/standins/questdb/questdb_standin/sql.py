@@ -14,8 +14,8 @@ from questdb_standin.values import KINDS, ValueMismatchError, convert
 VERSION = "7.3"
 NOT_UNDERSTOOD = (
     "This is a small stand-in for QuestDB, not QuestDB: it understands SELECT of a"
-    " number, of count() or of columns FROM one table, CREATE TABLE, INSERT INTO …"
-    " VALUES, DROP TABLE, TABLES() and SNAPSHOT PREPARE/COMPLETE only."
+    " number, of count() or of columns FROM one table or a SELECT, CREATE TABLE, INSERT"
+    " INTO … VALUES, DROP TABLE, TABLES() and SNAPSHOT PREPARE/COMPLETE only."
 )
 
 
@@ -152,6 +152,14 @@ def _select(work: Work, match: re.Match[str], _: Sequence[Any]) -> Answer:
     limit = None if match["limit"] is None else int(match["limit"])
     rows = [[row[place] for place in places] for row in islice(table.read(), limit)]
     return Answer(tuple(table.columns[place] for place in places), rows)
+
+
+@_statement(r"SELECT \* FROM \((?P<inner>.+)\) LIMIT (?P<limit>\d+)")
+def _select_of(work: Work, match: re.Match[str], parameters: Sequence[Any]) -> Answer:
+    if not returns_rows(match["inner"]):
+        raise SqlError("'select' or 'with' expected")
+    inner = run_sql(work, match["inner"], parameters)
+    return Answer(inner.columns, inner.rows[: int(match["limit"])])
 
 
 @_statement(

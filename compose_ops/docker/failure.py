@@ -1,0 +1,155 @@
+"""Name the error behind what a docker command said and how it ended."""
+
+import re
+import signal
+from collections.abc import Sequence
+
+from compose_ops.docker.api import Output
+from compose_ops.errors import ConfigurationError, EngineError, EngineUnavailable
+
+TIMED_OUT = 124
+COMPOSE_INVALID = 15
+KILLED_PLUGIN = 255
+"""What docker ends with when a signal ended its plugin."""
+
+_NO_DAEMON = re.compile(
+    r"cannot connect to the docker daemon(?: at (?P<host>\S+?)\.?(?:\s|$))?|"
+    r"error during connect:|dial unix \S+: connect:",
+    re.IGNORECASE,
+)
+_NO_PERMISSION = re.compile(r"permission denied while trying to conn", re.IGNORECASE)
+_SSH = re.compile(r"command \[ssh .*?\] has exited with .*?stderr=(.*)", re.DOTALL)
+_TLS = re.compile(
+    r"(?:x509|tls): .*|.*server gave HTTP response to HTTPS client.*|"
+    r".*client sent an HTTP request to an HTTPS server.*",
+    re.IGNORECASE,
+)
+_NO_CONTEXT = re.compile(r'context "([^"]+)": context not found')
+_NO_PLUGIN = re.compile(
+    r"'(compose|buildx)' is not a docker command|"
+    r"unknown (shorthand flag|command: docker) "
+)
+_ABSENT = re.compile(r"no such|network \S+ not found", re.IGNORECASE)
+"""How Docker says that what is asked about is not there, each noun in its own words."""
+_NOISE = re.compile(
+    r"attribute `version` is obsolete|level=warning|"
+    r"^(See|Run) 'docker .*--help'|^\s*$"
+)
+_LOCAL = ("unix://", "npipe://")
+
+START = "start it: ./scripts/engine.sh"
+KILLED_HINT = "if memory ran out, the kernel's log says so: dmesg | grep -i killed"
+
+
+def check(output: Output, argv: Sequence[str]) -> Output:
+    """Return *output*, or raise what its exit code and words mean."""
+    if output.code == 0:
+        return output
+    raise failure(output.code, output.stderr or output.stdout, argv)
+
+
+def says_absent(words: str) -> bool:
+    """Say whether Docker only complains that something is not there."""
+    return bool(_ABSENT.search(words))
+
+
+def failure(
+    code: int, words: str, argv: Sequence[str]
+) -> EngineError | ConfigurationError:
+    """Name the error behind Docker's *words*."""
+    lines = [line for line in words.strip().splitlines() if not _NOISE.search(line)]
+    if code == TIMED_OUT:
+        return EngineUnavailable(
+            "the Docker Engine does not answer in time",
+            hint=f"look at the daemon's log, then {START}",
+        )
+    if code < 0:
+        return EngineError(
+            f"docker was killed by signal {-code} ({_signal_name(-code)})",
+            hint=KILLED_HINT,
+            detail="\n".join(lines[-10:]),
+        )
+    unreachable = _unreachable(words)
+    if unreachable is not None:
+        return unreachable
+    if not lines:
+        killed = code in {KILLED_PLUGIN, 128 + signal.SIGKILL}
+        return EngineError(
+            f"docker ended with exit code {code} and no output",
+            hint=KILLED_HINT if killed else "--echo shows each command",
+        )
+    if code == COMPOSE_INVALID or _is_config(argv):
+        return ConfigurationError(
+            f"the compose files are not valid: {lines[-1]}",
+            hint="invoke config shows the merged model; invoke lint names the fault",
+        )
+    return EngineError(
+        f"docker refused: {lines[-1].removeprefix('docker: ')}",
+        hint="invoke doctor looks for the cause; --echo shows each command",
+        detail="\n".join(lines[-10:-1]),
+    )
+
+
+def no_client() -> EngineUnavailable:
+    return EngineUnavailable(
+        "no docker client on PATH", hint="install an engine: ./scripts/engine.sh"
+    )
+
+
+def _unreachable(words: str) -> EngineUnavailable | None:
+    """Return why no engine was reached, None where one was."""
+    if found := _SSH.search(words):
+        said = (found[1].strip().splitlines() or ["ssh said nothing"])[-1]
+        return EngineUnavailable(
+            f"the engine's host is not reached by ssh: {said}",
+            hint="ssh HOST docker version must answer without a question",
+        )
+    if _NO_PERMISSION.search(words):
+        return EngineUnavailable(
+            "Docker's socket may not be used by this user",
+            hint='join the group: sudo usermod -aG docker "$USER", then log in again',
+        )
+    if found := _NO_CONTEXT.search(words):
+        return EngineUnavailable(
+            f"there is no docker context named {found[1]}",
+            hint="docker context ls lists all; docker context use selects one",
+        )
+    if found := _NO_DAEMON.search(words):
+        return _no_answer(found["host"] or "", words)
+    if _NO_PLUGIN.search(words):
+        return EngineUnavailable(
+            "the docker client lacks its compose or buildx plugin",
+            hint="install both: ./scripts/engine.sh",
+        )
+    return None
+
+
+def _no_answer(host: str, words: str) -> EngineUnavailable:
+    if tls := _TLS.search(words):
+        return EngineUnavailable(
+            f"the connection to the engine is refused: {tls[0].strip()}",
+            hint="DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the context, name the "
+            "certificates",
+        )
+    if host and not host.startswith(_LOCAL):
+        return EngineUnavailable(
+            f"no Docker Engine answers at {host}",
+            hint="DOCKER_HOST or the context selects it: docker context ls",
+        )
+    return EngineUnavailable("no Docker Engine answers", hint=START)
+
+
+def _is_config(argv: Sequence[str]) -> bool:
+    """Say whether a command only merges compose files."""
+    words = list(argv)
+    after = words[words.index("compose") + 1 :] if "compose" in words else []
+    while after and after[0].startswith("--"):  # each of these has a value
+        after = after[2:]
+    return after[:1] == ["config"]
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"

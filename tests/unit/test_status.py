@@ -1,0 +1,67 @@
+"""What status says besides the containers: tasks that died."""
+
+from pathlib import Path
+
+import pytest
+from backup_steps import opened, two_stores
+from backup_world import World
+
+from compose_ops.runtime.context import StackContext
+from compose_ops.stack import status
+from compose_ops.state import journal, lock
+
+
+class Idle(World):
+    """An engine that knows of no usage."""
+
+    def usage(self, *_containers: str) -> tuple[()]:
+        return ()
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> StackContext:
+    (tmp_path / "volumes").mkdir()
+    return opened(tmp_path, Idle(tmp_path / "volumes", two_stores()))
+
+
+def test_unfinished_task_is_named_with_its_step(
+    stack: StackContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What stands in its journal is shown as text, whatever it is."""
+    book = journal.begin(stack, "restore", "1", services=["memo"])
+    book.reach("swap\x1b[31mping\n")
+
+    found = status.services(stack)
+    status.print_services(found)
+
+    [entry] = found["unfinished"]
+    assert (entry["kind"], entry["services"]) == ("restore", ("memo",))
+    assert 0 <= entry["age"] < 60
+    shown = capsys.readouterr().out
+    assert "unfinished: restore" in shown
+    assert "'swap?[31mping?'" in shown
+
+
+def test_task_at_work_is_not_unfinished(
+    stack: StackContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o1777)
+    monkeypatch.setattr(lock, "FOLDERS", (tmp_path,))
+    journal.begin(stack, "restore", "1", services=["memo"])
+
+    with lock.locked(stack.info.id, stack.project, task="invoke restore"):
+        assert status.services(stack)["unfinished"] == []
+    assert status.services(stack)["unfinished"]
+
+
+def test_damaged_list_of_kept_data_does_not_hide_the_services(
+    stack: StackContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.state.mkdir(parents=True)
+    (stack.state / "previous.json").write_text("[1,2]")
+
+    found = status.services(stack)
+
+    assert {entry["service"] for entry in found["services"]} == set(two_stores())
+    assert found["previous"] == []
+    assert "previous.json is damaged" in capsys.readouterr().err
