@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Backups,
         Preconditions,
         RollingUpdates,
+        StackContext,
     )
 
 
@@ -56,6 +57,12 @@ class Operations:
             *(destinations, restore_points, stale_images),
         )
         return [module.STATE_FILE for module in holders]
+
+    @property
+    def helper_image(self) -> "Callable[[StackContext], str]":
+        from compose_ops.backup import helper
+
+        return helper.require
 
 
 OPERATIONS = Operations()

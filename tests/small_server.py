@@ -20,6 +20,7 @@ class Asked:
     path: str
     body: bytes
     keeps: bool
+    host: str = ""
 
 
 Reply = Callable[[Asked], bytes]
@@ -73,7 +74,8 @@ def _read(file: object, number: int) -> Asked | None:
     headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in more)}
     body = file.read(int(headers.get("content-length", "0")))  # type: ignore[attr-defined]
     method, path, _ = first.split()
-    return Asked(number, method, path, body, headers.get("connection") != "close")
+    keeps = headers.get("connection") != "close"
+    return Asked(number, method, path, body, keeps, headers.get("host", ""))
 
 
 @contextmanager

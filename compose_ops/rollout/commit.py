@@ -6,8 +6,8 @@ from typing import Any
 
 from compose_ops.rollout import deployments
 from compose_ops.rollout.deployments import Deployment, RetainedImage
-from compose_ops.rollout.image_choice import ImageChoice
 from compose_ops.rollout.plan import Plan
+from compose_ops.rollout.request import ImageChoice
 from compose_ops.runtime.context import StackContext
 from compose_ops.state.decode import decode
 
@@ -17,8 +17,8 @@ class DeploymentRecord:
     """
     What an update leaves when it is done: what is deployed of its service then.
 
-    `replaced` is the image to keep for a way back, None where none was; `given_up` are
-    the tags of those that are kept no longer.
+    `replaced` is the image to retain for a rollback, None for none; `given_up` are the
+    tags of those that are retained no longer.
     """
 
     deployment: Deployment
@@ -42,16 +42,16 @@ def recorded(
     nameless: bool = False,
 ) -> DeploymentRecord:
     """Return what *planned* leaves; with *choice* None what is deployed stays so."""
-    mine = deployments.read(stack.state).of(planned.service)
-    old = None if is_rollback else _replaced(stack, planned, mine)
+    current = deployments.read(stack.state).of(planned.service)
+    old = None if is_rollback else _replaced(stack, planned, current)
     image, name = (
-        (mine.image, mine.name) if choice is None else (choice.image, choice.name)
+        (current.image, current.name) if choice is None else (choice.image, choice.name)
     )
     if is_rollback:
-        mine = replace(mine, previous=mine.previous[:-1])
-    mine, given_up = deployments.after_update(mine, old, image=image, name=name)
-    mine = replace(mine, nameless=mine.nameless or nameless)
-    return DeploymentRecord(mine, old, tuple(kept.tag for kept in given_up))
+        current = replace(current, previous=current.previous[:-1])
+    current, given_up = deployments.after_update(current, old, image=image, name=name)
+    current = replace(current, nameless=current.nameless or nameless)
+    return DeploymentRecord(current, old, tuple(image.tag for image in given_up))
 
 
 def settle(stack: StackContext, service: str, record: DeploymentRecord) -> None:
@@ -67,9 +67,9 @@ def settle(stack: StackContext, service: str, record: DeploymentRecord) -> None:
 
 
 def _replaced(
-    stack: StackContext, planned: Plan, mine: Deployment
+    stack: StackContext, planned: Plan, current: Deployment
 ) -> RetainedImage | None:
-    """Return the image that is replaced; None for one that serves well nowhere."""
+    """Return the image that is replaced; None where no replica of it is healthy."""
     for old in (slot.old for slot in planned.changing):
         if (
             old is not None
@@ -77,6 +77,8 @@ def _replaced(
             and old.image_id != planned.wanted.image_id
             and stack.engine.image(old.image_id)
         ):
-            name = mine.name or old.image
-            return deployments.kept(stack.project, planned.service, old.image_id, name)
+            name = current.name or old.image
+            return deployments.retained(
+                stack.project, planned.service, old.image_id, name
+            )
     return None

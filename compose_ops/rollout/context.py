@@ -1,12 +1,17 @@
-"""Where an update takes place: the service, its engine and its gateway."""
+"""What an update works on: the service, its engine and its gateway."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from compose_ops.docker.api import Container, Engine
 from compose_ops.errors import UnhealthyError
 from compose_ops.project.model import Model
+from compose_ops.rollout.helpers import Helpers
 from compose_ops.rollout.policy import ProbeSettings, traffic
+from compose_ops.rollout.proxy.haproxy import HAProxy
+from compose_ops.rollout.proxy.runtime_api import RuntimeApi
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 from compose_ops.units import seconds
@@ -30,8 +35,10 @@ class UpdateContext:
     network: str
     gateway: str
     health_limit: float
-    grace: float
+    drain_timeout: float
     clock: Clock
+    helpers: Helpers
+    gateway_started: datetime | None = None
 
     def containers(self) -> tuple[Container, ...]:
         """Return the service's containers, stopped ones too."""
@@ -42,12 +49,12 @@ class UpdateContext:
         )
 
     def container(self, reference: str) -> Container:
-        """Return one container; UnhealthyError when it is gone."""
+        """Return one container; UnhealthyError when it does not exist any more."""
         found = self.engine.container(reference)
         if found is None:
             raise UnhealthyError(
-                f"a container of {self.service} is gone: {reference[:12]}",
-                hint="somebody else changes this project; invoke status",
+                f"container not found: {reference[:12]} of {self.service}",
+                hint="something else changes this project; invoke status shows it",
             )
         return found
 
@@ -58,8 +65,28 @@ class UpdateContext:
         found = [self.container(i).networks.get(self.network, "") for i in ids]
         return [f"{address}:{self.traffic.port}" for address in found if address]
 
+    @property
+    def api(self) -> RuntimeApi | None:
+        """The gateway's runtime API; None where no gateway serves the service."""
+        if self.traffic is None or not self.gateway:
+            return None
+        return RuntimeApi(
+            self.engine,
+            self.helpers,
+            self.traffic.gateway,
+            self.gateway,
+            self.traffic.runtime_port,
+            self.gateway_started,
+        )
 
-def site(
+    @property
+    def proxy(self) -> HAProxy | None:
+        """The gateway as a proxy; None where none serves the service."""
+        api = self.api
+        return HAProxy(api.service, api.port, api.ask, self.clock) if api else None
+
+
+def update_context(
     stack: StackContext,
     model: Model,
     engine: Engine,
@@ -70,24 +97,35 @@ def site(
     served: bool = True,
 ) -> UpdateContext:
     """
-    Return the place of an update of *service*.
+    Return the context of an update of *service*; *limit* is in seconds.
 
     Raises UnhealthyError when the gateway that its labels name does not run; unless it
-    must be *served*, the place is then one that has none.
+    must be *served*, the context is then one without a gateway.
     """
     described = model.service(service)
     found = traffic(described)
+    gateway = _gateway(stack, found, served=served)
     return UpdateContext(
         engine=engine,
         project=stack.project,
         service=service,
         traffic=found,
         network=_network(model, found),
-        gateway=_gateway(stack, found, served=served),
+        gateway=gateway.id if gateway else "",
         health_limit=float(limit or model.seconds_to_verdict(service)),
-        grace=seconds(described.get("stop_grace_period"), DEFAULT_GRACE),
+        drain_timeout=_drain_timeout(described, found),
         clock=clock,
+        helpers=Helpers(
+            engine, stack.project, lambda: stack.collaborators.helper_image(stack)
+        ),
+        gateway_started=gateway.started if gateway else None,
     )
+
+
+def _drain_timeout(described: Mapping[str, Any], found: ProbeSettings | None) -> float:
+    if found and found.drain_timeout is not None:
+        return found.drain_timeout
+    return seconds(described.get("stop_grace_period"), DEFAULT_GRACE)
 
 
 def _network(model: Model, found: ProbeSettings | None) -> str:
@@ -97,17 +135,17 @@ def _network(model: Model, found: ProbeSettings | None) -> str:
     return str(network.get("name", f"{model.project}_{found.network}"))
 
 
-def _gateway(stack: StackContext, found: ProbeSettings | None, *, served: bool) -> str:
+def _gateway(
+    stack: StackContext, found: ProbeSettings | None, *, served: bool
+) -> Container | None:
     if found is None:
-        return ""
+        return None
     running = [
         c for c in stack.refresh() if c.service == found.gateway and c.is_running
     ]
-    if not running and not served:
-        return ""
-    if not running:
+    if not running and served:
         raise UnhealthyError(
-            f"{found.gateway} does not run: nothing was changed",
+            f"the gateway {found.gateway} does not run: nothing was changed",
             hint=f"invoke up --service {found.gateway}",
         )
-    return running[0].id
+    return running[0] if running else None

@@ -1,17 +1,21 @@
-"""What other tasks hand to the rolling update, so that no replica set goes at once."""
+"""What other operations delegate to the rolling update: it never stops all replicas."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from compose_ops.console import say
 from compose_ops.docker.api import Container, Network
 from compose_ops.errors import ConfigurationError
 from compose_ops.rollout import deployments, journal, policy, recover
-from compose_ops.rollout.update import UpdateRequest, perform
+from compose_ops.rollout.proxy.haproxy import GatewayUnfit
+from compose_ops.rollout.request import UpdateRequest
+from compose_ops.rollout.update import CLOCK, perform
 from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.wait import wait
 
 
 def rolled(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
-    """Return those of *services* that run now and ask for an update one by one."""
+    """Return those of *services* that run and have an `update_config`."""
     running = {c.service for c in stack.refresh() if c.is_running}
     found = []
     for name in services:
@@ -43,16 +47,52 @@ def update(
     """
     Make *services* as the model says, or with *because* replace all their replicas.
 
-    *make* makes the image of one first; where the update fails or is refused, the image
-    that was there has its tag again. For a caller that holds the lock; raises what
+    *make* builds the image of each first; where the update fails or is refused, its tag
+    goes back to the image before. For a caller that holds the lock; raises what
     `rollout.update.update` raises.
     """
     before = deployments.override(deployments.read(stack.state))
     for name in services:
-        wish = UpdateRequest(forced=because, make=partial(make, name) if make else None)
-        perform(stack, name, wish, timeout=timeout)
+        request = UpdateRequest(
+            forced=because, make=partial(make, name) if make else None
+        )
+        try:
+            perform(stack, name, request, timeout=timeout)
+        except GatewayUnfit as unfit:
+            _recreate_gateway(stack, name, unfit, timeout)
+            perform(stack, name, request, timeout=timeout)
     if deployments.override(deployments.read(stack.state)) != before:
-        stack.reload()  # or Compose would make anew what has just been proven
+        stack.reload()  # or Compose would recreate what has just been proven
+
+
+def _recreate_gateway(
+    stack: StackContext, service: str, unfit: GatewayUnfit, timeout: int | None
+) -> None:
+    """
+    Recreate the gateway of *service* first where the compose files changed it.
+
+    It is what the refused update waits for. Raises *unfit* where it would stay as it
+    is.
+    """
+    settings = policy.traffic(stack.model.service(service))
+    if settings is None or not _is_stale(stack, settings.gateway):
+        raise unfit
+    say(f"{settings.gateway} is recreated before {service}: {unfit.message}")
+    begin = CLOCK.now()
+    stack.engine.up([settings.gateway], dependencies=False)
+    wait(stack, {settings.gateway}, timeout)
+    say(f"{settings.gateway} did not serve for {CLOCK.now() - begin:.1f} s at most")
+
+
+def _is_stale(stack: StackContext, service: str) -> bool:
+    """Say whether a container is not as the compose files say now."""
+    image = stack.engine.image(stack.model.image_name(service))
+    return any(
+        c.config_hash != stack.config_hashes[service]
+        or (image is not None and c.image_id != image.id)
+        for c in stack.refresh()
+        if c.service == service
+    )
 
 
 def refuse_to_cut(
@@ -66,16 +106,16 @@ def refuse_to_cut(
     """
     if stack.started_as is None or stack.started_as.stage != stack.mode.stage:
         return
-    gone = {container.service for container in doomed}
+    removed = {container.service for container in doomed}
     for name in rolled(stack, stack.model.services):
         traffic = policy.traffic(stack.model.service(name))
-        if gone & {name, traffic.gateway if traffic else name}:
+        if removed & {name, traffic.gateway if traffic else name}:
             changed = ", ".join(network.name for network in networks)
             raise ConfigurationError(
-                f"{name} would not be served while {changed} is made anew: its "
+                f"{name} would not be served while {changed} is recreated: its "
                 "definition changed",
-                hint="invoke down and then invoke up, when nobody needs it; or take "
-                "back what changed in .env or the compose files",
+                hint="invoke down and then invoke up when a gap is acceptable, or "
+                "revert the change in .env or the compose files",
             )
 
 
@@ -90,7 +130,7 @@ def pinned(stack: StackContext, service: str) -> str:
 
 
 def all_removed(stack: StackContext) -> None:
-    """Note that no container of the project is left."""
+    """Forget the interrupted update of a project whose containers were removed."""
     if left := journal.read(stack.state):
         recover.abandon(stack.engine, left)
     deployments.forget_names(stack.state)

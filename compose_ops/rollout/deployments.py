@@ -110,17 +110,17 @@ def override(deployed: Deployed) -> str:
     return "\n".join(["services:", *lines, ""]) if lines else ""
 
 
-def kept(project: str, service: str, image_id: str, name: str) -> RetainedImage:
-    """Return an image with the tag that keeps it."""
+def retained(project: str, service: str, image_id: str, name: str) -> RetainedImage:
+    """Return an image with the tag that retains it."""
     short = image_id.removeprefix("sha256:")[:12]
     return RetainedImage(f"localhost/{project}-{service}:kept-{short}", image_id, name)
 
 
-def keep(
+def retain(
     engine: Engine, project: str, service: str, image_id: str, name: str
 ) -> RetainedImage:
     """Tag an image so that no ordinary prune takes it."""
-    found = kept(project, service, image_id, name)
+    found = retained(project, service, image_id, name)
     engine.tag(found.id, found.tag)
     return found
 
@@ -128,7 +128,7 @@ def keep(
 def after_update(
     deployment: Deployment, old: RetainedImage | None, *, image: str, name: str
 ) -> tuple[Deployment, tuple[RetainedImage, ...]]:
-    """Return the deployment after an update, and the kept images that it gives up."""
+    """Return the deployment after an update, and the images that it gives up."""
     previous = [k for k in deployment.previous if old is None or k.id != old.id]
     previous += [old] if old else []
     changed = replace(

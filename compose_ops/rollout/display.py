@@ -11,7 +11,7 @@ Say = Callable[[str], None]
 
 
 @contextmanager
-def shown(service: str, probe: TrafficProbe | None) -> Iterator[Say]:
+def displayed(service: str, probe: TrafficProbe | None) -> Iterator[Say]:
     """Yield what takes a step in words, "NAMES: what happens", and shows it."""
     if not sys.stderr.isatty():
         yield say

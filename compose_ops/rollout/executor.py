@@ -1,74 +1,77 @@
-"""Carry a plan out from the first step to what stays, or put everything back."""
+"""Execute a plan from the first step to what stays, or put everything back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from compose_ops.docker.api import EventStream
 from compose_ops.errors import ComposeOpsError, EngineError, RolledBack, UnhealthyError
-from compose_ops.rollout import health_gate
+from compose_ops.rollout import health_gate, steps
+from compose_ops.rollout.batch import Batch, slot_state
 from compose_ops.rollout.context import UpdateContext
-from compose_ops.rollout.display import shown
+from compose_ops.rollout.display import displayed
 from compose_ops.rollout.journal import Journal
-from compose_ops.rollout.plan import Plan
-from compose_ops.rollout.revert import undone, uninterrupted
+from compose_ops.rollout.plan import Slot
+from compose_ops.rollout.preflight import CheckedPlan
+from compose_ops.rollout.revert import revert, uninterrupted
+from compose_ops.rollout.running_update import RunningUpdate
 from compose_ops.rollout.statistics import TrafficReport
-from compose_ops.rollout.strategies import ReplicaSetUpdate
-from compose_ops.rollout.traffic_probe import TrafficProbe
+from compose_ops.rollout.strategies import strategy
+from compose_ops.rollout.undo import put_back, remove_strays
+
+# The last step shows in the requests after it.
+TAIL_SECONDS = 0.3
 
 
-def carry_out(
-    place: UpdateContext,
-    planned: Plan,
-    book: Journal,
-    probe: TrafficProbe | None,
-    *,
-    judged: bool,
-    overlaps: bool,
-    name: str,
-    settle: Callable[[], None],
-) -> tuple[ReplicaSetUpdate, TrafficReport | None]:
+def execute(
+    checked: CheckedPlan, journal: Journal, *, settle: Callable[[], None]
+) -> tuple[RunningUpdate, TrafficReport | None]:
     """
     Replace what is planned, `settle` what it leaves, and return the proof.
 
-    What the *probe* finds counts where it is *judged*; *overlaps* says that there is
-    memory for two batches beside what runs. Raises RolledBack or Interrupted
-    when the old containers are back. From the removal of the old ones on it only goes
-    forward, and only SIGKILL ends it.
+    Raises RolledBack or Interrupted when the old containers are back. From the removal
+    of the old ones on it only goes forward, and only SIGKILL ends it.
     """
-    book.before, book.slots = planned.found, len(planned.changing)
-    with events_of(place) as events, shown(planned.service, probe) as note:
-        seen = probe if judged else None
-        roll = ReplicaSetUpdate(
-            place, planned, book, events, seen, note, name, overlaps=overlaps
+    plan, probe = checked.plan, checked.probe
+    journal.before, journal.slots = plan.found, len(plan.changing)
+    with events_of(checked.context) as events, displayed(plan.service, probe) as report:
+        update = RunningUpdate(
+            checked.context,
+            plan,
+            journal,
+            events,
+            probe if checked.judged else None,
+            report,
+            checked.name,
+            overlaps=checked.overlaps,
         )
         if probe:
             probe.mark_change()
         with ExitStack() as end:
             try:
-                roll.run()
+                _replace_all(update)
                 end.enter_context(uninterrupted())
             except (ComposeOpsError, KeyboardInterrupt) as error:
-                raise undone(roll, probe, error, settle) from error
+                raise revert(update, probe, error, settle) from error
             proof = probe.stop() if probe else None
-            _finish(roll, settle)
-    return roll, proof
+            _finish(update, settle)
+    return update, proof
 
 
-def require_success(roll: ReplicaSetUpdate, proof: TrafficReport | None) -> None:
+def require_success(update: RunningUpdate, proof: TrafficReport | None) -> None:
     """Raise RolledBack for what stayed old, UnhealthyError for lost requests."""
-    service = roll.plan.service
+    service = update.plan.service
     wrong: ComposeOpsError | None = None
-    if roll.failure:
+    if update.failure:
         wrong = RolledBack(
-            f"{roll.failed} of {len(roll.plan.changing)} replicas of {service} kept "
-            f"the old version: {roll.failure.message}",
-            hint=roll.failure.hint,
-            detail=roll.failure.detail,
+            f"{update.failed} of {len(update.plan.changing)} replicas of {service} "
+            f"kept the old version: {update.failure.message}",
+            hint=update.failure.hint,
+            detail=update.failure.detail,
         )
-    elif proof and roll.probe and proof.failed:
+    elif proof and update.probe and proof.failed:
         wrong = UnhealthyError(
-            f"{service} was updated, but not without loss: {proof.line()}",
-            hint=f"invoke rollback --service {service} goes back",
+            f"{service} was updated, but requests were lost: {proof.line()}",
+            hint=f"invoke rollback --service {service} returns to the old version",
             detail="\n".join(proof.failures),
         )
     if wrong:
@@ -77,27 +80,102 @@ def require_success(roll: ReplicaSetUpdate, proof: TrafficReport | None) -> None
 
 
 @contextmanager
-def events_of(place: UpdateContext) -> Iterator[EventStream]:
+def events_of(context: UpdateContext) -> Iterator[EventStream]:
     """Follow what happens to the service's containers."""
     labels = (
-        f"label=com.docker.compose.project={place.project}",
-        f"label=com.docker.compose.service={place.service}",
+        f"label=com.docker.compose.project={context.project}",
+        f"label=com.docker.compose.service={context.service}",
     )
-    with place.engine.events("type=container", *labels, *health_gate.EVENTS) as stream:
+    filters = ("type=container", *labels, *health_gate.EVENTS)
+    with context.engine.events(*filters) as stream:
         yield stream
 
 
-def _finish(roll: ReplicaSetUpdate, settle: Callable[[], None]) -> None:
+def _replace_all(update: RunningUpdate) -> None:
+    """
+    Replace all batches.
+
+    Raises the error that ended it when failures exceed the policy's ratio.
+    """
+    for number, slots in enumerate(update.plan.batches()):
+        due = update.verdict + update.plan.policy.delay if number else 0.0
+        states = [slot_state(update.context, slot.old) for slot in slots]
+        begun = len(update.journal.places)
+        update.journal.places += states
+        try:
+            _replace(Batch(update, states, due))
+        except ComposeOpsError as error:
+            _tolerate(update, error, slots, begun)
+    update.wait_drained()
+    _remove_surplus(update)
+    update.journal.note("watch the last requests")
+    update.wait_until(update.context.clock.now() + TAIL_SECONDS)
+
+
+def _replace(batch: Batch) -> None:
+    update = batch.update
+    for step in strategy(update.plan.policy.order).steps(batch):
+        for slot in batch.slots if step.mark else ():
+            setattr(slot, step.mark, True)
+        if step.name:
+            update.journal.note(step.name)
+        step.do()
+
+
+def _tolerate(
+    update: RunningUpdate, error: ComposeOpsError, slots: Sequence[Slot], begun: int
+) -> None:
+    """
+    Put one batch back and go on where the policy says so; else raise *error*.
+
+    *begun* is how many slots of the journal belong to the batches before.
+    """
+    states = update.journal.places[begun:]
+    for state in states:
+        state.failed = True
+    if isinstance(error, UnhealthyError):
+        new = [state.new for state in states if state.new]
+        health_gate.with_evidence(update.context, new, error)
+    update.failed += len(slots)
+    update.failure = error
+    policy = update.plan.policy
+    ratio = update.failed / len(update.plan.changing)
+    tolerated = ratio <= policy.max_failure_ratio or policy.failure_action == "continue"
+    if update.stuck or update.traffic_failure() or not tolerated:
+        raise error
+    update.report(f"{error.message}: continuing as update_config says")
+    for wrong in put_back(update.context, update.journal, states, update.events):
+        update.report(wrong)
+    remove_strays(update.context, update.journal)
+    update.journal.before += [state.new for state in states if state.new]
+    del update.journal.places[begun:]
+    update.verdict = update.context.clock.now()
+
+
+def _remove_surplus(update: RunningUpdate) -> None:
+    ids = [c.id for c in update.plan.surplus]
+    if ids:
+        update.journal.note("remove surplus replicas")
+        update.cut += steps.retire(update.context, ids)
+        update.context.engine.remove(*ids, force=True)
+
+
+def _finish(update: RunningUpdate, settle: Callable[[], None]) -> None:
     """Remove the old containers; where that fails, the journal lets the next task."""
-    service = roll.plan.service
+    service = update.plan.service
+    update.journal.note("remove the old containers")
+    old = [slot.old for slot in update.journal.places if slot.proven and slot.old]
+    engine = update.context.engine
     try:
-        roll.finish()
+        there = [c.id for c in map(engine.container, old) if c]
+        if there:
+            engine.remove(*there, force=True)
         settle()
     except ComposeOpsError as error:
         raise EngineError(
-            f"{service} was updated, but not all of the old is removed: "
+            f"{service} was updated, but not every old container was removed: "
             f"{error.message}",
-            hint=f"invoke rolling-update --service {service} goes on with it",
+            hint=f"invoke rolling-update --service {service} removes the rest",
             detail=error.detail,
         ) from error
-    roll.journal.close()
+    update.journal.close()

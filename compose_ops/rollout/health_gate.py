@@ -2,128 +2,168 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from compose_ops.docker.api import Container, EventStream
 from compose_ops.errors import ComposeOpsError, UnhealthyError
 from compose_ops.rollout import replica_probe
 from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.health_command import HealthChecks
 from compose_ops.runtime import health
 
 PROBES = 200
 SLOWEST_RATE = 10.0
-LOOK_PERIOD = 1.0
+PERIOD = 1.0
 LOG_LINES = 15
 EVENTS = ("event=health_status", "event=die", "event=oom", "event=restart")
-
-Outside = Callable[[], str]
-"""Return what is wrong beyond the new containers themselves, or nothing."""
+REPAIR = "repair the new version and update again"
 
 
 def wait_healthy(
-    site: UpdateContext, ids: Sequence[str], events: EventStream, *, who: str = "new"
+    context: UpdateContext,
+    ids: Sequence[str],
+    events: EventStream,
+    *,
+    version: str = "new",
 ) -> None:
     """
-    Return when all of *ids* are healthy; *who* says which they are, for the error.
+    Return when all of *ids* are healthy; *version*, old or new, is for the error.
 
-    Raises UnhealthyError, with the container's evidence, as soon as one has ended, was
-    restarted, ran out of memory or is unhealthy, and when the time is over.
+    A check that passes when the update runs it is as good as one of the engine, which
+    may run the first one only after an interval. Raises UnhealthyError, with the
+    container's evidence, as soon as one has ended, was restarted, ran out of memory or
+    is unhealthy, and when the time is over.
     """
-    begin = site.clock.now()
+    begin = context.clock.now()
+    checks = HealthChecks(context.engine)
+    healthy: set[str] = set()
     while True:
-        found = [site.container(i) for i in ids]
+        found = [context.container(i) for i in ids]
         for container in found:
-            require_alive(site, container, who)
-        passed = site.clock.now() - begin
-        if all(c.is_healthy for c in found):
+            require_alive(context, container, version)
+            if container.is_healthy or checks.result(container) == "":
+                healthy.add(container.id)
+        passed = context.clock.now() - begin
+        if len(healthy) == len(found):
             return
-        if passed > site.health_limit:
-            late = next(c for c in found if not c.is_healthy)
-            what = f"is not healthy after {site.health_limit:.0f} s"
-            raise failed(site, late, what, who)
-        events.next(min(LOOK_PERIOD, max(site.health_limit - passed, 0.01)))
+        if passed > context.health_limit:
+            late = next(c for c in found if c.id not in healthy)
+            what = f"is not healthy after {context.health_limit:.0f} s"
+            raise failed(context, late, what, version)
+        events.next(min(PERIOD, max(context.health_limit - passed, 0.01)))
 
 
-def require_alive(site: UpdateContext, container: Container, who: str = "new") -> None:
+def require_alive(
+    context: UpdateContext, container: Container, version: str = "new"
+) -> None:
     """Raise UnhealthyError for a container that has failed already."""
     if container.restart_count or container.state == "restarting":
         what = f"was restarted (exit code {container.exit_code})"
-        raise failed(site, container, what, who)
+        raise failed(context, container, what, version)
     if health.verdict(container) == "failed":
-        raise failed(site, container, health.cause(container), who)
+        raise failed(context, container, health.cause(container), version)
     if container.is_running and container.probes and container.health == "healthy":
         last = container.probes[-1]
         if last.code != 0:
-            raise failed(site, container, "failed a health check", who)
+            raise failed(context, container, "failed a health check", version)
 
 
 def failed(
-    site: UpdateContext, container: Container, what: str, who: str = "new"
+    context: UpdateContext, container: Container, what: str, version: str = "new"
 ) -> UnhealthyError:
     """Return the error for a container, with its health output and last log lines."""
     return UnhealthyError(
-        f"the {who} {container.name} {what}",
-        hint="mend the new version and update again; the old one serves",
-        detail=health.evidence(site.engine, container, lines=LOG_LINES),
+        f"the {version} container {container.name} {what}",
+        hint=f"{REPAIR}; the old one serves",
+        detail=health.evidence(context.engine, container, lines=LOG_LINES),
     )
 
 
 def with_evidence(
-    site: UpdateContext, ids: Sequence[str], error: UnhealthyError
+    context: UpdateContext, ids: Sequence[str], error: UnhealthyError
 ) -> None:
-    """Add what *ids* say of themselves to an error that came from elsewhere."""
+    """Add the health output and log lines of *ids* to an error that has no detail."""
     if error.detail:
         return
     with suppress(ComposeOpsError):
-        found = [c for c in map(site.engine.container, ids) if c]
-        parts = [health.evidence(site.engine, c, lines=LOG_LINES) for c in found]
+        found = [c for c in map(context.engine.container, ids) if c]
+        parts = [health.evidence(context.engine, c, lines=LOG_LINES) for c in found]
         error.detail = "\n".join(filter(None, parts))
 
 
-def watch(
-    site: UpdateContext,
-    ids: Sequence[str],
-    events: EventStream,
-    *,
-    window: float,
-    probes: int,
-    outside: Outside = lambda: "",
-) -> int:
+@dataclass(slots=True)
+class Watch:
     """
-    Watch *ids* for *window* seconds and until each has answered *probes* requests.
+    A watch over new containers: requests, health checks, and the engine's events.
 
-    Returns how many requests were answered. Raises UnhealthyError at the first that was
-    not, the first sign of an end, and when *outside* says that something is wrong.
+    Each turn sends one request to each container that serves requests. Once a second
+    the health command is run in each, and its state looked at; an event makes that
+    sooner. The first failure of any of these, and what `outside` returns, raises
+    UnhealthyError.
     """
-    askers = _askers(site, ids)
-    rate = max(probes / window if window else 0.0, SLOWEST_RATE)
-    if not window:
-        rate = probes or SLOWEST_RATE
-    begin = looked = site.clock.now()
-    asked = 0
-    while askers or site.clock.now() - begin < window:
-        for container, ask in askers:
+
+    context: UpdateContext
+    ids: Sequence[str]
+    events: EventStream
+    outside: Callable[[], str] = lambda: ""
+    answered: int = 0
+    _probes: list[tuple[str, replica_probe.Ask]] | None = None
+    _checks: HealthChecks | None = None
+    _looked: float = float("-inf")
+
+    def probe_n(self, count: int, *, within: float) -> None:
+        """
+        Send *count* requests to each container, spread over *within* seconds.
+
+        Not slower than ten a second; as fast as they are answered where the window is
+        0. Nothing is sent to a service that answers no requests.
+        """
+        if not self._askers():
+            return
+        rate = max(count / within, SLOWEST_RATE) if within else float(count)
+        begin = self.context.clock.now()
+        for number in range(1, count + 1):
+            self._turn(begin + number / rate)
+
+    def observe_for(self, seconds: float) -> None:
+        """Watch for *seconds*, at least once, with ten requests a second to each."""
+        begin = self.context.clock.now()
+        turn = 0
+        while turn == 0 or self.context.clock.now() - begin < seconds:
+            turn += 1
+            self._turn(min(begin + turn / SLOWEST_RATE, begin + seconds))
+
+    def _turn(self, until: float) -> None:
+        """Ask and look once; return at *until* or at an event."""
+        for reference, ask in self._askers():
             if wrong := ask():
-                found = site.container(container.id)
-                require_alive(site, found)
-                raise failed(site, found, f"is not right: {wrong}")
-        asked += 1
-        if wrong := outside():
-            raise UnhealthyError(wrong, hint="mend the new version and update again")
-        now = site.clock.now()
-        event = events.next(max(min(begin + asked / rate - now, LOOK_PERIOD), 0))
-        if event or now - looked >= LOOK_PERIOD:
-            looked = now
-            for reference in ids:
-                require_alive(site, site.container(reference))
-        if asked >= probes and site.clock.now() - begin >= window:
-            break
-    return asked * len(askers)
+                container = self.context.container(reference)
+                require_alive(self.context, container)
+                raise failed(self.context, container, f"failed a request: {wrong}")
+            self.answered += 1
+        if wrong := self.outside():
+            raise UnhealthyError(wrong, hint=REPAIR)
+        now = self.context.clock.now()
+        event = self.events.next(max(min(until - now, PERIOD), 0))
+        if event or self.context.clock.now() - self._looked >= PERIOD:
+            self._look()
 
+    def _look(self) -> None:
+        self._looked = self.context.clock.now()
+        for reference in self.ids:
+            container = self.context.container(reference)
+            require_alive(self.context, container)
+            self._checks = self._checks or HealthChecks(self.context.engine)
+            if wrong := self._checks.result(container):
+                require_alive(self.context, self.context.container(reference))
+                what = f"failed its health check: {wrong}"
+                raise failed(self.context, container, what)
 
-def _askers(
-    site: UpdateContext, ids: Sequence[str]
-) -> list[tuple[Container, replica_probe.Ask]]:
-    if site.traffic is None:
-        return []
-    found = [site.container(i) for i in ids]
-    return [(c, replica_probe.asker(site.engine, c, site.traffic)) for c in found]
+    def _askers(self) -> list[tuple[str, replica_probe.Ask]]:
+        if self._probes is None:
+            self._probes = []
+            if self.context.traffic is not None:
+                for container in map(self.context.container, self.ids):
+                    ask = replica_probe.asker(self.context, container)
+                    self._probes.append((container.id, ask))
+        return self._probes

@@ -3,28 +3,22 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from compose_ops.console import say
 from compose_ops.docker.api import Engine
 from compose_ops.errors import EngineError
+from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.rollout import deployments
+from compose_ops.rollout.request import ImageChoice
 from compose_ops.runtime import stale_images
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import store
 
 CANDIDATES = "candidate-*.yml"
 REGISTRY_SECONDS = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class ImageChoice:
-    """An image to deploy: its tag in place of the compose file's, and its name."""
-
-    image: str = ""
-    name: str = ""
 
 
 def given(stack: StackContext, service: str, reference: str) -> ImageChoice:
@@ -39,16 +33,18 @@ def given(stack: StackContext, service: str, reference: str) -> ImageChoice:
             raise _absent(reference, output.stderr.strip())
     found = stack.engine.image(reference)
     if found is None:
-        raise EngineError(f"the image {reference} is gone again")
-    kept = deployments.keep(stack.engine, stack.project, service, found.id, reference)
-    return ImageChoice(kept.tag, reference)
+        raise EngineError(f"the image {reference} was removed after it was pulled")
+    retained = deployments.retain(
+        stack.engine, stack.project, service, found.id, reference
+    )
+    return ImageChoice(retained.tag, reference)
 
 
 def planned(stack: StackContext, service: str, reference: str) -> ImageChoice:
     """Return what `given` would, without pulling or tagging anything."""
     found = stack.engine.image(reference)
     tag = (
-        deployments.kept(stack.project, service, found.id, reference).tag
+        deployments.retained(stack.project, service, found.id, reference).tag
         if found
         else reference
     )
@@ -63,27 +59,22 @@ def require_pullable(engine: Engine, reference: str) -> None:
 
 def _absent(reference: str, detail: str = "") -> EngineError:
     return EngineError(
-        f"the image {reference} is not here and cannot be pulled",
-        hint="docker images lists what is here; --build builds from the files",
+        f"the image {reference} was not found and cannot be pulled",
+        hint="docker images lists the local ones; --build builds from the files",
         detail=detail,
     )
 
 
 def made(stack: StackContext, service: str) -> None:
-    """Build the image that the files name or, where they build none, have it here."""
+    """Build the image that the files name or, where they build none, pull it."""
     if not stack.model.service(service).get("build"):
-        if stack.engine.image(reference_of(stack.model, service)) is None:
+        if stack.engine.image(stack.model.image_name(service)) is None:
             stack.engine.pull([service])
         return
     if stack.mode.offline:
         stack.collaborators.prepare_images(stack.engine, stack.root)
     say(f"building {service}")
     stale_images.build(stack, [service])
-
-
-def reference_of(model: Model, service: str) -> str:
-    """Return the image that the model gives a service."""
-    return model.image_name(service)
 
 
 def candidate(
@@ -99,12 +90,12 @@ def candidate(
     With *choice* None what is deployed stays.
     """
     now = deployments.read(stack.state)
-    mine = now.of(service)
+    current = now.of(service)
     if choice is not None:
-        mine = replace(mine, image=choice.image, name=choice.name)
+        current = replace(current, image=choice.image, name=choice.name)
     if nameless:
-        mine = replace(mine, nameless=True)
-    text = deployments.override(now.with_(service, mine))
+        current = replace(current, nameless=True)
+    text = deployments.override(now.with_(service, current))
     if not text:
         return stack.with_files(())
     return stack.with_files((_written(_own(stack), text),))
@@ -120,6 +111,11 @@ def own_file(stack: StackContext) -> Iterator[None]:
             number = path.stem.rpartition("-")[2]
             if path == _own(stack) or not Path(f"/proc/{number}").exists():
                 path.unlink(missing_ok=True)
+
+
+def model_of(stack: StackContext, engine: Engine) -> Model:
+    """Return the model that *engine* merges, with the settings of the project."""
+    return Model(with_labels(engine.model(), stack.service_settings))
 
 
 def _own(stack: StackContext) -> Path:

@@ -20,7 +20,7 @@ class DesiredState:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One replica's place: the container that holds it now, and why it must change."""
+    """The slot of one replica: its container now, and why that must change."""
 
     old: Container | None
     causes: tuple[str, ...]
@@ -32,13 +32,13 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Slots to change in order, replicas that stay, and those there is no place for."""
+    """Slots to change in order, replicas that stay as they are, and surplus ones."""
 
     service: str
     wanted: DesiredState
     policy: Policy
     changing: tuple[Slot, ...]
-    kept: tuple[Container, ...]
+    unchanged: tuple[Container, ...]
     surplus: tuple[Container, ...]
 
     @property
@@ -49,7 +49,7 @@ class Plan:
     def found(self) -> list[str]:
         """Return the ids of all containers that were there when it was made."""
         changing = [slot.old for slot in self.changing if slot.old]
-        return [c.id for c in (*changing, *self.kept, *self.surplus)]
+        return [c.id for c in (*changing, *self.unchanged, *self.surplus)]
 
     def batches(self) -> list[tuple[Slot, ...]]:
         """Return the slots in groups of `parallelism`."""
@@ -62,7 +62,7 @@ class Plan:
     def lines(self) -> list[str]:
         """Return the plan in words."""
         lines = [f"replace {s.name}: {', '.join(s.causes)}" for s in self.changing]
-        return lines + [f"remove {c.name}: one too many" for c in self.surplus]
+        return lines + [f"remove {c.name}: surplus replica" for c in self.surplus]
 
 
 def plan(
@@ -93,7 +93,7 @@ def plan(
         wanted=wanted,
         policy=policy,
         changing=tuple(Slot(c, why) for c, why in judged if why),
-        kept=tuple(c for c, why in judged if c and not why),
+        unchanged=tuple(c for c, why in judged if c and not why),
         surplus=tuple(there[wanted.replicas :]),
     )
 
@@ -116,7 +116,7 @@ def causes(
     elif container.health == "unhealthy":
         found.append("is unhealthy")
     elif admitted_by and admitted_by not in container.networks:
-        found.append("gets no requests: it is not attached to the gateway's network")
+        found.append("is not connected to the gateway's network")
     return tuple(found)
 
 

@@ -1,10 +1,14 @@
 """What the compose file says about updates of a service: `update_config` and labels."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
+from compose_ops.docker.api import Container
 from compose_ops.errors import ConfigurationError
+from compose_ops.project.labels import normalised
 from compose_ops.units import seconds
 
 LABEL = "compose-ops.rollout."
@@ -13,6 +17,29 @@ START_FIRST, STOP_FIRST = "start-first", "stop-first"
 ACTIONS = ("pause", "continue", "rollback")
 # Swarm's own defaults, which the Compose specification takes over.
 DEFAULT_MONITOR = 5.0
+KEYS = frozenset(
+    [
+        "gateway",
+        "network",
+        "port",
+        "gateway-port",
+        "runtime-port",
+        "get",
+        "post",
+        "health",
+        "drain",
+        "host",
+        "scheme",
+        "method",
+        "body",
+        "status",
+        "drain-timeout",
+    ]
+)
+DOCUMENTED = "docs/rolling-update.md lists the labels"
+BODILESS = frozenset({204, 304})
+PORTS, STATUS_DIGITS = 65536, 3
+DURATION = re.compile(r"(\d+(\.\d+)?(us|ms|h|m|s))+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +55,40 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """
+    A request of the probe; the answer needs one of `statuses`.
+
+    With `echoes` its body must be that of the request, otherwise it must have one,
+    except where the method or the status has none.
+    """
+
+    method: str
+    path: str
+    body: bytes
+    statuses: frozenset[int]
+    echoes: bool = False
+
+    def judge(self, status: int, content: bytes, sent: bytes = b"") -> str:
+        """Return what is wrong with an answer, or nothing; *sent* was the body."""
+        if status not in self.statuses:
+            return f"{self.method} {self.path} answered {status}"
+        if self.echoes and content != sent:
+            return f"{self.method} {self.path} answered another body than was sent"
+        if not content and self.method != "HEAD" and status not in BODILESS:
+            return f"{self.method} {self.path} answered nothing"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """How requests reach a service: its port and pages, and who admits its replicas."""
+    """
+    How requests reach a service: its port and pages, and what admits its replicas.
+
+    `gateway_port` is where the gateway listens for the service (0: at `port`),
+    `runtime_port` its runtime API. `drain` is a signal that replicas get as they
+    drain, "" for none. `drain_timeout` is in seconds, None for stop_grace_period.
+    """
 
     port: int
     get: str
@@ -38,6 +97,36 @@ class ProbeSettings:
     drain: str
     gateway: str
     network: str
+    gateway_port: int = 0
+    runtime_port: int = 9999
+    host: str = ""
+    scheme: str = "http"
+    method: str = "GET"
+    body: bytes = b""
+    statuses: frozenset[int] = frozenset({200})
+    drain_timeout: float | None = None
+
+    @property
+    def page(self) -> ProbeRequest:
+        """The request that every replica must answer, again and again."""
+        return ProbeRequest(self.method, self.get, self.body, self.statuses)
+
+    @property
+    def echo(self) -> ProbeRequest | None:
+        """The POST whose answer repeats its body, None where there is none."""
+        if not self.post:
+            return None
+        return ProbeRequest("POST", self.post, b"", frozenset({200}), echoes=True)
+
+    @property
+    def health_page(self) -> ProbeRequest | None:
+        if not self.health:
+            return None
+        return ProbeRequest("GET", self.health, b"", frozenset({200, 204}))
+
+    def host_header(self, address: str, port: int) -> str:
+        """Return the Host header of a request to *address*."""
+        return self.host or f"{address}:{port}"
 
 
 def policy(service: Mapping[str, Any], replicas: int) -> Policy:
@@ -72,25 +161,94 @@ def is_rolled(service: Mapping[str, Any]) -> bool:
 def traffic(service: Mapping[str, Any]) -> ProbeSettings | None:
     """Return how requests reach the service, None where no gateway is named."""
     labels = service.get("labels") or {}
-    told = {
+    stated = {
         key.removeprefix(LABEL): str(value)
         for key, value in labels.items()
         if key.startswith(LABEL)
     }
-    if not told.get("gateway"):
+    if not stated.get("gateway"):
         return None
-    try:
-        return ProbeSettings(
-            port=int(told["port"]),
-            get=told.get("get", "/"),
-            post=told.get("post", ""),
-            health=told.get("health", ""),
-            drain=told.get("drain", ""),
-            gateway=told["gateway"],
-            network=told["network"],
-        )
-    except (KeyError, ValueError) as wrong:
+    if unknown := sorted(stated.keys() - KEYS):
+        near = get_close_matches(unknown[0], KEYS, n=1)
         raise ConfigurationError(
-            f"the rollout labels of the service are not complete: {wrong}",
-            hint="docs/rolling-update.md names each label",
-        ) from wrong
+            f"unknown label {LABEL}{unknown[0]}",
+            hint=f"did you mean {LABEL}{near[0]}?" if near else DOCUMENTED,
+        )
+    for key in ("port", "network"):
+        if not stated.get(key):
+            raise ConfigurationError(f"label missing: {LABEL}{key}", hint=DOCUMENTED)
+    return ProbeSettings(
+        port=_port(stated, "port"),
+        get=stated.get("get", "/"),
+        post=stated.get("post", ""),
+        health=stated.get("health", ""),
+        drain=stated.get("drain", ""),
+        gateway=stated["gateway"],
+        network=stated["network"],
+        gateway_port=_port(stated, "gateway-port", default="0"),
+        runtime_port=_port(stated, "runtime-port", default="9999"),
+        host=stated.get("host", ""),
+        scheme=_choice(stated, "scheme", ("http", "https")),
+        method=stated.get("method", "GET").upper(),
+        body=stated.get("body", "").encode(),
+        statuses=_statuses(stated.get("status", "200")),
+        drain_timeout=_seconds("drain-timeout", stated["drain-timeout"])
+        if "drain-timeout" in stated
+        else None,
+    )
+
+
+def drain_signal(container: Container, settings: ProbeSettings) -> str:
+    """
+    Return the signal that makes *container* drain, "" for none.
+
+    Its own labels decide where it has some: another version may take another signal,
+    or end by the one that the next version takes.
+    """
+    own = normalised(container.labels)
+    if any(key.startswith(LABEL) for key in own):
+        return own.get(f"{LABEL}drain", "")
+    return settings.drain
+
+
+def _port(stated: Mapping[str, str], key: str, *, default: str = "") -> int:
+    value = stated.get(key, default)
+    if not value.isdecimal() or int(value) >= PORTS:
+        raise ConfigurationError(
+            f"label {LABEL}{key} is {value!r}, not a port", hint=DOCUMENTED
+        )
+    return int(value)
+
+
+def _seconds(key: str, value: str) -> float:
+    if value.isdecimal():
+        return float(value)
+    if not DURATION.fullmatch(value):
+        raise ConfigurationError(
+            f"label {LABEL}{key} is {value!r}, not a duration", hint="such as 30s or 5m"
+        )
+    return seconds(value)
+
+
+def _choice(stated: Mapping[str, str], key: str, choices: Sequence[str]) -> str:
+    value = stated.get(key, choices[0])
+    if value not in choices:
+        raise ConfigurationError(
+            f"label {LABEL}{key} is {value!r}", hint=f"one of: {', '.join(choices)}"
+        )
+    return value
+
+
+def _statuses(text: str) -> frozenset[int]:
+    """
+    Return the statuses that a label names.
+
+    >>> sorted(_statuses("200 302"))
+    [200, 302]
+    """
+    words = text.replace(",", " ").split()
+    if not words or not all(w.isdecimal() and len(w) == STATUS_DIGITS for w in words):
+        raise ConfigurationError(
+            f"label {LABEL}status is {text!r}, not HTTP statuses", hint=DOCUMENTED
+        )
+    return frozenset(map(int, words))

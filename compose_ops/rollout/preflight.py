@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from compose_ops.docker.api import Engine
@@ -12,8 +13,8 @@ from compose_ops.project.model import Model
 from compose_ops.rollout import start_first
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.plan import Plan
-from compose_ops.rollout.policy import START_FIRST
-from compose_ops.rollout.proxy import haproxy
+from compose_ops.rollout.policy import START_FIRST, drain_signal
+from compose_ops.rollout.proxy.haproxy import API_LINE, GatewayUnfit
 from compose_ops.rollout.traffic_probe import TrafficProbe
 
 BASELINE_SECONDS = 1.0
@@ -22,21 +23,40 @@ Shortage = Callable[[], str]
 """Wait for the answer: why the memory is not enough, or nothing."""
 
 
-def probe_of(place: UpdateContext) -> TrafficProbe | None:
+@dataclass(frozen=True, slots=True)
+class CheckedPlan:
+    """
+    A plan that may be executed.
+
+    What the `probe` finds counts where it is `judged`; `overlaps` says that there is
+    memory for two batches beside what runs; `name` is the container name that the model
+    fixes, or "".
+    """
+
+    context: UpdateContext
+    plan: Plan
+    probe: TrafficProbe | None
+    judged: bool
+    overlaps: bool
+    name: str
+
+
+def probe_of(context: UpdateContext) -> TrafficProbe | None:
     """Start the probe through the gateway; None where none serves the service."""
-    if place.traffic is None:
+    if context.traffic is None:
         return None
-    container = place.container(place.gateway)
-    opening = haproxy.entrance(container, place.traffic.port)
+    container = context.container(context.gateway)
+    port = context.traffic.gateway_port or context.traffic.port
+    opening = next((p for p in container.published if p.target == port), None)
     if opening is None:
         raise UnhealthyError(
-            f"{place.traffic.gateway} does not publish its port {place.traffic.port}: "
-            "the update cannot be proven",
-            hint=f"invoke up --service {place.traffic.gateway}",
+            f"{context.traffic.gateway} does not publish its port {port}: the update "
+            "cannot be proven",
+            hint=f"invoke up --service {context.traffic.gateway}",
         )
     everywhere = opening.host in {"0.0.0.0", "::", ""}  # noqa: S104 - compared only
     host = "127.0.0.1" if everywhere else opening.host
-    probe = TrafficProbe(host, opening.port, place.traffic)
+    probe = TrafficProbe(host, opening.port, context.traffic)
     probe.start()
     return probe
 
@@ -85,7 +105,7 @@ def measured(
 
 
 def check(
-    place: UpdateContext,
+    context: UpdateContext,
     model: Model,
     planned: Plan,
     probe: TrafficProbe | None,
@@ -96,12 +116,13 @@ def check(
 
     Returns whether what the probe finds counts: no replica may have worked before.
     """
-    place.engine.preload()
+    context.engine.preload()
     require_possible(model, planned, shortage)
+    require_gateway(context, planned)
     if probe:
         until = probe.begin + BASELINE_SECONDS
-        place.clock.sleep(max(until - place.clock.now(), 0))
-    return probe is not None and _require_service(place, probe, planned)
+        context.clock.sleep(max(until - context.clock.now(), 0))
+    return probe is not None and _require_service(context, probe, planned)
 
 
 def require_possible(model: Model, planned: Plan, shortage: Shortage) -> None:
@@ -117,10 +138,33 @@ def require_possible(model: Model, planned: Plan, shortage: Shortage) -> None:
         )
 
 
-def _require_service(place: UpdateContext, probe: TrafficProbe, planned: Plan) -> bool:
+def require_gateway(context: UpdateContext, planned: Plan) -> None:
+    """
+    Raise GatewayUnfit for what the gateway lacks, with the lines to add.
+
+    Where its runtime API may not drain, the replicas must take a signal for that.
+    """
+    proxy, traffic = context.proxy, context.traffic
+    if proxy is None or traffic is None:
+        return
+    there = [c for c in context.containers() if c.is_running]
+    if not proxy.can_drain() and not all(drain_signal(c, traffic) for c in there):
+        raise GatewayUnfit(
+            f"the runtime API of {traffic.gateway} may not drain replicas",
+            hint="its global section needs: "
+            + API_LINE.format(port=traffic.runtime_port),
+        )
+    serving = [c for c in there if c.is_healthy]
+    places = planned.wanted.replicas + planned.policy.parallelism
+    proxy.require(context.addresses([c.id for c in serving]), places)
+
+
+def _require_service(
+    context: UpdateContext, probe: TrafficProbe, planned: Plan
+) -> bool:
     """Refuse to update behind a gateway that fails, unless no replica works anyway."""
     wrong = probe.failure()
-    if wrong and any(c.is_healthy for c in place.containers()):
+    if wrong and any(c.is_healthy for c in context.containers()):
         raise UnhealthyError(
             f"requests to {planned.service} fail before the update: {wrong}",
             hint="invoke status and invoke logs --service gateway show more",

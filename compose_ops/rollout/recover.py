@@ -1,4 +1,4 @@
-"""Clean up after an update that was killed: forward where it was proven, else back."""
+"""Recover from an update that was killed: forward where it was proven, else back."""
 
 from compose_ops.docker.api import Container, Engine, EventStream
 from compose_ops.errors import ComposeOpsError, EngineUnavailable
@@ -9,31 +9,37 @@ from compose_ops.rollout.undo import finish_proven, put_back, remove_strays
 
 
 def recover(
-    site: UpdateContext, journal: Journal, events: EventStream
+    context: UpdateContext, journal: Journal, events: EventStream
 ) -> tuple[list[SlotState], list[str]]:
     """
     Leave as many containers as there were, each of them serving.
 
-    A place whose new container was proven and serves keeps it; every other one goes
+    A slot whose new container was proven and serves keeps it; every other one goes
     back to its old container. What the killed run created without having noted it is
-    removed. Returns the places that went forward, and what could not be put right, in
+    removed. Returns the slots that went forward, and what could not be repaired, in
     words: that is left to the next plan. Only an engine that does not answer raises.
     """
-    remove_strays(site, journal)
-    there = {c.id: c for c in site.containers()}
+    remove_strays(context, journal)
+    there = {c.id: c for c in context.containers()}
     forward = [p for p in journal.places if _goes_forward(p, there)]
     back = [p for p in journal.places if p not in forward and p.old in there]
     wrong = []
-    for place in forward:
+    for slot in forward:
         try:
-            _forward(site, place, there[place.new])
+            _forward(context, slot, there[slot.new])
         except EngineUnavailable:
             raise
         except ComposeOpsError as error:
             wrong.append(error.message)
-    wrong += put_back(site, journal, back, events)
+    wrong += put_back(context, journal, back, events)
     if journal.reference and not forward:
-        site.engine.tag(journal.image_id, journal.reference)
+        context.engine.tag(journal.image_id, journal.reference)
+    try:
+        steps.end_drain(context)
+    except EngineUnavailable:
+        raise
+    except ComposeOpsError as error:
+        wrong.append(error.message)
     return forward, wrong
 
 
@@ -44,15 +50,15 @@ def abandon(engine: Engine, journal: Journal) -> None:
     journal.close()
 
 
-def _goes_forward(place: SlotState, there: dict[str, Container]) -> bool:
-    new = there.get(place.new)
-    return place.proven and new is not None and (_serves(new) or place.old not in there)
+def _goes_forward(slot: SlotState, there: dict[str, Container]) -> bool:
+    new = there.get(slot.new)
+    return slot.proven and new is not None and (_serves(new) or slot.old not in there)
 
 
-def _forward(site: UpdateContext, place: SlotState, new: Container) -> None:
+def _forward(context: UpdateContext, slot: SlotState, new: Container) -> None:
     if _serves(new):
-        steps.admit(site, [new.id])
-    finish_proven(site, place)
+        steps.admit(context, [new.id])
+    finish_proven(context, slot)
 
 
 def _serves(container: Container) -> bool:

@@ -1,4 +1,4 @@
-"""How an update ended, for those who tell of it."""
+"""How an update ended: what a caller gets and the command line prints."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,12 @@ from compose_ops.rollout.statistics import TrafficReport
 
 @dataclass(frozen=True, slots=True)
 class UpdateResult:
-    """How an update ended; `result` is updated, nothing-to-do or planned."""
+    """
+    How an update ended; `result` is updated, nothing-to-do or planned.
+
+    `cut` counts connections that lasted longer than the drain timeout; `healthy_after`
+    and `seconds` are seconds.
+    """
 
     service: str
     result: str
@@ -16,6 +21,7 @@ class UpdateResult:
     proof: TrafficReport | None
     healthy_after: tuple[float, ...]
     seconds: float
+    cut: int = 0
 
     def as_json(self) -> dict[str, object]:
         """Return the documented form of `invoke rolling-update --json`."""
@@ -28,6 +34,7 @@ class UpdateResult:
                 for slot in self.plan.changing
             ],
             "proof": self.proof.as_json() if self.proof else None,
+            "cut_connections": self.cut,
             "healthy_after": list(self.healthy_after),
             "seconds": round(self.seconds, 2),
         }

@@ -35,9 +35,9 @@ def _made(stack: StackContext, service: str, given: str) -> set[str]:
     found = stack.engine.image(given) if given else None
     if found is None:
         return set()
-    return {deployments.kept(stack.project, service, found.id, given).tag}
+    return {deployments.retained(stack.project, service, found.id, given).tag}
 
 
 def _needed(stack: StackContext, service: str) -> set[str]:
     found = deployments.read(stack.state).of(service)
-    return {found.image, *(kept.tag for kept in found.previous)} - {""}
+    return {found.image, *(image.tag for image in found.previous)} - {""}

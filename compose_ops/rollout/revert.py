@@ -1,4 +1,4 @@
-"""When an update fails: everything back, and what to tell."""
+"""When an update fails: put everything back, and say what happened."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -6,13 +6,13 @@ from contextlib import contextmanager, suppress
 
 from compose_ops.errors import ComposeOpsError, Interrupted, RolledBack, UnhealthyError
 from compose_ops.rollout import health_gate, undo
+from compose_ops.rollout.running_update import RunningUpdate
 from compose_ops.rollout.statistics import TrafficReport
-from compose_ops.rollout.strategies import ReplicaSetUpdate
 from compose_ops.rollout.traffic_probe import TrafficProbe
 
 
-def undone(
-    roll: ReplicaSetUpdate,
+def revert(
+    update: RunningUpdate,
     probe: TrafficProbe | None,
     error: BaseException,
     settle: Callable[[], None],
@@ -24,66 +24,68 @@ def undone(
     which go on with the others. Where putting back fails too, the error says so, and
     the journal stays for the next task.
     """
-    paused = roll.plan.policy.failure_action == "pause"
-    kept = sum(p.proven for p in roll.journal.places) if paused else 0
+    paused = update.plan.policy.failure_action == "pause"
+    done = sum(p.proven for p in update.journal.places) if paused else 0
     with uninterrupted():
         with suppress(ComposeOpsError):
-            roll.let_go()
+            update.wait_drained()
         if isinstance(error, UnhealthyError):
-            health_gate.with_evidence(roll.site, roll.new, error)
-        roll.say("putting the old version back")
-        wrong = _back(roll, settle, paused=paused)
+            health_gate.with_evidence(update.context, update.new, error)
+        update.report("putting the old version back")
+        wrong = _back(update, settle, paused=paused)
         proof = probe.stop() if probe else None
-    found = _error(roll, error, proof, kept=kept, wrong=wrong)
+    found = _error(update, error, proof, done=done, wrong=wrong)
     found.proof = proof
     return found
 
 
 def _back(
-    roll: ReplicaSetUpdate, settle: Callable[[], None], *, paused: bool
+    update: RunningUpdate, settle: Callable[[], None], *, paused: bool
 ) -> list[str]:
     """Return what could not be put back, in words."""
-    place, book = roll.site, roll.journal
-    kept = [p for p in book.places if p.proven] if paused else []
+    context, book = update.context, update.journal
+    done = [p for p in book.places if p.proven] if paused else []
     back = [p for p in book.places if not (paused and p.proven)]
     try:
-        wrong = undo.put_back(place, book, back, roll.events)
-        for done in kept:
-            undo.finish_proven(place, done)
-        if kept:
+        wrong = undo.put_back(context, book, back, update.events)
+        for slot in done:
+            undo.finish_proven(context, slot)
+        if done:
             settle()
-        undo.remove_strays(place, book)
-        if book.reference and not kept:
-            place.engine.tag(book.image_id, book.reference)
+        undo.remove_strays(context, book)
+        if book.reference and not done:
+            context.engine.tag(book.image_id, book.reference)
     except ComposeOpsError as broken:
-        return [f"{broken.message}; the next update or up cleans up"]
+        return [f"{broken.message}; the next update or up recovers from it"]
     book.close()
     return wrong
 
 
 def _error(
-    roll: ReplicaSetUpdate,
+    update: RunningUpdate,
     error: BaseException,
     proof: TrafficReport | None,
     *,
-    kept: int,
+    done: int,
     wrong: list[str],
 ) -> ComposeOpsError:
     seen = f"through the gateway: {proof.line()}" if proof else ""
     state = (
-        f"{kept} replicas run the new version, the others the old one (paused)"
-        if kept
+        f"{done} replicas run the new version, the others the old one (paused)"
+        if done
         else "the old version serves"
     )
+    if update.context.api and not update.context.api.is_running:
+        state = "the old version runs, but no request reaches it"
     if wrong:
-        state = f"and not all is as it was: {'; '.join(wrong)}"
+        state = f"and not everything could be put back: {'; '.join(wrong)}"
     if isinstance(error, KeyboardInterrupt):
         return Interrupted(
-            f"interrupted: {state}", hint="the same command begins again", detail=seen
+            f"interrupted: {state}", hint="the same command starts over", detail=seen
         )
     cause = error if isinstance(error, ComposeOpsError) else UnhealthyError(str(error))
     return RolledBack(
-        f"{roll.plan.service} was not updated, {state}: {cause.message}",
+        f"{update.plan.service} was not updated, {state}: {cause.message}",
         hint=cause.hint,
         detail="\n".join(filter(None, [cause.detail, seen])),
     )

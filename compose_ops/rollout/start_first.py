@@ -59,8 +59,8 @@ def memory(
     """
     used = {sample.container: sample.memory for sample in usage}
     claims = {c.id: max(used.get(c.id, 0), _reserved(c)) for c in running}
-    mine = [used.get(c.id, 0) for c in running if c.service == service]
-    each = max([reserved, *mine])
+    own = [used.get(c.id, 0) for c in running if c.service == service]
+    each = max([reserved, *own])
     free = total - sum(claims.values())
     if surge * each <= free:
         return ""

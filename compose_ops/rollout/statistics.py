@@ -66,14 +66,16 @@ def proof(
     before = [r.latency for r in requests if r.done <= change]
     during = [r.latency for r in requests if r.done > change]
     wrong = [r for r in requests if r.wrong]
-    told = [f"the client sent {unsent} requests too few"] if unsent else []
+    reasons = [f"the client sent {unsent} requests too few"] if unsent else []
     return TrafficReport(
         requests=len(requests),
         failed=len(wrong) + unsent,
         longest_gap_ms=round(longest_gap(requests, begin) * 1000, 1),
         p99_before_ms=round(percentile(before, 99) * 1000, 1),
         p99_during_ms=round(percentile(during, 99) * 1000, 1),
-        failures=tuple(dict.fromkeys([*told, *(r.wrong for r in wrong)]))[:MAX_LISTED],
+        failures=tuple(dict.fromkeys([*reasons, *(r.wrong for r in wrong)]))[
+            :MAX_LISTED
+        ],
     )
 
 

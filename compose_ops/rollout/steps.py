@@ -1,41 +1,45 @@
 """The steps of an update, each of which can be done again without harm."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from compose_ops.docker.api import Container
 from compose_ops.errors import EngineError, UnhealthyError
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.journal import SlotState
 from compose_ops.rollout.plan import DesiredState
-from compose_ops.rollout.proxy import haproxy
+from compose_ops.rollout.policy import drain_signal
 
 ADMISSION_SECONDS = 15.0
 # A replica that is thrown out gets this long to answer what it has already taken.
 EVICTION_SECONDS = 5.0
 
 
-def create(site: UpdateContext, count: int, wanted: DesiredState) -> tuple[str, ...]:
+def create(context: UpdateContext, count: int, wanted: DesiredState) -> tuple[str, ...]:
     """
     Create *count* more containers as *wanted*, and start none.
 
-    Compose takes `depends_on` out of the configuration hash of what it creates without
-    dependencies, and such a container would never be as wanted: so it is told of them,
-    changes none, and those that it found missing go again.
+    Compose leaves `depends_on` out of the configuration hash of what it creates without
+    dependencies, and such a container would never match the plan. So it is run with
+    them, and those that it creates because they were missing are removed again.
     """
-    before = {c.id: c for c in site.engine.containers(project=site.project)}
-    mine = sum(c.service == site.service for c in before.values())
-    site.engine.up(
-        [site.service],
+    before = {c.id: c for c in context.engine.containers(project=context.project)}
+    there = sum(c.service == context.service for c in before.values())
+    context.engine.up(
+        [context.service],
         start=False,
         recreate="never",
-        scale={site.service: mine + count},
+        scale={context.service: there + count},
     )
     new = [
-        c for c in site.engine.containers(project=site.project) if c.id not in before
+        c
+        for c in context.engine.containers(project=context.project)
+        if c.id not in before
     ]
-    if others := [c.id for c in new if c.service != site.service]:
-        site.engine.remove(*others, force=True)
-    made = [c for c in new if c.service == site.service]
+    if others := [c.id for c in new if c.service != context.service]:
+        context.engine.remove(*others, force=True)
+    made = [c for c in new if c.service == context.service]
     if len(made) != count:
         raise EngineError(f"{len(made)} containers were created, not {count}")
     for container in made:
@@ -44,103 +48,101 @@ def create(site: UpdateContext, count: int, wanted: DesiredState) -> tuple[str, 
 
 
 def _require_wanted(container: Container, wanted: DesiredState) -> None:
-    """Refuse what Compose made of files, or of a tag, changed since the plan."""
+    """Refuse what was created of files, or of a tag, that changed since the plan."""
     found = (container.image_id, container.config_hash)
     if found != (wanted.image_id, wanted.config_hash):
         raise EngineError(
-            f"{container.name} was created otherwise than planned: the compose files, "
-            f".env or the tag {wanted.image} were changed meanwhile",
+            f"{container.name} does not match the plan (image or configuration): the "
+            f"compose files, .env or the tag {wanted.image} changed during the update",
             hint="run the update again",
         )
 
 
-def detach(site: UpdateContext, ids: Sequence[str]) -> None:
-    """Take containers off the gateway's network: they get no request from it."""
-    for container in map(site.engine.container, ids):
-        if container and site.network and site.network in container.networks:
-            site.engine.disconnect(site.network, container.id)
+def detach(context: UpdateContext, ids: Sequence[str]) -> None:
+    """Disconnect containers from the gateway's network: it sends them no request."""
+    for container in map(context.engine.container, ids):
+        if container and context.network and context.network in container.networks:
+            context.engine.disconnect(context.network, container.id)
 
 
-def attach(site: UpdateContext, ids: Sequence[str]) -> None:
-    """Put containers on the gateway's network, under the service's name."""
+def attach(context: UpdateContext, ids: Sequence[str]) -> None:
+    """Connect containers to the gateway's network, under the service's name."""
     for reference in ids:
-        container = site.container(reference)
-        if site.network and site.network not in container.networks:
-            site.engine.connect(site.network, reference, aliases=[site.service])
+        container = context.container(reference)
+        if context.network and context.network not in container.networks:
+            context.engine.connect(
+                context.network, reference, aliases=[context.service]
+            )
 
 
-def admit(site: UpdateContext, ids: Sequence[str]) -> None:
-    """Let the gateway send requests to containers, and see that it does."""
-    attach(site, ids)
-    if site.traffic and site.gateway:
-        haproxy.wait_admitted(
-            site.engine,
-            site.gateway,
-            site.addresses(ids),
-            site.clock,
-            ADMISSION_SECONDS,
-        )
+def admit(context: UpdateContext, ids: Sequence[str]) -> None:
+    """Connect containers and wait until the gateway sends requests to them."""
+    attach(context, ids)
+    if proxy := context.proxy:
+        proxy.wait_admitted(context.addresses(ids), ADMISSION_SECONDS)
 
 
-def retire(site: UpdateContext, ids: Sequence[str]) -> None:
+def retire(context: UpdateContext, ids: Sequence[str]) -> int:
     """
     Take good replicas out of service without losing a request, and stop them.
 
-    From the first step on nothing but `unpark` brings them back. Raises UnhealthyError
-    when the gateway does not let go of one: it then still serves.
+    From the first step on nothing but `restart_apart` brings them back. Returns how
+    many connections lasted longer than `drain_timeout` and were cut. Raises
+    UnhealthyError when the gateway still sends requests to one.
     """
-    addresses = _drain(site, ids)
+    drained = _drain(context, ids)
     for reference in ids:
-        set_restart(site, reference, "no")
-    limit = ADMISSION_SECONDS + site.grace
-    if addresses and not haproxy.wait_released(
-        site.engine, site.gateway, addresses, site.clock, limit
-    ):
-        raise UnhealthyError(
-            f"the gateway still sends requests to {addresses[0]} after {limit:.0f} s",
-            hint="its page for the gateway's check must answer 503 once it drains; "
-            "requests longer than stop_grace_period need a longer one",
-        )
-    site.engine.stop(*ids)
+        set_restart(context, reference, "no")
+    cut = _release(context, drained)
+    context.engine.stop(*ids)
+    _forget(context, drained)
+    return cut
 
 
-def evict(site: UpdateContext, ids: Sequence[str], *, trusted: bool = False) -> None:
+def evict(context: UpdateContext, ids: Sequence[str], *, trusted: bool = False) -> None:
     """
     Take containers out of service that are not wanted any more, and remove them.
 
     What is *trusted* may end all requests that it has; others are given little time.
     """
-    there = [c.id for c in map(site.engine.container, ids) if c]
-    limit = ADMISSION_SECONDS + site.grace if trusted else EVICTION_SECONDS
-    try:
-        addresses = _drain(site, there)
-        if addresses:
-            haproxy.wait_released(
-                site.engine, site.gateway, addresses, site.clock, limit
-            )
-    except EngineError:
-        pass  # a container that has ended cannot be told to drain
-    detach(site, there)
+    there = [c.id for c in map(context.engine.container, ids) if c]
+    drained = Drained()
+    # Neither a container that has ended nor a gateway that has can be asked.
+    with suppress(EngineError, UnhealthyError):
+        drained = _drain(context, there)
+        if context.proxy and drained.addresses:
+            limit = _limit(context, drained) if trusted else EVICTION_SECONDS
+            context.proxy.wait_released(drained.addresses, limit)
+    detach(context, there)
     if there:
-        site.engine.stop(*there)
-        site.engine.remove(*there, force=True)
+        context.engine.stop(*there)
+        context.engine.remove(*there, force=True)
+    with suppress(EngineError, UnhealthyError):
+        _forget(context, drained)
 
 
-def unpark(site: UpdateContext, place: SlotState) -> None:
-    """Start a retired or draining container anew, apart from the gateway."""
-    old = site.container(place.old)
-    detach(site, [old.id])
+def end_drain(context: UpdateContext) -> None:
+    """Let the gateway use all replicas that run, where it may change that."""
+    ids = [c.id for c in context.containers() if c.is_running]
+    if context.proxy and context.proxy.can_drain():
+        context.proxy.end_drain(context.addresses(ids))
+
+
+def restart_apart(context: UpdateContext, slot: SlotState) -> None:
+    """Start a retired or draining container again, apart from the gateway."""
+    old = context.container(slot.old)
+    detach(context, [old.id])
     if old.is_running:
-        site.engine.stop(old.id)
-    if place.name and old.name != place.name:
-        site.engine.rename(old.id, place.name)
-    set_restart(site, old.id, place.restart)
-    site.engine.start(old.id)
+        context.engine.stop(old.id)
+    if slot.name and old.name != slot.name:
+        context.engine.rename(old.id, slot.name)
+    set_restart(context, old.id, slot.restart)
+    context.engine.start(old.id)
 
 
-def set_restart(site: UpdateContext, container: str, policy: str) -> None:
+def set_restart(context: UpdateContext, container: str, policy: str) -> None:
     """Change a container's restart policy, which its configuration hash leaves out."""
-    site.engine.set_restart(container, policy or "no")
+    context.engine.set_restart(container, policy or "no")
 
 
 def restart_policy(container: Container) -> str:
@@ -151,13 +153,52 @@ def restart_policy(container: Container) -> str:
     return f"{name}:{most}" if name == "on-failure" and most else str(name)
 
 
-def _drain(site: UpdateContext, ids: Sequence[str]) -> list[str]:
-    """Tell running containers to drain; return where the gateway finds them."""
-    if site.traffic is None or not site.network:
-        return []
-    running = [c.id for c in map(site.engine.container, ids) if c and c.is_running]
-    addresses = site.addresses(running)
-    if site.traffic.drain:
-        for reference in running:
-            site.engine.kill(reference, site.traffic.drain)
-    return addresses
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What drains: its addresses, and its servers at the gateway if that drains it."""
+
+    addresses: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+def _drain(context: UpdateContext, ids: Sequence[str]) -> Drained:
+    """Drain running containers at the gateway, and by the signal that they take."""
+    if context.traffic is None or not context.network:
+        return Drained()
+    found = map(context.engine.container, ids)
+    running = [c for c in found if c and c.is_running]
+    addresses = tuple(context.addresses([c.id for c in running]))
+    names: tuple[str, ...] = ()
+    if addresses and context.proxy and context.proxy.can_drain():
+        names = context.proxy.drain(addresses)
+    for container in running:
+        if signal := drain_signal(container, context.traffic):
+            context.engine.kill(container.id, signal)
+    return Drained(addresses, names)
+
+
+def _limit(context: UpdateContext, drained: Drained) -> float:
+    """Return the seconds to drain in; a health page is seen to say 503 only later."""
+    return context.drain_timeout + (0 if drained.names else ADMISSION_SECONDS)
+
+
+def _release(context: UpdateContext, drained: Drained) -> int:
+    """Wait until nothing is under way any more; return how many had to be cut."""
+    if context.proxy is None or not drained.addresses:
+        return 0
+    limit = _limit(context, drained)
+    if context.proxy.wait_released(drained.addresses, limit):
+        return 0
+    if used := context.proxy.still_used(drained.addresses):
+        raise UnhealthyError(
+            f"the gateway still sends new requests to {used} after {limit:.0f} s",
+            hint="its runtime API must be of level admin, or the health page must "
+            "answer 503 after the drain signal",
+        )
+    return context.proxy.cut(drained.addresses)
+
+
+def _forget(context: UpdateContext, drained: Drained) -> None:
+    """Let the gateway use the servers of containers that were stopped for others."""
+    if context.proxy and drained.names:
+        context.proxy.ready(drained.names)

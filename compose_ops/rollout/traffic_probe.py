@@ -1,12 +1,14 @@
 """Requests through the gateway at a steady rate, from before an update to after it."""
 
 import asyncio
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from compose_ops.rollout.policy import ProbeSettings
-from compose_ops.rollout.replica_probe import ANSWER_SECONDS, judge
+from compose_ops.rollout.policy import BODILESS, ProbeRequest, ProbeSettings
+from compose_ops.rollout.replica_probe import ANSWER_SECONDS
 from compose_ops.rollout.statistics import Request, TrafficReport, proof
 
 RATE, LEAST_RATE = 60.0, 50.0
@@ -93,29 +95,29 @@ class TrafficProbe:
             connection.writer.close()
 
     async def _send(self, number: int, due: float) -> None:
-        keep = number % 2 == 1
-        method = "POST" if self.traffic.post and number % 4 in {2, 3} else "GET"
+        keep, echo = number % 2 == 1, self.traffic.echo
+        request = echo if echo and number % 4 in {2, 3} else self.traffic.page
+        body = b"compose-ops %d" % number if request.echoes else request.body
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                wrong = await self._exchange(method, f"{number}".encode(), keep=keep)
+                wrong = await self._exchange(request, body, keep=keep)
         except Exception as broken:  # noqa: BLE001 - each of them is no answer
-            wrong = f"{method}: {type(broken).__name__}: {broken}"
+            wrong = f"{request.method}: {type(broken).__name__}: {broken}"
         self.requests.append(Request(due=due, done=time.monotonic(), wrong=wrong))
 
-    async def _exchange(self, method: str, nonce: bytes, *, keep: bool) -> str:
-        body = b"jimbot-stack " + nonce if method == "POST" else b""
-        path = self.traffic.post if method == "POST" else self.traffic.get
+    async def _exchange(self, request: ProbeRequest, body: bytes, *, keep: bool) -> str:
         connection = await self._connect(keep=keep)
         stays = False
         try:
-            connection.writer.write(_request(method, path, self.host, body, keep=keep))
-            status, content, stays = await _answer(connection.reader)
+            host = self.traffic.host_header(self.host, self.port)
+            connection.writer.write(_request(request, host, body, keep=keep))
+            status, content, stays = await _answer(connection.reader, request.method)
         finally:
             if keep and stays:
                 self._kept.append(connection)
             else:
                 connection.writer.close()
-        return judge(method, path, body, status, content)
+        return request.judge(status, content, body)
 
     async def _connect(self, *, keep: bool) -> _Connection:
         while keep and self._kept:
@@ -123,22 +125,36 @@ class TrafficProbe:
             if kept.is_open:
                 return kept
             kept.writer.close()
-        return _Connection(*await asyncio.open_connection(self.host, self.port))
+        secure = self._tls if self.traffic.scheme == "https" else None
+        name = self.traffic.host or self.host if secure else None
+        return _Connection(
+            *await asyncio.open_connection(
+                self.host, self.port, ssl=secure, server_hostname=name
+            )
+        )
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """TLS without verification: the gateway is addressed by its address."""
+        found = ssl.create_default_context()
+        found.check_hostname = False
+        found.verify_mode = ssl.CERT_NONE
+        return found
 
 
-def _request(method: str, path: str, host: str, body: bytes, *, keep: bool) -> bytes:
+def _request(request: ProbeRequest, host: str, body: bytes, *, keep: bool) -> bytes:
     lines = [
-        f"{method} {path} HTTP/1.1",
+        f"{request.method} {request.path} HTTP/1.1",
         f"Host: {host}",
         f"Connection: {'keep-alive' if keep else 'close'}",
-        "User-Agent: jimbot-stack",
+        "User-Agent: compose-ops",
     ]
     if body:
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
+async def _answer(reader: asyncio.StreamReader, method: str) -> tuple[int, bytes, bool]:
     """Read one answer: its status, its body, and whether the connection stays."""
     first = (await reader.readuntil(b"\r\n")).split()
     headers: dict[bytes, bytes] = {}
@@ -149,6 +165,8 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
         name, _, value = line.partition(b":")
         headers[name.strip().lower()] = value.strip()
     stays = headers.get(b"connection", b"").lower() != b"close"
+    if method == "HEAD" or int(first[1]) in BODILESS:
+        return int(first[1]), b"", stays
     if headers.get(b"transfer-encoding", b"").lower() == b"chunked":
         return int(first[1]), await _chunks(reader), stays
     if b"content-length" in headers:

@@ -1,39 +1,39 @@
 """Back to the old containers, after a failure or a run that was killed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
 
-from compose_ops.docker.api import Container, EventStream
+from compose_ops.docker.api import EventStream
 from compose_ops.errors import ComposeOpsError, EngineUnavailable, UnhealthyError
 from compose_ops.rollout import health_gate, steps
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.journal import Journal, SlotState
-from compose_ops.rollout.proxy import haproxy
+from compose_ops.rollout.policy import drain_signal
 
 
 def put_back(
-    site: UpdateContext,
+    context: UpdateContext,
     journal: Journal,
-    places: Sequence[SlotState],
+    slots: Sequence[SlotState],
     events: EventStream,
 ) -> list[str]:
     """
-    Make the old containers of *places* serve again, and remove the new ones.
+    Make the old containers of *slots* serve again, and remove the new ones.
 
-    An old one that still serves is left alone. One that was stopped is started apart
-    from the gateway and admitted when it is healthy; only then does its successor go,
-    unless both may not run at once. Returns what could not be put back, in words; only
-    an engine that does not answer raises.
+    Returns what could not be put back, in words; only an engine that does not answer
+    raises.
     """
-    proven = [place for place in places if place.proven]
-    for place in places:
-        place.proven = False
+    undos = [_Undo(context, journal, s, events, was_proven=s.proven) for s in slots]
+    for slot in slots:
+        slot.proven = False
     journal.note("put back")
     wrong = []
-    for place in reversed(places):
-        was_proven = any(place is one for one in proven)
+    for undo in reversed(undos):
         try:
-            _put_back(site, journal, place, events, was_proven=was_proven)
+            for action in ACTIONS[_stand(undo)]:
+                action(undo)
         except EngineUnavailable:
             raise
         except ComposeOpsError as error:
@@ -41,82 +41,118 @@ def put_back(
     return wrong
 
 
-def remove_strays(site: UpdateContext, journal: Journal) -> None:
+def remove_strays(context: UpdateContext, journal: Journal) -> None:
     """Remove what a step that did not end created, and so did not note."""
-    there = {c.id for c in site.containers()}
+    there = {c.id for c in context.containers()}
     # Where none of what it knew is left, others were at work since.
     if journal.known & there:
-        steps.evict(site, sorted(there - journal.known))
+        steps.evict(context, sorted(there - journal.known))
 
 
-def finish_proven(site: UpdateContext, place: SlotState) -> None:
-    """Retire and remove the old container of a place whose new one was proven."""
-    old = site.engine.container(place.old) if place.old else None
+def finish_proven(context: UpdateContext, slot: SlotState) -> None:
+    """Retire and remove the old container of a slot whose new one was proven."""
+    old = context.engine.container(slot.old) if slot.old else None
     if old is None:
         return
     if old.is_running:
-        # What still holds it had longer than stop_grace_period.
+        # What still holds it had longer than its drain timeout.
         with suppress(UnhealthyError):
-            steps.retire(site, [old.id])
-        site.engine.stop(old.id)
-    site.engine.remove(old.id, force=True)
+            steps.retire(context, [old.id])
+        context.engine.stop(old.id)
+    context.engine.remove(old.id, force=True)
 
 
-def _put_back(
-    site: UpdateContext,
-    journal: Journal,
-    place: SlotState,
-    events: EventStream,
-    *,
-    was_proven: bool,
-) -> None:
-    old = site.engine.container(place.old) if place.old else None
-    if place.old and old is None:
-        raise UnhealthyError(f"{place.name} is gone: its successor stays")
-    alone = old is not None and not _side_by_side(site)
-    if place.new and (alone or not place.touched):
-        _evict(site, place)
-    if old and place.touched:
-        try:
-            _serve_again(site, place, old, events)
-        except EngineUnavailable:
-            raise
-        except ComposeOpsError:
-            # Rather a proven one of the new version than a replica less.
-            if was_proven and place.new:
-                steps.evict(site, [old.id])
-            else:
-                _evict(site, place)
-            journal.note("an old one does not serve again")
-            raise
-        place.touched = False
-        journal.note("an old one serves again")
-    _evict(site, place)
-    journal.note("a new one is gone")
+@dataclass(frozen=True, slots=True)
+class _Undo:
+    """One slot that goes back; `was_proven` is what it was before it began to."""
+
+    context: UpdateContext
+    journal: Journal
+    slot: SlotState
+    events: EventStream
+    was_proven: bool
 
 
-def _evict(site: UpdateContext, place: SlotState) -> None:
-    if place.new:
-        steps.evict(site, [place.new], trusted=not place.failed)
-    place.new = ""
+class _Stand(Enum):
+    """How a slot stands, as far as its way back depends on that."""
+
+    OLD_MISSING = auto()
+    OLD_SERVES = auto()
+    OLD_RETIRED = auto()
+    OLD_STOPPED_FIRST = auto()
 
 
-def _serve_again(
-    site: UpdateContext, place: SlotState, old: Container, events: EventStream
-) -> None:
-    addresses = site.addresses([old.id]) if old.is_running else []
-    if addresses:
-        haproxy.wait_released(
-            site.engine, site.gateway, addresses, site.clock, site.grace
-        )
-    steps.unpark(site, place)
-    if place.served:
-        health_gate.wait_healthy(site, [place.old], events, who="old")
-        steps.admit(site, [place.old])
-    elif place.attached:
-        steps.attach(site, [place.old])
+def _stand(undo: _Undo) -> _Stand:
+    slot = undo.slot
+    if slot.old and undo.context.engine.container(slot.old) is None:
+        return _Stand.OLD_MISSING
+    if not (slot.old and slot.touched):
+        return _Stand.OLD_SERVES
+    # What a gateway serves may run twice.
+    side_by_side = undo.context.traffic is not None
+    return _Stand.OLD_RETIRED if side_by_side else _Stand.OLD_STOPPED_FIRST
 
 
-def _side_by_side(site: UpdateContext) -> bool:
-    """Say whether old and new may run at once: what a gateway serves may."""
-    return site.traffic is not None
+def _refuse(undo: _Undo) -> None:
+    raise UnhealthyError(
+        f"the old container {undo.slot.name} does not exist any more: the new one stays"
+    )
+
+
+def _evict_new(undo: _Undo) -> None:
+    slot = undo.slot
+    if slot.new:
+        steps.evict(undo.context, [slot.new], trusted=not slot.failed)
+    slot.new = ""
+    undo.journal.note("the new container is removed")
+
+
+def _return_old(undo: _Undo) -> None:
+    """Make the old container serve again, or keep a proven new one in its place."""
+    slot = undo.slot
+    try:
+        _serve_again(undo)
+    except EngineUnavailable:
+        raise
+    except ComposeOpsError:
+        # A proven container of the new version is better than a replica less.
+        if undo.was_proven and slot.new:
+            steps.evict(undo.context, [slot.old])
+        else:
+            _evict_new(undo)
+        undo.journal.note("the old container does not serve again")
+        raise
+    slot.touched = False
+    undo.journal.note("the old container serves again")
+
+
+ACTIONS: dict[_Stand, tuple[Callable[[_Undo], None], ...]] = {
+    _Stand.OLD_MISSING: (_refuse,),
+    _Stand.OLD_SERVES: (_evict_new,),
+    # The old one is admitted before the new one goes,
+    _Stand.OLD_RETIRED: (_return_old, _evict_new),
+    # unless the two may not run at once.
+    _Stand.OLD_STOPPED_FIRST: (_evict_new, _return_old),
+}
+
+
+def _serve_again(undo: _Undo) -> None:
+    context, slot = undo.context, undo.slot
+    old = context.container(slot.old)
+    signalled = context.traffic is None or bool(drain_signal(old, context.traffic))
+    if old.is_running and not signalled:
+        steps.set_restart(context, old.id, slot.restart)
+    else:
+        addresses = context.addresses([old.id]) if old.is_running else []
+        if addresses and context.proxy:
+            context.proxy.wait_released(addresses, context.drain_timeout)
+        steps.restart_apart(context, slot)
+        if slot.served:
+            health_gate.wait_healthy(context, [slot.old], undo.events, version="old")
+    gateway_runs = context.api is None or context.api.is_running
+    if slot.served and gateway_runs:
+        steps.admit(context, [slot.old])
+    elif slot.attached:
+        steps.attach(context, [slot.old])
+        if context.proxy and gateway_runs:
+            context.proxy.end_drain(context.addresses([slot.old]))

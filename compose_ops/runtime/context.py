@@ -142,6 +142,10 @@ class Collaborators(Protocol):
     @property
     def state_files(self) -> Sequence[StateFile[Any]]: ...
 
+    @property
+    def helper_image(self) -> "Callable[[StackContext], str]":
+        """What returns the name of a local image with python3."""
+
 
 @dataclass
 class StackContext:

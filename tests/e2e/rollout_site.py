@@ -18,6 +18,7 @@ from compose_ops.rollout.proxy import haproxy
 MOST = 2 / 0.006
 TOKEN = "a-token-that-no-file-of-ours-may-hold"
 ADMISSION_SECONDS = 10
+ASK = "exec 3<>/dev/tcp/127.0.0.1/9999 && printf 'show stat\\n' >&3 && cat <&3"
 FILES = Path(__file__).parent / "rollout"
 # tag: mode of the application, version that it answers
 IMAGES = {
@@ -137,7 +138,7 @@ class RolloutSite:
     def admitted(self) -> set[str]:
         """Return the addresses to which the gateway sends requests."""
         entrance = self.replicas("gateway")[0]["Id"]
-        return admitted(docker("exec", entrance, "bash", "-c", haproxy.ASK))
+        return admitted(docker("exec", entrance, "bash", "-c", ASK))
 
     def assert_discreet(self) -> None:
         """State files are there, for their owner alone, and hold no secret."""
@@ -166,6 +167,7 @@ def image_id(tag: str) -> str:
 
 
 __all__ = [
+    "ASK",
     "IMAGES",
     "MOST",
     "ROOT",

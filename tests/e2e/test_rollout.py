@@ -1,14 +1,26 @@
 """A rolling update on a real engine, under a load that must not lose a request."""
 
 import json
+import re
 import signal
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from e2e_scenario import docker, end
 from open_load import SHARE, Load, capacity
-from rollout_site import MOST, RolloutSite, build_images, image, image_id, rollout_site
+from rollout_site import (
+    MOST,
+    ROOT,
+    RolloutSite,
+    build_images,
+    image,
+    image_id,
+    rollout_site,
+)
 from waiting import eventually
 
 # Its load is a third of what the machine can serve: nothing else may use that.
@@ -79,10 +91,45 @@ def test_both_replicas_are_updated_and_no_request_is_lost(
         assert outcome["result"] == "updated"
         assert [slot["causes"][0][:5] for slot in outcome["plan"]] == ["image"] * 2
         assert outcome["proof"]["failed"] == 0
-        assert outcome["proof"]["requests"] / outcome["seconds"] > 50
+        assert outcome["proof"]["requests"] > 500
     assert site.images() == {image_id("v1")}
     assert site.update()["result"] == "nothing-to-do"
     site.assert_whole()
+
+
+def test_an_upload_that_lasts_is_cut_and_counted(site: RolloutSite, load: Load) -> None:
+    """After the drain timeout; no other request is lost for it, unless as long."""
+    site.scenario.set(DRAIN_TIMEOUT="2s")
+    ended = threading.Event()
+    upload = threading.Thread(target=upload_slowly, args=(site.port, ended))
+    upload.start()
+    outcome = site.update()
+    site.scenario.set(DRAIN_TIMEOUT="10s")
+    upload.join(timeout=30)
+    load.settle()
+
+    assert ended.is_set()
+    assert outcome["result"] == "updated"
+    assert outcome["cut_connections"] >= 1
+    assert outcome["proof"]["failed"] == 0
+    # Some of the load takes 3 s, longer than may be drained here.
+    assert len(load.failures) <= outcome["cut_connections"] - 1
+    load.failures.clear()
+    site.assert_whole()
+
+
+def upload_slowly(port: int, ended: threading.Event) -> None:
+    """Send one byte of a long body each second, until the connection ends."""
+    with socket.create_connection(("127.0.0.1", port)) as upload:
+        head = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n"
+        upload.sendall(head)
+        upload.settimeout(1)
+        for _ in range(120):
+            with suppress(TimeoutError):
+                if not upload.recv(1000).startswith(b"HTTP/1.1 2"):
+                    ended.set()
+                    return
+            upload.sendall(b"x")
 
 
 @pytest.mark.parametrize(
@@ -208,6 +255,24 @@ def test_tasks_never_replace_all_replicas_at_once(
     assert load.failures == []
     assert not before & between
     assert {"SETTING=three" in c["Config"]["Env"] for c in site.replicas()} == {True}
+    site.assert_whole()
+
+
+def test_two_replicas_take_a_minute_with_the_settings_of_production(
+    site: RolloutSite, load: Load
+) -> None:
+    """What waits for nothing overlaps: the delay is spent on the next replica."""
+    config = (ROOT / "docker-compose.prod.yml").read_text()
+    [monitor] = re.findall(r"monitor: (\w+)", config)
+    [delay] = re.findall(r"delay: (\w+)", config)
+    site.scenario.set(SETTING="minute", MONITOR=monitor, DELAY=delay)
+
+    outcome = site.update()
+    site.scenario.set(MONITOR=QUICK, DELAY="1s")
+    load.settle()
+
+    assert load.failures == []
+    assert outcome["seconds"] <= 60
     site.assert_whole()
 
 

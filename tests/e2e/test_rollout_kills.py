@@ -30,7 +30,7 @@ OF_AN_UPDATE = ("create", "admit", "retire", "delay#2", "remove the old containe
 OF_A_STORE = ("create", "remove the old containers")
 # A signal that makes an update go back when one of its replicas is new already.
 GO_BACK = "INT@start#2"
-SERVES_AGAIN, CLEANS_UP = "an old one serves again", "put back"
+SERVES_AGAIN, CLEANS_UP = "the old container serves again", "put back"
 
 
 @pytest.fixture(scope="module")

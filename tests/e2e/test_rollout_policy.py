@@ -131,7 +131,7 @@ def test_a_rollback_to_an_image_that_prune_took_says_how_to_make_it_again(
     refused = site.scenario.invoke("rollback", "--service", "app", code=3).stderr
 
     assert f"{image(LOST)} " in refused
-    assert "is gone" in refused
+    assert "was removed" in refused
     assert "--build" in refused
     assert "--image" in refused
     assert [c["Id"] for c in site.replicas()] == before

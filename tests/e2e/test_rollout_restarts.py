@@ -15,14 +15,14 @@ import pytest
 from e2e_scenario import ROOT, docker
 from open_load import RATE
 from private_engine import PrivateEngine
-from rollout_site import REPOSITORY, admitted, build_images, image
+from rollout_site import ASK, REPOSITORY, admitted, build_images, image
 from waiting import eventually
 
 from compose_ops.docker.client import DockerEngine
 from compose_ops.rollout import steps
 from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.helpers import Helpers
 from compose_ops.rollout.policy import ProbeSettings
-from compose_ops.rollout.proxy import haproxy
 from compose_ops.runtime.health import Clock
 
 pytestmark = [
@@ -74,22 +74,24 @@ class Place:
 
     def admitted(self) -> int:
         """Return how many replicas the gateway sends requests to."""
-        ask = ("exec", f"{PROJECT}-gateway-1", "bash", "-c", haproxy.ASK)
+        ask = ("exec", f"{PROJECT}-gateway-1", "bash", "-c", ASK)
         return len(admitted(self.engine.docker(*ask, check=False)))
 
     @property
     def site(self) -> UpdateContext:
         """Return the place as an update knows it."""
+        engine = DockerEngine(project=PROJECT, host=self.engine.host)
         return UpdateContext(
-            engine=DockerEngine(project=PROJECT, host=self.engine.host),
+            engine=engine,
             project=PROJECT,
             service="app",
             traffic=TRAFFIC,
             network=NETWORK,
             gateway=f"{PROJECT}-gateway-1",
             health_limit=30,
-            grace=10,
+            drain_timeout=10,
             clock=Clock(now=time.monotonic, sleep=time.sleep),
+            helpers=Helpers(engine, PROJECT, lambda: image("v1")),
         )
 
     @contextmanager

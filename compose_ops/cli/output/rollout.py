@@ -1,6 +1,6 @@
 """Run an update for a person or a script: say what is planned and how it ended."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from compose_ops.console import say, show
 from compose_ops.errors import ComposeOpsError, UsageError
@@ -35,14 +35,38 @@ def run(perform: Callable[[], UpdateResult], service: str, emit: Emit | None) ->
     if emit:
         emit(outcome.as_json())
         return
+    _print(outcome)
+
+
+def _print(outcome: UpdateResult) -> None:
+    service = outcome.service
     for line in outcome.plan.lines():
         say(f"{'would ' if outcome.result == 'planned' else ''}{line}")
     if outcome.result == "nothing-to-do":
-        show(f"{service}: nothing to do, every replica is as it should be")
+        show(f"{service}: nothing to do, every replica is up to date")
     elif outcome.result == "updated":
         show(f"{service}: updated in {outcome.seconds:.1f} s")
         proof = outcome.proof
         show(f"proof: {proof.line() if proof else 'none, no gateway serves it'}")
+        if outcome.cut:
+            show(f"cut: {outcome.cut} connections outlasted the drain timeout")
+
+
+def run_all(results: Iterator[UpdateResult], emit: Emit | None) -> None:
+    """
+    Print each result as it comes: in words, or all as one JSON list at the end.
+
+    A ComposeOpsError goes on when what was done before it has been printed.
+    """
+    done: list[object] = []
+    try:
+        for outcome in results:
+            done.append(outcome.as_json())
+            if not emit:
+                _print(outcome)
+    finally:
+        if emit:
+            emit(done)
 
 
 def failure(service: str, error: ComposeOpsError) -> dict[str, object]:

@@ -7,7 +7,7 @@ import pytest
 from composing import APP, Composing, opened
 
 from compose_ops.errors import ComposeOpsError, ConfigurationError, RolledBack
-from compose_ops.rollout import journal, update
+from compose_ops.rollout import journal, prepare, update
 from compose_ops.rollout.rollback import rollback
 from compose_ops.rollout.update import UpdateRequest
 from compose_ops.runtime.context import StackContext
@@ -109,7 +109,7 @@ def test_a_kill_after_the_build_gives_the_tag_back(
 ) -> None:
     """The next task does, before it looks at anything."""
     with monkeypatch.context() as patch:
-        patch.setattr(update, "_plan", _killed)
+        patch.setattr(prepare, "plan", _killed)
         with pytest.raises(Killed):
             update.update(opened(tmp_path, engine), "app", BUILD)
     assert engine.tags["app"] == NEW

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from compose_ops.rollout.display import rows, shown
+from compose_ops.rollout.display import displayed, rows
 from compose_ops.rollout.policy import ProbeSettings
 from compose_ops.rollout.statistics import Request
 from compose_ops.rollout.traffic_probe import TrafficProbe
@@ -29,7 +29,7 @@ def test_a_terminal_gets_a_live_table(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(screen, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", screen)
-    with shown("app", None) as note:
+    with displayed("app", None) as note:
         note("app-3: started, waiting for health")
         note("app-3: admitted, watched for 4 s")
 
@@ -38,7 +38,7 @@ def test_a_terminal_gets_a_live_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_elsewhere_each_step_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """On stderr, where --json leaves room for it."""
-    with shown("app", None) as note:
+    with displayed("app", None) as note:
         note("app-3: draining")
 
     assert capsys.readouterr().err == "app-3: draining\n"

@@ -1,17 +1,21 @@
 """What a new replica must get through before a request is sent to it."""
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from fakes import EPOCH, FakeEngine, container
+from served import done
 from small_server import Asked, SmallServer, answer, good, serving
 
-from compose_ops.docker.api import Container, Event, Output, Probe
+from compose_ops.docker.api import Container, Event, Output, Probe, RunSpec
 from compose_ops.errors import UnhealthyError
-from compose_ops.rollout import health_gate
+from compose_ops.rollout import background, health_command, health_gate
 from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.helpers import Helpers
 from compose_ops.rollout.policy import ProbeSettings
 from compose_ops.runtime.health import Clock
 
@@ -55,17 +59,28 @@ class SlotState(FakeEngine):
             network="front" if traffic else "",
             gateway="gateway" if traffic else "",
             health_limit=LIMIT,
-            grace=10.0,
+            drain_timeout=10.0,
             clock=Clock(now=lambda: self.time, sleep=self.sleep),
+            helpers=Helpers(self, "trial", lambda: "helper"),  # type: ignore[arg-type]
         )
 
     def wait(self) -> None:
         health_gate.wait_healthy(self.site(), ["id-app"], self)
 
-    def watch(self, server: SmallServer | None = None, *ids: str, **how: Any) -> int:
+    def watch(
+        self,
+        server: SmallServer | None = None,
+        *ids: str,
+        window: float = WINDOW,
+        outside: Callable[[], str] = lambda: "",
+    ) -> int:
         site = self.site(server.traffic if server else None)
-        how = {"window": WINDOW, "probes": health_gate.PROBES, **how}
-        return health_gate.watch(site, ids or ["id-app"], self, **how)
+        watch = health_gate.Watch(site, ids or ["id-app"], self, outside)
+        begin = self.time
+        watch.probe_n(health_gate.PROBES, within=window)
+        if (left := begin + window - self.time) > 0:
+            watch.observe_for(left)
+        return watch.answered
 
 
 @pytest.fixture
@@ -124,7 +139,7 @@ def test_a_replica_that_is_never_healthy_has_its_time() -> None:
     with pytest.raises(UnhealthyError, match="not healthy after 30 s"):
         place.wait()
 
-    assert LIMIT <= place.time < LIMIT + health_gate.LOOK_PERIOD
+    assert LIMIT <= place.time < LIMIT + health_gate.PERIOD
 
 
 def test_each_replica_answers_two_hundred_requests(server: SmallServer) -> None:
@@ -182,7 +197,7 @@ def test_the_window_ends_with_the_first_sign_of_an_end(becomes: dict[str, Any]) 
     place = SlotState({1.25: becomes})
 
     with pytest.raises(UnhealthyError):
-        place.watch(probes=0)
+        place.watch()
 
     assert place.time == 1.25
 
@@ -198,35 +213,115 @@ def test_trouble_elsewhere_ends_the_window(server: SmallServer) -> None:
 
 
 class Remote(SlotState):
-    """An engine elsewhere: this host has no route to its containers."""
+    """
+    An engine elsewhere: this host has no route to its containers.
 
-    def __init__(self, *codes: str, has_curl: bool = True) -> None:
+    A helper in the container's network answers with the next of *statuses*.
+    """
+
+    def __init__(self, *statuses: int) -> None:
         super().__init__({})
         self.there = [container(networks={})]
-        self.codes = iter(codes)
-        self.has_curl = has_curl
-        self.asked = 0
+        self.statuses = iter(statuses)
+        self.specs: list[RunSpec] = []
+        self.asked: list[dict[str, Any]] = []
 
-    def execute(self, _name: str, words: list[str], *, timeout: float) -> Output:
-        assert timeout > 0
-        if words == ["curl", "--version"]:
-            return Output(0 if self.has_curl else 127, "", "")
-        self.asked += 1
-        return Output(0, next(self.codes, "200"), "")
+    @contextmanager
+    def run_interactive(self, spec: RunSpec) -> Iterator["Remote"]:
+        self.specs.append(spec)
+        yield self
+
+    def send(self, line: str) -> None:
+        self.asked.append(json.loads(line))
+
+    def receive(self) -> str:
+        sent = self.asked[-1]["body"] or "page"
+        return json.dumps({"status": next(self.statuses, 200), "body": sent})
 
 
-def test_a_replica_without_a_route_is_asked_from_inside(server: SmallServer) -> None:
-    """As often, with its own curl; one wrong answer is one too many there as well."""
-    good_one, bad_one = Remote(), Remote("200", "200", "500")
+def test_a_replica_without_a_route_is_asked_from_its_own_network(
+    server: SmallServer,
+) -> None:
+    """As often, by one helper; nothing is asked of the replica's image."""
+    good_one, bad_one = Remote(), Remote(200, 200, 500)
 
     good_one.watch(server)
     with pytest.raises(UnhealthyError, match="500"):
         bad_one.watch(server)
 
-    assert (good_one.asked, bad_one.asked, server.asked) == (200, 3, [])
+    assert (len(good_one.asked), len(bad_one.asked), server.asked) == (200, 3, [])
+    [spec] = good_one.specs
+    assert spec.network == "container:id-app"
+    assert {a["host"] for a in good_one.asked} == {"127.0.0.1"}
 
 
-def test_a_replica_that_cannot_be_asked_is_not_admitted(server: SmallServer) -> None:
-    """Neither from here nor from inside: nobody knows whether it answers."""
-    with pytest.raises(UnhealthyError, match="cannot be asked"):
-        Remote(has_curl=False).watch(server)
+class Checked(SlotState):
+    """An engine on which the container has a health check, with these exit codes."""
+
+    def __init__(self, *codes: int, test: Sequence[str] = ("CMD", "check")) -> None:
+        config = {"Healthcheck": {"Test": list(test), "Timeout": 2_000_000_000}}
+        super().__init__({}, raw={"Config": config})
+        self.codes = iter(codes)
+        self.ran: list[tuple[float, Sequence[str], float]] = []
+
+    def execute(self, _name: str, words: Sequence[str], *, timeout: float) -> Output:
+        self.ran.append((self.time, words, timeout))
+        return Output(next(self.codes, 0), "no answer\n", "")
+
+
+@pytest.fixture
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "begin", done)
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_the_health_check_is_run_every_second_of_the_window() -> None:
+    """However long the engine's own interval is."""
+    place = Checked()
+
+    place.watch(window=5.0)
+
+    assert [round(at) for at, _, _ in place.ran] == [0, 1, 2, 3, 4]
+    assert {(tuple(words), limit) for _, words, limit in place.ran} == {
+        (("check",), 2.0)
+    }
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_a_health_check_that_fails_in_the_window_ends_it() -> None:
+    """A second later, with what the check said."""
+    place = Checked(0, 0, 3)
+
+    with pytest.raises(UnhealthyError, match="exit code 3, no answer"):
+        place.watch(window=9.0)
+
+    assert place.time == pytest.approx(3, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("test", "command"),
+    [
+        (["CMD", "curl", "-f"], ("curl", "-f")),
+        (["CMD-SHELL", "curl -f || exit 1"], ("/bin/sh", "-c", "curl -f || exit 1")),
+        (["NONE"], None),
+        ([], None),
+    ],
+)
+def test_the_health_check_is_the_engines(
+    test: list[str], command: tuple[str, ...] | None
+) -> None:
+    """In the image's shell where it is one line of it."""
+    found = health_command.of(Checked(test=test).there[0])
+
+    assert (found and tuple(found.command)) == command
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_a_replica_is_healthy_when_its_check_passes() -> None:
+    """The engine would run the first one only after an interval of 30 s."""
+    place = Checked(1, 1, 0)
+    place.there = [container(health="starting", raw=place.there[0].raw)]
+
+    place.wait()
+
+    assert [round(at) for at, _, _ in place.ran] == [0, 1, 2, 3]

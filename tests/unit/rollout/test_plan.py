@@ -31,7 +31,7 @@ def test_what_is_as_wanted_stays() -> None:
     found = planned(replica(1), replica(2))
 
     assert found.is_empty
-    assert [c.number for c in found.kept] == [1, 2]
+    assert [c.number for c in found.unchanged] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -147,3 +148,33 @@ def test_a_client_that_sends_too_little_proves_nothing() -> None:
     assert few.failed > 0
     assert "too few" in few.failures[0]
     assert (enough.failed, enough.failures) == (0, ())
+
+
+def test_the_page_is_asked_for_as_the_application_wants_it() -> None:
+    """By its name, with its method and body, and a status that it calls good."""
+
+    def wanting(asked: Asked) -> bytes:
+        right = (asked.host, asked.method, asked.body) == (
+            "shop.example",
+            "PUT",
+            b"ping",
+        )
+        return answer(202, b"done") if right else answer(400, b"no")
+
+    with serving(wanting) as server:
+        wanted = replace(
+            server.traffic,
+            post="",
+            host="shop.example",
+            method="PUT",
+            body=b"ping",
+            statuses=frozenset({202, 204}),
+        )
+        probe = TrafficProbe("127.0.0.1", server.port, wanted, rate=RATE)
+        probe.start()
+        while len(probe.requests) < 10:
+            time.sleep(0.01)
+        failure = probe.failure()
+        probe.stop()
+
+    assert failure == ""

@@ -116,7 +116,7 @@ def test_a_proven_replica_stays_where_its_predecessor_gets_no_healthier(
             engine.sick |= {first, NEW}
 
     engine.at.append(at)
-    with pytest.raises(RolledBack, match=r"not all is as it was: the old .* unhealthy"):
+    with pytest.raises(RolledBack, match=r"could be put back: the old .* unhealthy"):
         updated(tmp_path, engine)
 
     assert len(engine.replicas()) == 2
@@ -150,7 +150,7 @@ def test_a_refused_removal_is_made_up_for_by_the_next_task(
     engine.known.add("sha256:two")
     engine.at.append(raising(EngineError("refused"), "remove"))
 
-    with pytest.raises(EngineError, match="updated, but not all"):
+    with pytest.raises(EngineError, match="updated, but not every"):
         update.update(opened(tmp_path, engine), "app", UpdateRequest(image="two"))
     assert engine.running("app") == {"sha256:two"}
     outcome = update.update(opened(tmp_path, engine), "app", UpdateRequest())

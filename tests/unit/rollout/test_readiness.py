@@ -33,7 +33,7 @@ def site(*published: PublishedPort) -> UpdateContext:
     engine = cast("Any", Gateway())
     clock = Clock(now=lambda: 0.0, sleep=lambda _seconds: None)
     return UpdateContext(
-        engine, "trial", "app", TRAFFIC, "front", "gateway", 1.0, 1.0, clock
+        engine, "trial", "app", TRAFFIC, "front", "gateway", 1.0, 1.0, clock, engine
     )
 
 

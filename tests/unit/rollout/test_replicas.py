@@ -36,7 +36,8 @@ class Composed(FakeEngine):
 
 def site(engine: Composed) -> UpdateContext:
     clock = Clock(now=lambda: 0.0, sleep=lambda _seconds: None)
-    return UpdateContext(engine, "trial", "app", None, "", "", 1.0, 1.0, clock)  # type: ignore[arg-type]
+    made: Any = engine
+    return UpdateContext(made, "trial", "app", None, "", "", 1.0, 1.0, clock, made)
 
 
 def test_new_replicas_carry_the_hash_of_the_whole_configuration() -> None:
@@ -77,5 +78,5 @@ def test_what_was_created_is_what_was_planned(wanted: DesiredState) -> None:
     """Not what the tag or the files say by then: Compose reads them again."""
     engine = Composed([container("app", id="app-0"), container("store", id="store-0")])
 
-    with pytest.raises(EngineError, match="otherwise than planned"):
+    with pytest.raises(EngineError, match="does not match the plan"):
         steps.create(site(engine), 1, wanted)

@@ -1,0 +1,91 @@
+"""A rolling update of every service, in dependency order."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from composing import UPDATED, Composing, opened, quick_clock
+from served import quick_require
+
+from compose_ops.cli.output import rollout
+from compose_ops.errors import RolledBack
+from compose_ops.project.model import Model
+from compose_ops.rollout import update
+from compose_ops.rollout.update_all import in_dependency_order, update_all
+
+SERVICES: dict[str, dict[str, Any]] = {
+    "web": {"image": "web", "depends_on": {"app": {}, "cache": {}}},
+    "app": {"image": "app", "depends_on": {"store": {}}},
+    "store": {"image": "store"},
+    "cache": {"image": "cache"},
+}
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Composing:
+    """Return an engine on which all run, and whose files then change."""
+    quick_require(monkeypatch)
+    monkeypatch.setattr(update, "CLOCK", quick_clock())
+    deployed = {n: {**s, "deploy": UPDATED} for n, s in SERVICES.items()}
+    engine = Composing(deployed)
+    engine.run_all()
+    changed = {n: {**s, "command": "another"} for n, s in deployed.items()}
+    engine.services = {**changed, "cache": deployed["cache"]}
+    return engine
+
+
+def test_what_others_depend_on_goes_first(engine: Composing, tmp_path: Path) -> None:
+    """What is up to date stays, and is said to be."""
+    found = [(r.service, r.result) for r in update_all(opened(tmp_path, engine))]
+
+    assert found == [
+        ("store", "updated"),
+        ("app", "updated"),
+        ("cache", "nothing-to-do"),
+        ("web", "updated"),
+    ]
+
+
+def test_the_first_failure_ends_it(
+    engine: Composing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was updated before stays and is printed; the rest is not begun."""
+    engine.bad.add("sha256:app-1")
+    before = {c.service: c.id for c in engine.there}
+
+    with pytest.raises(RolledBack, match="app was not updated"):
+        rollout.run_all(update_all(opened(tmp_path, engine)), None)
+
+    after = {c.service: c.id for c in engine.there}
+    assert {n for n in after if after[n] != before[n]} == {"store"}
+    assert "store: updated in" in capsys.readouterr().out
+
+
+def test_the_json_holds_what_was_done(engine: Composing, tmp_path: Path) -> None:
+    printed: list[Any] = []
+
+    rollout.run_all(update_all(opened(tmp_path, engine)), printed.append)
+
+    [results] = printed
+    assert [r["service"] for r in json.loads(json.dumps(results))] == [
+        "store",
+        "app",
+        "cache",
+        "web",
+    ]
+
+
+def test_a_service_that_does_not_run_is_left_alone(
+    engine: Composing, tmp_path: Path
+) -> None:
+    [web] = [c.id for c in engine.there if c.service == "web"]
+    engine.stop(web)
+
+    assert "web" not in {r.service for r in update_all(opened(tmp_path, engine))}
+
+
+def test_order_among_independent_services_is_that_of_the_files() -> None:
+    model = Model({"name": "trial", "services": SERVICES})
+
+    assert in_dependency_order(model, SERVICES) == ["store", "app", "cache", "web"]
