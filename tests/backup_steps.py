@@ -42,7 +42,7 @@ def opened(root: Path, world: World, *, dry: bool = False) -> StackContext:
         collaborators=OPERATIONS,
         root=root,
         project="trial",
-        mode=Mode(offline=True),
+        mode=Mode(("offline",), substitutes=True),
         engine=world,  # type: ignore[arg-type]
         everyone=tuple(world.there),
         started_as=None,

@@ -263,10 +263,10 @@ def opened(root: Path, engine: Composing, *, started_as: str = "prod") -> StackC
         collaborators=OPERATIONS,
         root=root,
         project=PROJECT,
-        mode=Mode("prod"),
+        mode=Mode(("prod",), production=True),
         engine=engine.reading((deployed,) if deployed.exists() else ()),
         everyone=engine.containers(),
-        started_as=Mode(started_as),
+        started_as=Mode((started_as,)),
         reopen=engine.reading,
     )
 

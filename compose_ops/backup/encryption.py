@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from compose_ops.errors import DataError, UsageError
+from compose_ops.errors import DataError, UsageError, needs_extra
 
 # A container's root must open a pipe of ours without the right to open everything.
 PIPE_MODE = 0o606
@@ -31,7 +31,8 @@ def recipients(texts: Sequence[str]) -> list[Any]:
 
 def identities(path: Path) -> list[Any]:
     """Read the secret keys in a file, age's or an SSH one; UsageError."""
-    from pyrage import IdentityError, ssh, x25519
+    with needs_extra("encryption"):
+        from pyrage import IdentityError, ssh, x25519
 
     try:
         text = path.read_text()
@@ -54,7 +55,8 @@ def one_time_identity() -> tuple[Any, Any]:
 
 
 def _recipient(text: str) -> Any:
-    from pyrage import RecipientError, ssh, x25519
+    with needs_extra("encryption"):
+        from pyrage import RecipientError, ssh, x25519
 
     try:
         kind = ssh if text.startswith("ssh-") else x25519

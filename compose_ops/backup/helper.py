@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +23,6 @@ from compose_ops.runtime.setup_step import SetupStep
 
 CONTEXT = Path(__file__).parent / "helper_image"
 NAME = "localhost/compose-ops-helper"
-PUBLIC_BASE = "debian:bookworm-slim"
-OFFLINE_BASE = "localhost/jimbot-base:bookworm"
 PROJECT_LABEL = "compose-ops.helper"
 RUN_LABEL = "compose-ops.run"
 READING = ("DAC_READ_SEARCH",)
@@ -48,29 +46,24 @@ def image() -> str:
     return f"{NAME}:{digest.hexdigest()[:12]}"
 
 
-def build(engine: Engine) -> None:
-    """Build the image when it is not there, on the local base where that is."""
+def build(engine: Engine, bases: Sequence[str]) -> None:
+    """Build the image when it is not there, on the first of *bases* that is here."""
     if engine.image(image()) is not None:
         return
-    local = engine.image(OFFLINE_BASE) is not None
-    engine.build_image(
-        CONTEXT,
-        tag=image(),
-        arguments={"BASE": OFFLINE_BASE if local else PUBLIC_BASE},
-    )
+    here = (base for base in bases if engine.image(base) is not None)
+    engine.build_image(CONTEXT, tag=image(), arguments={"BASE": next(here, bases[-1])})
 
 
-def missing(engine: Engine | None) -> Iterator[SetupStep]:
+def missing(engine: Engine | None, bases: Sequence[str]) -> Iterator[SetupStep]:
     """Yield the building of the image, where it is missing and can be built."""
     if engine is None or engine.image(image()) is not None:
         return
-    bases = (OFFLINE_BASE, PUBLIC_BASE)
     if any(engine.image(base) for base in bases) or engine.registry_answers(
-        PUBLIC_BASE, timeout=SECONDS_TO_ANSWER
+        bases[-1], timeout=SECONDS_TO_ANSWER
     ):
         yield SetupStep(
             "build the helper image that reads and writes volumes",
-            partial(build, engine),
+            partial(build, engine, bases),
         )
 
 
@@ -80,8 +73,8 @@ def require(stack: StackContext) -> str:
     if stack.engine.image(name) is None:
         raise ConfigurationError(
             "the helper image that reads and writes volumes is not built",
-            hint="invoke init builds it; without a registry ./scripts/base-image.sh "
-            "first makes its base",
+            hint="invoke init builds it, on one of the images that "
+            "backup.helper_base of compose-ops.toml names",
         )
     return name
 

@@ -1,5 +1,5 @@
 """
-Judge compose files by the rules: this project's, or another's.
+Judge a project's compose files by the rules.
 
 Every combination that a task can select is merged by Compose and judged; a fault that
 several show is named once. Only reads; images are asked when they are here already.
@@ -16,59 +16,29 @@ from compose_ops.errors import EngineUnavailable, FindingsFound, UsageError
 from compose_ops.lint import Finding, all_rules, check_all, unaccepted
 from compose_ops.lint.image_probe import ask_images
 from compose_ops.lint.loader import Combination, subjects
-from compose_ops.project.modes import STAGES, Mode
-from compose_ops.project.paths import ENV_EXAMPLE, ENV_FILE, OVERLAYS, ROOT
 
 FAILING = frozenset({"error", "warning"})
 
 
-def combinations(root: Path = ROOT) -> tuple[Combination, ...]:
-    """
-    Return every combination of compose files that a task can select.
-
-    Each stage with a GPU, on the CPU and offline, alone and with each other overlay.
-    """
-    names = sorted(path.stem for path in (root / OVERLAYS).glob("*.yml"))
-    further = [(), *((name,) for name in names if name not in {"cpu", "offline"})]
-    found = []
-    for stage in STAGES:
-        for device in ("gpu", "cpu", "offline"):
-            for overlays in further:
-                mode = Mode(stage, device == "offline", device == "gpu", overlays)
-                named = [stage, *([] if device == "gpu" else [device]), *overlays]
-                files = tuple(root / file for file in mode.files())
-                found.append(Combination("+".join(named), files, mode.environment()))
-    return tuple(found)
-
-
 def judge(
     engine: Engine,
+    combinations: Sequence[Combination],
     *,
-    root: Path = ROOT,
-    files: Sequence[str] = (),
+    root: Path,
+    env_files: Sequence[Path] = (),
     only: Collection[str] = (),
     ask: bool = True,
 ) -> tuple[Finding, ...]:
     """
-    Return the findings of this project, or of *files* taken together as `-f` does.
+    Return the findings of the combinations of a project's files.
 
-    *only* are rule ids, empty for all; *ask* lets local images say what they hold,
-    where an engine answers. Raises UsageError for an unknown rule,
-    ConfigurationError for a file that cannot be read, EngineUnavailable without a
-    docker client with Compose.
+    *root* is Compose's project directory; *only* are rule ids, empty for all; *ask*
+    lets local images say what they hold, where an engine answers. Raises UsageError for
+    an unknown rule, ConfigurationError for a file that cannot be read,
+    EngineUnavailable without a docker client with Compose.
     """
     check_rules(only)
-    if files:
-        named = tuple(Path(file).resolve() for file in files)
-        place = named[0].parent
-        chosen: tuple[Combination, ...] = (Combination(named[0].name, named),)
-        example = [p for p in (place / ENV_FILE, place / ENV_EXAMPLE) if p.is_file()][
-            :1
-        ]
-    else:
-        place, chosen = root, combinations(root)
-        example = [root / ENV_EXAMPLE]
-    made = subjects(chosen, root=place, docker=engine.docker, env_files=example)
+    made = subjects(combinations, root=root, docker=engine.docker, env_files=env_files)
     if ask and ("missing-binary" in only or not only):
         with suppress(EngineUnavailable):
             made = ask_images(made, engine)

@@ -152,11 +152,16 @@ def _place(options: Mapping[str, str]) -> str:
 def _differs(model: Model, network: Network) -> bool:
     key = network.labels.get("com.docker.compose.network", "")
     wanted = model.networks.get(key)
-    return wanted is not None and _definition(wanted) != _observed(network)
-
-
-def _definition(wanted: Mapping[str, Any]) -> tuple[object, ...]:
+    if wanted is None:
+        return False
     configs = (wanted.get("ipam") or {}).get("config") or ()
+    # Where the files state no addresses the engine chose them: any will do.
+    stated = any(config.get("subnet") for config in configs)
+    return _definition(wanted, stated=stated) != _observed(network, stated=stated)
+
+
+def _definition(wanted: Mapping[str, Any], *, stated: bool) -> tuple[object, ...]:
+    configs = (wanted.get("ipam") or {}).get("config") or () if stated else ()
     return (
         bool(wanted.get("internal")),
         {k: str(v) for k, v in (wanted.get("driver_opts") or {}).items()},
@@ -164,8 +169,8 @@ def _definition(wanted: Mapping[str, Any]) -> tuple[object, ...]:
     )
 
 
-def _observed(network: Network) -> tuple[object, ...]:
-    configs = (network.raw.get("IPAM") or {}).get("Config") or ()
+def _observed(network: Network, *, stated: bool) -> tuple[object, ...]:
+    configs = (network.raw.get("IPAM") or {}).get("Config") or () if stated else ()
     return (
         network.internal,
         dict(network.raw.get("Options") or {}),

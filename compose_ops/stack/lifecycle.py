@@ -176,8 +176,7 @@ def rebuild(
         return
     stack.require("versions")
     with exclusive(stack, "invoke rebuild"):
-        if stack.mode.offline:
-            local_images.prepare(stack.engine, stack.root)
+        local_images.prepare(stack)
         rolled = updates.rolled(stack, running)
         make = partial(_build, stack, cache=cache)
         if alone := [n for n in names if n not in rolled]:
@@ -239,11 +238,8 @@ def _transition(stack: StackContext) -> reconcile.Reconciliation:
 
 
 def _prepare_images(stack: StackContext, names: Sequence[str], *, build: bool) -> None:
-    if stack.mode.offline and (
-        build or local_images.missing_images(stack.engine, stack.root)
-    ):
-        say("preparing the offline images")
-        local_images.prepare(stack.engine, stack.root)
+    if build or local_images.missing_images(stack):
+        local_images.prepare(stack)
     if names:
         _build(stack, *names)
 

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 from compose_models import rendered
+from repository import ROOT, STAGES, own_files
 
 from compose_ops.backup.policy import disposable, policies, undeclared
 from compose_ops.project.model import Model
-from compose_ops.project.modes import STAGES, Mode
-from compose_ops.project.paths import ROOT
 
 FORGOTTEN = """
 services:
@@ -31,7 +30,7 @@ def test_every_writable_mount_is_data_or_disposable(
     stage: str, *, offline: bool
 ) -> None:
     """What nobody declares would be in no backup, and nobody would know."""
-    model = merged(list(Mode(stage, offline=offline).files()))
+    model = merged(own_files(stage, offline=offline))
     kept = [key for policy in policies(model).values() for key in policy.volumes]
     spared = [key for key in disposable(model) if key in model.volumes]
 
@@ -45,6 +44,6 @@ def test_volume_that_was_forgotten_is_noticed(tmp_path: Path) -> None:
     overlay = tmp_path / "forgotten.yml"
     overlay.write_text(FORGOTTEN)
 
-    model = merged([*Mode("base").files(), str(overlay)])
+    model = merged([*own_files("base"), str(overlay)])
 
     assert undeclared(model) == ("app: forgotten_data on /forgotten",)

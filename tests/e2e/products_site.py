@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2e_scenario import docker
+from literal_engine import BASE
 
 from compose_ops.backup import helper
 from compose_ops.composition import OPERATIONS
@@ -57,7 +58,7 @@ class Site:
             project=self.project,
             directory=self.root,
         )
-        helper.build(engine)
+        helper.build(engine, [BASE])
         return StackContext(
             collaborators=OPERATIONS,
             root=self.root,

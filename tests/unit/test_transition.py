@@ -36,6 +36,17 @@ def test_same_network_stays() -> None:
     assert found.steps() == []
 
 
+@pytest.mark.parametrize("wanted", [{}, {"ipam": {}}, {"ipam": {"config": []}}])
+def test_network_whose_addresses_the_engine_chose_stays(wanted: dict[str, Any]) -> None:
+    """As every project's default network; it is not recreated for them."""
+    raw = {"name": PROJECT, "services": {"app": {}}, "networks": {"backend": wanted}}
+    there = network("trial_backend", "172.19.0.0/16", project=PROJECT)
+
+    found = reconcile.plan(Model(raw), [container("app")], [there], [])
+
+    assert found.steps() == []
+
+
 def test_changed_network_goes_with_its_containers() -> None:
     """Compose would keep the old network silently; its containers hold it."""
     engine = FakeEngine()

@@ -10,7 +10,6 @@ from compose_ops.products import load
 from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import Verdict, command, fail, ok
 
-CERTIFICATES = "certs"
 MAX_NAMES = 20
 """Files named in one repair: each is opened to every user, so each is to be seen."""
 
@@ -32,8 +31,8 @@ def bind_folders(
         path = shown(stack, bind.source)
         tracked = bind.source.is_relative_to(stack.root)
         repair = command("git", "checkout", "--", path) if tracked else ""
-        if path.startswith(CERTIFICATES):
-            repair = "invoke init --prod"
+        if path.startswith(stack.config.init.certificates.folder):
+            repair = stack.config.init.production
         yield fail(
             f"{bind.service} mounts {path}, which is not there",
             repair or command("sudo", "mkdir", "-p", path),
@@ -78,7 +77,9 @@ def bind_readable(
     found = False
     for bind in binds:
         user = users.get(bind.service, User(None))
-        if user.uid is None or shown(stack, bind.source).startswith(CERTIFICATES):
+        if user.uid is None or shown(stack, bind.source).startswith(
+            stack.config.init.certificates.folder
+        ):
             continue
         closed = [c for c in bind.closed if user.may(c.permissions, c.bits) is False]
         if closed:

@@ -13,6 +13,7 @@ from compose_ops.backup.encryption import one_time_identity
 from compose_ops.backup.retention import Rules
 from compose_ops.cli.output import backup
 from compose_ops.errors import DataError
+from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 
 
@@ -29,9 +30,7 @@ def verified(stack: StackContext, set_id: str) -> datetime | None:
 
 
 def verify(stack: StackContext, set_id: str, *, identity: str = "") -> None:
-    found = backup.verify(
-        stack, "backups", set_id=set_id, project="", identity=identity
-    )
+    found = sets.verify(stack, "backups", set_id=set_id, project="", identity=identity)
     backup.refuse_damaged(found)
 
 
@@ -44,7 +43,7 @@ def _restore(stack: StackContext, set_id: str) -> None:
 
 
 def _drill(stack: StackContext, set_id: str) -> None:
-    backup.drill(stack, "backups", set_id=set_id, identity="")
+    sets.drill(stack, "backups", set_id=set_id, identity="")
 
 
 @pytest.mark.parametrize("find", [_verify, _restore, _drill])

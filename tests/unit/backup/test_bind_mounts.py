@@ -8,9 +8,9 @@ from backup_world import World
 from fakes import container
 
 from compose_ops.backup import repository, restore_undo
-from compose_ops.cli.output import backup
 from compose_ops.docker.api import Mount
 from compose_ops.errors import DataError
+from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 
 
@@ -93,9 +93,9 @@ def test_drill_leaves_the_folder_alone(
     made = back_up(bound, "memo")
     (folder / "lines").write_text("line\n" * 9)
 
-    done = backup.drill(bound, "backups", set_id=made, identity="")
+    done = sets.drill(bound, "backups", set_id=made, identity="")
 
-    assert done["counts"] == {"memo": 3}
+    assert [store.count for store in done.stores] == [3]
     assert (folder / "lines").read_text() == "line\n" * 9
     assert "trial-drill_memo.memo" not in world.made
 

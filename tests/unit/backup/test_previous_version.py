@@ -220,7 +220,7 @@ def test_what_it_remembered_is_known(left: Any) -> None:
     """Destinations and accepted findings; reading moves nothing."""
     stack = left("kept")
 
-    assert destinations.known(stack.root, stack.state) == (
+    assert destinations.known(stack.backups, stack.state) == (
         stack.root / "backups",
         stack.root / "elsewhere",
     )
@@ -235,8 +235,8 @@ def test_what_it_remembered_is_written_in_the_present_form(left: Any) -> None:
     stack = left("kept")
     recovery.recover(stack)
 
-    destinations.remember(stack.root, stack.state, stack.root / "third")
+    destinations.remember(stack.backups, stack.state, stack.root / "third")
 
     kept = json.loads((stack.state / destinations.FILE).read_text())
     assert kept["schema"] == 1
-    assert len(destinations.known(stack.root, stack.state)) == 3
+    assert len(destinations.known(stack.backups, stack.state)) == 3

@@ -10,7 +10,8 @@ from backup_world import World
 from compose_ops import products
 from compose_ops.backup import policy, repository
 from compose_ops.docker.api import Output
-from compose_ops.errors import ConfigurationError, DataError
+from compose_ops.errors import ConfigurationError, DataError, UsageError
+from compose_ops.library import backups as sets
 from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 
@@ -209,13 +210,11 @@ def test_drill_fails_where_the_store_counts_nothing(
     stack: StackContext, world: World
 ) -> None:
     """A count command that fails proves nothing."""
-    from compose_ops.cli.output import backup
-
     world.commands["count"] = lambda _asked: Output(1, "", "NOAUTH")
     made = back_up(stack, "memo")
 
     with pytest.raises(DataError, match="memo counts nothing in the drill"):
-        backup.drill(stack, "backups", set_id=made, identity="")
+        sets.drill(stack, "backups", set_id=made, identity="")
 
     kept = repository.load(stack.root / "backups/trial" / made)
     assert kept.drilled is None
@@ -225,29 +224,24 @@ def test_drill_fails_where_the_store_counts_nothing(
 def test_drill_believes_the_exit_code_of_the_stores_check(
     stack: StackContext, world: World, code: int, *, passes: bool
 ) -> None:
-    from compose_ops.cli.output import backup
-
     world.services["memo"]["labels"]["compose-ops.drill.check"] = "check"
     world.commands["check"] = lambda _asked: Output(code, "", "page 7 is torn")
     stack = opened(stack.root, world)
     made = back_up(stack, "memo")
 
     if passes:
-        done = backup.drill(stack, "backups", set_id=made, identity="")
-        assert done["checked"] == {"memo": True}
+        done = sets.drill(stack, "backups", set_id=made, identity="")
+        assert [store.checked for store in done.stores] == [True]
     else:
         with pytest.raises(DataError, match=r"failed its check.*page 7 is torn"):
-            backup.drill(stack, "backups", set_id=made, identity="")
+            sets.drill(stack, "backups", set_id=made, identity="")
 
 
 @pytest.mark.parametrize("dest", ["sftp://host/srv", "s3://bucket", "rest+https://x"])
 def test_destination_that_is_no_folder_is_refused(
     stack: StackContext, dest: str
 ) -> None:
-    from compose_ops.cli.output import backup
-    from compose_ops.errors import UsageError
-
-    with pytest.raises(UsageError, match="takes a folder"):
-        backup.backup(stack, dest, everything=True)
+    with pytest.raises(UsageError, match="is a folder, not"):
+        sets.backup(stack, dest, everything=True)
 
     assert not [path for path in stack.root.iterdir() if ":" in path.name]
