@@ -234,6 +234,7 @@ def gpu_check(
     consistency="native, stop or crash. Default: the best that the service supports.",
     gzip="Write .tar.gz instead of .tar.zst.",
     encrypt="An age or ssh recipient, or a file of them; repeatable.",
+    allow_undeclared="With --all, leave out what nobody says is data or disposable.",
 )
 def backup(
     c: Context,
@@ -244,6 +245,7 @@ def backup(
     consistency: str = "",
     gzip: bool = False,
     encrypt: Names = None,
+    allow_undeclared: bool = False,
     json: bool = False,
 ) -> None:
     """Keep the data of services as a verified set."""
@@ -257,6 +259,7 @@ def backup(
         consistency=consistency,
         gzip=gzip,
         encrypt=encrypt or (),
+        allow_undeclared=allow_undeclared,
     )
     if json:
         emit(made and output.set_as_json(made, opened.destination(dest)))
@@ -399,6 +402,6 @@ def drill(
 
     found = stack(c).drill(set, dest=dest, identity=identity)
     if json:
-        emit({"set": found.set_id, "counts": dict(found.counts)})
+        emit(output.drill_as_json(found))
     else:
         output.print_drill(found)

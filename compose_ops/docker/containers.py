@@ -86,6 +86,7 @@ class ContainerRequests(EngineRequests):
         container: str,
         command: Sequence[str],
         *,
+        user: str = "",
         environment: Mapping[str, str] | None = None,
         stdin: bytes | IO[bytes] | None = None,
         stdout: IO[bytes] | None = None,
@@ -93,6 +94,7 @@ class ContainerRequests(EngineRequests):
     ) -> Output:
         flags, values = named(environment or {})
         more = [] if stdin is None else ["--interactive"]
+        more += ["--user", user] if user else []
         argv = self.command("exec", *more, *flags, container, *command)
         output = process.run(
             argv,

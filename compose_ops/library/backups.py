@@ -1,15 +1,17 @@
 """Sets of a project: what the tasks about backups have in common."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from compose_ops.errors import DataError
+from compose_ops.errors import DataError, UsageError
 from compose_ops.runtime.context import StackContext
 
 if TYPE_CHECKING:
+    from compose_ops.backup.drill import DrillResult
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
     from compose_ops.backup.retention import Rules
@@ -22,14 +24,6 @@ class Verification:
     id: str
     fault: str
     opened: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DrillResult:
-    """A set that was restored and booted, with the counts of its services."""
-
-    set_id: str
-    counts: Mapping[str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +43,16 @@ class _Located(Protocol):
 
 
 def destination(stack: _Located, dest: str | Path) -> Path:
-    """Return the folder of the sets, absolute; a relative one is the project's."""
+    """
+    Return the folder of the sets, absolute; a relative one is the project's.
+
+    Raises UsageError for a URL, which names no folder.
+    """
+    if scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", str(dest)):
+        raise UsageError(
+            f"a destination is a folder, not {scheme[1]}://",
+            hint="mount it, and name the folder; one with :// in its name: ./NAME",
+        )
     if not dest:
         return stack.backups
     return (stack.root / Path(dest).expanduser()).resolve()
@@ -64,17 +67,19 @@ def backup(
     consistency: str = "",
     gzip: bool = False,
     encrypt: Sequence[str] = (),
+    allow_undeclared: bool = False,
 ) -> "Manifest | None":
     """Take a set, and remember where; None with `--dry`."""
     from compose_ops.backup import create, destinations
 
-    request = create.Request(
+    request = create.BackupRequest(
         services=services,
         everything=everything,
         dest=destination(stack, dest),
         consistency=consistency,
         gzip=gzip,
         encrypt=encrypt,
+        allow_undeclared=allow_undeclared,
     )
     made = create.take(stack, request)
     if made:
@@ -161,13 +166,12 @@ def drill(
     *,
     set_id: str = "",
     identity: str = "",
-) -> DrillResult:
+) -> "DrillResult":
     """Restore a set into scratch volumes, boot it, remove everything."""
     from compose_ops.backup import drill as drilling
 
-    place = destination(stack, dest)
-    found = drilling.drill(stack, place, set_id=set_id, identity=identity)
-    return DrillResult(found["set"], found["counts"])
+    request = drilling.DrillRequest(destination(stack, dest), set_id, identity)
+    return drilling.drill(stack, request)
 
 
 def prune(

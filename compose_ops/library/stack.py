@@ -12,6 +12,7 @@ from compose_ops.library.opening import Selection, find, host_engine, open_stack
 from compose_ops.runtime.context import StackContext
 
 if TYPE_CHECKING:
+    from compose_ops.backup.drill import DrillResult
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
     from compose_ops.backup.retention import Rules
@@ -254,12 +255,15 @@ class Stack:
         consistency: str = "",
         gzip: bool = False,
         encrypt: Sequence[str] = (),
+        allow_undeclared: bool = False,
     ) -> "Manifest | None":
         """
         Copy the data of *services*, or of all, to a verified set; None with `dry`.
 
         *dest* is the folder of the sets, by default that of `compose-ops.toml`. Raises
-        DataError when a copy or its proof fails; no set is left then.
+        DataError when a copy or its proof fails; no set is left then. With *all*
+        writable mounts that nobody declares as data or as disposable are a DataError,
+        too, unless *allow_undeclared* leaves them out.
 
         >>> Stack.open().backup(["db"]).stores[0].consistency
         'stop'
@@ -272,6 +276,7 @@ class Stack:
             consistency=consistency,
             gzip=gzip,
             encrypt=encrypt,
+            allow_undeclared=allow_undeclared,
         )
 
     def backups(
@@ -351,7 +356,7 @@ class Stack:
 
     def drill(
         self, set_id: str = "", *, dest: str | Path = "", identity: str = ""
-    ) -> sets.DrillResult:
+    ) -> "DrillResult":
         """Restore a set into scratch volumes, boot it, remove everything."""
         return sets.drill(self.context(), dest, set_id=set_id, identity=identity)
 

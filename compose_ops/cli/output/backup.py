@@ -10,10 +10,11 @@ from compose_ops.backup.repository import BackupSet
 from compose_ops.cli.task import emit
 from compose_ops.console import say, show, table
 from compose_ops.errors import DataError, UsageError
-from compose_ops.library.backups import DrillResult, PruneResult, Verification
+from compose_ops.library.backups import PruneResult, Verification
 from compose_ops.units import readable_size
 
 if TYPE_CHECKING:
+    from compose_ops.backup.drill import DrilledStore, DrillResult
     from compose_ops.library.stack import Stack
 
 
@@ -25,17 +26,21 @@ def set_as_json(found: Manifest, dest: Path) -> dict[str, Any]:
         "path": str(dest / found.project / found.id),
         "created": found.created,
         "coherent": found.coherent,
+        "undeclared": list(found.undeclared),
         "encrypted": found.encrypted,
         "size": found.size,
         "stores": [
             {
                 "service": store.service,
+                "product": store.product,
+                "recipe": store.recipe,
                 "consistency": store.consistency,
                 "version": store.version,
                 "count": list(store.count),
                 "exit_code": store.exit_code,
                 "archives": [
                     {
+                        "kind": archive.kind,
                         "volume": archive.volume,
                         "files": archive.files,
                         "bytes": archive.bytes,
@@ -55,6 +60,7 @@ def print_backup(made: Manifest | None) -> None:
         size = readable_size(sum(archive.size for archive in store.archives))
         say(f"{store.service}: {size}, {store.consistency}, verified")
     if made:
+        say(f"{made.id} holds {_time_of(coherent=made.coherent)}")
         show(made.id)
 
 
@@ -115,7 +121,8 @@ def print_sets(dest: Path, found: Sequence[BackupSet]) -> None:
             entry["id"],
             _when(entry["created"]),
             entry["fault"]
-            or ", ".join(f"{name} ({how})" for name, how in entry["stores"].items()),
+            or ", ".join(f"{name} ({how})" for name, how in entry["stores"].items())
+            + f"; {_time_of(coherent=bool(entry['coherent']))}",
             readable_size(entry["size"] or 0),
             _when(entry["verified"]) or "no",
             _drilled(entry),
@@ -189,6 +196,27 @@ def print_pruned(found: PruneResult) -> None:
         show(f"removed {set_id}")
 
 
-def print_drill(found: DrillResult) -> None:
-    counts = ", ".join(f"{name} {count}" for name, count in found.counts.items())
-    show(f"{found.set_id} restores and boots: {counts}")
+def drill_as_json(found: "DrillResult") -> dict[str, Any]:
+    """Return what --json says of a drill."""
+    return {
+        "set": found.set_id,
+        "proven": found.proven,
+        "counts": {store.service: store.count for store in found.stores},
+        "checked": {store.service: store.checked for store in found.stores},
+    }
+
+
+def print_drill(found: "DrillResult") -> None:
+    words = "proven" if found.proven else "restores and boots"
+    show(f"{found.set_id} {words}: {', '.join(map(_drilled_store, found.stores))}")
+
+
+def _drilled_store(store: "DrilledStore") -> str:
+    said = [] if store.count is None else [f"counts {store.count}"]
+    said += ["check passed"] if store.checked else []
+    return f"{store.service} ({', '.join(said) or 'nothing was checked'})"
+
+
+def _time_of(*, coherent: bool) -> str:
+    """Say of which time a set is."""
+    return "one moment" if coherent else "each store by itself"

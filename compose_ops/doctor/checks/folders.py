@@ -6,6 +6,7 @@ from compose_ops.doctor.checks.secret_files import shown
 from compose_ops.doctor.facts.access import User
 from compose_ops.doctor.facts.folders import BindFacts, DataFolder, RemoteBind
 from compose_ops.doctor.registry import check
+from compose_ops.products import load
 from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import Verdict, command, fail, ok
 
@@ -21,7 +22,11 @@ MAX_NAMES = 20
 def bind_folders(
     stack: StackContext, binds: tuple[BindFacts, ...]
 ) -> Iterator[Verdict]:
-    absent = [bind for bind in binds if bind.state == "absent"]
+    absent = [
+        bind
+        for bind in binds
+        if bind.state == "absent" and not _comes_with_its_data(stack, bind)
+    ]
     for bind in absent:
         path = shown(stack, bind.source)
         tracked = bind.source.is_relative_to(stack.root)
@@ -35,6 +40,13 @@ def bind_folders(
         )
     if not absent:
         yield ok(f"{len(binds)} mounted paths are there")
+
+
+def _comes_with_its_data(stack: StackContext, bind: BindFacts) -> bool:
+    """Say whether a store fills the folder: its first start, or a restore, makes it."""
+    service = stack.model.services.get(bind.service) or {}
+    known = load(stack.product_files)
+    return bind.writable and known.keeps_data_at(service, bind.target)
 
 
 @check(

@@ -130,7 +130,7 @@ def test_drill_follows_a_recovered_one(left: Any, world: World) -> None:
         world.write(volume, 1)
     back_up(stack)
 
-    drill.drill(stack, stack.root / "backups", set_id="", identity="")
+    drill.drill(stack, drill.DrillRequest(stack.root / "backups"))
 
     assert {c.project for c in world.there} == {"trial"}
 
@@ -173,7 +173,7 @@ def test_set_is_listed_verified_and_restored(left: Any, world: World) -> None:
 def test_set_of_a_newer_version_is_refused_by_name(left: Any) -> None:
     stack = left("kept")
     [manifest] = (stack.root / "backups").rglob("manifest.json")
-    data = json.loads(manifest.read_text()) | {"schema": 2}
+    data = json.loads(manifest.read_text()) | {"schema": 3}
     del data["digest"]
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     data["digest"] = sha256(text.encode()).hexdigest()
@@ -182,7 +182,7 @@ def test_set_of_a_newer_version_is_refused_by_name(left: Any) -> None:
     [found] = repository.listed(stack.root / "backups", "trial")
 
     assert found.manifest is None
-    assert "schema is 2" in found.fault
+    assert "schema is 3" in found.fault
     with pytest.raises(DataError, match=found.id):
         repository.believed(found)
 

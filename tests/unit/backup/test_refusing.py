@@ -119,7 +119,11 @@ def test_native_copy_that_was_asked_for_is_made_or_refused(
     stack: StackContext, world: World
 ) -> None:
     """A probe that says no stops the store only where that was not ruled out."""
-    labels = {"backup.consistency": "native stop", "backup.native.probe": "probe"}
+    labels = {
+        "backup.consistency": "native stop",
+        "backup.native.probe": "probe",
+        "backup.native.session": "session",
+    }
     world.services["memo"] = store("memo_data", **labels)
     world.commands["probe"] = lambda _asked: Output(1, "", "scavenging")
     stack = opened(stack.root, world)

@@ -28,7 +28,7 @@ def test_list_of_sets_says_when_each_was_taken_and_its_last_drill(
 
     printed = backup.sets_as_json(stack.root / "backups", found)
     newest, oldest = printed["sets"]
-    assert (newest["drilled"], oldest["drill"]["result"]) == (None, "restored")
+    assert (newest["drilled"], oldest["drill"]["result"]) == (None, "proven")
     assert "memo counts 1 in the drill" in newest["drill"]["result"]
     shown = capsys.readouterr().out
     assert "failed 20" in shown

@@ -95,7 +95,9 @@ def test_drill_leaves_nothing_and_is_recorded(
 
     done = sets.drill(stack, "backups", set_id=made, identity="")
 
-    assert done == sets.DrillResult(made, {"memo": 3, "pair": 5})
+    counts = {store.service: store.count for store in done.stores}
+    assert (done.set_id, counts) == (made, {"memo": 3, "pair": 5})
+    assert done.proven
     assert world.made == before
     assert {c.project for c in world.there} == {"trial"}
     assert repository.load(stack.root / "backups/trial" / made).drilled is not None
