@@ -77,7 +77,7 @@ FAULTS = (
         "compose_ops/state/lock.py",
         "if not _is_taken(file.fileno()):",
         "if _is_taken(file.fileno()) is None:",
-        "tests/unit/test_locking.py",
+        "tests/unit/state/test_lock.py",
     ),
     Fault(
         "one healthy replica of two is enough",
