@@ -193,7 +193,8 @@ class World(FakeEngine):
             self.happen("unpause", name)
             self.change(name, state="running")
 
-    def remove(self, *names: str, force: bool = False) -> None:
+    def remove(self, *names: str, force: bool = False, volumes: bool = False) -> None:
+        del volumes
         del force
         for name in names:
             self.happen("remove", name)

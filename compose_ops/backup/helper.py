@@ -187,7 +187,7 @@ def remove_strays(stack: StackContext, run: str) -> None:
             filters=[f"label={key}={value}" for key, value in written.items()]
         )
         if left:
-            stack.engine.remove(*(c.id for c in left), force=True)
+            stack.engine.remove(*(c.id for c in left), force=True, volumes=True)
 
 
 def _data(source: str, *, writable: bool) -> str:

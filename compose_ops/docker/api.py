@@ -175,7 +175,14 @@ class Engine(Protocol):
 
     def restart(self, *containers: str, timeout: int | None = None) -> None: ...
 
-    def remove(self, *containers: str, force: bool = False) -> None: ...
+    def remove(
+        self, *containers: str, force: bool = False, volumes: bool = False
+    ) -> None:
+        """
+        Remove containers; their anonymous volumes stay unless *volumes*.
+
+        Data in them may be the only copy: only containers of our own go with them.
+        """
 
     def rename(self, container: str, name: str) -> None: ...
 

@@ -47,8 +47,10 @@ class ContainerRequests(EngineRequests):
         words = ("container", "restart", *_grace(timeout), *containers)
         self.checked(*words, timeout=CHANGE_TIMEOUT)
 
-    def remove(self, *containers: str, force: bool = False) -> None:
-        flags = ["--volumes", *(["--force"] if force else [])]
+    def remove(
+        self, *containers: str, force: bool = False, volumes: bool = False
+    ) -> None:
+        flags = ["--volumes"] * volumes + ["--force"] * force
         self.checked("container", "rm", *flags, *containers, timeout=CHANGE_TIMEOUT)
 
     def rename(self, container: str, name: str) -> None:
