@@ -1,6 +1,6 @@
 """A project as an object: every operation beneath the tasks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -392,6 +392,19 @@ class Stack:
 
         request = UpdateRequest(image=image, build=build)
         return update(self.context(), service, request, timeout=timeout)
+
+    def update_all(self, *, timeout: int | None = None) -> "Iterator[UpdateResult]":
+        """
+        Update each service that runs, in dependency order, as the iterator is read.
+
+        The first that fails raises what `rolling_update` raises; the rest is not begun.
+
+        >>> [result.service for result in Stack.open().update_all()]
+        ['db', 'web']
+        """
+        from compose_ops.rollout.update_all import update_all
+
+        return update_all(self.context(), timeout=timeout)
 
     def rollback(self, service: str, *, timeout: int | None = None) -> "UpdateResult":
         """Go back to the image before the last update; RolledBack as for an update."""
