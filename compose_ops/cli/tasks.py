@@ -76,6 +76,18 @@ def status(c: Context, *, json: bool = False) -> None:
 
 
 @task
+def recover(c: Context, *, json: bool = False) -> None:
+    """Put right what interrupted tasks left; quiet when nothing is left."""
+    from compose_ops.cli.output import recovery as output
+
+    found = stack(c).recover()
+    if json:
+        emit(output.as_json(found))
+    else:
+        output.print_recovered(found)
+
+
+@task
 def stats(c: Context, *, service: Names = None, json: bool = False) -> None:
     """Show the CPU and memory that containers use."""
     found = stack(c).stats(service or ())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from compose_ops.lint import Finding
     from compose_ops.rollout.result import UpdateResult
     from compose_ops.stack.status import ContainerUsage, Status
+    from compose_ops.state.recovery import Unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,23 @@ class Stack:
         from compose_ops.stack import status
 
         return status.services(self.context())
+
+    def recover(self) -> "tuple[Unfinished, ...]":
+        """
+        Undo what interrupted tasks left; return those tasks, none when all had ended.
+
+        It may be run again after any interruption of itself. Raises what hinders the
+        first that cannot be undone, after all were tried; Locked while a task works.
+
+        >>> Stack.open().recover()  # doctest: +SKIP
+        ()
+        """
+        from compose_ops.state import recovery
+
+        stack = self.context()
+        left = recovery.pending(stack)
+        recovery.recover(stack)
+        return left
 
     def stats(self, services: Iterable[str] = ()) -> "tuple[ContainerUsage, ...]":
         """Return what running containers use; UsageError when none of them runs."""
