@@ -12,6 +12,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from compose_ops.console import say
 
@@ -55,10 +56,27 @@ def undoing(what: str) -> Iterator[None]:
     ...     pass
     """
     _undoing.append(what)
+    before = _defaults_replaced()
     try:
         yield
     finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
         _undoing.pop()
+        if before:
+            _received.clear()
+
+
+def _defaults_replaced() -> dict[signal.Signals, Any]:
+    """Take over signals from Python's own handlers, where a program set none."""
+    defaults = (signal.default_int_handler, signal.SIG_DFL)
+    found = {n: h for n in SIGNALS if (h := signal.getsignal(n)) in defaults}
+    try:
+        for number in found:
+            signal.signal(number, _receive)
+    except ValueError:
+        return {}
+    return found
 
 
 def _receive(number: int, _frame: FrameType | None) -> None:

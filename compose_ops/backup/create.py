@@ -28,6 +28,7 @@ from compose_ops.backup.service_control import StoppedContainer
 from compose_ops.backup.volume_archive import VolumeBackup
 from compose_ops.console import say
 from compose_ops.errors import UnhealthyError
+from compose_ops.interrupts import undoing
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
 from compose_ops.state.journal import Journal
@@ -159,7 +160,8 @@ def _settled(stack: StackContext, partial: Path) -> Iterator[Journal]:
     try:
         yield journal
     finally:
-        recover.undo(stack, journal)
+        with undoing("starting again what the backup stopped"):
+            recover.undo(stack, journal)
 
 
 def _copy(

@@ -25,6 +25,7 @@ from compose_ops.backup.transaction import unpack
 from compose_ops.console import health_progress, say
 from compose_ops.docker.api import Container, Engine
 from compose_ops.errors import ComposeOpsError, DataError
+from compose_ops.interrupts import undoing
 from compose_ops.runtime import health
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
@@ -135,7 +136,8 @@ def _held(
     try:
         return _boot(stack, journal, kept, parts, keys)
     finally:
-        drill_project.undo(stack, journal)
+        with undoing("removing the drill's containers and volumes"):
+            drill_project.undo(stack, journal)
 
 
 def _boot(

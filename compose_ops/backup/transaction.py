@@ -23,10 +23,13 @@ from compose_ops.backup.restore_targets import RestoreTarget
 from compose_ops.console import say
 from compose_ops.docker.api import Container
 from compose_ops.errors import ComposeOpsError, DataError, UnhealthyError
+from compose_ops.interrupts import undoing
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
 from compose_ops.state.journal import Journal
 from compose_ops.units import readable_size
+
+PUTTING_BACK = "putting the data from before the restore back"
 
 
 @contextmanager
@@ -49,7 +52,8 @@ def transaction(
     except ComposeOpsError as failed:
         failed.hint = "the data from before the restore is in place again"
         try:
-            restore_rollback.undo(stack, journal)
+            with undoing(PUTTING_BACK):
+                restore_rollback.undo(stack, journal)
         except UnhealthyError as ill:
             failed.detail = f"{failed.detail}\n{ill.message} on it, too".strip()
         except ComposeOpsError as hindered:
@@ -57,7 +61,8 @@ def transaction(
             failed.hint = "not all could be put back: the next task tries it again"
         raise
     except BaseException:
-        restore_rollback.undo(stack, journal)
+        with undoing(PUTTING_BACK):
+            restore_rollback.undo(stack, journal)
         raise
     restore_rollback.finish(stack, journal)
 

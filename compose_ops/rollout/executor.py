@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from compose_ops.docker.api import EventStream
 from compose_ops.errors import ComposeOpsError, EngineError, RolledBack, UnhealthyError
+from compose_ops.interrupts import undoing
 from compose_ops.rollout import health_gate, steps
 from compose_ops.rollout.batch import Batch, slot_state
 from compose_ops.rollout.context import UpdateContext
@@ -12,7 +13,7 @@ from compose_ops.rollout.display import displayed
 from compose_ops.rollout.journal import Journal
 from compose_ops.rollout.plan import Slot
 from compose_ops.rollout.preflight import CheckedPlan
-from compose_ops.rollout.revert import revert, uninterrupted
+from compose_ops.rollout.revert import revert
 from compose_ops.rollout.running_update import RunningUpdate
 from compose_ops.rollout.statistics import TrafficReport
 from compose_ops.rollout.strategies import strategy
@@ -49,8 +50,8 @@ def execute(
         with ExitStack() as end:
             try:
                 _replace_all(update)
-                end.enter_context(uninterrupted())
-            except (ComposeOpsError, KeyboardInterrupt) as error:
+                end.enter_context(undoing("recording the update"))
+            except (Exception, KeyboardInterrupt) as error:
                 raise revert(update, probe, error, settle) from error
             proof = probe.stop() if probe else None
             _finish(update, settle)

@@ -1,10 +1,10 @@
 """When an update fails: put everything back, and say what happened."""
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 from compose_ops.errors import ComposeOpsError, Interrupted, RolledBack, UnhealthyError
+from compose_ops.interrupts import undoing
 from compose_ops.rollout import health_gate, undo
 from compose_ops.rollout.running_update import RunningUpdate
 from compose_ops.rollout.statistics import TrafficReport
@@ -26,7 +26,7 @@ def revert(
     """
     paused = update.plan.policy.failure_action == "pause"
     done = sum(p.proven for p in update.journal.places) if paused else 0
-    with uninterrupted():
+    with undoing("putting the old version back"):
         with suppress(ComposeOpsError):
             update.wait_drained()
         if isinstance(error, UnhealthyError):
@@ -89,15 +89,3 @@ def _error(
         hint=cause.hint,
         detail="\n".join(filter(None, [cause.detail, seen])),
     )
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let nothing but SIGKILL stop what must come to its end."""
-    names = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(name, signal.SIG_IGN) for name in names]
-    try:
-        yield
-    finally:
-        for name, handler in zip(names, before, strict=True):
-            signal.signal(name, handler)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from compose_ops.errors import ComposeOpsError
+from compose_ops.interrupts import undoing
 from compose_ops.state.journal import Journal
 
 
@@ -34,7 +35,7 @@ def execute(
     The *journal* says each step before it begins and is closed at the end, so that a
     handler of its kind can undo what a task that died began. Without *keep* all is
     undone at the end, too. An undo that fails stops no other: the error that is raised
-    names it, and the journal stays for the next task. Ctrl-C during the undo ends it.
+    names it, and the journal stays for the next task.
 
     >>> log = []
     >>> execute([Step("begin", lambda: log.append("do"), lambda: log.append("undo"))])
@@ -68,7 +69,8 @@ def _undone(begun: Sequence[Step]) -> list[tuple[Step, Exception]]:
     problems: list[tuple[Step, Exception]] = []
     for step in reversed(begun):
         try:
-            step.undo()
+            with undoing(f"undoing '{step.name}'"):
+                step.undo()
         except Exception as refused:  # noqa: BLE001 - the other steps are undone
             problems.append((step, refused))
     return problems
