@@ -183,21 +183,50 @@ def doctor(
 @task(
     rule="Only this rule; repeatable. docs/rules.md lists them.",
     file="Judge these compose files together instead of the project's; repeatable.",
+    fail_on="Mildest severity that fails: error, warning, note, never. Default: error.",
+    format="text, json, sarif or github (annotations). Default: text.",
+    explain="Say what this rule finds, why, and how to repair it.",
+    baseline="Only findings count that are not in this file.",
+    update_baseline="Write the findings of now into the baseline.",
+    ask_images="Start a container of each local image to see which programs it holds.",
 )
 def lint(
-    c: Context, *, rule: Names = None, file: Names = None, json: bool = False
+    c: Context,
+    *,
+    rule: Names = None,
+    file: Names = None,
+    fail_on: str = "",
+    format: str = "text",  # noqa: A002 - the flag's name
+    explain: str = "",
+    baseline: str = "",
+    update_baseline: bool = False,
+    ask_images: bool = False,
+    json: bool = False,
 ) -> None:
     """Find what breaks stacks in every combination of compose files."""
-    from compose_ops.lint import run as look
+    from compose_ops.lint import command
+    from compose_ops.lint.settings import LintSettings
     from compose_ops.runtime.context import docker_client
 
-    client = docker_client(echo=bool(c.config.run.echo))
-    found = look.judge(client, files=file or (), only=rule or ())
-    if json:
-        emit(look.as_json(found))
-    else:
-        look.print_findings(found)
-    look.refuse(found)
+    own = not file
+    settings = LintSettings(
+        fail_on="warning" if own else "error", start_timeout=300.0 if own else 0.0
+    )
+    command.lint(
+        docker_client(echo=bool(c.config.run.echo)),
+        command.LintRequest(
+            rules=tuple(rule or ()),
+            files=tuple(file or ()),
+            fail_on=fail_on,
+            format="json" if json else format,
+            explain=explain,
+            baseline=baseline,
+            update_baseline=update_baseline,
+            ask_images=ask_images,
+        ),
+        settings,
+        show=lambda text: print(text, end=""),  # noqa: T201 - the result
+    )
 
 
 @task(
