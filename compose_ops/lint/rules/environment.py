@@ -43,19 +43,19 @@ def interpolated(subject: LintTarget) -> Iterator[Use]:
                 yield Use(name, optional, path, document, node)
 
 
-def needed(subject: LintTarget) -> Iterator[tuple[Use, int]]:
-    """Yield the first use of each variable without a default, and their number."""
+def needed(subject: LintTarget) -> Iterator[list[Use]]:
+    """Yield the uses of each variable that has no default and no value of its own."""
     found: dict[str, list[Use]] = {}
     for use in interpolated(subject):
         given = use.optional or use.name in use.document.given
         if not given and not RESERVED.search(use.name):
             found.setdefault(use.name, []).append(use)
-    for uses in found.values():
-        yield uses[0], len({(u.document.path, u.node.line) for u in uses})
+    yield from found.values()
 
 
-def elsewhere(count: int) -> str:
-    """Return in how many further places a variable is used."""
+def elsewhere(uses: list[Use]) -> str:
+    """Return in how many places a variable is used, when in several."""
+    count = len({(use.document.path, use.node.line) for use in uses})
     return f" (used in {count} places)" if count > 1 else ""
 
 
@@ -71,17 +71,18 @@ def elsewhere(count: int) -> str:
     needs=("model",),
 )
 def variable_empty(subject: LintTarget) -> Iterator[RawFinding]:
-    for use, count in needed(subject):
+    for uses in needed(subject):
+        use = uses[0]
         if use.name not in subject.unset or is_required(use):
             continue
         if subject.example is not None and not is_documented(subject.example, use):
             continue  # variable-undocumented names it
-        fatal = refused_when_empty(subject, use.name)
+        fatal = refused_when_empty(subject, uses)
         if fatal is not None:
             yield fatal[0].hit(f"{use.name} is set nowhere: {fatal[1]}", "error")
         elif subject.example is None:
             yield use.hit(
-                f"{use.name} is set nowhere and becomes empty{elsewhere(count)}"
+                f"{use.name} is set nowhere and becomes empty{elsewhere(uses)}"
             )
 
 
@@ -89,12 +90,11 @@ def is_required(use: Use) -> bool:
     return bool(re.search(rf"\$\{{{use.name}:?\?", use.node.text()))
 
 
-def refused_when_empty(subject: LintTarget, name: str) -> tuple[Use, str] | None:
+def refused_when_empty(subject: LintTarget, uses: list[Use]) -> tuple[Use, str] | None:
     """Return where an empty variable is refused, and how."""
-    for use in interpolated(subject):
-        if use.name != name or use.optional:
-            continue
-        if name in subject.placeholders and value_for(use.path, use.node.text(), name):
+    for use in uses:
+        filled = use.name in subject.placeholders
+        if filled and value_for(use.path, use.node.text(), use.name):
             return use, "Compose refuses an empty text here"
         if use.path[-1] == "image" and use.path[:1] == ("services",):
             image = only_filled(use.node.text(), subject)
@@ -105,8 +105,9 @@ def refused_when_empty(subject: LintTarget, name: str) -> tuple[Use, str] | None
 
 def only_filled(text: str, subject: LintTarget) -> str:
     """Return a text with the unset variables left out, empty where others are in it."""
-    for name in subject.unset:
-        text = re.sub(rf"\$\{{{name}\}}|\${name}\b", "", text)
+    for name, _ in list(variables(text)):
+        if name in subject.unset:
+            text = re.sub(rf"\$\{{{name}\}}|\${name}\b", "", text)
     return "" if "$" in text else text
 
 
@@ -125,16 +126,17 @@ def variable_undocumented(subject: LintTarget) -> Iterator[RawFinding]:
     example = subject.example
     if example is None:
         return
-    for use, count in needed(subject):
+    for uses in needed(subject):
+        use = uses[0]
         if is_documented(example, use):
             continue
         unset = use.name in subject.unset and not is_required(use)
-        fatal = refused_when_empty(subject, use.name) if unset else None
+        fatal = refused_when_empty(subject, uses) if unset else None
         message = f"{use.name} has no default and is not in {example.path.name}"
         if fatal is not None:
             yield fatal[0].hit(f"{message}: {fatal[1]}", "error")
         else:
-            yield use.hit(f"{message}{elsewhere(count)}")
+            yield use.hit(f"{message}{elsewhere(uses)}")
 
 
 def is_documented(example: EnvFile, use: Use) -> bool:
