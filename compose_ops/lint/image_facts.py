@@ -156,6 +156,7 @@ KNOWN = (
         has_health=False,
         lacks="curl",
         has="pg_isready psql bash",
+        volumes=("/var/lib/postgresql",),
     ),
     _known(
         r"^postgres:[^@]*alpine",
@@ -192,7 +193,7 @@ KNOWN = (
         steps_down=True,
         has_health=False,
         lacks="curl wget nc",
-        volumes=("/data/db", "/data/configdb"),
+        volumes=("/data/db",),
     ),
     _known(r"^rabbitmq([:@]|$)", steps_down=True, has_health=False, lacks="curl nc"),
     _known(

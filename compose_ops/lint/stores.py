@@ -18,6 +18,11 @@ class Store:
     ports: frozenset[int]
     folders: tuple[str, ...]
 
+    @property
+    def is_cache(self) -> bool:
+        """Whether it is often run without anything to keep."""
+        return self.name in {"Redis", "memcached"}
+
     def holds(self, target: str) -> bool:
         """Say whether a mount at this folder holds the data."""
         plain = target.rstrip("/")

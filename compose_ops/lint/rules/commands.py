@@ -58,7 +58,8 @@ def lacks(service: Service, program: str) -> bool:
 def missing_binary(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         check = check_of(service)
-        installed = check is not None and bool(FETCHES.search(check.script))
+        script = script_of(service.argv) or ""
+        installed = check is not None and bool(FETCHES.search(check.script + script))
         wanted = check.programs if check and not installed else []
         absent = [one for one in wanted if lacks(service, one)]
         alternatives = check is not None and "||" in check.text

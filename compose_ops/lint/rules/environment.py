@@ -80,10 +80,23 @@ def variable_empty(subject: LintTarget) -> Iterator[RawFinding]:
         fatal = refused_when_empty(subject, uses)
         if fatal is not None:
             yield fatal[0].hit(f"{use.name} is set nowhere: {fatal[1]}", "error")
+        elif subject.example is None and expects_env_file(subject):
+            yield use.hit(f"{use.name} is set in no file that is here", "note")
         elif subject.example is None:
             yield use.hit(
                 f"{use.name} is set nowhere and becomes empty{elsewhere(uses)}"
             )
+
+
+def expects_env_file(subject: LintTarget) -> bool:
+    """Say whether services are given a `.env` that is not here: it sets variables."""
+    named = {
+        node.text().removeprefix("./")
+        for document in subject.documents
+        for path, node in document.root.walk()
+        if "env_file" in path
+    }
+    return ".env" in named and not (subject.root / ".env").exists()
 
 
 def is_required(use: Use) -> bool:

@@ -117,6 +117,7 @@ def volume_unmapped(subject: LintTarget) -> Iterator[RawFinding]:
                 yield RawFinding(
                     service.path("volumes"),
                     f"{service.name}'s image keeps {path} in an anonymous volume",
+                    "note" if service.store and service.store.is_cache else "",
                 )
 
 
