@@ -1,7 +1,7 @@
 """
 Generated files for the linter: nothing may end in a traceback, or take long.
 
-    PYTHONPATH=.:tests/lint python tests/lint/fuzz.py [--count N] [--compose N] [--seed N]
+    PYTHONPATH=.:tests/lint python tests/lint/fuzz.py [--count N] [--compose N]
 
 Each number makes one project: a compose file from a grammar, then mutated as text; a
 Dockerfile, an ignore file and an example of `.env` likewise. Without Compose the model
@@ -260,7 +260,8 @@ def written(r: random.Random, plain: Any, indent: int = 0) -> str:
 
 
 NOISE = ("\t", "\r\n", "\u2028", "&a ", "*a", "<<: *a\n", "!reset ", "---\n", "{", "]",
-         ": ", "\x00", "\ud7ff", "'", "|\n", "? ", "%", "\ufeff", "- ", "#", "\x85")  # fmt: skip
+         ": ", "\x00", "\ud7ff", "'", "|\n", "? ", "%", "\ufeff", "- ", "#",
+         "\x85")  # fmt: skip
 
 
 def mutated(r: random.Random, text: str) -> str:
@@ -286,7 +287,7 @@ def write(number: int, folder: Path) -> dict[str, Any]:
     (folder / "compose.yml").write_bytes(text.encode(encoding, errors="replace"))
     for name, content in (
         ("Dockerfile", dockerfile(r)),
-        (".dockerignore", "\n".join(r.sample(WORDS, 4) + ["!x", "**/a", "[z-a]"])),
+        (".dockerignore", "\n".join([*r.sample(WORDS, 4), "!x", "**/a", "[z-a]"])),
         (".env.example", mutated(r, "A=1\n# B=2\nexport C=$A\n")),
     ):
         if r.random() < 0.7:

@@ -5,6 +5,8 @@ Each is a shape, a file, a text there, what stands there instead, and the rule t
 has to find it.
 """
 
+# ruff: noqa: E501, ISC004 - a table
+
 DJANGO = ("django-celery", "docker-compose.yml")
 FLASK = ("nginx-flask-mysql", "compose.yaml")
 FLASK_BUILD = ("nginx-flask-mysql", "backend/Dockerfile")

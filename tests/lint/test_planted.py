@@ -17,7 +17,7 @@ pytestmark = pytest.mark.compose
 @pytest.mark.parametrize(
     ("shape", "file", "old", "new", "rule"), PLANTED, ids=lambda value: value[:24]
 )
-def test_planted_fault_is_found(
+def test_planted_fault_is_found(  # noqa: PLR0917 - a table
     shape: str, file: str, old: str, new: str, rule: str, tmp_path: Path
 ) -> None:
     """The rule names the planted fault, and named less of it before."""
