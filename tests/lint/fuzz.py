@@ -292,7 +292,8 @@ def write(number: int, folder: Path) -> dict[str, Any]:
     ):
         if r.random() < 0.7:
             (folder / name).write_bytes(content.encode("utf-8", errors="replace"))
-    return absolute(made, folder)
+    found: dict[str, Any] = absolute(made, folder)
+    return found
 
 
 def absolute(plain: Any, folder: Path) -> Any:

@@ -14,6 +14,9 @@ from compose_ops.project.model import Model
 from compose_ops.project.paths import STAGE_FILES
 from compose_ops.runtime.context import StackContext
 
+START_SECONDS = 300.0
+"""How long a start waits for health unless told otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -38,7 +41,7 @@ def subject(stack: StackContext, model: Model, written: Written) -> LintTarget:
     one = Combination(str(stack.mode), files, stack.mode.environment())
     merged = Merged(dict(model.raw))
     made = assemble([one], [written.mode], [merged], root=stack.root)[0]
-    return replace(made, others=written.others)
+    return replace(made, others=written.others, start_timeout=START_SECONDS)
 
 
 def _other_stages(stack: StackContext) -> Iterator[dict[str, Any]]:

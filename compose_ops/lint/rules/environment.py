@@ -71,6 +71,7 @@ def elsewhere(uses: list[Use]) -> str:
     needs=("model",),
 )
 def variable_empty(subject: LintTarget) -> Iterator[RawFinding]:
+    expected = expects_env_file(subject)
     for uses in needed(subject):
         use = uses[0]
         if use.name not in subject.unset or is_required(use):
@@ -80,7 +81,7 @@ def variable_empty(subject: LintTarget) -> Iterator[RawFinding]:
         fatal = refused_when_empty(subject, uses)
         if fatal is not None:
             yield fatal[0].hit(f"{use.name} is set nowhere: {fatal[1]}", "error")
-        elif subject.example is None and expects_env_file(subject):
+        elif subject.example is None and expected:
             yield use.hit(f"{use.name} is set in no file that is here", "note")
         elif subject.example is None:
             yield use.hit(
