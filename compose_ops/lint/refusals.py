@@ -10,6 +10,7 @@ NAMED = re.compile(r"\b(services|networks|volumes|secrets|configs|include)\.")
 EXTRA = re.compile(r"Additional property (\S+) is not allowed")
 SERVICE = re.compile(r"service \"([^\"]+)\"")
 DEPENDS = re.compile(r"service \"(\S+)\" depends on undefined service \"?([^\s\":]+)")
+ABSENT = re.compile(r"(?:open|stat) (\S+): no such file or directory")
 QUOTED = re.compile(r"(?:invalid spec: |address: |[Pp]ort: |\")([^\s\",]{2,})")
 
 
@@ -19,6 +20,8 @@ def place_of(words: str, documents: Sequence[Document]) -> Path:
         return ("services", match[1], "depends_on", match[2])
     if "include cycle" in words:
         return ("include",)
+    if match := ABSENT.search(words):
+        return naming(match[1].rpartition("/")[2], documents)
     match = NAMED.search(words)
     if match is not None:
         path = walked(documents, match[1], words[match.end() :])
@@ -57,6 +60,18 @@ def next_step(node: Node, words: str) -> tuple[Step, str]:
     return "", words
 
 
+def naming(file: str, documents: Sequence[Document]) -> Path:
+    """Return the `extends` or the entry of `include` that names a file."""
+    for document in documents:
+        for path, node in document.root.walk():
+            if node.text().rpartition("/")[2] == file:
+                if "extends" in path:
+                    return path[: path.index("extends") + 1]
+                if path[:1] == ("include",):
+                    return path[:2]
+    return ()
+
+
 def by_text(words: str, documents: Sequence[Document]) -> Path:
     """Return the setting whose text, variables left out, the refusal quotes."""
     quoted = [match[1].rstrip(":") for match in QUOTED.finditer(words)]
@@ -65,6 +80,13 @@ def by_text(words: str, documents: Sequence[Document]) -> Path:
             for path, node in document.root.walk():
                 held = re.sub(r"\$\{[^}]*\}|\$\w+", "", node.text())
                 if held and len(path) > 1 and text in {node.text(), held}:
+                    return path
+    for text in quoted:
+        for document in documents:
+            for path, node in document.root.walk():
+                if len(path) > 1 and re.search(
+                    rf"(?<!\w){re.escape(text)}(?!\w)", node.text()
+                ):
                     return path
     return ()
 

@@ -29,7 +29,10 @@ ATTEMPTS = 20
 SECONDS = 60.0
 NOISE = re.compile(r"level=warning|attribute `version` is obsolete")
 UNSET = re.compile(r"The \\?\"(\w+)\\?\" variable is not set")
+READABLE = re.compile(r"already defined at line|UTF-8")
+"""What Compose refuses in a text, and takes once it is written anew."""
 MAX_WORDS = 300
+MAX_TRIALS = 12
 Path_ = tuple[Any, ...]
 
 
@@ -96,6 +99,7 @@ class _Asking:
             output = self.ask(scratch)
             self.unset |= set(UNSET.findall(output.stderr))
             if output.code == 0:
+                output = self.with_fewest_values(scratch, output)
                 model = put_back(
                     json.loads(output.stdout), self.repairs, self.documents
                 )
@@ -109,6 +113,18 @@ class _Asking:
             frozenset(self.unset | set(self.filled)),
             dict(self.filled),
         )
+
+    def with_fewest_values(self, scratch: Path, output: Output) -> Output:
+        """Return the answer in which only what may not be empty has a value."""
+        for name in [one for one in self.filled if one in self.unset][:MAX_TRIALS]:
+            value = self.repairs.variables.pop(name)
+            trial = self.ask(scratch)
+            if trial.code == 0:
+                output = trial
+                del self.filled[name]
+            else:
+                self.repairs.variables[name] = value
+        return output
 
     def ask(self, scratch: Path) -> Output:
         more_files, more_variables = self.repairs.write(scratch)
@@ -163,6 +179,10 @@ class _Asking:
 
     def cut(self, words: str) -> bool:
         """Take out what Compose refuses; False when it stands in no file named."""
+        if READABLE.search(words) and not self.roots:
+            self.refusals.append(((), words))
+            self.roots = {one.path: one.root for one in self.documents}
+            return True
         path = place_of(words, self.documents)
         if not (len(path) > 2 and path[2] == "depends_on" and path[-1] in self.removed):  # noqa: PLR2004
             self.refusals.append((path, words))
