@@ -93,7 +93,10 @@ def faults(findings: Sequence[Finding]) -> list[Fault]:
     are one.
     """
     grouped: dict[tuple[str, ...], list[Finding]] = {}
+    worse = {(f.file, f.line) for f in findings if f.rule == "well-known-password"}
     for one in findings:
+        if one.rule == "secret-in-environment" and (one.file, one.line) in worse:
+            continue  # the same password: the finding beside it says more
         service = service_of(one)
         message = one.message.replace(service, "*") if service else one.message
         grouped.setdefault((one.severity, one.rule, message), []).append(one)

@@ -17,7 +17,7 @@ BUILDS = {
     "heredoc-and-source": ("COPY <<ONE none.txt /etc/\nx\nONE\n", "", False),
     "pattern": ("COPY there.txt none*.txt /x/\n", "", True),
     "pattern-alone": ("COPY none?.txt /x/\n", "", True),
-    "escape": ("COPY there.txt C:\\\nCOPY folder /x/\n", "", False),
+    "escape": ("COPY there.txt C:\\\nCOPY folder /x/\n", "", True),
     "backtick": ("COPY `\n  # why\n\n there.txt /x/\n", "", True),
     "climbing": ("COPY ../../there.txt /x/\n", "", True),
     "missing": ("COPY none.txt /x/\n", "", False),

@@ -178,7 +178,7 @@ def health_http_on_tls(subject: LintTarget) -> Iterator[RawFinding]:
     "warning",
     "A service has no health check.",
     why="Nothing tells a hung process from a working one: `up --wait`, an update and "
-    "`depends_on` take running for working.",
+    "`depends_on` take running for working. A note for what nobody depends on.",
     source="Compose: without a health check `--wait` ends at running",
     repair="Add `healthcheck:` that asks the service for what it is there for.",
     needs=("model", "image"),
@@ -186,8 +186,11 @@ def health_http_on_tls(subject: LintTarget) -> Iterator[RawFinding]:
 def health_missing(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         if is_missing(service) and not is_one_shot(subject, service):
+            waited_for = service.store or subject.waiting.get(service.name)
             yield RawFinding(
-                service.path("healthcheck"), f"{service.name} has no health check"
+                service.path("healthcheck"),
+                f"{service.name} has no health check",
+                "" if waited_for else "note",
             )
 
 

@@ -33,7 +33,11 @@ def root_user(subject: LintTarget) -> Iterator[RawFinding]:
             continue
         name = str(stated).split(":")[0] if stated is not None else service.facts.user
         if name in {"root", "0", ""}:
-            yield RawFinding(service.path("user"), f"{service.name} runs as root")
+            yield RawFinding(
+                service.path("user"),
+                f"{service.name} runs as root",
+                "" if stated is None else "note",
+            )
 
 
 @rule(
