@@ -1,10 +1,8 @@
 """The composition root: which implementation each operation gets of the others."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compose_ops.docker.api import Engine
 from compose_ops.state import recovery
 from compose_ops.state.journal import Journal
 from compose_ops.state.store import StateFile
@@ -40,7 +38,7 @@ class Operations:
         return reports
 
     @property
-    def prepare_images(self) -> Callable[[Engine, Path], None]:
+    def prepare_images(self) -> Callable[["StackContext"], None]:
         from compose_ops.stack import local_images
 
         return local_images.prepare

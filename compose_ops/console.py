@@ -7,12 +7,14 @@ is asked until a program attaches its terminal, as the tasks do: a library is si
 
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from compose_ops.errors import START_ENGINE
 from compose_ops.redaction import clean
 
 if TYPE_CHECKING:
@@ -22,11 +24,30 @@ PLAIN_WIDTH = 160  # columns where the output is no terminal
 
 
 _attached: list[bool] = []
+_words: dict[re.Pattern[str], str] = {}
 
 
 def attach() -> None:
     """Let progress be printed and questions be asked from now on, in this process."""
     _attached[:] = [True]
+
+
+def name_program(name: str) -> None:
+    """Let texts name *name* as the program that runs tasks, in place of invoke."""
+    _words[re.compile(r"\binvoke (?=[a-z])")] = f"{name} "
+
+
+def name_engine_command(command: str) -> None:
+    """Let hints name *command* as what installs and starts an engine."""
+    neutral = re.escape(START_ENGINE.removeprefix("sudo "))
+    _words[re.compile(rf"(?:sudo )?{neutral}")] = command
+
+
+def _worded(text: str) -> str:
+    """Return what is printed of *text*: no secret, and this project's commands."""
+    for pattern, word in _words.items():
+        text = pattern.sub(word.replace("\\", r"\\"), text)
+    return clean(text)
 
 
 def detach() -> None:
@@ -39,7 +60,7 @@ def say(line: str) -> None:
     if _attached:
         # Progress is best effort: a closed pipe or a full disk stops no work, no undo.
         with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(clean(line) + "\n")
+            sys.stderr.write(_worded(line) + "\n")
             sys.stderr.flush()
 
 
@@ -47,10 +68,14 @@ class OutputLostError(Exception):
     """Standard output took no more: a closed pipe, a full disk, a closed descriptor."""
 
 
-def show(text: str) -> None:
-    """Print one line or more of a result; OutputLostError when nobody takes them."""
+def show(text: str, *, verbatim: bool = False) -> None:
+    """
+    Print one line or more of a result; OutputLostError when nobody takes them.
+
+    With *verbatim* nothing but secrets is replaced in it.
+    """
     try:
-        sys.stdout.write(clean(text) + "\n")
+        sys.stdout.write((clean if verbatim else _worded)(text) + "\n")
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as lost:
         _discard_output()

@@ -18,7 +18,13 @@ Every way in which a task can end badly, and its exit code.
 Codes 1 and 2 are shared with invoke, which uses them for words that it cannot parse.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from compose_ops.redaction import clean
+
+START_ENGINE = "sudo systemctl start docker"
+"""What a message tells to type where no engine answers; a project may name its own."""
 
 
 class ComposeOpsError(Exception):
@@ -90,3 +96,20 @@ class OutputError(ComposeOpsError):
 
 class Interrupted(ComposeOpsError):  # noqa: N818 - names an outcome
     exit_code = 130
+
+
+@contextmanager
+def needs_extra(name: str) -> Iterator[None]:
+    """
+    Turn the lack of a package into a ConfigurationError that names the extra.
+
+    >>> with needs_extra("encryption"):
+    ...     import pyrage
+    """
+    try:
+        yield
+    except ImportError as missing:
+        raise ConfigurationError(
+            f"the package {missing.name} is not installed",
+            hint=f"pip install 'compose-ops[{name}]'",
+        ) from missing

@@ -37,7 +37,8 @@ lock() {
     say "$output: $(grep -c == "$output") packages"
 }
 
-lock 3.11 requirements.lock pyproject.toml --group dev --generate-hashes
+lock 3.11 requirements.lock pyproject.toml --extra certificates --extra encryption \
+    --extra gpu --group dev --generate-hashes
 for name in requirements requirements-dev; do
     lock 3.9 "docker/services/app/$name.txt" "docker/services/app/$name.in" \
         --generate-hashes

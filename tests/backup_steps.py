@@ -42,7 +42,7 @@ def opened(root: Path, world: World, *, dry: bool = False) -> StackContext:
         collaborators=OPERATIONS,
         root=root,
         project="trial",
-        mode=Mode(offline=True),
+        mode=Mode(("offline",), substitutes=True),
         engine=world,  # type: ignore[arg-type]
         everyone=tuple(world.there),
         started_as=None,
@@ -52,7 +52,7 @@ def opened(root: Path, world: World, *, dry: bool = False) -> StackContext:
 
 def back_up(stack: StackContext, *services: str, **wanted: Any) -> str:
     """Take a set of *services*, of all where none is named; return its id."""
-    request = create.Request(
+    request = create.BackupRequest(
         services=services,
         everything=not services,
         dest=stack.root / "backups",

@@ -106,7 +106,7 @@ class World(FakeEngine):
         if self.sick(asked.service):
             return Output(1, "", "not now")
         (first, *_) = asked.mounts
-        file = self.folder / first.name / "lines"
+        file = self.folder / (first.name or first.source) / "lines"
         known = file.read_text().count("\n") if file.exists() else 0
         return Output(0, f"{known}\n", "")
 
@@ -117,7 +117,7 @@ class World(FakeEngine):
             mount["source"]: {}
             for service in self.services.values()
             for mount in service.get("volumes") or ()
-            if mount["type"] == "volume"
+            if mount["type"] == "volume" and "source" in mount
         }
         own = {"name": "trial", "services": self.services, "volumes": volumes}
         return own | self.further
@@ -129,7 +129,14 @@ class World(FakeEngine):
             own = f"id-{name}" if self.project == "trial" else f"{self.project}-{name}"
             mounts = []
             for mount in self.services[name].get("volumes") or ():
+                if "source" not in mount:
+                    continue
                 if mount["type"] != "volume":
+                    kind, source = mount["type"], mount["source"]
+                    writable = not mount.get("read_only")
+                    mounts.append(
+                        Mount(kind, "", source, mount["target"], writable=writable)
+                    )
                     continue
                 volume = f"{self.project}_{mount['source']}"
                 self.create_volume(volume, labels={PROJECT: self.project})
@@ -186,7 +193,8 @@ class World(FakeEngine):
             self.happen("unpause", name)
             self.change(name, state="running")
 
-    def remove(self, *names: str, force: bool = False) -> None:
+    def remove(self, *names: str, force: bool = False, volumes: bool = False) -> None:
+        del volumes
         del force
         for name in names:
             self.happen("remove", name)
@@ -210,10 +218,11 @@ class World(FakeEngine):
         name: str,
         command: Sequence[str],
         *,
+        user: str = "",
         environment: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Output:
-        del timeout, environment
+        del timeout, environment, user
         asked = self.container(name)
         if asked is None or asked.state != "running":
             raise EngineError(f"{name} does not run")
@@ -260,7 +269,7 @@ class World(FakeEngine):
             for m in spec.mounts
         ]
         at = {mount["dst"]: mount for mount in mounts}
-        if "/volume" in at:
+        if not at.get("/volume", {"src": "/"})["src"].startswith("/"):
             self.create_volume(at["/volume"]["src"], labels={})
         talk = Talk(self, {place: mount["src"] for place, mount in at.items()})
         try:

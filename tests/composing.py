@@ -59,7 +59,6 @@ class Composing(FakeEngine):
         self.in_registry: set[str] = set()
         self.next_build = "sha256:built"
         self.overrides: Sequence[Path] = ()
-        self.nets: list[Network] = []
         self.subnets: dict[str, str] = {}
         self._id = uuid.uuid4().hex
 
@@ -161,8 +160,9 @@ class Composing(FakeEngine):
             old = [c.id for c in self.there if c.config_hash != hashes[c.service]]
             self.done += [("recreate", reference) for reference in old]
         made = [c for n, count in missing.items() for c in self._create(n, count)]
+        idle = [c for c in self.there if c.service in missing and not c.is_running]
         if start:
-            self.start(*made)
+            self.start(*dict.fromkeys([*made, *(c.id for c in idle)]))
 
     def down(self, *, volumes: bool = False, remove_orphans: bool = True) -> None:
         del volumes, remove_orphans
@@ -205,7 +205,10 @@ class Composing(FakeEngine):
     def kill(self, container: str, signal: str = "KILL") -> None:
         self.done.append(("kill", container, signal))
 
-    def remove(self, *containers: str, force: bool = False) -> None:
+    def remove(
+        self, *containers: str, force: bool = False, volumes: bool = False
+    ) -> None:
+        del volumes
         super().remove(*containers, force=force)
         self.there[:] = [c for c in self.there if c.id not in containers]
 
@@ -263,10 +266,10 @@ def opened(root: Path, engine: Composing, *, started_as: str = "prod") -> StackC
         collaborators=OPERATIONS,
         root=root,
         project=PROJECT,
-        mode=Mode("prod"),
+        mode=Mode(("prod",), production=True),
         engine=engine.reading((deployed,) if deployed.exists() else ()),
         everyone=engine.containers(),
-        started_as=Mode(started_as),
+        started_as=Mode((started_as,)),
         reopen=engine.reading,
     )
 

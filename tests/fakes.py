@@ -74,6 +74,7 @@ class FakeEngine:
     def __init__(self, containers: Sequence[Container] = ()) -> None:
         self.there = list(containers)
         self.done: list[tuple[Any, ...]] = []
+        self.nets: list[Network] = []
 
     def info(self) -> EngineInfo:
         return EngineInfo("ENGINE", "26.1.5", 2, 24 * 1024**3, ("runc",), {})
@@ -95,8 +96,21 @@ class FakeEngine:
     def stop(self, *names: str, timeout: int | None = None) -> None:
         self.done.append(("stop", names, timeout))
 
-    def remove(self, *names: str, force: bool = False) -> None:
+    def remove(self, *names: str, force: bool = False, volumes: bool = False) -> None:
+        del volumes
         self.done.append(("remove", names, force))
+
+    def disconnect(self, network: str, container: str) -> None:
+        self.done.append(("disconnect", network, container))
+
+    def connect(
+        self, network: str, container: str, *, aliases: Sequence[str] = ()
+    ) -> None:
+        self.done.append(("connect", network, container, *aliases))
+
+    def networks(self, *, project: str | None = None) -> tuple[Network, ...]:
+        del project
+        return tuple(self.nets)
 
     def remove_network(self, name: str) -> None:
         self.done.append(("remove_network", name))

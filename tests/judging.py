@@ -4,6 +4,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from repository import CONFIG
+
+from compose_ops.config import Config
 from compose_ops.doctor import requirements
 from compose_ops.project.modes import Mode
 from compose_ops.verdicts import Row, judged
@@ -12,12 +15,15 @@ from compose_ops.verdicts import Row, judged
 def stack(mode: Mode) -> Any:
     """Return what judgements ask of a stack."""
     root = Path("/checkout")
-    return SimpleNamespace(root=root, project="trial", mode=mode, other_checkout=None)
+    config = Config(init=CONFIG.init, folder=root)
+    facts = {"root": root, "project": "trial", "mode": mode, "config": config}
+    facts["backups"] = root / "backups"
+    return SimpleNamespace(**facts, other_checkout=None)
 
 
 STACK = stack(Mode())
-OFFLINE = stack(Mode(offline=True))
-PROD = stack(Mode("prod"))
+OFFLINE = stack(Mode(("offline",), substitutes=True))
+PROD = stack(Mode(("prod",), production=True))
 
 
 def judge(name: str, **facts: Any) -> Row:

@@ -21,8 +21,11 @@ from xdist.scheduler import LoadFileScheduling
 RESERVATIONS = Path(tempfile.gettempdir()) / f"compose-ops-tests-{os.getuid()}"
 # option: the marker of the tests that run with it alone
 ASKED_FOR = {"--all": "upgrade", "--real-images": "real_images"}
-# Files whose tests use one stack of the session's, by the one that names their group.
-ONE_STACK = {"tests/e2e/test_networks.py": "tests/e2e/test_dev_stack.py"}
+# Files that use the session's one development stack, and what names their group.
+ONE_STACK = frozenset(
+    f"tests/e2e/test_{name}.py" for name in ("dev_stack", "mcp", "networks")
+)
+STACK = "dev_stack"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,6 +62,11 @@ def pytest_collection_modifyitems(
         config.hook.pytest_deselected(items=left_out)
     names = {id(item) for item in left_out}
     items[:] = [item for item in items if id(item) not in names]
+    for item in items:
+        if STACK in getattr(item, "fixturenames", ()) and _group(item.nodeid) != STACK:
+            raise pytest.UsageError(
+                f"{item.nodeid} uses {STACK}: name it in {__file__}"
+            )
     turns = _turns(items)
     items.sort(key=lambda item: turns[_group(item.nodeid)])
 
@@ -97,7 +105,7 @@ def _has(item: pytest.Item, marker: str) -> bool:
 def _group(nodeid: str) -> str:
     """Return the name that tests have in common which run on one worker."""
     file = nodeid.split("::", maxsplit=1)[0]
-    return ONE_STACK.get(file, file)
+    return STACK if file in ONE_STACK else file
 
 
 def _turns(items: list[pytest.Item]) -> dict[str, int]:

@@ -154,7 +154,10 @@ class Served(Composing):
         super().kill(container, signal)
         self.draining.add(container)
 
-    def remove(self, *containers: str, force: bool = False) -> None:
+    def remove(
+        self, *containers: str, force: bool = False, volumes: bool = False
+    ) -> None:
+        del volumes
         self._reached("remove")
         super().remove(*containers, force=force)
 

@@ -141,7 +141,7 @@ def backups(scenario: Scenario, found: Timed) -> None:
 def in_helper(scenario: Scenario, volume: str, how: str) -> list[str]:
     """Return the guide's command, on *volume*, up to what it is to pack."""
     binds = ("-v", f"{scenario.root / 'out'}:/backup", "-v", f"{volume}:/data")
-    image = helper.image(scenario.root)
+    image = helper.image()
     run = ("docker", "run", "--rm", "--entrypoint", "tar", *binds, image)
     return [*run, how, "/backup/g.tgz", "-C", "/data"]
 

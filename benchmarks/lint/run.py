@@ -17,9 +17,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from pairs import command, compare  # noqa: E402
 
+from compose_ops.library.linting import combined  # noqa: E402
+from compose_ops.library.opening import Selection, find  # noqa: E402
 from compose_ops.lint.loader import Combination  # noqa: E402
-from compose_ops.lint.run import combinations  # noqa: E402
 from compose_ops.project.paths import ENV_EXAMPLE  # noqa: E402
+
+COMBINATIONS = combined(find(Selection(ROOT)))
 
 
 def main() -> None:
@@ -28,13 +31,13 @@ def main() -> None:
     pairs = parser.parse_args().pairs
     lint = [sys.executable, "-m", "nox", "--no-color", "--session", "lint"]
     found = compare(command(lint, cwd=ROOT), least, pairs=pairs)
-    name = f"nox -s lint / {len(combinations())} x compose config + ruff + mypy"
+    name = f"nox -s lint / {len(COMBINATIONS)} x compose config + ruff + mypy"
     print(found.line(name, "10"))
 
 
 def least() -> None:
     """Run what every linter of this project has to run, one after the other."""
-    for combination in combinations():
+    for combination in COMBINATIONS:
         ran(config(combination))
     ran([sys.executable, "-m", "ruff", "check", "."])
     ran([sys.executable, "-m", "mypy"])

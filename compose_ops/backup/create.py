@@ -1,6 +1,6 @@
-"""Take a backup: quiesce, copy, let go, prove, and only then call it a set."""
+"""Take a backup: quiesce, copy, resume, verify, and only then call it a set."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,8 +35,14 @@ from compose_ops.state.recovery import exclusive
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What `invoke backup` was asked for; `dest` is absolute."""
+class BackupRequest:
+    """
+    What `backup` was asked for; `dest` is absolute.
+
+    With `everything` and `coherent` what depends on the stores rests for the copy: the
+    set is of one moment. `allow_undeclared` takes all stores although nobody declares
+    some writable mounts; the manifest names these.
+    """
 
     services: Sequence[str] = ()
     everything: bool = False
@@ -44,13 +50,15 @@ class Request:
     consistency: str = ""
     gzip: bool = False
     encrypt: Sequence[str] = ()
+    coherent: bool = True
+    allow_undeclared: bool = False
 
     @property
     def compression(self) -> str:
         return "gzip" if self.gzip else "zstd"
 
 
-def take(stack: StackContext, request: Request) -> Manifest | None:
+def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
     """
     Take a set and return its manifest; None with `--dry`.
 
@@ -58,11 +66,13 @@ def take(stack: StackContext, request: Request) -> Manifest | None:
     Locked; UnhealthyError, with the set kept, when what ran before does not get
     healthy again. Whatever happens, what ran before runs again.
     """
-    chosen = choose(stack.model, request.services, everything=request.everything)
+    chosen = choose(stack, request.services, everything=request.everything)
+    if request.everything:
+        preconditions.check_undeclared(stack, chosen, allowed=request.allow_undeclared)
     keys = encryption.recipients(request.encrypt)
     if stack.dry:
         for item in preconditions.items(stack, chosen, request.consistency):
-            say(f"would back up {item.policy.service} ({item.level})")
+            say(f"would back up {_described(item)}")
         return None
     with exclusive(stack, "invoke backup"):
         made = take_locked(stack, request, chosen, keys)
@@ -72,7 +82,7 @@ def take(stack: StackContext, request: Request) -> Manifest | None:
 
 def take_locked(
     stack: StackContext,
-    request: Request,
+    request: BackupRequest,
     chosen: Sequence[Policy],
     keys: Sequence[Any] = (),
 ) -> Manifest:
@@ -80,23 +90,38 @@ def take_locked(
     helper.require(stack)
     items = preconditions.items(stack, chosen, request.consistency)
     volumes = preconditions.volumes(stack, chosen)
+    coherent = request.everything and request.coherent
+    left_out = preconditions.left_out(stack) if request.everything else ()
+    for item in items:
+        if item.policy.product:
+            say(_described(item))
     partial = repository.next_path(request.dest, stack.project, datetime.now(UTC))
     with _settled(stack, partial) as journal, ExitStack() as helpers:
         repository.make(partial)
         shape = volume_archive.ArchiveFormat(partial, request.compression, tuple(keys))
         found = [
             volume_archive.opened(
-                stack, helpers, item, volume=volumes[key], key=key, shape=shape
+                stack,
+                helpers,
+                item,
+                mount=mount,
+                volume=volumes[mount.key],
+                shape=shape,
             )
             for item in items
-            for key in item.policy.volumes
+            for mount in item.policy.mounts
         ]
         for copying in found:
             volume_archive.measured(copying)
         _check_space(stack, request.dest, found)
-        late = _copy(stack, journal, items, found, coherent=request.everything)
+        late = _copy(stack, journal, items, found, coherent=coherent)
         manifest = manifest_writer.manifest(
-            stack, found, shape, run=partial.name, coherent=request.everything
+            stack,
+            found,
+            shape,
+            run=partial.name,
+            coherent=coherent,
+            undeclared=left_out,
         )
         journal.reach("naming")
         final = repository.finish(partial, manifest)
@@ -151,51 +176,54 @@ def _copy(
     Returns what is not as healthy as before: the copies are no worse for it.
     """
     mark = stack.engine.boot_id()
-    quiesce.quiesce(stack, journal, items, coherent=coherent)
-    journal.reach("copying", ending=[])
-    for copying in found:
-        volume_archive.copy(copying)
+    with ExitStack() as sessions:
+        quiesce.quiesce(stack, journal, items, sessions, coherent=coherent)
+        journal.reach("copying", ending=[])
+        for copying in found:
+            volume_archive.copy(copying)
     quiesce.check_rest(stack, items, engine_mark=mark)
     with ExitStack() as readers:
-
-        def begin_rereading() -> None:
-            for copying in found:
-                readers.enter_context(volume_archive.being_reread(copying))
-
-        late = _let_go(stack, journal, items, begin_rereading)
+        for copying in found:
+            readers.enter_context(volume_archive.being_reread(copying))
+        late = _resume(stack, journal, items)
         for copying in found:
             volume_archive.finish_rereading(copying)
     return late
 
 
-def _let_go(
-    stack: StackContext,
-    journal: Journal,
-    items: Sequence[StoreBackup],
-    meanwhile: Callable[[], None],
+def _described(item: StoreBackup) -> str:
+    """Name a store, how it is to be copied, and what that rests on."""
+    policy = item.policy
+    recipe = f": {policy.recipe}" if policy.recipe and item.level != "crash" else ""
+    product = f", {policy.product}" if policy.product else ""
+    return f"{policy.service} ({item.level}{product}{recipe})"
+
+
+def _resume(
+    stack: StackContext, journal: Journal, items: Sequence[StoreBackup]
 ) -> UnhealthyError | None:
-    """Begin *meanwhile*, start what was stopped, and wait until all is as before."""
-    meanwhile()
+    """Release and start what was quiesced, and wait until all is as before."""
     for lock in journal.facts.get("locked", ()):
         unlock.unlock(stack, lock)
     stores, dependents = journal.facts["stores"], journal.facts["dependents"]
     service_control.start(stack, stores)
     journal.reach("stores started", locked=[])
-    late = _late(stack, stores)
+    late = _late(stack, stores, since=None)
     if late is None:
         quiesce.count(stack, items)
+    woken = datetime.now(UTC)
     service_control.start(stack, dependents)
-    late = _late(stack, dependents) or late
+    late = _late(stack, dependents, since=woken) or late
     journal.reach("resumed", stores=[], dependents=[])
     return late
 
 
 def _late(
-    stack: StackContext, halted: Sequence[StoppedContainer]
+    stack: StackContext, halted: Sequence[StoppedContainer], *, since: datetime | None
 ) -> UnhealthyError | None:
     """Wait until all of *halted* are healthy; return what one of them lacks."""
     try:
-        service_control.wait(stack, halted)
+        service_control.wait(stack, halted, since=since)
     except UnhealthyError as failed:
         return failed
     return None

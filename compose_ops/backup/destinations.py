@@ -1,11 +1,10 @@
-"""Where sets of a project were written besides the checkout's own folder."""
+"""Where sets of a project were written besides its own folder of sets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compose_ops.project.paths import BACKUPS
 from compose_ops.state.store import StateFile
 
 FILE = "destinations.json"
@@ -16,7 +15,7 @@ class Destinations:
     """
     The folders that sets were written to, in the order of the first set.
 
-    `newest` is the last set that was written to each, also to the checkout's own.
+    `newest` is the last set that was written to each, also to its own folder.
     """
 
     paths: tuple[str, ...] = ()
@@ -36,21 +35,21 @@ STATE_FILE = StateFile(
 )
 
 
-def known(root: Path, state: Path) -> tuple[Path, ...]:
+def known(own: Path, state: Path) -> tuple[Path, ...]:
     """
-    Return the folders where a project's sets may lie, the checkout's own first.
+    Return the folders where a project's sets may lie, its own folder first.
 
     Raises DataError where what was remembered is damaged.
     """
-    return tuple(dict.fromkeys((root / BACKUPS, *map(Path, _remembered(state).paths))))
+    return tuple(dict.fromkeys((own, *map(Path, _remembered(state).paths))))
 
 
-def remember(root: Path, state: Path, dest: Path, set_id: str = "") -> None:
+def remember(own: Path, state: Path, dest: Path, set_id: str = "") -> None:
     """Keep in mind that a set was written to *dest*, and which."""
     before = _remembered(state)
-    own = () if dest in known(root, state) else (str(dest),)
+    more = () if dest in known(own, state) else (str(dest),)
     newest = {str(dest): set_id} if set_id else {}
-    now = Destinations((*before.paths, *own), {**before.newest, **newest})
+    now = Destinations((*before.paths, *more), {**before.newest, **newest})
     if now != before:
         STATE_FILE.save(state, now)
 

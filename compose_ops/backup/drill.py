@@ -1,7 +1,7 @@
 """Restore a set where it hurts nobody, boot its stores on it, and record the result."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ from compose_ops.backup import (
 )
 from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.manifest import Manifest
-from compose_ops.backup.policy import policies
+from compose_ops.backup.policy import policies_of
 from compose_ops.backup.repository import BackupSet
 from compose_ops.backup.restore_targets import RestoreTarget, parts_of
 from compose_ops.backup.transaction import unpack
 from compose_ops.console import health_progress, say
-from compose_ops.docker.api import Engine
+from compose_ops.docker.api import Container, Engine
 from compose_ops.errors import ComposeOpsError, DataError
 from compose_ops.runtime import health
 from compose_ops.runtime.context import StackContext
@@ -32,27 +32,64 @@ from compose_ops.state.journal import Journal
 from compose_ops.state.recovery import exclusive
 
 
-def drill(
-    stack: StackContext, dest: Path, *, set_id: str, identity: str
-) -> dict[str, Any]:
-    """
-    Restore the newest verified set, or *set_id*, into scratch volumes and boot it.
+@dataclass(frozen=True, slots=True)
+class DrillRequest:
+    """What `drill` was asked for; `dest` is absolute, `set_id` "" the newest set."""
 
-    Returns {"set", "counts": {service: number or null}}. Whatever happens nothing of
-    it stays, and the set's record says when it was drilled and how it went. Raises
-    DataError or UnhealthyError when the set cannot be restored.
+    dest: Path = Path("backups")
+    set_id: str = ""
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DrilledStore:
     """
-    kept = repository.choose(dest, stack.project, set_id=set_id)
+    A store that was booted on a set's data, and became healthy.
+
+    `count` is what it counts, None for a store that cannot say; `checked` says that its
+    own check passed. It is `proven` where one of the two was there to be passed.
+    """
+
+    service: str
+    count: int | None
+    checked: bool
+
+    @property
+    def proven(self) -> bool:
+        return self.checked or self.count is not None
+
+
+@dataclass(frozen=True, slots=True)
+class DrillResult:
+    """A set that was restored where it hurts nobody, and what its stores said there."""
+
+    set_id: str
+    stores: tuple[DrilledStore, ...]
+
+    @property
+    def proven(self) -> bool:
+        return all(store.proven for store in self.stores)
+
+
+def drill(stack: StackContext, request: DrillRequest) -> DrillResult:
+    """
+    Restore the newest verified set, or the one named, into scratch volumes and boot it.
+
+    Whatever happens nothing of it stays, and the set's record says when it was drilled
+    and how it went. Raises DataError or UnhealthyError when the set cannot be restored,
+    counts nothing or otherwise than it says, or fails its store's check.
+    """
+    kept = repository.choose(request.dest, stack.project, set_id=request.set_id)
     manifest = repository.believed(kept)
-    keys = verify.identities(manifest, identity, needed=True)
-    known = policies(stack.model)
+    keys = verify.identities(manifest, request.identity, needed=True)
+    known = policies_of(stack)
     if unknown := [s.service for s in manifest.stores if s.service not in known]:
         say(f"not in the compose files, and not drilled: {', '.join(unknown)}")
     parts = [
         replace(part, volume=drill_project.volume_name(stack, part.archive.key))
         for store in manifest.stores
         if store.service in known
-        for part in parts_of(stack, manifest, known[store.service])
+        for part in parts_of(manifest, known[store.service])
     ]
     if not parts:
         raise DataError(
@@ -61,8 +98,8 @@ def drill(
         )
     with exclusive(stack, "invoke drill", services=(), kinds=("drill",)):
         helper.require(stack)
-        counts = _recorded(stack, kept, parts, keys)
-    return {"set": manifest.id, "counts": counts}
+        stores = _recorded(stack, kept, parts, keys)
+    return DrillResult(manifest.id, stores)
 
 
 def _recorded(
@@ -70,15 +107,17 @@ def _recorded(
     kept: BackupSet,
     parts: Sequence[RestoreTarget],
     keys: Sequence[Any],
-) -> dict[str, int | None]:
+) -> tuple[DrilledStore, ...]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        counts = _held(stack, kept, parts, keys)
+        stores = _held(stack, kept, parts, keys)
     except ComposeOpsError as failed:
         repository.note(kept.path, drill={"at": now, "result": failed.message})
         raise
-    repository.note(kept.path, drilled=now, drill={"at": now, "result": "restored"})
-    return counts
+    proven = all(store.proven for store in stores)
+    result = "proven" if proven else "booted, nothing of it was checked"
+    repository.note(kept.path, drilled=now, drill={"at": now, "result": result})
+    return stores
 
 
 def _held(
@@ -86,7 +125,7 @@ def _held(
     kept: BackupSet,
     parts: Sequence[RestoreTarget],
     keys: Sequence[Any],
-) -> dict[str, int | None]:
+) -> tuple[DrilledStore, ...]:
     services = list(dict.fromkeys(part.policy.service for part in parts))
     file = drill_project.written(stack, services)
     now = datetime.now(UTC)
@@ -105,7 +144,7 @@ def _boot(
     kept: BackupSet,
     parts: Sequence[RestoreTarget],
     keys: Sequence[Any],
-) -> dict[str, int | None]:
+) -> tuple[DrilledStore, ...]:
     place = drill_project.engine(stack, Path(journal.facts["file"]))
     services = list(dict.fromkeys(part.policy.service for part in parts))
     place.up(services, start=False)
@@ -127,7 +166,7 @@ def _boot(
             clock=service_control.CLOCK,
             report=report,
         )
-    return _counted(stack, place, parts)
+    return _judged(stack, place, parts)
 
 
 def _fill(
@@ -152,19 +191,36 @@ def _fill(
         talk.ask("commit", restore=run)
 
 
-def _counted(
+def _judged(
     stack: StackContext, place: Engine, parts: Sequence[RestoreTarget]
-) -> dict[str, int | None]:
-    counts: dict[str, int | None] = {}
+) -> tuple[DrilledStore, ...]:
+    """Let each store count and check what it got."""
     there = place.containers(project=drill_project.project(stack))
-    for part in parts:
-        (container,) = [c for c in there if c.service == part.policy.service]
-        found = store_commands.count(place, part.policy, container)
-        counts[part.policy.service] = found
-        if not part.store.holds(found):
-            raise DataError(
-                f"{part.policy.service} counts {found} in the drill, the set says "
-                f"{' to '.join(map(str, part.store.count))}",
-                hint="take another backup, and drill it",
-            )
-    return counts
+    stores = {part.policy.service: part for part in parts}
+    return tuple(_store(place, part, there) for part in stores.values())
+
+
+def _store(
+    place: Engine, part: RestoreTarget, there: Sequence[Container]
+) -> DrilledStore:
+    policy, service = part.policy, part.policy.service
+    (container,) = [c for c in there if c.service == service]
+    found = store_commands.count(place, policy, container)
+    if policy.count and found is None:
+        raise DataError(
+            f"{service} counts nothing in the drill: its count command failed",
+            hint="correct compose-ops.backup.count; what is not counted is not proven",
+        )
+    if not part.store.holds(found):
+        raise DataError(
+            f"{service} counts {found} in the drill, the set says "
+            f"{' to '.join(map(str, part.store.count))}",
+            hint="take another backup, and drill it",
+        )
+    if policy.check and (why := store_commands.check(place, policy, container)):
+        raise DataError(
+            f"{service} failed its check in the drill: {why}",
+            hint="take another backup, and drill it; compose-ops.drill.check is the "
+            "command",
+        )
+    return DrilledStore(service, found, checked=bool(policy.check))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import helper
+from compose_ops.backup.policy import Policy, policies_of
 from compose_ops.docker.api import Engine
 from compose_ops.errors import ConfigurationError
 from compose_ops.runtime.context import StackContext
@@ -41,7 +42,8 @@ def written(stack: StackContext, services: Sequence[str]) -> Path:
 
 def model(stack: StackContext, services: Sequence[str]) -> dict[str, Any]:
     """Return the compose model of *services* alone, on volumes of their own."""
-    chosen = {name: _service(stack, name) for name in services}
+    known = policies_of(stack)
+    chosen = {name: _service(stack, name, known.get(name)) for name in services}
     volumes = {
         mount["source"]
         for service in chosen.values()
@@ -74,7 +76,7 @@ def _given(stack: StackContext, chosen: dict[str, Any], kind: str) -> dict[str, 
     return given
 
 
-def _service(stack: StackContext, name: str) -> dict[str, Any]:
+def _service(stack: StackContext, name: str, policy: Policy | None) -> dict[str, Any]:
     service = dict(stack.model.service(name))
     image = service.get("image") or f"{stack.project}-{name}"
     for key in LEFT_OUT:
@@ -90,14 +92,23 @@ def _service(stack: StackContext, name: str) -> dict[str, Any]:
         "image": image,
         "pull_policy": "never",
         "restart": "no",
-        "volumes": [_mount(mount) for mount in service.get("volumes") or ()],
+        "volumes": [_mount(mount, policy) for mount in service.get("volumes") or ()],
         **where,
     }
 
 
-def _mount(mount: dict[str, Any]) -> dict[str, Any]:
-    """Let a service read the host's folders, and write to none of them."""
-    return {**mount, "read_only": True} if mount.get("type") == "bind" else mount
+def _mount(mount: dict[str, Any], policy: Policy | None) -> dict[str, Any]:
+    """
+    Let a service read the host's folders, and write to none of them.
+
+    A folder with its data becomes a scratch volume.
+    """
+    if mount.get("type") != "bind":
+        return mount
+    for data in policy.mounts if policy else ():
+        if data.is_bind and data.target == mount["target"]:
+            return {"type": "volume", "source": data.key, "target": data.target}
+    return {**mount, "read_only": True}
 
 
 def engine(stack: StackContext, file: Path) -> Engine:

@@ -4,13 +4,16 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from compose_ops.errors import DataError, UsageError
+from compose_ops.errors import DataError, UsageError, needs_extra
 
 # A container's root must open a pipe of ours without the right to open everything.
 PIPE_MODE = 0o606
+SECONDS_FOR_THE_REST = 60.0
+SECONDS_TO_GIVE_UP = 5.0
 
 
 class WrongKey(DataError):  # noqa: N818 - names what is wrong
@@ -28,7 +31,8 @@ def recipients(texts: Sequence[str]) -> list[Any]:
 
 def identities(path: Path) -> list[Any]:
     """Read the secret keys in a file, age's or an SSH one; UsageError."""
-    from pyrage import IdentityError, ssh, x25519
+    with needs_extra("encryption"):
+        from pyrage import IdentityError, ssh, x25519
 
     try:
         text = path.read_text()
@@ -51,7 +55,8 @@ def one_time_identity() -> tuple[Any, Any]:
 
 
 def _recipient(text: str) -> Any:
-    from pyrage import RecipientError, ssh, x25519
+    with needs_extra("encryption"):
+        from pyrage import RecipientError, ssh, x25519
 
     try:
         kind = ssh if text.startswith("ssh-") else x25519
@@ -91,7 +96,7 @@ def sealed(pipe: Path, target: Path, keys: Sequence[Any]) -> Iterator[None]:
             sink.flush()
             os.fsync(sink.fileno())
 
-    with _thread(pipe, "rb", work, f"{target.name} could not be encrypted"):
+    with _working(pipe, "rb", work, partial(_cannot_encrypt, target)):
         yield
 
 
@@ -104,64 +109,85 @@ def opened(pipe: Path, source: Path, keys: Sequence[Any]) -> Iterator[None]:
         with source.open("rb") as stored:
             decrypt_io(stored, sink, list(keys))
 
-    with _thread(pipe, "wb", work, f"{source.name} cannot be decrypted", WrongKey):
+    with _working(pipe, "wb", work, partial(_cannot_decrypt, source)):
         yield
+
+
+class _PipeThread:
+    """
+    Runs *work* on this end of a pipe, in a thread, while a helper has the other end.
+
+    `fault` is what the work failed of.
+    """
+
+    def __init__(
+        self, pipe: Path, mode: str, work: Callable[[IO[bytes]], None]
+    ) -> None:
+        self._pipe, self._mode, self._work = pipe, mode, work
+        self.fault: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            with self._pipe.open(self._mode) as end:
+                self._work(end)
+        except Exception as fault:  # noqa: BLE001 - carried over to the caller
+            self.fault = fault
+
+    def join(self) -> None:
+        """Wait for the end of the work, unless the other end of the pipe never came."""
+        self._thread.join(SECONDS_FOR_THE_REST)
+        if self._thread.is_alive():
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Open and close both ends of the pipe, so that the work is not waited for."""
+        with suppress(OSError):
+            os.close(os.open(self._pipe, os.O_RDWR | os.O_NONBLOCK))
+        self._thread.join(SECONDS_TO_GIVE_UP)
 
 
 @contextmanager
-def _thread(
+def _working(
     pipe: Path,
     mode: str,
     work: Callable[[IO[bytes]], None],
-    failure: str,
-    kind: type[DataError] = DataError,
+    error: Callable[[Exception], DataError],
 ) -> Iterator[None]:
-    """Run *work* on the pipe in a thread; its failure comes out of the block."""
-    faults: list[Exception] = []
+    """
+    Run *work* on the pipe while the block runs; its failure comes out of the block.
 
-    def run() -> None:
-        try:
-            with pipe.open(mode) as end:
-                work(end)
-        except Exception as fault:  # noqa: BLE001 - carried over to the caller
-            faults.append(fault)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    The helper's own failure comes first, unless the work's is the cause of it.
+    """
+    thread = _PipeThread(pipe, mode, work)
     try:
         yield
     except DataError as refused:
-        _release(pipe)
-        thread.join(5)
-        if faults and not isinstance(faults[0], BrokenPipeError):
-            raise _named(kind, failure, faults[0]) from refused
+        thread.give_up()
+        if thread.fault and not isinstance(thread.fault, BrokenPipeError):
+            raise error(thread.fault) from refused
         raise
     except BaseException:
-        _release(pipe)
+        thread.give_up()
         raise
-    _release_when_unused(pipe, thread)
-    if faults:
-        raise _named(kind, failure, faults[0])
+    thread.join()
+    if thread.fault:
+        raise error(thread.fault)
 
 
-def _named(kind: type[DataError], failure: str, fault: Exception) -> DataError:
-    return kind(
-        f"{failure}: {fault}", hint="--identity FILE must hold a key of a recipient"
+def _cannot_encrypt(target: Path, fault: Exception) -> DataError:
+    return DataError(
+        f"{target.name} could not be encrypted: {fault}",
+        hint="is there room at the destination? --dest DIR names another",
     )
 
 
-def _release_when_unused(pipe: Path, thread: threading.Thread) -> None:
-    """Wait for the thread; a pipe whose other end never came is let go."""
-    thread.join(60)
-    if thread.is_alive():
-        _release(pipe)
-        thread.join(5)
-
-
-def _release(pipe: Path) -> None:
-    """Open and close both ends, so that nobody waits for the other."""
-    with suppress(OSError):
-        os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
+def _cannot_decrypt(source: Path, fault: Exception) -> DataError:
+    return WrongKey(
+        f"{source.name} cannot be decrypted: {fault}",
+        hint="--identity FILE must hold a key of a recipient",
+    )
 
 
 def make_pipe(path: Path) -> Path:

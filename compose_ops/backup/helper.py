@@ -1,10 +1,11 @@
-"""The helper image and what is said to its containers: one volume, one archive each."""
+"""The helper image and its containers: each has one folder with data, one archive."""
 
+import base64
 import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,79 +13,80 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from compose_ops.backup import data_mounts
 from compose_ops.docker.api import Engine, InteractiveRun, RunSpec
 from compose_ops.errors import ConfigurationError, DataError
 from compose_ops.project.compat import old_name
 from compose_ops.project.labels import before
-from compose_ops.project.paths import ROOT
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.setup_step import SetupStep
 
-CONTEXT = "compose_ops/backup/helper_image"
+CONTEXT = Path(__file__).parent / "helper_image"
 NAME = "localhost/compose-ops-helper"
-PUBLIC_BASE = "debian:bookworm-slim"
-OFFLINE_BASE = "localhost/jimbot-base:bookworm"
 PROJECT_LABEL = "compose-ops.helper"
 RUN_LABEL = "compose-ops.run"
 READING = ("DAC_READ_SEARCH",)
+HOLDING = ("CHOWN", "DAC_READ_SEARCH")
 WRITING = ("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "SETFCAP")
 MAX_PROCESSES = 64
 SECONDS_TO_ANSWER = 5.0
 
 Report = Callable[[int], None]
+Stop = Callable[[], Mapping[str, bytes]]
+"""Ends a store's session, and returns the files that belong to the copy."""
 
 
-def image(root: Path) -> str:
+def image() -> str:
     """Return the helper image's name: its tag is a hash of what it is built from."""
     digest = sha256()
-    for path in sorted((root / CONTEXT).rglob("*")):
+    for path in sorted(CONTEXT.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(str(path.relative_to(root)).encode() + b"\0")
+            digest.update(str(path.relative_to(CONTEXT)).encode() + b"\0")
             digest.update(path.read_bytes() + b"\0")
     return f"{NAME}:{digest.hexdigest()[:12]}"
 
 
-def build(engine: Engine, root: Path) -> None:
-    """Build the image when it is not there, on the local base where that is."""
-    if engine.image(image(root)) is not None:
+def build(engine: Engine, bases: Sequence[str]) -> None:
+    """Build the image when it is not there, on the first of *bases* that is here."""
+    if engine.image(image()) is not None:
         return
-    local = engine.image(OFFLINE_BASE) is not None
-    engine.build_image(
-        root / CONTEXT,
-        tag=image(root),
-        arguments={"BASE": OFFLINE_BASE if local else PUBLIC_BASE},
-    )
+    here = (base for base in bases if engine.image(base) is not None)
+    engine.build_image(CONTEXT, tag=image(), arguments={"BASE": next(here, bases[-1])})
 
 
-def missing(engine: Engine | None, root: Path = ROOT) -> Iterator[SetupStep]:
+def missing(engine: Engine | None, bases: Sequence[str]) -> Iterator[SetupStep]:
     """Yield the building of the image, where it is missing and can be built."""
-    if engine is None or engine.image(image(root)) is not None:
+    if engine is None or engine.image(image()) is not None:
         return
-    bases = (OFFLINE_BASE, PUBLIC_BASE)
     if any(engine.image(base) for base in bases) or engine.registry_answers(
-        PUBLIC_BASE, timeout=SECONDS_TO_ANSWER
+        bases[-1], timeout=SECONDS_TO_ANSWER
     ):
         yield SetupStep(
             "build the helper image that reads and writes volumes",
-            partial(build, engine, root),
+            partial(build, engine, bases),
         )
 
 
 def require(stack: StackContext) -> str:
     """Return the image's name; ConfigurationError when it was not built."""
-    name = image(stack.root)
+    name = image()
     if stack.engine.image(name) is None:
         raise ConfigurationError(
             "the helper image that reads and writes volumes is not built",
-            hint="invoke init builds it; without a registry ./scripts/base-image.sh "
-            "first makes its base",
+            hint="invoke init builds it, on one of the images that "
+            "backup.helper_base of compose-ops.toml names",
         )
     return name
 
 
 @dataclass(frozen=True, slots=True)
 class HelperJob:
-    """What a helper container gets: a volume, and files to read or write."""
+    """
+    What a helper container gets: a folder with data, and files to read or write.
+
+    `volume` is a volume's name, or the path of a folder of the host. With `held` it may
+    give files that a store's session printed to the owner of the data.
+    """
 
     run: str
     label: str
@@ -93,6 +95,7 @@ class HelperJob:
     listing: Path | None = None
     fills: bool = False
     changes: bool = False
+    held: bool = False
 
 
 @dataclass(slots=True)
@@ -106,12 +109,24 @@ class Helper:
         """Let it start on a request; `finish` returns its result."""
         self.conversation.send(json.dumps({"do": do, **words}))
 
-    def finish(self, report: Report = lambda _size: None) -> dict[str, Any]:
-        """Return the result of what was begun; DataError when it failed."""
+    def finish(
+        self, report: Report = lambda _size: None, stop: Stop = dict
+    ) -> dict[str, Any]:
+        """
+        Return the result of what was begun; DataError when it failed.
+
+        *stop* is called when all but the end of a held store's data was read.
+        """
         while True:
             answer = json.loads(self.conversation.receive())
             if "progress" in answer:
                 report(int(answer["progress"]))
+            elif "waiting" in answer:
+                given = {
+                    path: base64.b64encode(data).decode()
+                    for path, data in stop().items()
+                }
+                self.conversation.send(json.dumps({"files": given}))
             elif "failed" in answer:
                 raise DataError(
                     f"{self.subject}: {answer['failed']}",
@@ -132,9 +147,10 @@ def helper(stack: StackContext, work: HelperJob) -> Iterator[Helper]:
 
     Raises DataError when its volume is not there, which docker would make.
     """
-    if work.volume and stack.engine.volume(work.volume) is None:
+    if work.volume and not data_mounts.exists(stack, work.volume):
+        what = "folder" if data_mounts.is_path(work.volume) else "volume"
         raise DataError(
-            f"there is no volume {work.volume}", hint="docker volume ls lists all"
+            f"there is no {what} {work.volume}", hint="invoke up makes what is missing"
         )
     with stack.engine.run_interactive(spec(stack, work)) as conversation:
         yield Helper(conversation, work.label)
@@ -145,19 +161,19 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
     # Tasks that only read take no lock: two of them may read the same archive.
     what = f"{work.volume} {work.archive} {work.listing} {os.getpid()}"
     short = sha256(what.encode()).hexdigest()[:8]
-    mounts = [_volume(work.volume, writable=work.changes)] if work.volume else []
+    mounts = [_data(work.volume, writable=work.changes)] if work.volume else []
     if work.archive:
         mounts.append(_file(work.archive, "/archive", writable=work.fills))
     if work.listing:
         mounts.append(_file(work.listing, "/listing", writable=work.fills))
     return RunSpec(
-        image=image(stack.root),
+        image=image(),
         command=(),
         name=f"{stack.project}-helper-{work.run}-{short}",
         mounts=mounts,
         tmpfs=["/tmp:size=16m"],  # noqa: S108 - inside the container
-        capabilities=WRITING if work.changes else READING,
         environment={"COMPOSE_OPS_RESERVED_BEFORE": old_name("volume", "reserved")},
+        capabilities=(WRITING if work.changes else HOLDING if work.held else READING),
         labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run},
         extra=["--pids-limit", str(MAX_PROCESSES)],
     )
@@ -171,11 +187,13 @@ def remove_strays(stack: StackContext, run: str) -> None:
             filters=[f"label={key}={value}" for key, value in written.items()]
         )
         if left:
-            stack.engine.remove(*(c.id for c in left), force=True)
+            stack.engine.remove(*(c.id for c in left), force=True, volumes=True)
 
 
-def _volume(name: str, *, writable: bool) -> str:
-    fields = ["type=volume", f"src={name}", "dst=/volume", "volume-nocopy"]
+def _data(source: str, *, writable: bool) -> str:
+    if data_mounts.is_path(source):
+        return _file(Path(source), "/volume", writable=writable)
+    fields = ["type=volume", f"src={source}", "dst=/volume", "volume-nocopy"]
     return _joined(fields + ([] if writable else ["readonly"]))
 
 

@@ -12,10 +12,13 @@ from typing import Any
 from compose_ops.backup import untrusted
 from compose_ops.errors import DataError
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, 2)
 MAX_BYTES = 4 << 20
+LONGEST = 300  # characters that are kept of a text
 SET_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9]{4,9}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_FOLDER = re.compile(r"/[^\0]{0,4095}", re.DOTALL)
 _HASH = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9}){0,9})?")
 # What a file that is no manifest may raise on its way to become one.
@@ -28,8 +31,9 @@ COMPRESSIONS = {"zstd": "tar.zst", "gzip": "tar.gz"}
 @dataclass(frozen=True, slots=True)
 class Archive:
     """
-    One volume of a set. Sizes are bytes.
+    One folder of a set. Sizes are bytes.
 
+    `volume` is the volume's name, or the host's folder where `kind` is bind.
     `sha256` and `size` are of the file as it lies in the set, `plain_sha256` of the
     archive before it was encrypted (the same when it was not); `bytes` and `files` are
     of what it holds; `listing_sha256` is of the list of files, unpacked.
@@ -46,6 +50,7 @@ class Archive:
     files: int
     bytes: int
     listing_sha256: str
+    kind: str = "volume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,8 @@ class Store:
 
     `count` is what the store said of itself: before the copy, once it was prepared for
     a native one, and after the copy ([] when it cannot say). It may have grown and
-    shrunk between. With `grows` a restored store may have more.
+    shrunk between. With `grows` a restored store may have more. `product` and `recipe`
+    say how a known product was copied.
     """
 
     service: str
@@ -67,6 +73,8 @@ class Store:
     count: tuple[int, ...]
     grows: bool
     archives: tuple[Archive, ...]
+    product: str = ""
+    recipe: str = ""
 
     def holds(self, count: int | None) -> bool:
         """Say whether a store that counts *count* can be this one, restored."""
@@ -79,7 +87,11 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A whole set. `coherent`: what depends on its stores rested during the copy."""
+    """
+    A whole set. `coherent`: what depends on its stores rested during the copy.
+
+    `undeclared` names the writable mounts that are in no store, and were left out.
+    """
 
     id: str
     project: str
@@ -90,12 +102,9 @@ class Manifest:
     engine: str
     tool: str
     stores: tuple[Store, ...]
+    undeclared: tuple[str, ...] = ()
     schema: int = SCHEMA
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def sequence(self) -> int:
-        return int(self.id.rpartition("-")[2])
 
     @property
     def moment(self) -> datetime:
@@ -137,7 +146,7 @@ def read(path: Path) -> Manifest:
         ) from None
     except (OSError, *UNTRUE) as wrong:
         raise DataError(
-            f"the manifest of {path.parent.name} cannot be believed: {wrong}",
+            f"the manifest of {path.parent.name} is invalid: {wrong}",
             hint="take another set: invoke backups lists them",
         ) from None
 
@@ -155,8 +164,10 @@ def _digest(data: Mapping[str, Any]) -> str:
 
 
 def _parsed(data: Mapping[str, Any]) -> Manifest:
-    if data["schema"] != SCHEMA:
-        raise ValueError(f"its schema is {data['schema']!r}, not {SCHEMA}")
+    if data["schema"] not in READABLE:
+        raise ValueError(
+            f"its schema is {data['schema']!r:.20}, this version reads up to {SCHEMA}"
+        )
     stores = tuple(_store(entry) for entry in data["stores"])
     _require_single([store.service for store in stores])
     _require_single([a.key for store in stores for a in store.archives])
@@ -170,6 +181,8 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
         engine=str(data["engine"]),
         tool=str(data["tool"]),
         stores=stores,
+        undeclared=tuple(str(text)[:LONGEST] for text in data.get("undeclared", ())),
+        schema=data["schema"],
         raw=data,
     )
 
@@ -191,13 +204,17 @@ def _store(data: Mapping[str, Any]) -> Store:
         count=tuple(_amount(n) for n in data["count"]),
         grows=bool(data["grows"]),
         archives=tuple(_archive(entry) for entry in data["archives"]),
+        product=str(data.get("product", ""))[:LONGEST],
+        recipe=str(data.get("recipe", ""))[:LONGEST],
     )
 
 
 def _archive(data: Mapping[str, Any]) -> Archive:
+    kind = _one_of(("volume", "bind"), data.get("kind", "volume"))
     return Archive(
         key=_matching(_NAME, data["key"]),
-        volume=_matching(_NAME, data["volume"]),
+        volume=_matching(_NAME if kind == "volume" else _FOLDER, data["volume"]),
+        kind=kind,
         driver=str(data["driver"]),
         options={str(k): str(v) for k, v in data["options"].items()},
         labels={str(k): str(v) for k, v in data["labels"].items()},

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 
 from compose_ops.backup import store_commands, volume_archive
 from compose_ops.backup.manifest import Manifest, Store
 from compose_ops.backup.quiesce import StoreBackup
 from compose_ops.backup.volume_archive import ArchiveFormat, VolumeBackup
 from compose_ops.runtime.context import StackContext
-
-TOOL = "compose-ops 1"
 
 
 def manifest(
@@ -19,6 +18,7 @@ def manifest(
     *,
     run: str,
     coherent: bool,
+    undeclared: Sequence[str] = (),
 ) -> Manifest:
     """Return the manifest of what was copied and read back."""
     items = {copying.item.policy.service: copying.item for copying in found}
@@ -30,7 +30,8 @@ def manifest(
         compression=shape.compression,
         encrypted=bool(shape.keys),
         engine=stack.info.version,
-        tool=TOOL,
+        tool=_tool(),
+        undeclared=tuple(undeclared),
         stores=tuple(
             _store(stack, item, [c for c in found if c.item is item])
             for item in items.values()
@@ -54,4 +55,13 @@ def _store(
         count=tuple(item.count) if len(item.count) > 1 else (),
         grows=item.policy.grows,
         archives=tuple(volume_archive.archive(copying) for copying in found),
+        product=item.policy.product,
+        recipe=item.policy.recipe,
     )
+
+
+def _tool() -> str:
+    try:
+        return f"compose-ops {version('compose-ops')}"
+    except PackageNotFoundError:
+        return "compose-ops"

@@ -1,15 +1,31 @@
-"""What a service's data is and how it is quiesced: its labels in the compose files."""
+"""What a service's data is and how it is copied: its labels, else its product."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
 
+from compose_ops.backup.data_mounts import DataMount, mounts_of
 from compose_ops.errors import ConfigurationError, UsageError
+from compose_ops.products import LABEL as PRODUCT
+from compose_ops.products import Product, Products, load
+from compose_ops.project.labels import PREFIX
 from compose_ops.project.model import Model
+from compose_ops.runtime.context import StackContext
 
-DATA = "compose-ops.data."
-BACKUP = "compose-ops.backup."
-RESTORE = "compose-ops.restore."
 LEVELS = ("native", "stop", "crash")
+KNOWN = (
+    *("data.volumes", "data.disposable", "data.paths", "data.variable", "data.ask"),
+    *("data.links", "backup.consistency", "backup.clean-exits", "backup.shell"),
+    *("backup.user", "backup.preamble", "backup.native.probe", "backup.native.prepare"),
+    *("backup.native.release", "backup.native.session", "backup.native.after"),
+    *("backup.native.order", "backup.native.exclude", "backup.count"),
+    *("backup.count-rule", "backup.version", "restore.mend", "drill.check"),
+)
+"""The settings of a service's data; a label is one behind the prefix."""
+_OURS = re.compile(r"(data|backup|restore|drill)\b")
+_ELSEWHERE = ("product", "rollout.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,33 +33,60 @@ class Policy:
     """
     How to keep one stateful service. Commands run in its container by its `shell`.
 
-    `volumes` are keys of the model; `levels` are the consistencies that it supports,
-    best first; `order` are patterns of the paths to copy, in that order.
+    `mounts` are the folders that hold its data; `levels` are the consistencies that it
+    supports, best first. `order`, `after`, `exclude` and `links` are patterns of paths
+    in its data folder, which lies at one of `paths` in the container, or where `ask`
+    says. `product` and `recipe` say where that comes from, where no label does.
     """
 
     service: str
-    volumes: tuple[str, ...]
+    mounts: tuple[DataMount, ...]
+    product: str = ""
+    recipe: str = ""
     levels: tuple[str, ...] = ("stop", "crash")
     clean_exits: frozenset[int] = frozenset({0})
     shell: str = "sh"
+    user: str = ""
     probe: str = ""
     prepare: str = ""
     release: str = ""
+    session: str = ""
+    after: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    ask: str = ""
     count: str = ""
     grows: bool = False
     version: str = ""
     mend: str = ""
+    check: str = ""
+
+    @property
+    def volumes(self) -> tuple[str, ...]:
+        """The names of its archives in a set: keys of volumes, or made of paths."""
+        return tuple(mount.key for mount in self.mounts)
+
+    def mount(self, key: str) -> DataMount:
+        """Return the folder whose archive is *key*."""
+        return next(mount for mount in self.mounts if mount.key == key)
 
 
-def policies(model: Model) -> dict[str, Policy]:
-    """Return the policy of each service that declares data; ConfigurationError."""
-    return {
-        name: policy(model, name)
-        for name in model.services
-        if labels(model, name).get(DATA + "volumes")
-    }
+def policies_of(stack: StackContext) -> dict[str, Policy]:
+    """Return the policies of a stack's services, by its own products too."""
+    return policies(stack.model, load(stack.product_files))
+
+
+def policies(model: Model, products: Products | None = None) -> dict[str, Policy]:
+    """
+    Return the policy of each service with data: declared, or of a known product.
+
+    Raises ConfigurationError for labels that make no sense, unknown ones too.
+    """
+    known = products or load()
+    found = (policy(model, name, known) for name in model.services)
+    return {policy.service: policy for policy in found if policy is not None}
 
 
 def labels(model: Model, service: str) -> dict[str, str]:
@@ -52,49 +95,121 @@ def labels(model: Model, service: str) -> dict[str, str]:
     return {key: str(value).replace("$$", "$") for key, value in found.items()}
 
 
-def policy(model: Model, service: str) -> Policy:
-    """Read one service's labels; ConfigurationError for one that makes no sense."""
-    said = labels(model, service)
-    levels = tuple(said.get(BACKUP + "consistency", "stop crash").split())
-    volumes = tuple(said[DATA + "volumes"].split())
-    _require(service, set(levels) <= set(LEVELS), f"consistency {' '.join(levels)}")
-    for key in volumes:
-        _require(service, key in model.volumes, f"the unknown volume {key}")
-    exits = said.get(BACKUP + "clean-exits", "0").split()
-    _require(service, all(e.isdigit() for e in exits), f"exit codes {' '.join(exits)}")
-    rule = said.get(BACKUP + "count-rule", "equal")
+def policy(model: Model, service: str, products: Products) -> Policy | None:
+    """Read one service; None where it has no data that anybody knows of."""
+    stated = _stated(model, service)
+    product = products.of_service(model.service(service))
+    given = {**(product.settings if product else {}), **stated}
+    paths = _paths(model, service, given)
+    mounts = mounts_of(
+        model, service, declared=stated.get("data.volumes", "").split(), paths=paths
+    )
+    if not mounts:
+        return None
+    return replace(_read(service, mounts, product, given), paths=tuple(paths))
+
+
+def _stated(model: Model, service: str) -> dict[str, str]:
+    """Return the labels under our prefix without it; ConfigurationError for unknown."""
+    found = {}
+    for label, value in labels(model, service).items():
+        key = label.removeprefix(PREFIX)
+        if key == label or key.startswith(_ELSEWHERE):
+            continue
+        if key not in KNOWN:
+            near = get_close_matches(key, (*KNOWN, "product"), n=1, cutoff=0.5)
+            raise ConfigurationError(
+                f"{service} has the unknown label {label}",
+                hint=f"is {PREFIX}{near[0]} meant?" if near else "see docs/backup.md",
+            )
+        found[key] = value
+    return found
+
+
+def _paths(model: Model, service: str, given: Mapping[str, str]) -> list[str]:
+    """Return where the data lies in the container, as far as the files tell."""
+    environment = model.service(service).get("environment") or {}
+    named = str(environment.get(given.get("data.variable", ""), "") or "")
+    return [named] if named else given.get("data.paths", "").split()
+
+
+def _read(
+    service: str,
+    mounts: tuple[DataMount, ...],
+    product: Product | None,
+    given: Mapping[str, str],
+) -> Policy:
+    levels = tuple(given.get("backup.consistency", "stop crash").split())
+    _require(
+        service,
+        bool(levels) and set(levels) <= set(LEVELS),
+        f"the consistency {' '.join(levels) or 'of nothing'}",
+    )
+    exits = given.get("backup.clean-exits", "0").split()
+    _require(
+        service, all(e.isdigit() for e in exits), f"the exit codes {' '.join(exits)}"
+    )
+    rule = given.get("backup.count-rule", "equal")
     _require(service, rule in {"equal", "at-least"}, f"the count rule {rule}")
+    _require_consistent(service, product, levels, given)
     return Policy(
         service=service,
-        volumes=volumes,
+        mounts=mounts,
+        product=product.title if product else "",
+        recipe=product.recipe if product else "",
         levels=levels,
         clean_exits=frozenset(map(int, exits)),
-        shell=said.get(BACKUP + "shell", "sh"),
-        probe=_command(said, "native.probe"),
-        prepare=_command(said, "native.prepare"),
-        release=_command(said, "native.release"),
-        order=tuple(said.get(BACKUP + "native.order", "").split()),
-        exclude=tuple(said.get(BACKUP + "native.exclude", "").split()),
-        count=_command(said, "count"),
+        shell=given.get("backup.shell", "sh"),
+        user=given.get("backup.user", ""),
+        probe=_command(given, "backup.native.probe"),
+        prepare=_command(given, "backup.native.prepare"),
+        release=_command(given, "backup.native.release"),
+        session=_command(given, "backup.native.session"),
+        after=tuple(given.get("backup.native.after", "").split()),
+        order=tuple(given.get("backup.native.order", "").split()),
+        exclude=tuple(given.get("backup.native.exclude", "").split()),
+        links=tuple(given.get("data.links", "").split()),
+        ask=_command(given, "data.ask"),
+        count=_command(given, "backup.count"),
         grows=rule == "at-least",
-        version=said.get(BACKUP + "version", ""),
-        mend=said.get(RESTORE + "mend", ""),
+        version=given.get("backup.version", ""),
+        mend=given.get("restore.mend", ""),
+        check=_command(given, "drill.check"),
     )
 
 
-def _command(said: Mapping[str, str], name: str) -> str:
+def _require_consistent(
+    service: str,
+    product: Product | None,
+    levels: tuple[str, ...],
+    given: Mapping[str, str],
+) -> None:
+    """Refuse `native` for a store of which nobody says what makes a copy consistent."""
+    if "native" not in levels or product is not None:
+        return
+    held = given.get("backup.native.session") or given.get("backup.native.release")
+    ordered = given.get("backup.native.prepare") and given.get("backup.native.order")
+    _require(
+        service,
+        bool(held or ordered),
+        "native without what makes a copy of the running store consistent: a session, "
+        "prepare with release, or prepare with order",
+    )
+
+
+def _command(given: Mapping[str, str], name: str) -> str:
     """Return a command, behind the lines that all of the service's share."""
-    command = said.get(BACKUP + name, "")
-    preamble = said.get(BACKUP + "preamble", "")
+    command = given.get(name, "")
+    preamble = given.get("backup.preamble", "")
     return f"{preamble}\n{command}" if command and preamble else command
 
 
 def choose(
-    model: Model, services: Iterable[str], *, everything: bool
+    stack: StackContext, services: Iterable[str], *, everything: bool
 ) -> tuple[Policy, ...]:
     """Return the policies that `--service` or `--all` name; UsageError for none."""
-    known = policies(model)
-    names = model.check_services(services)
+    known = policies_of(stack)
+    names = stack.model.check_services(services)
     if everything == bool(names):
         raise UsageError(
             "name what is meant: --service NAME (repeatable), or --all",
@@ -111,17 +226,65 @@ def choose(
 
 
 def disposable(model: Model) -> frozenset[str]:
-    """Return the volumes that services declare not to be data."""
-    return frozenset(
-        key
-        for name in model.services
-        for key in labels(model, name).get(DATA + "disposable", "").split()
+    """Return the volumes and folders that services declare not to be data."""
+    return frozenset(key for _, key in _disposable(model, load()))
+
+
+def undeclared(model: Model, products: Products | None = None) -> tuple[str, ...]:
+    """
+    Name the writable mounts that nobody declares, as `SERVICE: SOURCE on TARGET`.
+
+    A service of a known product is covered, and a volume that another one declares.
+    """
+    products = products or load()
+    covered = policies(model, products)
+    kept = {mount.source for policy in covered.values() for mount in policy.mounts}
+    spared = {key for _, key in _disposable(model, products) if key in model.volumes}
+    spared_paths = {
+        (name, key) for name, key in _disposable(model, products) if key[:1] == "/"
+    }
+    found: dict[str, None] = {}
+    for name, service in model.services.items():
+        if products.of_service(service) is not None:
+            continue
+        for mount in service.get("volumes") or ():
+            source, target = str(mount.get("source") or ""), str(mount["target"])
+            skip = mount.get("read_only") or (name, target) in spared_paths
+            if skip or source in spared or not _may_hold_data(mount):
+                continue
+            real = model.volume_name(source) if mount["type"] == "volume" else source
+            if real not in kept or not source:
+                found[f"{name}: {source or 'an anonymous volume'} on {target}"] = None
+    return tuple(found)
+
+
+def _may_hold_data(mount: Mapping[str, Any]) -> bool:
+    source = str(mount.get("source") or "")
+    return mount["type"] == "volume" or (
+        mount["type"] == "bind" and not source.startswith(_SYSTEM)
     )
+
+
+# What lies there is the machine's: sockets, devices, settings; no backup keeps it.
+_SYSTEM = ("/dev", "/etc/", "/proc", "/run", "/sys", "/tmp/.X11", "/var/run")  # noqa: S108
+
+
+def _disposable(model: Model, products: Products) -> Iterator[tuple[str, str]]:
+    for name, service in model.services.items():
+        product = products.of_service(service)
+        settings = dict(product.settings) if product else {}
+        stated = labels(model, name).get(PREFIX + "data.disposable")
+        for key in (stated or settings.get("data.disposable", "")).split():
+            yield name, key
 
 
 def _require(service: str, holds: bool, what: str) -> None:  # noqa: FBT001
     if not holds:
         raise ConfigurationError(
             f"the labels of {service} name {what}",
-            hint=f"mend {DATA}* and {BACKUP}* in the compose files; docs/backup.md",
+            hint=f"correct {PREFIX}data.* and {PREFIX}backup.* in the compose files; "
+            "docs/backup.md",
         )
+
+
+__all__ = ["PRODUCT", "Policy", "choose", "disposable", "policies", "policies_of"]

@@ -3,19 +3,24 @@
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from compose_ops.backup import helper, service_control, store_commands
+from compose_ops.backup.data_mounts import exists, is_path, root_in
 from compose_ops.backup.helper import HelperJob
-from compose_ops.backup.policy import LEVELS, Policy
+from compose_ops.backup.policy import LEVELS, Policy, undeclared
 from compose_ops.backup.quiesce import StoreBackup
 from compose_ops.backup.restore_targets import RestoreTarget
-from compose_ops.docker.api import PROJECT_LABEL, Volume
+from compose_ops.console import say
+from compose_ops.docker.api import PROJECT_LABEL, Container, Volume
 from compose_ops.errors import DataError, UsageError
+from compose_ops.products import load
+from compose_ops.project.labels import PREFIX
 from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_size
 
 MARGIN = 1.2
+SHOWN = 3
 BLOCK = 4096
 _PASSWORD = re.compile(r"(?i)((?:pass|secret|cred|token|key)\w*=)[^,]*")
 
@@ -23,7 +28,12 @@ _PASSWORD = re.compile(r"(?i)((?:pass|secret|cred|token|key)\w*=)[^,]*")
 def items(
     stack: StackContext, chosen: Sequence[Policy], wanted: str
 ) -> list[StoreBackup]:
-    """Return the stores with the consistency that each is to be taken with."""
+    """
+    Return the stores with the consistency that each is to be taken with.
+
+    Raises UsageError for one that a store does not support, and DataError where a
+    running store keeps its data in none of its folders.
+    """
     if wanted and wanted not in LEVELS:
         raise UsageError(
             f"--consistency {wanted!r} is unknown", hint=f"one of: {', '.join(LEVELS)}"
@@ -36,48 +46,121 @@ def items(
             )
     found = stack.refresh()
     return [
-        StoreBackup(
-            policy=policy,
-            level=wanted or policy.levels[0],
-            forced=bool(wanted),
-            containers=tuple(c for c in found if c.service == policy.service),
-        )
+        _item(stack, policy, wanted, [c for c in found if c.service == policy.service])
         for policy in chosen
     ]
 
 
-def volumes(stack: StackContext, chosen: Sequence[Policy]) -> dict[str, Volume]:
+def _item(
+    stack: StackContext, policy: Policy, wanted: str, there: Sequence[Container]
+) -> StoreBackup:
+    return StoreBackup(
+        policy=policy,
+        level=wanted or policy.levels[0],
+        forced=bool(wanted),
+        containers=tuple(there),
+        roots=_roots(stack, policy, there),
+    )
+
+
+def _roots(
+    stack: StackContext, policy: Policy, there: Sequence[Container]
+) -> dict[str, str]:
+    """Return where in each folder of a store its data lies, as the server says."""
+    running = [c for c in there if c.is_running]
+    said = (
+        store_commands.data_folder(stack.engine, policy, running[0]) if running else ""
+    )
+    found = {
+        mount.key: root
+        for mount in policy.mounts
+        for folder in ([said] if said else policy.paths)
+        if (root := root_in(mount, folder)) is not None
+    }
+    inside = any(PurePosixPath(m.target).is_relative_to(said) for m in policy.mounts)
+    if said and not found and not inside:
+        raise DataError(
+            f"{policy.service} says that its data lies in {said}, which is none of its "
+            "volumes",
+            hint=f"mount a volume there, or name its volumes: {PREFIX}data.volumes",
+        )
+    return found
+
+
+def volumes(stack: StackContext, chosen: Sequence[Policy]) -> dict[str, Volume | None]:
     """
-    Return the volumes by their keys in the model.
+    Return the volumes by their keys in a set; None for a folder of the host.
 
     Raises DataError for one that is not there, is another project's, or is in use by a
     container that is none of its service.
     """
-    found = {}
+    found: dict[str, Volume | None] = {}
     for policy in chosen:
-        for key in policy.volumes:
-            found[key] = project_volume(stack, key)
-            check_users(stack, policy, found[key].name)
+        for mount in policy.mounts:
+            found[mount.key] = check_source(stack, mount.source)
+            check_users(stack, policy, mount.source)
     return found
 
 
-def project_volume(stack: StackContext, key: str) -> Volume:
+def check_source(stack: StackContext, source: str) -> Volume | None:
     """Return a volume that is there and the project's; DataError for any other."""
-    name = stack.model.volume_name(key)
-    volume = stack.engine.volume(name)
+    if is_path(source):
+        if not exists(stack, source):
+            raise DataError(
+                f"there is no folder {source}",
+                hint="invoke up makes what the compose files mount",
+            )
+        return None
+    volume = stack.engine.volume(source)
     if volume is None:
         raise DataError(
-            f"there is no volume {name}",
+            f"there is no volume {source}",
             hint="invoke up makes the stack's volumes; docker volume ls lists all",
         )
     owner = volume.labels.get(PROJECT_LABEL, "")
     if owner != stack.project:
         raise DataError(
-            f"the volume {name} is not the project's: "
+            f"the volume {source} is not the project's: "
             + (f"it is {owner}'s" if owner else "Compose did not make it"),
-            hint=f"docker volume inspect {name}",
+            hint=f"docker volume inspect {source}",
         )
     return volume
+
+
+def left_out(stack: StackContext) -> tuple[str, ...]:
+    """Return the writable mounts that nobody declares as data or as disposable."""
+    return undeclared(stack.model, load(stack.product_files))
+
+
+def check_undeclared(
+    stack: StackContext, chosen: Sequence[Policy], *, allowed: bool
+) -> None:
+    """Refuse to call a set whole that leaves out what may be data. DataError."""
+    found = left_out(stack)
+    if found and not allowed:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise DataError(
+            "nobody says whether this is data: " + "; ".join(found[:SHOWN]) + more,
+            hint=f"the labels {PREFIX}data.volumes and {PREFIX}data.disposable say it; "
+            "--allow-undeclared leaves it out",
+        )
+    if not chosen:
+        raise DataError(
+            "no service has data that can be backed up",
+            hint=f"the label {PREFIX}data.volumes declares it; docs/backup.md",
+        )
+    for line in found:
+        say(f"warning: left out, nobody says whether it is data: {line}")
+
+
+def check_links(policy: Policy, found: Sequence[str]) -> None:
+    """Refuse data part of which lies elsewhere. DataError."""
+    if found:
+        raise DataError(
+            f"data of {policy.service} lies outside of its folder: {', '.join(found)}",
+            hint="move it into the folder (a tablespace: into pg_default); what a link "
+            "leads to is in no set",
+        )
 
 
 def check_users(stack: StackContext, policy: Policy, name: str) -> None:
@@ -85,8 +168,9 @@ def check_users(stack: StackContext, policy: Policy, name: str) -> None:
     for container in service_control.users_of(stack, name):
         its = (container.project, container.service) == (stack.project, policy.service)
         if not its:
+            what = "folder" if is_path(name) else "volume"
             raise DataError(
-                f"the container {container.name} uses the volume {name}, too",
+                f"the container {container.name} uses the {what} {name}, too",
                 hint=f"stop it first: docker stop {container.name}",
             )
 
@@ -94,7 +178,7 @@ def check_users(stack: StackContext, policy: Policy, name: str) -> None:
 def check_holds_data(name: str, *, empty: bool) -> None:
     if empty:
         raise DataError(
-            f"the volume {name} is empty: there is nothing to back up",
+            f"{name} is empty: there is nothing to back up",
             hint="was its store ever started?",
         )
 
@@ -136,14 +220,9 @@ def check_restore(stack: StackContext, parts: Sequence[RestoreTarget]) -> None:
             kept=part.store.version,
             present=store_commands.version(stack, part.policy, there),
         )
-        volume = stack.engine.volume(part.volume)
-        if volume is None:
+        if not exists(stack, part.volume):
             continue
-        if volume.labels.get(PROJECT_LABEL) != stack.project:
-            raise DataError(
-                f"the volume {part.volume} is not the project's",
-                hint=f"docker volume inspect {part.volume}",
-            )
+        check_source(stack, part.volume)
         check_users(stack, part.policy, part.volume)
         check_room(stack, part)
 
@@ -156,7 +235,7 @@ def check_room(stack: StackContext, part: RestoreTarget) -> None:
         free = talk.ask("measure")["free"]
     if needed > free:
         raise DataError(
-            f"the volume {part.volume} has {readable_size(free)} free, the data needs "
+            f"{part.volume} has {readable_size(free)} free, the data needs "
             f"{readable_size(needed)} beside what is there",
             hint="make room on the engine's disk",
         )

@@ -18,7 +18,7 @@ def prune(
     """
     Show which sets go and why others stay, ask, and remove them.
 
-    Returns {"kept": {id: why}, "removed": [id]}. Sets that cannot be believed are left
+    Returns {"kept": {id: why}, "removed": [id]}. Sets with an invalid manifest are left
     for a person to judge. Raises UsageError without a rule or a confirmation.
     """
     if rules.keep_nothing:

@@ -1,10 +1,12 @@
-"""Bring stores to rest for a copy, and know afterwards whether they stayed there."""
+"""Quiesce stores for a copy, and verify afterwards that they stayed quiesced."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from compose_ops.backup import service_control, store_commands, unlock
+from compose_ops.backup import service_control, session, store_commands, unlock
 from compose_ops.backup.policy import Policy
+from compose_ops.backup.session import Session
 from compose_ops.console import say
 from compose_ops.docker.api import Container
 from compose_ops.errors import DataError, EngineError
@@ -19,46 +21,63 @@ class StoreBackup:
     """
     A store that is to be taken; `level` becomes what was reached.
 
-    `resting` holds the containers that must stay as they are while it is copied.
+    `roots` say where in each folder the data lies, `resting` holds the containers that
+    must stay as they are while it is copied, and `session` holds it for a native copy.
     """
 
     policy: Policy
     level: str
     forced: bool
     containers: tuple[Container, ...]
+    roots: Mapping[str, str] = field(default_factory=dict)
     exit_code: int | None = None
     count: list[int] = field(default_factory=list)
     resting: dict[str, Container] = field(default_factory=dict)
+    session: Session | None = None
 
     @property
     def running(self) -> list[Container]:
         return [c for c in self.containers if c.state in service_control.LIVING]
+
+    def paths(self, key: str, patterns: Sequence[str]) -> list[str]:
+        """Return patterns of the data folder as those of the folder *key*."""
+        root = self.roots.get(key, "")
+        if not root:
+            return list(patterns)
+        return [f"./{root}/{pattern.removeprefix('./')}" for pattern in patterns]
+
+    def end_session(self, key: str) -> dict[str, bytes]:
+        """End the copy's time; return its files by their paths in the folder *key*."""
+        if self.session is None:
+            return {}
+        root = self.roots.get(key, "")
+        return {
+            f"{root}/{path}" if root else path: data
+            for path, data in self.session.stop().items()
+        }
 
 
 def quiesce(
     stack: StackContext,
     journal: Journal,
     items: Sequence[StoreBackup],
+    sessions: ExitStack,
     *,
     coherent: bool,
 ) -> None:
     """
     Halt what depends on the stores, then stop, lock or snapshot them.
 
-    Every step is in the journal before it is taken. Raises DataError when a native
-    consistency that was asked for is not possible.
+    Every step is in the journal before it is taken; *sessions* ends those that hold a
+    store. Raises DataError when a native consistency is asked for and not possible.
     """
-    there = stack.refresh()
-    for item in items:
-        item.containers = tuple(c for c in there if c.service == item.policy.service)
-        if not item.running:
-            _judge_absent(item)
+    _look_up(stack, items)
     stopping = [i for i in items if i.level == "stop" and i.running]
     native = [i for i in items if i.level == "native" and i.running]
     _halt_dependents(stack, journal, items if coherent else stopping, stopping)
     count(stack, items)
     _stop(stack, journal, stopping)
-    failed = [i for i in native if not _prepared(stack, journal, i)]
+    failed = [i for i in native if not _prepared(stack, journal, i, sessions)]
     if failed:
         _halt_dependents(stack, journal, [*stopping, *failed], failed)
         _stop(stack, journal, failed)
@@ -67,6 +86,15 @@ def quiesce(
             _note_rest(stack, item)
     if coherent:
         _note_dependents(stack, items)
+
+
+def _look_up(stack: StackContext, items: Sequence[StoreBackup]) -> None:
+    """Take the containers as they are now, those that do not run as they ended."""
+    there = stack.refresh()
+    for item in items:
+        item.containers = tuple(c for c in there if c.service == item.policy.service)
+        if not item.running:
+            _judge_absent(item)
 
 
 def _judge_absent(item: StoreBackup) -> None:
@@ -145,34 +173,73 @@ def _stop(stack: StackContext, journal: Journal, items: Sequence[StoreBackup]) -
             )
 
 
-def _prepared(stack: StackContext, journal: Journal, item: StoreBackup) -> bool:
-    container = item.running[0]
-    lock = {
-        "service": item.policy.service,
-        "id": container.id,
-        "shell": item.policy.shell,
-        "release": item.policy.release,
-        "mark": f"COMPOSE_OPS_BACKUP={journal.facts['run']} {item.policy.service}",
-        "started": unlock.moment(container),
-    }
+def _prepared(
+    stack: StackContext, journal: Journal, item: StoreBackup, sessions: ExitStack
+) -> bool:
+    """Let a store be copied while it runs; False when it has to be stopped for it."""
+    policy, container = item.policy, item.running[0]
+    lock = _lock(journal, policy, container)
     known = list(journal.facts.get("locked", []))
     journal.reach("preparing stores", locked=[*known, lock])
     _note_rest(stack, item)
-    why = store_commands.prepared(stack.engine, item.policy, container, lock["mark"])
+    why = _refusal(stack, item, container, lock["mark"], sessions)
     if not why:
         held = {key: value for key, value in lock.items() if key != "mark"}
-        journal.reach("store prepared", locked=[*known, held])
+        journal.reach(
+            "store prepared", locked=[*known, lock if policy.session else held]
+        )
         count(stack, [item])
         return True
     _give_up(stack, journal, lock)
-    if item.forced or "stop" not in item.policy.levels:
+    if item.forced or "stop" not in policy.levels:
         raise DataError(
-            f"{item.policy.service} cannot be copied while it runs: {why}",
+            f"{policy.service} cannot be copied while it runs: {why}",
             hint="--consistency stop stops it for the copy",
         )
-    say(f"{item.policy.service} cannot be copied while it runs ({why}): stopping it")
+    say(f"{policy.service} cannot be copied while it runs ({why}): stopping it")
     item.level = "stop"
     return False
+
+
+def _lock(journal: Journal, policy: Policy, container: Container) -> dict[str, str]:
+    """Return what releases a store, for the journal; `mark` finds what prepares it."""
+    return {
+        "service": policy.service,
+        "id": container.id,
+        "shell": policy.shell,
+        "user": policy.user,
+        "release": policy.release,
+        "session": "held" if policy.session else "",
+        "mark": f"{unlock.MARK}={journal.facts['run']} {policy.service}",
+        "started": unlock.moment(container),
+    }
+
+
+def _refusal(
+    stack: StackContext,
+    item: StoreBackup,
+    container: Container,
+    mark: str,
+    sessions: ExitStack,
+) -> str:
+    """Prepare a store and begin its session; return "", or why that is not possible."""
+    policy = item.policy
+    if policy.session and len(policy.mounts) > 1:
+        return "its data lies in several folders"
+    why = store_commands.prepared(stack.engine, policy, container, mark)
+    if why or not policy.session:
+        return why
+    with ExitStack() as begun:
+        held = begun.enter_context(
+            session.opened(stack.engine, policy, container, mark)
+        )
+        try:
+            held.wait_until_ready()
+        except DataError as refused:
+            return refused.message.partition(" ended: ")[2] or refused.message
+        item.session = held
+        sessions.push(begun.pop_all())
+    return ""
 
 
 def _give_up(stack: StackContext, journal: Journal, lock: dict[str, str]) -> None:

@@ -11,7 +11,6 @@ from compose_ops.backup import restore_points as kept
 from compose_ops.backup.restore_points import RestorePoint
 from compose_ops.console import say
 from compose_ops.errors import DataError
-from compose_ops.project.paths import BACKUPS
 from compose_ops.runtime.context import StackContext
 
 
@@ -21,7 +20,7 @@ def verified_sets(stack: StackContext) -> Sequence[datetime]:
 
 
 def _verified(stack: StackContext) -> Iterator[datetime]:
-    for dest in destinations.known(stack.root, stack.state):
+    for dest in destinations.known(stack.backups, stack.state):
         with suppress(OSError, ValueError):
             for found in repository.listed(dest, stack.project):
                 if found.verified and found.manifest:
@@ -30,7 +29,7 @@ def _verified(stack: StackContext) -> Iterator[datetime]:
 
 def newest_size(stack: StackContext) -> int:
     """Return the bytes of the newest set in the project's own folder, 0 for none."""
-    folder = stack.root / BACKUPS
+    folder = stack.backups
     if not folder.is_dir():
         return 0
     made = [s.manifest for s in repository.listed(folder, stack.project) if s.manifest]

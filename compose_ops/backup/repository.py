@@ -28,7 +28,7 @@ _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 @dataclass(frozen=True, slots=True)
 class BackupSet:
     """
-    A set in a destination; `manifest` is None when it cannot be believed.
+    A set in a destination; `manifest` is None when it is invalid.
 
     `fault` says why, or which archive is not as the manifest has it: such a set is not
     verified, whatever its record says.
@@ -241,7 +241,7 @@ def _fits(found: Manifest, services: tuple[str, ...], at: datetime | None) -> bo
 
 
 def believed(kept: BackupSet) -> Manifest:
-    """Return the set's manifest; DataError when it cannot be believed."""
+    """Return the set's manifest; DataError when it is invalid."""
     if kept.manifest is None:
         raise DataError(
             f"{kept.id} cannot be used: {kept.fault}",

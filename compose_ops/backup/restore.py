@@ -77,7 +77,7 @@ def restore(stack: StackContext, wish: RestoreRequest) -> Manifest | None:
 def _selected(
     stack: StackContext, wish: RestoreRequest
 ) -> tuple[BackupSet, list[RestoreTarget]]:
-    chosen = choose(stack.model, wish.services, everything=wish.everything)
+    chosen = choose(stack, wish.services, everything=wish.everything)
     project = wish.from_project or stack.project
     kept = repository.choose(
         wish.dest,
@@ -94,7 +94,7 @@ def _selected(
         )
     if wish.everything:
         chosen = _all_of(manifest, chosen)
-    parts = [part for policy in chosen for part in parts_of(stack, manifest, policy)]
+    parts = [part for policy in chosen for part in parts_of(manifest, policy)]
     return kept, parts
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from compose_ops.backup import helper, untrusted
+from compose_ops.backup import data_mounts, helper, untrusted
 from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.manifest import Manifest
-from compose_ops.backup.policy import policies
+from compose_ops.backup.policy import policies_of
 from compose_ops.console import say
 from compose_ops.errors import DataError
 from compose_ops.project.paths import PREVIOUS_FILE
@@ -95,7 +95,7 @@ def forget_volumes(stack: StackContext) -> None:
     left = [
         replace(entry, volumes=there)
         for entry in found
-        if (there := tuple(v for v in entry.volumes if stack.engine.volume(v)))
+        if (there := tuple(v for v in entry.volumes if data_mounts.exists(stack, v)))
     ]
     if left != list(found):
         _write(stack, left)
@@ -126,7 +126,7 @@ def discard(
     its = {volume for service in named for volume in _volumes(stack, service)}
     for volume in entry.volumes:
         doomed = volume in its or set(named) == set(entry.services)
-        if doomed and stack.engine.volume(volume) is not None:
+        if doomed and data_mounts.exists(stack, volume):
             work = HelperJob(
                 run=entry.restore, label=volume, volume=volume, changes=True
             )
@@ -136,9 +136,9 @@ def discard(
 
 
 def _volumes(stack: StackContext, service: str) -> list[str]:
-    known = policies(stack.model)
-    keys = known[service].volumes if service in known else ()
-    return [stack.model.volume_name(key) for key in keys]
+    known = policies_of(stack)
+    mounts = known[service].mounts if service in known else ()
+    return [mount.source for mount in mounts]
 
 
 def expire(stack: StackContext, made: Manifest) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from compose_ops.backup import helper, restore_points, service_control
+from compose_ops.backup import data_mounts, helper, restore_points, service_control
 from compose_ops.backup.helper import Helper, HelperJob
 from compose_ops.backup.restore_points import RestorePoint
 from compose_ops.runtime.context import StackContext
@@ -27,7 +27,7 @@ def undo(stack: StackContext, journal: Journal) -> None:
     if journal.facts.get("touched"):
         _halt_stores(stack, journal)
         for volume in journal.facts["volumes"]:
-            if stack.engine.volume(volume) is not None:
+            if data_mounts.exists(stack, volume):
                 _give_back(stack, journal, volume)
     _resume(stack, journal)
     journal.close()
@@ -38,7 +38,7 @@ def finish(stack: StackContext, journal: Journal) -> None:
     facts = journal.facts
     kept = []
     for volume in facts["volumes"]:
-        if stack.engine.volume(volume) is None:
+        if not data_mounts.exists(stack, volume):
             continue
         with at_volume(stack, journal, volume) as talk:
             if talk.ask("commit", restore=facts["run"])["kept"]:

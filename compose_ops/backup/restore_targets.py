@@ -1,17 +1,17 @@
-"""The volumes that a restore replaces, and what each is replaced by."""
+"""The folders that a restore replaces, and what each is replaced by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compose_ops.backup.manifest import Archive, Manifest, Store
-from compose_ops.backup.policy import Policy, policies
+from compose_ops.backup.policy import Policy, policies_of
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreTarget:
-    """One volume that is to be replaced."""
+    """One folder whose data is to be replaced: a volume, or a path of the host."""
 
     policy: Policy
     store: Store
@@ -19,9 +19,7 @@ class RestoreTarget:
     volume: str
 
 
-def parts_of(
-    stack: StackContext, manifest: Manifest, policy: Policy
-) -> list[RestoreTarget]:
+def parts_of(manifest: Manifest, policy: Policy) -> list[RestoreTarget]:
     """Return what a set holds of a service; DataError when it does not fit."""
     store = manifest.store(policy.service)
     if store is None:
@@ -37,8 +35,8 @@ def parts_of(
             hint=f"they name: {', '.join(policy.volumes)}",
         )
     return [
-        RestoreTarget(policy, store, archives[key], stack.model.volume_name(key))
-        for key in policy.volumes
+        RestoreTarget(policy, store, archives[mount.key], mount.source)
+        for mount in policy.mounts
     ]
 
 
@@ -49,18 +47,18 @@ def earlier_parts(
     counts: dict[str, int],
 ) -> list[RestoreTarget]:
     """Return what brings back the data that an earlier restore moved aside."""
-    known = policies(stack.model)
+    known = policies_of(stack)
     return [
         RestoreTarget(
             policy=known[service],
             store=_as_store(service, counts),
-            archive=_nothing(key),
-            volume=stack.model.volume_name(key),
+            archive=_nothing(mount.key),
+            volume=mount.source,
         )
         for service in services
         if service in known
-        for key in known[service].volumes
-        if stack.model.volume_name(key) in volumes
+        for mount in known[service].mounts
+        if mount.source in volumes
     ]
 
 

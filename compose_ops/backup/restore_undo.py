@@ -67,7 +67,7 @@ def _parts(
             hint="invoke status names what is kept",
         )
     for part in parts:
-        preconditions.project_volume(stack, part.archive.key)
+        preconditions.check_source(stack, part.volume)
     return parts
 
 

@@ -2,9 +2,12 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from compose_ops.backup import data_mounts
 from compose_ops.backup.unlock import moment, unlock
 from compose_ops.console import health_progress, say
 from compose_ops.docker.api import Container
@@ -57,13 +60,9 @@ def running_of(
     ]
 
 
-def users_of(stack: StackContext, volume: str) -> list[Container]:
-    """Return the containers of any project that hold a volume open for writing."""
-    return [
-        c
-        for c in stack.engine.containers(filters=[f"volume={volume}"])
-        if c.state in HOLDING and any(m.name == volume and m.writable for m in c.mounts)
-    ]
+def users_of(stack: StackContext, source: str) -> list[Container]:
+    """Return the containers of any project that hold a source open for writing."""
+    return data_mounts.users_of(stack, source, HOLDING)
 
 
 def dependents_of(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
@@ -115,8 +114,13 @@ def wait(
     halted: Sequence[StoppedContainer],
     *,
     timeout: float | None = None,
+    since: datetime | None = None,
 ) -> None:
-    """Return when each is healthy again; UnhealthyError with its evidence."""
+    """
+    Return when each is healthy again; UnhealthyError with its evidence.
+
+    A failed probe that began before *since* says nothing: the pause may have failed it.
+    """
     if not halted:
         return
     expected: dict[str, int] = {}
@@ -126,7 +130,7 @@ def wait(
     try:
         with health_progress() as report:
             health.wait_until_healthy(
-                stack.refresh,
+                lambda: [_judged_since(c, since) for c in stack.refresh()],
                 expected=expected,
                 timeout=limit,
                 clock=CLOCK,
@@ -136,6 +140,14 @@ def wait(
     except UnhealthyError as failed:
         failed.detail = failed.detail or _evidence(stack, expected)
         raise
+
+
+def _judged_since(container: Container, since: datetime | None) -> Container:
+    """Take a container that only an old probe calls unhealthy as not judged yet."""
+    last = container.probes[-1].start if container.probes else None
+    if since and last and last < since and container.health == "unhealthy":
+        return replace(container, health="starting")
+    return container
 
 
 def _evidence(stack: StackContext, services: Iterable[str]) -> str:
@@ -154,11 +166,12 @@ def resume(stack: StackContext, facts: dict[str, Any]) -> None:
     Stores first, then, once they are healthy, what depends on them. Doing it twice
     does no harm. Raises what hinders it, after everything was tried.
     """
+    now = datetime.now(UTC)
     steps = [partial(_end, stack, one) for one in facts.get("ending", ())]
     steps += [partial(unlock, stack, lock) for lock in facts.get("locked", ())]
     for group in (facts.get("stores", ()), facts.get("dependents", ())):
         steps += [partial(start, stack, [halted]) for halted in reversed(group)]
-        steps += [partial(wait, stack, group)]
+        steps += [partial(wait, stack, group, since=now)]
     faults: list[ComposeOpsError] = []
     for step in steps:
         try:

@@ -21,7 +21,10 @@ def count(engine: Engine, policy: Policy, container: Container) -> int | None:
     if not policy.count or not container.is_running:
         return None
     output = engine.execute(
-        container.id, [policy.shell, "-c", policy.count], timeout=SECONDS
+        container.id,
+        [policy.shell, "-c", policy.count],
+        user=policy.user,
+        timeout=SECONDS,
     )
     numbers = _NUMBER.findall(output.stdout)
     return int(numbers[-1]) if output.code == 0 and numbers else None
@@ -38,6 +41,7 @@ def prepared(engine: Engine, policy: Policy, container: Container, mark: str) ->
             output = engine.execute(
                 container.id,
                 [policy.shell, "-c", command],
+                user=policy.user,
                 environment=dict([mark.split("=", 1)]),
                 timeout=SECONDS_TO_PREPARE,
             )
@@ -45,6 +49,35 @@ def prepared(engine: Engine, policy: Policy, container: Container, mark: str) ->
                 said = (output.stderr + output.stdout).strip().splitlines()
                 return said[-1] if said else f"exit code {output.code}"
     return ""
+
+
+def data_folder(engine: Engine, policy: Policy, container: Container) -> str:
+    """Return the folder that a running store says its data lies in, "" for no word."""
+    if not policy.ask or not container.is_running:
+        return ""
+    output = engine.execute(
+        container.id,
+        [policy.shell, "-c", policy.ask],
+        user=policy.user,
+        timeout=SECONDS,
+    )
+    lines = output.stdout.strip().splitlines()
+    found = lines[-1].strip() if output.code == 0 and lines else ""
+    return found if found.startswith("/") else ""
+
+
+def check(engine: Engine, policy: Policy, container: Container) -> str:
+    """Run the check for a drill; return "" when it passes, or what it said."""
+    output = engine.execute(
+        container.id,
+        [policy.shell, "-c", policy.check],
+        user=policy.user,
+        timeout=SECONDS_TO_PREPARE,
+    )
+    if output.code == 0:
+        return ""
+    said = (output.stderr + output.stdout).strip().splitlines()
+    return said[-1] if said else f"exit code {output.code}"
 
 
 def image_of(stack: StackContext, service: str, there: Sequence[Container]) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from compose_ops.backup import (
+    data_mounts,
     helper,
     preconditions,
     repository,
@@ -67,7 +68,7 @@ def create_missing(stack: StackContext, parts: Sequence[RestoreTarget]) -> None:
 
     Raises DataError when a new volume has no room for what is to be unpacked.
     """
-    new = [part for part in parts if not stack.engine.volume(part.volume)]
+    new = [part for part in parts if not data_mounts.exists(stack, part.volume)]
     there = {c.service for c in stack.refresh()}
     missing = {
         part.policy.service
@@ -78,6 +79,7 @@ def create_missing(stack: StackContext, parts: Sequence[RestoreTarget]) -> None:
         say("making what is not there yet: " + ", ".join(sorted(missing)))
         stack.engine.up(sorted(missing), start=False, dependencies=False)
     for part in new:
+        data_mounts.make(stack, part.volume)
         preconditions.check_room(stack, part)
 
 

@@ -10,6 +10,7 @@ from compose_ops.runtime.health import Clock
 
 CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
 
+MARK = "COMPOSE_OPS_BACKUP"
 ATTEMPTS = 3
 SECONDS_BETWEEN = 1.0
 SECONDS_TO_RELEASE = 60.0
@@ -53,16 +54,19 @@ def unlock(stack: StackContext, lock: dict[str, str]) -> None:
     said = ""
     for attempt in range(ATTEMPTS):
         container = stack.engine.container(lock["id"])
-        if container is None or not container.is_running or not lock["release"]:
+        if container is None or not container.is_running:
             return
         if lock.get("started", moment(container)) != moment(container):
             return
         CLOCK.sleep(attempt * SECONDS_BETWEEN)
-        if mark := lock.get("mark"):
+        if (mark := lock.get("mark")) and (lock["release"] or lock.get("session")):
             _abandon(stack, container, lock["shell"], mark)
+        if not lock["release"]:
+            return
         done = stack.engine.execute(
             container.id,
             [lock["shell"], "-c", lock["release"]],
+            user=lock.get("user", ""),
             timeout=SECONDS_TO_RELEASE,
         )
         if done.code == 0:

@@ -1,4 +1,4 @@
-"""One volume's way into a set: a helper container, an archive, a list of files."""
+"""One folder's way into a set: a helper container, an archive, a list of files."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -8,6 +8,7 @@ from typing import Any
 
 from compose_ops.backup import helper, preconditions
 from compose_ops.backup.archive_files import ArchiveFiles
+from compose_ops.backup.data_mounts import DataMount
 from compose_ops.backup.helper import Helper, HelperJob
 from compose_ops.backup.manifest import Archive
 from compose_ops.backup.progress import meter
@@ -31,15 +32,23 @@ class ArchiveFormat:
 
 @dataclass(slots=True)
 class VolumeBackup:
-    """One volume on its way; `result` is what the helper found in it."""
+    """
+    One folder on its way; `result` is what the helper found in it.
+
+    `volume` is what the engine says of it, None for a folder of the host.
+    """
 
     item: StoreBackup
-    key: str
-    volume: Volume
+    mount: DataMount
+    volume: Volume | None
     helper: Helper
     files: ArchiveFiles
     occupied: int = 0
     result: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return self.mount.key
 
 
 def opened(
@@ -47,15 +56,16 @@ def opened(
     helpers: ExitStack,
     item: StoreBackup,
     *,
-    volume: Volume,
-    key: str,
+    mount: DataMount,
+    volume: Volume | None,
     shape: ArchiveFormat,
 ) -> VolumeBackup:
-    """Start the volume's helper and let it measure; `measured` waits for it."""
-    files = ArchiveFiles(shape.partial, key, shape.compression, shape.keys)
+    """Start the folder's helper and let it measure; `measured` waits for it."""
+    files = ArchiveFiles(shape.partial, mount.key, shape.compression, shape.keys)
     files.make()
     work = HelperJob(
-        volume=volume.name,
+        volume=mount.source,
+        held=bool(item.policy.session),
         run=shape.partial.name.removeprefix(".partial-"),
         label=item.policy.service,
         archive=files.archive_end,
@@ -63,14 +73,20 @@ def opened(
         fills=True,
     )
     talk = helpers.enter_context(helper.helper(stack, work))
-    talk.begin("measure")
-    return VolumeBackup(item, key, volume, talk, files)
+    talk.begin("measure", links=item.paths(mount.key, item.policy.links))
+    return VolumeBackup(item, mount, volume, talk, files)
 
 
 def measured(copying: VolumeBackup) -> None:
-    """Note what the volume can hold at most; DataError when that is nothing."""
+    """
+    Note what the folder can hold at most.
+
+    Raises DataError when that is nothing, or when some of the data lies elsewhere.
+    """
     found = copying.helper.finish()
-    preconditions.check_holds_data(copying.volume.name, empty=found["empty"])
+    if not (copying.item.policy.session and copying.item.running):
+        preconditions.check_holds_data(copying.mount.source, empty=found["empty"])
+    preconditions.check_links(copying.item.policy, found["links"])
     copying.occupied = found["disk"]
 
 
@@ -85,13 +101,13 @@ def weighed(found: Sequence[VolumeBackup]) -> None:
 def copy(copying: VolumeBackup) -> None:
     """Write the archive; DataError when it cannot be, or files come and go."""
     level = copying.item.level
-    say(f"copying {copying.volume.name} ({level})")
+    say(f"copying {copying.mount.source} ({level})")
     for _ in range(ATTEMPTS):
         copying.result = _copied(copying)
         if copying.result["settled"]:
             return
     raise DataError(
-        f"files of {copying.volume.name} came and went in each of {ATTEMPTS} copies",
+        f"files of {copying.mount.source} came and went in each of {ATTEMPTS} copies",
         hint="--consistency stop stops the store for the copy",
     )
 
@@ -100,14 +116,21 @@ def _copied(copying: VolumeBackup) -> dict[str, Any]:
     policy, level = copying.item.policy, copying.item.level
     native = level == "native"
     with copying.files.being_written(), meter(copying.key, copying.occupied) as report:
-        found: dict[str, Any] = copying.helper.ask(
+        session = copying.item.session if native else None
+        copying.helper.begin(
             "copy",
-            report,
             compression=copying.files.compression,
-            exclude=policy.exclude if native else (),
-            order=policy.order if native else (),
+            exclude=copying.item.paths(copying.key, policy.exclude) if native else (),
+            order=copying.item.paths(copying.key, policy.order) if native else (),
             changes=CHANGES[level],
+            session=session is not None,
+            after=copying.item.paths(copying.key, policy.after),
         )
+        found = copying.helper.finish(
+            report, lambda: copying.item.end_session(copying.key)
+        )
+        if session is not None:
+            session.close()
     return found
 
 
@@ -123,6 +146,9 @@ def finish_rereading(copying: VolumeBackup) -> None:
     """Keep what the archive holds; DataError when it cannot be read back."""
     with meter(f"verifying {copying.key}", copying.occupied) as report:
         copying.result |= copying.helper.finish(report)
+    # A session may write what it keeps only when it begins.
+    empty = copying.result["files"] <= 1
+    preconditions.check_holds_data(copying.mount.source, empty=empty)
 
 
 def archive(copying: VolumeBackup) -> Archive:
@@ -131,10 +157,11 @@ def archive(copying: VolumeBackup) -> Archive:
     stored, size = copying.files.stored(found["sha256"], found["size"])
     return Archive(
         key=copying.key,
-        volume=volume.name,
-        driver=volume.driver,
-        options=preconditions.without_passwords(volume.options),
-        labels=dict(volume.labels),
+        kind="bind" if copying.mount.is_bind else "volume",
+        volume=copying.mount.source,
+        driver=volume.driver if volume else "",
+        options=preconditions.without_passwords(volume.options if volume else {}),
+        labels=dict(volume.labels) if volume else {},
         sha256=stored,
         size=size,
         plain_sha256=found["sha256"],

@@ -175,7 +175,14 @@ class Engine(Protocol):
 
     def restart(self, *containers: str, timeout: int | None = None) -> None: ...
 
-    def remove(self, *containers: str, force: bool = False) -> None: ...
+    def remove(
+        self, *containers: str, force: bool = False, volumes: bool = False
+    ) -> None:
+        """
+        Remove containers; their anonymous volumes stay unless *volumes*.
+
+        Data in them may be the only copy: only containers of our own go with them.
+        """
 
     def rename(self, container: str, name: str) -> None: ...
 
@@ -193,6 +200,7 @@ class Engine(Protocol):
         container: str,
         command: Sequence[str],
         *,
+        user: str = "",
         environment: Mapping[str, str] | None = None,
         stdin: bytes | IO[bytes] | None = None,
         stdout: IO[bytes] | None = None,
@@ -201,6 +209,7 @@ class Engine(Protocol):
         """
         Run a command in a container; code 124 when *timeout* seconds passed.
 
+        *user* is a name or number of the container, "" for its own.
         *environment* is added to the container's, in no command line. *stdin* is what
         the command reads; *stdout* is an open file that gets what it prints, as bytes.
         What was begun goes on in the container after *timeout*.
@@ -236,6 +245,7 @@ class Engine(Protocol):
         container: str,
         command: Sequence[str],
         *,
+        user: str = "",
         environment: Mapping[str, str] | None = None,
         output: IO[bytes] | None = None,
     ) -> AbstractContextManager[InteractiveRun]:

@@ -47,8 +47,10 @@ class ContainerRequests(EngineRequests):
         words = ("container", "restart", *_grace(timeout), *containers)
         self.checked(*words, timeout=CHANGE_TIMEOUT)
 
-    def remove(self, *containers: str, force: bool = False) -> None:
-        flags = ["--volumes", *(["--force"] if force else [])]
+    def remove(
+        self, *containers: str, force: bool = False, volumes: bool = False
+    ) -> None:
+        flags = ["--volumes"] * volumes + ["--force"] * force
         self.checked("container", "rm", *flags, *containers, timeout=CHANGE_TIMEOUT)
 
     def rename(self, container: str, name: str) -> None:
@@ -84,6 +86,7 @@ class ContainerRequests(EngineRequests):
         container: str,
         command: Sequence[str],
         *,
+        user: str = "",
         environment: Mapping[str, str] | None = None,
         stdin: bytes | IO[bytes] | None = None,
         stdout: IO[bytes] | None = None,
@@ -91,6 +94,7 @@ class ContainerRequests(EngineRequests):
     ) -> Output:
         flags, values = named(environment or {})
         more = [] if stdin is None else ["--interactive"]
+        more += ["--user", user] if user else []
         argv = self.command("exec", *more, *flags, container, *command)
         output = process.run(
             argv,

@@ -5,7 +5,12 @@ import signal
 from collections.abc import Sequence
 
 from compose_ops.docker.api import Output
-from compose_ops.errors import ConfigurationError, EngineError, EngineUnavailable
+from compose_ops.errors import (
+    START_ENGINE,
+    ConfigurationError,
+    EngineError,
+    EngineUnavailable,
+)
 
 TIMED_OUT = 124
 COMPOSE_INVALID = 15
@@ -37,7 +42,7 @@ _NOISE = re.compile(
 )
 _LOCAL = ("unix://", "npipe://")
 
-START = "start it: ./scripts/engine.sh"
+START = f"start it: {START_ENGINE}"
 KILLED_HINT = "if memory ran out, the kernel's log says so: dmesg | grep -i killed"
 
 
@@ -92,7 +97,7 @@ def failure(
 
 def no_client() -> EngineUnavailable:
     return EngineUnavailable(
-        "no docker client on PATH", hint="install an engine: ./scripts/engine.sh"
+        "no docker client on PATH", hint=f"install an engine, then: {START_ENGINE}"
     )
 
 
@@ -119,7 +124,7 @@ def _unreachable(words: str) -> EngineUnavailable | None:
     if _NO_PLUGIN.search(words):
         return EngineUnavailable(
             "the docker client lacks its compose or buildx plugin",
-            hint="install both: ./scripts/engine.sh",
+            hint=f"install both: {START_ENGINE}",
         )
     return None
 

@@ -109,10 +109,12 @@ class InteractiveRequests(CommandLine):
         container: str,
         command: Sequence[str],
         *,
+        user: str = "",
         environment: Mapping[str, str] | None = None,
         output: IO[bytes] | None = None,
     ) -> Iterator[Conversation]:
         flags, values = named(environment or {})
+        flags = [*flags, *(["--user", user] if user else [])]
         argv = self.command("exec", "--interactive", *flags, container, *command)
         with self._conversation(argv, values, output) as talk:
             yield talk

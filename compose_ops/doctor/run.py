@@ -115,7 +115,7 @@ def mend(stack: StackContext, rows: Iterable[Row]) -> int:
 
 def _run(stack: StackContext, words: list[str]) -> None:
     if words[0] == "invoke":
-        words = [sys.executable, "-m", "invoke", *words[1:]]
+        words = [sys.executable, "-m", "compose_ops", *words[1:]]
     try:
         done = subprocess.run(
             words,

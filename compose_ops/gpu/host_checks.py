@@ -8,6 +8,7 @@ k8s-device-plugin internal/rm/health.go for errors that an application causes.
 
 from collections.abc import Iterator
 
+from compose_ops.errors import START_ENGINE
 from compose_ops.gpu.facts import Facts, Host, Xid
 from compose_ops.units import readable_size
 from compose_ops.verdicts import Verdict, command, fail, listed, ok, skip, warn
@@ -174,7 +175,7 @@ def toolkit(facts: Facts) -> Iterator[Verdict]:
     has_runtime, has_cdi = known.has_runtime, known.has_cdi
     if known.trouble:
         said = f"no Docker Engine answers: {known.trouble}"
-        yield fail(said, "./scripts/engine.sh", about="engine")
+        yield fail(said, START_ENGINE, about="engine")
         return
     if not has_runtime and not has_cdi and known.has_hook is not True:
         yield fail(

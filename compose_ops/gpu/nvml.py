@@ -22,7 +22,12 @@ def library() -> Nvml:
 def ask(nvml: Nvml) -> tuple[str, str, str, tuple[Device, ...]]:
     """Return trouble, NVML's words, the library's version, and the devices."""
     if nvml is None:
-        return "absent", "nvidia-ml-py is not installed", "", ()
+        return (
+            "absent",
+            "nvidia-ml-py is not installed: pip install 'compose-ops[gpu]'",
+            "",
+            (),
+        )
     try:
         nvml.nvmlInit()
     except nvml.NVMLError as refused:

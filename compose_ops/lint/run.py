@@ -1,5 +1,5 @@
 """
-Judge compose files by the rules: this project's, or another's.
+Judge a project's compose files by the rules.
 
 Every combination that a task can select is merged by Compose and judged; a fault that
 several show is named once. Only reads; no container is started unless asked.
@@ -19,76 +19,35 @@ from compose_ops.lint.image_probe import ask_images
 from compose_ops.lint.loader import Combination, subjects
 from compose_ops.lint.report import LintReport
 from compose_ops.lint.settings import OFF, LintSettings, check_settings
-from compose_ops.project.modes import STAGES, Mode
-from compose_ops.project.paths import ENV_EXAMPLE, ENV_FILE, OVERLAYS, ROOT
-
-
-def combinations(root: Path = ROOT) -> tuple[Combination, ...]:
-    """
-    Return every combination of compose files that a task can select.
-
-    Each stage with a GPU, on the CPU and offline, alone and with each other overlay.
-    """
-    names = sorted(path.stem for path in (root / OVERLAYS).glob("*.yml"))
-    further = [(), *((name,) for name in names if name not in {"cpu", "offline"})]
-    found = []
-    for stage in STAGES:
-        for device in ("gpu", "cpu", "offline"):
-            for overlays in further:
-                mode = Mode(stage, device == "offline", device == "gpu", overlays)
-                named = [stage, *([] if device == "gpu" else [device]), *overlays]
-                files = tuple(root / file for file in mode.files())
-                found.append(Combination("+".join(named), files, mode.environment()))
-    return tuple(found)
 
 
 def judge(
     engine: Engine,
+    combinations: Sequence[Combination],
     *,
-    root: Path = ROOT,
-    files: Sequence[str] = (),
+    root: Path,
+    env_files: Sequence[Path] = (),
     only: Collection[str] = (),
     settings: LintSettings = LintSettings(),  # noqa: B008 - frozen
     ask: bool = False,
 ) -> LintReport:
     """
-    Return the report on this project, or on *files* taken together as `-f` does.
+    Return the report on the combinations of a project's files.
 
-    *only* are rule ids, empty for all; with *ask* a container of each local image is
-    started to see which programs it holds. Raises UsageError for an unknown rule or
-    severity, ConfigurationError for a file that cannot be read and for settings that
-    do not hold.
+    *root* is Compose's project directory; *only* are rule ids, empty for all; with
+    *ask* a container of each local image is started to see which programs it holds.
+    Raises UsageError for an unknown rule or severity, ConfigurationError for a file
+    that cannot be read and for settings that do not hold.
 
-    Example: `judge(engine, files=["compose.yml"]).failing`.
+    Example: `judge(engine, [Combination("all", (file,))], root=folder).failing`.
     """
     check_rules(only)
     check_settings(settings, all_rules())
-    if files:
-        named = tuple(Path(file).resolve() for file in files)
-        place = named[0].parent
-        chosen: tuple[Combination, ...] = (Combination(named[0].name, named),)
-    else:
-        place, chosen = root, combinations(root)
-    return judge_combinations(
-        engine, place, chosen, only=only, settings=settings, ask=ask
-    )
-
-
-def judge_combinations(
-    engine: Engine,
-    root: Path,
-    chosen: Sequence[Combination],
-    *,
-    only: Collection[str] = (),
-    settings: LintSettings,
-    ask: bool = False,
-) -> LintReport:
-    """Return the report on sets of files of the project in a folder, see `judge`."""
     made = subjects(
-        chosen,
+        combinations,
         root=root,
         docker=engine.docker,
-        env_files=env_files(root),
+        env_files=env_files,
         start_timeout=settings.start_timeout,
     )
     made = tuple(replace(one, memory=settings.memory) for one in made)
@@ -104,12 +63,6 @@ def judge_combinations(
         found = (*new, *(one for one in found if one.accepted))
     asked_rules = len(only) or len(all_rules())
     return LintReport(found, skipped(made, asked), known, asked_rules, settings)
-
-
-def env_files(root: Path) -> list[Path]:
-    """Return the file that gives variables their values: `.env`, else its example."""
-    listed = (root / ENV_FILE, root / ENV_EXAMPLE)
-    return [path for path in listed if path.is_file()][:1]
 
 
 def settled(findings: Sequence[Finding], settings: LintSettings) -> Iterator[Finding]:

@@ -1,16 +1,14 @@
 """`.env` and its example: the only place that reads them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from io import StringIO
 from pathlib import Path
 
 from compose_ops.errors import ConfigurationError
-from compose_ops.project.paths import ENV_EXAMPLE, ENV_FILE
 
-DEFAULT_PROJECT = "jimbot"
 PLACEHOLDER = "change-me"
 
 
@@ -65,19 +63,12 @@ def statements(text: str) -> tuple[Statement, ...]:
     return tuple(found)
 
 
-def settings(root: Path) -> dict[str, str]:
-    """Return what Compose interpolates: `.env`, overridden by the shell."""
-    return read(root / ENV_FILE) | dict(os.environ)
-
-
-def project_name(values: Mapping[str, str]) -> str:
-    return values.get("COMPOSE_PROJECT_NAME") or DEFAULT_PROJECT
-
-
-def missing(root: Path) -> tuple[str, ...]:
-    """Return the variables of the example that neither `.env` nor the shell has."""
-    there = settings(root)
-    return tuple(name for name in read(root / ENV_EXAMPLE) if name not in there)
+def settings(files: Iterable[Path]) -> dict[str, str]:
+    """Return what Compose interpolates: env files, overridden by the shell."""
+    found: dict[str, str] = {}
+    for file in files:
+        found |= read(file)
+    return found | dict(os.environ)
 
 
 def add_lines(path: Path, lines: list[str]) -> None:

@@ -1,16 +1,8 @@
-"""Where things lie in a checkout; every path is absolute."""
+"""Names that many share: files and folders of a project, and flags of tasks."""
 
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-
-BASE_FILE = "docker-compose.yml"
-STAGE_FILES = {"dev": "docker-compose.dev.yml", "prod": "docker-compose.prod.yml"}
-OVERLAYS = "docker/overlays"
+CONFIG_FILE = "compose-ops.toml"
 ENV_FILE = ".env"
 ENV_EXAMPLE = ".env.example"
-SECRETS = "secrets"
-CERTIFICATES = "certs"
 STATE = ".compose-ops"
 OWN_STATE = f'sudo chown -R "$(id -u)" {STATE}'
 """What a user types after a task of root's made the state."""
@@ -18,3 +10,12 @@ OWN_STATE = f'sudo chown -R "$(id -u)" {STATE}'
 DEPLOYED_FILE = "deployed.yml"
 PREVIOUS_FILE = "previous.json"
 BACKUPS = "backups"
+
+TAKEN = frozenset(
+    {
+        *("accept", "all", "at", "build", "dest", "discard", "fix", "from-project"),
+        *("gpu", "help", "identity", "json", "mode", "only", "overlay", "service"),
+        *("set", "skip", "strict", "timeout", "undo", "verbose", "volumes", "yes"),
+    }
+)
+"""Flags of the tasks that take a mode: no mode of such a name is a flag itself."""

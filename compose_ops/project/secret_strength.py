@@ -11,7 +11,7 @@ PLACEHOLDERS = frozenset(
 SECRET_WORDS = ("KEY", "PASSWORD", "SECRET", "TOKEN")
 LEAST_LETTERS = 12
 LEAST_KINDS = 5
-COMMON = frozenset({"password", "quest", "admin", "jimbot", "secret", "memgraph"})
+COMMON = frozenset({"password", "quest", "admin", "secret", "memgraph"})
 
 
 def is_secret(name: str) -> bool:

@@ -101,10 +101,10 @@ def refuse_to_cut(
     """
     Raise ConfigurationError where removing *doomed* would leave a service unserved.
 
-    They hold *networks*, whose definition changed. From one stage to another there is
+    They hold *networks*, whose definition changed. From one mode to another there is
     no way without a gap.
     """
-    if stack.started_as is None or stack.started_as.stage != stack.mode.stage:
+    if stack.started_as is None or stack.started_as.name != stack.mode.name:
         return
     removed = {container.service for container in doomed}
     for name in rolled(stack, stack.model.services):

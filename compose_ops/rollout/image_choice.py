@@ -71,8 +71,7 @@ def made(stack: StackContext, service: str) -> None:
         if stack.engine.image(stack.model.image_name(service)) is None:
             stack.engine.pull([service])
         return
-    if stack.mode.offline:
-        stack.collaborators.prepare_images(stack.engine, stack.root)
+    stack.collaborators.prepare_images(stack)
     say(f"building {service}")
     stale_images.build(stack, [service])
 

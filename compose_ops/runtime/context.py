@@ -1,45 +1,24 @@
-"""The composition root: from flags to the project, its mode and its engine."""
+"""A project in a mode on an engine: what every operation gets first."""
 
-import os
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from threading import Thread
 from typing import Any, Protocol
 
-from compose_ops import redaction
-from compose_ops.console import say
-from compose_ops.docker.api import TIMEOUT, Container, Echo, Engine, EngineInfo, Network
-from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
-from compose_ops.project import env_file as environment
+from compose_ops.config import Config
+from compose_ops.docker.api import Container, Engine, EngineInfo, Network
+from compose_ops.errors import ConfigurationError
 from compose_ops.project import secrets
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
-from compose_ops.project.modes import (
-    GPU_CHOICES,
-    Mode,
-    check_overlays,
-    from_labels,
-    selected,
-)
-from compose_ops.project.paths import (
-    DEPLOYED_FILE,
-    ENV_EXAMPLE,
-    ENV_FILE,
-    OWN_STATE,
-    ROOT,
-    STATE,
-)
+from compose_ops.project.modes import Mode, Modes
+from compose_ops.project.paths import DEPLOYED_FILE, OWN_STATE, STATE
 from compose_ops.runtime.once import Once
 from compose_ops.state import folder
 from compose_ops.state.store import StateFile
-
-READ_ONLY_TIMEOUT = 5.0
-"""Seconds for an engine's answer to a task that goes on without one."""
 
 
 class Preconditions(Protocol):
@@ -137,7 +116,7 @@ class Collaborators(Protocol):
     def backups(self) -> Backups: ...
 
     @property
-    def prepare_images(self) -> Callable[[Engine, Path], None]: ...
+    def prepare_images(self) -> Callable[["StackContext"], None]: ...
 
     @property
     def state_files(self) -> Sequence[StateFile[Any]]: ...
@@ -152,7 +131,8 @@ class StackContext:
     """
     A project in a mode on an engine.
 
-    `everyone` holds the containers of all projects as they were when it was opened.
+    `root` is Compose's project directory; `everyone` holds the containers of all
+    projects as they were when it was opened, `merged` a model that is known already.
     `other_checkout` is the folder that a project of this name was started from, where
     that is not this checkout: only a stack that is looked at may have one.
     """
@@ -169,6 +149,10 @@ class StackContext:
     reopen: Callable[[Sequence[Path]], Engine] | None = None
     other_checkout: Path | None = None
     service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    product_files: Sequence[Path] = ()
+    config: Config = field(default_factory=Config)
+    modes: Modes = field(default_factory=lambda: Modes(()))
+    merged: Mapping[str, Any] | None = None
     collaborators: Collaborators = field(kw_only=True)
 
     def with_files(self, files: Sequence[Path]) -> Engine:
@@ -183,6 +167,12 @@ class StackContext:
         )
 
     @property
+    def backups(self) -> Path:
+        """The folder of the project's backup sets, where no other is named."""
+        folder = self.config.folder if self.config.folder.is_absolute() else self.root
+        return (folder / Path(self.config.backup.destination).expanduser()).resolve()
+
+    @property
     def one_offs(self) -> tuple[Container, ...]:
         """The project's containers that `docker compose run` made."""
         return tuple(
@@ -190,7 +180,8 @@ class StackContext:
         )
 
     def __post_init__(self) -> None:
-        self._forget()
+        first, self.merged = self.merged, None
+        self._forget(first)
         self._plugins = Once(self.engine.plugins)
 
     def require(self, task: str, *, services: Iterable[str] = ()) -> None:
@@ -208,16 +199,16 @@ class StackContext:
 
     def reload(self) -> None:
         """Forget the merged files: what updates deployed has changed meanwhile."""
-        files = _deployed(self.root, self.project, self.info, read_only=False)
+        files = deployed_files(self.root, self.project, self.info, read_only=False)
         self.engine = self.with_files(files)
         self._forget()
 
-    def _forget(self) -> None:
-        self._model = Once(self._merged)
+    def _forget(self, merged: Mapping[str, Any] | None = None) -> None:
+        self._model = Once(lambda: self._merged(merged))
         self._hashes = Once(lambda: {**self.engine.config_hashes()})
 
-    def _merged(self) -> Model:
-        raw = self.engine.model()
+    def _merged(self, merged: Mapping[str, Any] | None) -> Model:
+        raw = merged or self.engine.model()
         secrets.learn(raw)
         return Model(with_labels(raw, self.service_settings))
 
@@ -250,74 +241,7 @@ class StackContext:
         return self.engine.containers(project=self.project)
 
 
-def open_stack(
-    collaborators: Collaborators,
-    *,
-    dev: bool = False,
-    prod: bool = False,
-    offline: bool = False,
-    gpu: str = "auto",
-    overlay: Sequence[str] = (),
-    need_engine: bool = True,
-    read_only: bool = False,
-    dry: bool = False,
-    echo: bool = False,
-    root: Path = ROOT,
-) -> StackContext:
-    """
-    Open the stack that the flags select, or the one that was started.
-
-    Raises UsageError for flags that contradict each other; unless it is only looked at,
-    ConfigurationError when another checkout runs a project of this name, and
-    EngineUnavailable.
-    """
-    if dev and prod:
-        raise UsageError("--dev and --prod exclude each other", hint="give one of them")
-    if gpu not in GPU_CHOICES:
-        raise UsageError(f"--gpu {gpu!r} is unknown", hint="auto, on or off")
-    overlays = check_overlays(tuple(overlay), root)
-    values = _values(root, read_only=read_only)
-    project = environment.project_name(values)
-    echo_to = _echo if echo else lambda _argv: None
-    everyone, info = _observe(echo_to, need_engine=need_engine and not read_only)
-    origin, started = _started(everyone, project)
-    other = origin if origin not in {None, root} else None
-    if other is not None and not read_only:
-        raise of_another_checkout(project, other, root)
-    started = None if other else started
-    stage = "dev" if dev else "prod" if prod else "base"
-    flags = Mode(stage, offline, overlays=overlays)
-    mode, why = selected(flags, gpu, started, info)
-    reopen = partial(_engine, root, mode, values, echo=echo_to)
-    return StackContext(
-        collaborators=collaborators,
-        root=root,
-        project=project,
-        mode=mode,
-        engine=reopen(_deployed(root, project, info, read_only=read_only)),
-        everyone=everyone,
-        started_as=started,
-        mode_reason=why,
-        dry=dry,
-        known=info,
-        reopen=reopen,
-        other_checkout=other,
-    )
-
-
-def _values(root: Path, *, read_only: bool) -> Mapping[str, str]:
-    """Return what Compose interpolates; doctor says itself that `.env` is closed."""
-    try:
-        values: Mapping[str, str] = environment.settings(root)
-    except ConfigurationError:
-        if not read_only:
-            raise
-        values = dict(os.environ)
-    redaction.learn_mapping(values)
-    return values
-
-
-def _deployed(
+def deployed_files(
     root: Path, project: str, info: EngineInfo | None, *, read_only: bool
 ) -> tuple[Path, ...]:
     """Return the compose file of what updates deployed, which later tasks keep."""
@@ -335,54 +259,6 @@ def _deployed(
         ) from refused
 
 
-def docker_client(*, echo: bool = False) -> Engine:
-    """Return docker's client without any project; whether an engine answers is open."""
-    from compose_ops.docker.client import DockerEngine
-
-    return DockerEngine(echo=_echo if echo else lambda _argv: None)
-
-
-def host_engine() -> Engine | None:
-    """Return the engine without any project, None where none answers."""
-    from compose_ops.docker.client import DockerEngine
-
-    engine = DockerEngine()
-    try:
-        engine.info()
-    except EngineUnavailable:
-        return None
-    return engine
-
-
-def _observe(
-    echo: Echo, *, need_engine: bool
-) -> tuple[tuple[Container, ...], EngineInfo | None]:
-    from compose_ops.docker.client import DockerEngine
-
-    timeout = TIMEOUT if need_engine else READ_ONLY_TIMEOUT
-    bare = DockerEngine(echo=echo, timeout=timeout)
-    try:
-        with ThreadPoolExecutor(1) as aside:
-            asked = aside.submit(bare.info)
-            return bare.containers(), asked.result()
-    except EngineUnavailable:
-        if need_engine:
-            raise
-        return (), None
-
-
-def _started(
-    everyone: Sequence[Container], project: str
-) -> tuple[Path | None, Mode | None]:
-    """Return the folder and the mode that a project was started from, if it was."""
-    own = [container for container in everyone if container.project == project]
-    if not own:
-        return None, None
-    newest = max(own, key=lambda container: container.created)
-    directory, mode = from_labels(newest.labels)
-    return directory.resolve(), mode
-
-
 def of_another_checkout(project: str, origin: Path, root: Path) -> ConfigurationError:
     """Return the refusal of a project whose name another checkout uses."""
     gone = "" if origin.exists() else ", which is gone"
@@ -391,28 +267,3 @@ def of_another_checkout(project: str, origin: Path, root: Path) -> Configuration
         hint=f"docker compose -p {project} down ends that one; another "
         "COMPOSE_PROJECT_NAME in .env lives beside it",
     )
-
-
-def _engine(
-    root: Path,
-    mode: Mode,
-    values: Mapping[str, str],
-    further: Sequence[Path] = (),
-    *,
-    echo: Echo,
-) -> Engine:
-    from compose_ops.docker.client import DockerEngine
-
-    env_file = root / ENV_FILE
-    return DockerEngine(
-        files=[*(root / file for file in mode.files()), *further],
-        project=environment.project_name(values),
-        directory=root,
-        env_files=[env_file] if env_file.exists() else [],
-        environment=mode.environment(values, environment.read(root / ENV_EXAMPLE)),
-        echo=echo,
-    )
-
-
-def _echo(argv: Sequence[str]) -> None:
-    say(f"+ {shlex.join(argv)}")

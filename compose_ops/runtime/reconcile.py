@@ -1,6 +1,6 @@
 """From what the engine has to what the model wants: what differs must go first."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,30 +17,38 @@ VOLUME_LABEL = "com.docker.compose.volume"
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """
-    What must go before Compose can make the model true.
+    What must change before Compose can make the model true.
 
     Compose keeps a network or a volume whose definition changed, without a word.
+    `networks` are removed, so that Compose creates them again; `containers` are
+    attached to them and are recreated, which keeps their anonymous volumes; `orphans`
+    are removed.
     """
 
-    networks: tuple[Network, ...]
-    containers: tuple[Container, ...]
-    leaving: tuple[Container, ...]
+    networks: tuple[Network, ...] = ()
+    containers: tuple[Container, ...] = ()
+    orphans: tuple[Container, ...] = ()
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services whose containers are recreated."""
+        return tuple(dict.fromkeys(c.service for c in self.containers))
 
     def steps(self) -> list[str]:
         """Return the plan in words, one line a step."""
-        removed = {c.id for c in (*self.containers, *self.leaving)}
-        named = [c for c in (*self.leaving, *self.containers) if c.id in removed]
-        lines = [
-            f"remove container {name}" for name in dict.fromkeys(c.name for c in named)
-        ]
-        return lines + [
-            f"recreate network {n.name}: its definition changed" for n in self.networks
+        return [
+            *(f"remove container {c.name}: no service has it" for c in self.orphans),
+            *(f"recreate container {c.name}" for c in self.containers),
+            *(
+                f"recreate network {n.name}: its definition changed"
+                for n in self.networks
+            ),
         ]
 
 
 def plan(
     model: Model,
-    containers: Iterable[Container],
+    everyone: Iterable[Container],
     networks: Iterable[Network],
     volumes: Iterable[Volume],
     *,
@@ -49,21 +57,38 @@ def plan(
     """
     Compare the engine with the model.
 
-    *profiled* returns the services of all profiles: one of an inactive profile is not
-    in the model, and its container stays all the same.
+    *everyone* are the containers of the engine, whoever made them. *profiled* returns
+    the services of all profiles: one of an inactive profile is not in the model, and
+    its container stays all the same.
 
     Raises ConfigurationError for a volume whose definition differs: its data would
-    have to move, and only a restore does that.
+    have to move, and only a restore does that; and for a network that has to be
+    recreated while somebody else's container is attached to it.
     """
     check_volumes(model, volumes)
-    there = tuple(containers)
+    there = tuple(everyone)
+    own = [c for c in there if c.project == model.project and not c.is_one_off]
+    gone = orphans(model, own, profiled)
     changed = tuple(n for n in networks if _differs(model, n))
     names = {network.name for network in changed}
+    attached = [c for c in there if names & set(c.networks)]
+    _refuse_others([c for c in attached if c not in own], names)
     return Reconciliation(
         networks=changed,
-        containers=tuple(c for c in there if names & set(c.networks)),
-        leaving=orphans(model, there, profiled),
+        containers=tuple(c for c in attached if c not in gone),
+        orphans=gone,
     )
+
+
+def _refuse_others(others: Sequence[Container], networks: set[str]) -> None:
+    for other in others:
+        (network, *_) = sorted(networks & set(other.networks))
+        raise ConfigurationError(
+            f"the network {network} must be recreated, and {other.name} is attached "
+            "to it",
+            hint=f"docker network disconnect {network} {other.name}, then run this "
+            "again",
+        )
 
 
 def orphans(
@@ -77,27 +102,45 @@ def orphans(
     return tuple(c for c in unknown if c.service not in known)
 
 
-def execute(transition: Reconciliation, engine: Engine) -> None:
+def execute(change: Reconciliation, engine: Engine) -> None:
     """
-    Remove what stands in the way; the volumes stay.
+    Make way for what Compose creates next; volumes stay.
 
-    Containers go last: what cannot be removed of the networks leaves them as they were.
+    A failure starts again what was stopped, on the networks where it was.
     """
-    going = {c.id: c for c in (*transition.leaving, *transition.containers)}
-    networks = [
+    networks = {n.name: n for n in change.networks}
+    steps = []
+    if affected := (*change.orphans, *change.containers):
+        ids = [c.id for c in affected]
+        start = partial(_start_again, engine, affected)
+        steps.append(Step("stop containers", partial(engine.stop, *ids), start))
+    for container in affected:
+        for name in sorted(networks.keys() & set(container.networks)):
+            there = (networks[name].id, container.id)
+            back = partial(_attach_again, engine, name, container)
+            leave = partial(engine.disconnect, *there)
+            steps.append(Step(f"detach {container.name} from {name}", leave, back))
+    steps += [
         Step(f"remove network {n.name}", partial(engine.remove_network, n.id))
-        for n in transition.networks
+        for n in change.networks
     ]
-    if not going:
-        carry_out(networks)
-        return
-    stop = Step(
-        "stop containers",
-        partial(engine.stop, *going),
-        partial(_start_again, engine, going.values()),
-    )
-    remove = Step("remove containers", partial(engine.remove, *going, force=True))
-    carry_out([stop, *networks, remove])
+    if change.orphans:
+        remove = partial(engine.remove, *(c.id for c in change.orphans), force=True)
+        steps.append(Step("remove containers", remove))
+    carry_out(steps)
+
+
+def _attach_again(engine: Engine, network: str, container: Container) -> None:
+    """Attach a container as it was, where the network is still there."""
+    there = {n.name for n in engine.networks()}
+    now = next((c for c in engine.containers() if c.id == container.id), None)
+    if now is not None and network in there and network not in now.networks:
+        engine.connect(network, container.id, aliases=_aliases(container, network))
+
+
+def _aliases(container: Container, network: str) -> tuple[str, ...]:
+    settings = (container.raw.get("NetworkSettings") or {}).get("Networks") or {}
+    return tuple((settings.get(network) or {}).get("Aliases") or (container.service,))
 
 
 def _start_again(engine: Engine, containers: Iterable[Container]) -> None:
@@ -152,11 +195,16 @@ def _place(options: Mapping[str, str]) -> str:
 def _differs(model: Model, network: Network) -> bool:
     key = network.labels.get("com.docker.compose.network", "")
     wanted = model.networks.get(key)
-    return wanted is not None and _definition(wanted) != _observed(network)
-
-
-def _definition(wanted: Mapping[str, Any]) -> tuple[object, ...]:
+    if wanted is None:
+        return False
     configs = (wanted.get("ipam") or {}).get("config") or ()
+    # Where the files state no addresses the engine chose them: any will do.
+    stated = any(config.get("subnet") for config in configs)
+    return _definition(wanted, stated=stated) != _observed(network, stated=stated)
+
+
+def _definition(wanted: Mapping[str, Any], *, stated: bool) -> tuple[object, ...]:
+    configs = (wanted.get("ipam") or {}).get("config") or () if stated else ()
     return (
         bool(wanted.get("internal")),
         {k: str(v) for k, v in (wanted.get("driver_opts") or {}).items()},
@@ -164,8 +212,8 @@ def _definition(wanted: Mapping[str, Any]) -> tuple[object, ...]:
     )
 
 
-def _observed(network: Network) -> tuple[object, ...]:
-    configs = (network.raw.get("IPAM") or {}).get("Config") or ()
+def _observed(network: Network, *, stated: bool) -> tuple[object, ...]:
+    configs = (network.raw.get("IPAM") or {}).get("Config") or () if stated else ()
     return (
         network.internal,
         dict(network.raw.get("Options") or {}),

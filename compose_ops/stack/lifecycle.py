@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from compose_ops.console import confirm, say
@@ -10,7 +11,7 @@ from compose_ops.errors import ComposeOpsError, EngineError, UsageError
 from compose_ops.runtime import config_hashes, reconcile, stale_images
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.wait import wait
-from compose_ops.stack import local_images
+from compose_ops.stack import local_images, removals
 from compose_ops.state.recovery import exclusive
 
 QUICK_SECONDS = 2.0  # in which Compose ends when nothing is to do
@@ -34,7 +35,7 @@ def up(
     names = stack.model.check_services(services)
     wanted = stack.model.dependencies(names or stack.model.services)
     stack.require("up", services=wanted)
-    seen, change = stack.everyone, _transition(stack)
+    seen, change = stack.everyone, _asked(stack, _reconciliation(stack))
     if stack.mode_reason:
         say(f"mode: {stack.mode} ({stack.mode_reason})")
     _say_what_stays(stack)
@@ -51,13 +52,16 @@ def up(
         return
     with exclusive(stack, "invoke up", services=wanted if names else None):
         if stack.everyone is not seen:
-            change = _transition(stack)
+            change = replace(_reconciliation(stack), orphans=change.orphans)
         reconcile.execute(change, stack.engine)
         rolled = updates.rolled(stack, wanted)
         made = [n for n in rolled if n in unbuilt]
         _prepare_images(stack, [n for n in unbuilt if n not in made], build=build)
         updates.update(stack, made, make=partial(_build, stack), timeout=timeout)
         updates.update(stack, [n for n in rolled if n not in made], timeout=timeout)
+        if change.services:
+            # Compose 2.26 does not see that a network of theirs was recreated.
+            stack.engine.up(change.services, recreate="always", start=False)
         _start(stack, names, wanted, timeout)
         config_hashes.remember(stack)
 
@@ -66,17 +70,16 @@ def down(stack: StackContext, *, volumes: bool = False, yes: bool = False) -> No
     """
     Remove containers and networks; with *volumes* the data too, when confirmed.
 
-    Raises UsageError when the project's name is not typed.
+    What is removed is what was announced. Raises UsageError when the project's name is
+    not typed, ConfigurationError when others use a volume.
     """
     updates = stack.collaborators.rollout
-    doomed = stack.engine.volumes(project=stack.project) if volumes else ()
-    plan = [f"remove container {c.name}" for c in stack.containers]
-    plan += [f"remove volume {v.name} and all that is in it" for v in doomed]
+    removal = removals.plan(stack, volumes=volumes)
     if stack.dry:
-        _print_plan(plan)
+        _print_plan(removal.steps())
         return
-    if doomed:
-        say("this destroys: " + ", ".join(volume.name for volume in doomed))
+    if removal.volumes:
+        say("this destroys: " + ", ".join(removal.volumes))
         question = f"The data of {stack.project} will be lost."
         if not confirm(question, yes=yes, expected=stack.project):
             raise UsageError(
@@ -84,9 +87,12 @@ def down(stack: StackContext, *, volumes: bool = False, yes: bool = False) -> No
                 hint="invoke backup --all keeps the data; --yes answers for a script",
             )
     with exclusive(stack, "invoke down", services=(), skip=("update",)):
-        stack.engine.down(volumes=volumes)
+        stack.engine.down(volumes=False)
+        for name in removal.volumes:
+            if stack.engine.volume(name) is not None:
+                stack.engine.remove_volume(name)
         updates.all_removed(stack)
-        if volumes:
+        if removal.volumes:
             stack.collaborators.backups.forget_removed_volumes(stack)
 
 
@@ -176,8 +182,7 @@ def rebuild(
         return
     stack.require("versions")
     with exclusive(stack, "invoke rebuild"):
-        if stack.mode.offline:
-            local_images.prepare(stack.engine, stack.root)
+        local_images.prepare(stack)
         rolled = updates.rolled(stack, running)
         make = partial(_build, stack, cache=cache)
         if alone := [n for n in names if n not in rolled]:
@@ -222,14 +227,13 @@ def _say_what_stays(stack: StackContext) -> None:
         say(line)
 
 
-def _transition(stack: StackContext) -> reconcile.Reconciliation:
+def _reconciliation(stack: StackContext) -> reconcile.Reconciliation:
     updates = stack.collaborators.rollout
-    networks = stack.engine.networks()
     label = "com.docker.compose.project"
     change = reconcile.plan(
         stack.model,
-        stack.containers,
-        [n for n in networks if n.labels.get(label) == stack.project],
+        stack.everyone,
+        [n for n in stack.engine.networks() if n.labels.get(label) == stack.project],
         stack.engine.volumes(project=stack.project),
         profiled=stack.engine.profiled_services,
     )
@@ -238,12 +242,28 @@ def _transition(stack: StackContext) -> reconcile.Reconciliation:
     return change
 
 
+def _asked(
+    stack: StackContext, change: reconcile.Reconciliation
+) -> reconcile.Reconciliation:
+    """
+    Return *change* without the orphans that are to stay.
+
+    A change of mode leaves those of the other mode behind, and names both; otherwise a
+    service was taken out of the files, and what runs of it may still be wanted.
+    """
+    switches = stack.started_as not in {None, stack.mode}
+    if not change.orphans or switches or stack.dry:
+        return change
+    names = ", ".join(c.name for c in change.orphans)
+    if confirm(f"No service of the compose files has {names}: remove?", yes=False):
+        return change
+    say(f"{names}: no service of the compose files; docker rm -f removes them")
+    return replace(change, orphans=())
+
+
 def _prepare_images(stack: StackContext, names: Sequence[str], *, build: bool) -> None:
-    if stack.mode.offline and (
-        build or local_images.missing_images(stack.engine, stack.root)
-    ):
-        say("preparing the offline images")
-        local_images.prepare(stack.engine, stack.root)
+    if build or local_images.missing_images(stack):
+        local_images.prepare(stack)
     if names:
         _build(stack, *names)
 

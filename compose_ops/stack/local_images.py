@@ -1,46 +1,46 @@
-"""The images that the offline stack stands on, built on this machine alone."""
+"""The images that a mode makes itself, before the services' own are built."""
 
-import os
+import shlex
 import subprocess
 import sys
-from pathlib import Path
 
-from compose_ops.docker.api import Engine
+from compose_ops.config import ModeTable
+from compose_ops.console import say
 from compose_ops.errors import EngineError
-
-BASE_IMAGE = "localhost/jimbot-base:bookworm"
-STANDINS_FILE = "docker/standins/compose.yml"
+from compose_ops.runtime.context import StackContext
 
 
-def missing_images(engine: Engine, root: Path) -> tuple[str, ...]:
-    """Return the base and stand-in images that are not there."""
-    file = str(root / STANDINS_FILE)
-    listed = engine.docker("compose", "--file", file, "config", "--images")
-    wanted = (BASE_IMAGE, *sorted(listed.stdout.split()))
-    there = engine.images(wanted)
+def missing_images(stack: StackContext) -> tuple[str, ...]:
+    """Return the images of the mode's `images` that are not there."""
+    wanted = [name for mode in _modes(stack) for name in mode.images]
+    there = stack.engine.images(wanted) if wanted else {}
     return tuple(name for name in wanted if name not in there)
 
 
-def prepare(engine: Engine, root: Path) -> None:
-    """Build the base image, then every stand-in; what is current is not built again."""
-    base = subprocess.run(
-        [root / "scripts" / "base-image.sh", "--yes"],
-        stdout=sys.stderr,
-        stdin=subprocess.DEVNULL,
-        env=os.environ,
-        check=False,
-    )
-    if base.returncode != 0:
-        raise EngineError(
-            "the offline base image did not build",
-            hint="./scripts/base-image.sh shows where it stops",
-        )
-    output = engine.docker(
-        "compose", "--file", str(root / STANDINS_FILE), "build", "--quiet"
-    )
-    if output.code != 0:
-        raise EngineError(
-            "the stand-in images did not build",
-            hint=f"docker compose -f {STANDINS_FILE} build shows where it stops",
-            detail="\n".join(output.stderr.strip().splitlines()[-10:]),
-        )
+def prepare(stack: StackContext) -> None:
+    """
+    Run the mode's `prepare` commands in the folder of `compose-ops.toml`.
+
+    What is current they do not build again. Raises EngineError for one that fails.
+    """
+    for mode in _modes(stack):
+        for line in mode.prepare:
+            say(f"preparing images: {line}")
+            done = subprocess.run(
+                shlex.split(line),
+                cwd=stack.config.folder,
+                stdout=sys.stderr,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+            if done.returncode != 0:
+                raise EngineError(
+                    f"the mode's images were not made: {line} ended with exit code "
+                    f"{done.returncode}",
+                    hint=f"run it in {stack.config.folder} to see where it stops",
+                )
+
+
+def _modes(stack: StackContext) -> list[ModeTable]:
+    tables = stack.config.modes
+    return [tables[name] for name in stack.mode.names if name in tables]

@@ -8,66 +8,72 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from compose_ops.config import Config, SecretTable
 from compose_ops.console import say
 from compose_ops.docker.api import Engine
 from compose_ops.errors import ConfigurationError
 from compose_ops.project import env_file
-from compose_ops.project.modes import STANDIN_IMAGES
-from compose_ops.project.paths import ENV_EXAMPLE, ENV_FILE, ROOT, SECRETS
+from compose_ops.project.paths import ENV_FILE
 from compose_ops.runtime.setup_step import SetupStep
 
-GUIDE_CPUS = 4
 REGISTRY_SECONDS = 5.0
-MOUNTED = ("jimbot", "config", "mage_modules", "scripts", "tests", "docker")
 SHARED_FILE = 0o644
 PRIVATE_FOLDER = 0o700
-API_KEYS = "api_keys.json"
-SECRET_FILES: dict[str, Callable[[], str]] = {
-    "db_password.txt": lambda: secrets.token_urlsafe(32),
-    API_KEYS: lambda: json.dumps({"anthropic": ""}) + "\n",
-}
+TOKEN_BYTES = 32
 
 
 def run(
     engine: Engine | None,
+    root: Path,
+    config: Config,
     *,
     dry: bool = False,
-    root: Path = ROOT,
     more: Iterable[SetupStep] = (),
-) -> None:
+) -> tuple[str, ...]:
     """
-    Do what is still to do, then *more*; a second run changes nothing and says so.
+    Do what is still to do, then *more*, and return it; a second run has nothing to do.
 
-    *engine* tells how many CPUs there are and whether a registry answers; without one
-    this machine's CPUs count, and a registry is taken for granted.
+    *root* is the folder of `.env`. *engine* tells how many CPUs there are and whether a
+    registry answers; without one this machine's CPUs count, and a registry is taken for
+    granted.
     """
-    steps = [*plan(root, values=partial(_host_values, engine, root)), *more]
+    values = partial(_host_values, engine, config)
+    steps = [*plan(root, config, values=values), *more]
     for step in steps:
         say(f"{'would ' if dry else ''}{step.what}")
         if not dry:
             step.act()
     if not steps:
         say("nothing to do: .env, secrets and folders are complete")
+    return tuple(step.what for step in steps)
 
 
-def plan(root: Path, *, values: Callable[[], Mapping[str, str]]) -> list[SetupStep]:
+def plan(
+    root: Path, config: Config, *, values: Callable[[], Mapping[str, str]]
+) -> list[SetupStep]:
     """Return the steps that are still to do, none on a checkout that is complete."""
     return [
-        *_env_steps(root, values),
-        *_secret_steps(root),
-        *_permission_steps(root),
+        *_env_steps(root, config, values),
+        *_secret_steps(config),
+        *_permission_steps(config),
     ]
 
 
-def _host_values(engine: Engine | None, root: Path) -> dict[str, str]:
+def _host_values(engine: Engine | None, config: Config) -> dict[str, str]:
     """Return the variables that depend on this machine."""
-    if engine is None:
-        return {"RAY_CPUS": str(min(GUIDE_CPUS, host_cpus()))}
-    values = {"RAY_CPUS": str(min(GUIDE_CPUS, engine.info().cpus))}
-    image = env_file.read(root / ENV_EXAMPLE).get("LAB_IMAGE", "")
-    if image and not engine.registry_answers(image, timeout=REGISTRY_SECONDS):
-        values |= STANDIN_IMAGES
-    return values
+    example, wanted = env_file.read(config.example), config.init
+    cpus = engine.info().cpus if engine else host_cpus()
+    values = {
+        name: str(min(int(example[name]), cpus))
+        for name in wanted.at_most_cpus
+        if example.get(name, "").isdigit()
+    }
+    image = example.get(wanted.registry_variable, "")
+    if not (engine and image and wanted.registry_mode):
+        return values
+    if engine.registry_answers(image, timeout=REGISTRY_SECONDS):
+        return values
+    return {**values, **config.modes[wanted.registry_mode].environment}
 
 
 def _with(text: str, values: Mapping[str, str]) -> str:
@@ -80,12 +86,14 @@ def _with(text: str, values: Mapping[str, str]) -> str:
 
 
 def _env_steps(
-    root: Path, values: Callable[[], Mapping[str, str]]
+    root: Path, config: Config, values: Callable[[], Mapping[str, str]]
 ) -> Iterator[SetupStep]:
-    file, example = root / ENV_FILE, root / ENV_EXAMPLE
+    file, example = root / ENV_FILE, config.example
+    if not example.exists():
+        return
     if not file.exists():
         yield SetupStep(
-            f"write {ENV_FILE} from {ENV_EXAMPLE}",
+            f"write {ENV_FILE} from {config.env_example}",
             lambda: env_file.write_private(file, _with(example.read_text(), values())),
         )
         return
@@ -96,67 +104,74 @@ def _env_steps(
         yield SetupStep(
             f"add {names} to {ENV_FILE}",
             lambda: env_file.add_lines(
-                file, [f"# Added from {ENV_EXAMPLE} by invoke init", *lines]
+                file, [f"# Added from {config.env_example} by init", *lines]
             ),
         )
 
 
-def _secret_steps(root: Path) -> Iterator[SetupStep]:
-    folder = root / SECRETS
-    for name, make in SECRET_FILES.items():
-        path = folder / name
+def _secret_steps(config: Config) -> Iterator[SetupStep]:
+    for name, table in config.init.secrets.items():
+        path = config.path(name)
         if not path.exists():
-            yield SetupStep(f"make {SECRETS}/{name}", partial(_write, path, make))
-    if folder.stat().st_mode & 0o077:
-        yield SetupStep(
-            f"close {SECRETS}/ to other users", lambda: folder.chmod(PRIVATE_FOLDER)
-        )
+            yield SetupStep(f"make {name}", partial(_write, path, table))
+    folders = dict.fromkeys(config.path(n).parent for n in config.init.secrets)
+    for folder in folders:
+        if folder.is_dir() and folder.stat().st_mode & 0o077:
+            shown = folder.relative_to(config.folder)
+            yield SetupStep(
+                f"close {shown}/ to other users", partial(folder.chmod, PRIVATE_FOLDER)
+            )
 
 
-def token_steps(root: Path) -> Iterator[SetupStep]:
+def token_steps(config: Config) -> Iterator[SetupStep]:
     """
-    Yield what makes a bearer token for the application's clients, if there is none.
+    Yield what adds a token to a JSON file whose object has no such key yet.
 
-    Raises ConfigurationError for a file of keys that is no JSON object.
+    Raises ConfigurationError for a file that holds no JSON object.
     """
-    path = root / SECRETS / API_KEYS
-    if not (path.exists() and _keys(path).get("mcp")):
-        yield SetupStep(
-            f"add a token for the application's clients to {SECRETS}/{API_KEYS}",
-            lambda: _write(path, partial(_with_token, path)),
-        )
+    for name, place in config.init.tokens.items():
+        path, keys = config.path(name), place.split(".")
+        if not (path.exists() and _object(path).get(keys[0])):
+            yield SetupStep(
+                f"add a token, {place}, to {name}", partial(_add_token, path, keys)
+            )
 
 
-def _with_token(path: Path) -> str:
-    keys = _keys(path) if path.exists() else {}
-    return json.dumps(keys | {"mcp": {"claude": secrets.token_urlsafe(32)}}) + "\n"
+def _add_token(path: Path, keys: Sequence[str]) -> None:
+    token: Any = secrets.token_urlsafe(TOKEN_BYTES)
+    for key in reversed(keys):
+        token = {key: token}
+    found = _object(path) if path.exists() else {}
+    _write(path, SecretTable(text=json.dumps(found | token) + "\n"))
 
 
-def _keys(path: Path) -> dict[str, Any]:
+def _object(path: Path) -> dict[str, Any]:
     try:
-        keys = json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except ValueError as error:
         raise ConfigurationError(f"{path.name} is no JSON: {error}") from error
-    if not isinstance(keys, dict):
+    if not isinstance(found, dict):
         raise ConfigurationError(f"{path.name} is no JSON object")
-    return keys
+    return found
 
 
-def _write(path: Path, make: Callable[[], str]) -> None:
+def _write(path: Path, secret: SecretTable) -> None:
     """
     Write a secret so that any container's user can read it through its own mount.
 
     Compose mounts the file as it is, owner and mode included; the folder, which only
     its owner may enter, is what keeps other users of the host out.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(PRIVATE_FOLDER)
-    env_file.write_private(path, make())
+    random = secrets.token_urlsafe(secret.random_bytes) if secret.random_bytes else ""
+    env_file.write_private(path, random or secret.text)
     path.chmod(SHARED_FILE)
 
 
-def _permission_steps(root: Path) -> Iterator[SetupStep]:
+def _permission_steps(config: Config) -> Iterator[SetupStep]:
     """Open what containers mount or copy: they run as other users than the owner."""
-    closed = [path for path in _mounted(root) if not _is_open(path)]
+    closed = [path for path in _mounted(config) if not _is_open(path)]
     if closed:
         yield SetupStep(
             f"make {len(closed)} mounted files readable to the containers' users",
@@ -164,9 +179,8 @@ def _permission_steps(root: Path) -> Iterator[SetupStep]:
         )
 
 
-def _mounted(root: Path) -> Iterator[Path]:
-    for name in MOUNTED:
-        folder = root / name
+def _mounted(config: Config) -> Iterator[Path]:
+    for folder in map(config.path, config.init.readable):
         if folder.is_dir():
             yield folder
             yield from (p for p in folder.rglob("*") if not p.is_symlink())

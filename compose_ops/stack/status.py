@@ -1,71 +1,114 @@
 """What runs: services, their health, what they really publish, what they use."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from compose_ops import redaction
-from compose_ops.console import show, table
 from compose_ops.docker.api import Container, Usage
 from compose_ops.errors import UsageError
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import lock, recovery
-from compose_ops.units import readable_duration, readable_size
 
 WEB_PORTS = frozenset({3000, 8000, 8265, 9000, 2113})
 
 
-def services(stack: StackContext) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class ContainerStatus:
     """
-    Return {"project", "mode", "services": [], "previous": [], "unfinished": []}.
+    A container, or a service of the model that has none: its `state` is "absent".
 
-    Services has one entry per container; previous, the data that restores moved aside;
-    unfinished, the tasks that died: kind, step, age (seconds), services (null for all).
-
-    An entry has service, container, state, health, since (RFC 3339), published (list
-    of host:port), urls, memory and memory_limit (bytes, null when not running).
-    Services of the model without a container have the state "absent".
+    `since` is RFC 3339, "" for none; `published` has host:port, `urls` what a browser
+    opens; `memory` and `memory_limit` are bytes, None when it does not run.
     """
+
+    service: str
+    container: str = ""
+    state: str = "absent"
+    health: str = ""
+    since: str | None = None
+    published: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    memory: int | None = None
+    memory_limit: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `status --json` says of it."""
+        return {
+            "service": self.service,
+            "container": self.container,
+            "state": self.state,
+            "health": self.health,
+            "since": self.since,
+            "published": list(self.published),
+            "urls": list(self.urls),
+            "memory": self.memory,
+            "memory_limit": self.memory_limit,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """
+    What there is of a project: one entry per container.
+
+    `previous` is the data that restores moved aside; `unfinished` are the tasks that
+    died: kind, step, age (seconds), services (None for all).
+    """
+
+    project: str
+    mode: str
+    containers: tuple[ContainerStatus, ...]
+    previous: tuple[Mapping[str, Any], ...] = ()
+    unfinished: tuple[Mapping[str, Any], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return {"project", "mode", "services", "previous", "unfinished"}."""
+        return {
+            "project": self.project,
+            "mode": self.mode,
+            "services": [container.as_json() for container in self.containers],
+            "previous": list(self.previous),
+            "unfinished": list(self.unfinished),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerUsage:
+    """What a running container uses: percent of a core, and bytes."""
+
+    container: str
+    service: str
+    cpu: float
+    memory: int
+    memory_limit: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `stats --json` says of it."""
+        return {
+            "container": self.container,
+            "service": self.service,
+            "cpu": self.cpu,
+            "memory": self.memory,
+            "memory_limit": self.memory_limit,
+        }
+
+
+def services(stack: StackContext) -> Status:
+    """Return what there is of the project's services and containers."""
     containers = sorted(stack.containers, key=lambda c: (c.service, c.number))
     running = [c.id for c in containers if c.is_running]
     used = {usage.container: usage for usage in stack.engine.usage(*running)}
     entries = [_entry(c, used.get(c.id)) for c in containers]
     there = {c.service for c in containers}
-    entries += [_absent(name) for name in stack.model.services if name not in there]
-    return {
-        "project": stack.project,
-        "mode": str(stack.mode),
-        "services": entries,
-        "previous": stack.collaborators.backups.restore_points_as_json(stack),
-        "unfinished": _unfinished(stack),
-    }
-
-
-def print_services(found: dict[str, Any]) -> None:
-    rows = [
-        [
-            entry["container"] or entry["service"],
-            entry["state"],
-            entry["health"] or "-",
-            _age(entry["since"]),
-            "\n".join(entry["urls"]) or "-",
-            _memory(entry),
-        ]
-        for entry in found["services"]
-    ]
-    columns = ["service", "state", "health", "since", "published", "memory"]
-    table(f"{found['project']} ({found['mode']})", columns, rows)
-    for one in found["unfinished"]:
-        age = readable_duration(one["age"])
-        show(
-            f"unfinished: {one['kind']}, {age} ago at the step '{one['step']}' "
-            "(the next task that changes something puts things back)"
-        )
-    for kept in found["previous"]:
-        show(
-            f"kept from before the restore of {kept['moved']}: "
-            f"{', '.join(kept['services'])} (invoke restore --undo, or --discard)"
-        )
+    entries += [ContainerStatus(n) for n in stack.model.services if n not in there]
+    return Status(
+        project=stack.project,
+        mode=str(stack.mode),
+        containers=tuple(entries),
+        previous=tuple(stack.collaborators.backups.restore_points_as_json(stack)),
+        unfinished=tuple(_unfinished(stack)),
+    )
 
 
 def _unfinished(stack: StackContext) -> list[dict[str, Any]]:
@@ -84,8 +127,8 @@ def _unfinished(stack: StackContext) -> list[dict[str, Any]]:
     ]
 
 
-def usage(stack: StackContext, names: Sequence[str] = ()) -> dict[str, Any]:
-    """Return {"containers": [{"container", "cpu" (% of a core), "memory", …}]}."""
+def usage(stack: StackContext, names: Sequence[str] = ()) -> tuple[ContainerUsage, ...]:
+    """Return what running containers use; UsageError when none of *names* runs."""
     stack.model.check_services(names)
     running = {
         c.id: c
@@ -93,31 +136,17 @@ def usage(stack: StackContext, names: Sequence[str] = ()) -> dict[str, Any]:
         if c.is_running and (not names or c.service in names)
     }
     if not running:
-        raise UsageError("nothing of that runs", hint="invoke up starts the stack")
-    return {
-        "containers": [
-            {
-                "container": running[sample.container].name,
-                "service": running[sample.container].service,
-                "cpu": sample.cpu,
-                "memory": sample.memory,
-                "memory_limit": sample.memory_limit,
-            }
-            for sample in stack.engine.usage(*running)
-        ]
-    }
-
-
-def print_usage(found: dict[str, Any]) -> None:
-    rows = [
-        [
-            entry["container"],
-            f"{entry['cpu']:.1f} %",
-            _memory(entry),
-        ]
-        for entry in found["containers"]
-    ]
-    table("", ["container", "cpu", "memory"], rows)
+        raise UsageError("no matching containers", hint="invoke up starts the stack")
+    return tuple(
+        ContainerUsage(
+            container=running[sample.container].name,
+            service=running[sample.container].service,
+            cpu=sample.cpu,
+            memory=sample.memory,
+            memory_limit=sample.memory_limit,
+        )
+        for sample in stack.engine.usage(*running)
+    )
 
 
 def redacted_model(stack: StackContext) -> dict[str, Any]:
@@ -138,54 +167,20 @@ def redacted(value: Any, key: str = "") -> Any:
     return value
 
 
-def print_model(model: dict[str, Any]) -> None:
-    import yaml
-
-    show(yaml.safe_dump(model, sort_keys=True).rstrip())
-
-
-def _entry(container: Container, used: Usage | None) -> dict[str, Any]:
-    return {
-        "service": container.service,
-        "container": container.name,
-        "state": container.state,
-        "health": container.health,
-        "since": (container.started or container.created).isoformat(),
-        "published": [f"{p.host}:{p.port}" for p in container.published],
-        "urls": [_url(p.host, p.port, p.target) for p in container.published],
-        "memory": used.memory if used else None,
-        "memory_limit": used.memory_limit if used else None,
-    }
-
-
-def _absent(name: str) -> dict[str, Any]:
-    return {
-        "service": name,
-        "container": "",
-        "state": "absent",
-        "health": "",
-        "since": None,
-        "published": [],
-        "urls": [],
-        "memory": None,
-        "memory_limit": None,
-    }
+def _entry(container: Container, used: Usage | None) -> ContainerStatus:
+    return ContainerStatus(
+        service=container.service,
+        container=container.name,
+        state=container.state,
+        health=container.health,
+        since=(container.started or container.created).isoformat(),
+        published=tuple(f"{p.host}:{p.port}" for p in container.published),
+        urls=tuple(_url(p.host, p.port, p.target) for p in container.published),
+        memory=used.memory if used else None,
+        memory_limit=used.memory_limit if used else None,
+    )
 
 
 def _url(host: str, port: int, target: int) -> str:
     address = f"{host}:{port}"
     return f"http://{address}" if target in WEB_PORTS else f"{address} ({target})"
-
-
-def _age(since: str | None) -> str:
-    if since is None:
-        return "-"
-    return readable_duration(
-        (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()
-    )
-
-
-def _memory(entry: dict[str, Any]) -> str:
-    if entry["memory"] is None:
-        return "-"
-    return f"{readable_size(entry['memory'])} / {readable_size(entry['memory_limit'])}"

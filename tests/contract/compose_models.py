@@ -18,9 +18,7 @@ from typing import Any
 
 import yaml
 from guide_blocks import Setting, load_yaml, written
-
-from compose_ops.project.modes import STAGES, Mode
-from compose_ops.project.paths import ENV_EXAMPLE, OVERLAYS, ROOT
+from repository import ENV_EXAMPLE, OVERLAYS, ROOT, STAGES, own_files
 
 LISTS = {
     "ports",
@@ -70,13 +68,15 @@ def combinations(root: Path = ROOT) -> list[Combination]:
     names = sorted(path.stem for path in (root / OVERLAYS).glob("*.yml"))
     further = [(), *((name,) for name in names if name not in {"cpu", "offline"})]
     modes = [
-        Mode(stage=stage, offline=offline, gpu=gpu, overlays=overlays)
+        Combination(
+            tuple(own_files(stage, offline=offline, gpu=gpu, overlays=overlays))
+        )
         for stage in STAGES
         for offline, gpu in ((False, True), (False, False), (True, False))
         for overlays in further
     ]
-    examples = [Combination(Mode(stage).files(), ENV_EXAMPLE) for stage in STAGES]
-    return [*(Combination(mode.files()) for mode in modes), *examples]
+    examples = [Combination(tuple(own_files(s)), ENV_EXAMPLE) for s in STAGES]
+    return [*modes, *examples]
 
 
 def rendered(

@@ -36,8 +36,7 @@ from guide_blocks import ORDINAL, Setting, written
 from guide_coverage import load_table
 from ledger import KINDS, RINGS, Entry, load_entries, missing_proofs
 from plain_files import plain_values
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 RULE = "rule: "
 INSTRUCTION = re.compile(r"^[\w-]+/[A-Z]+\b")

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from guide_blocks import load_yaml
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 LEDGER = "docs/deviations.yml"
 KINDS = {"changed", "dropped", "moved", "added"}

@@ -8,12 +8,11 @@ import pytest
 import yaml
 from compose_models import canonical, fragment, rendered
 from guide_coverage import load_table
+from repository import BASE_FILE, OVERLAYS, ROOT, own_files
 
 from compose_ops.gpu.collect import requests_of
 from compose_ops.gpu.container_checks import request
 from compose_ops.gpu.facts import Device, Host, Request, StatedFacts
-from compose_ops.project.modes import Mode
-from compose_ops.project.paths import BASE_FILE, OVERLAYS, ROOT
 
 MULTI_GPU = f"{OVERLAYS}/multi-gpu.yml"
 
@@ -154,7 +153,7 @@ def test_an_extended_worker_is_a_second_head(tmp_path: Path) -> None:
     literal = section("Base Configuration")
     literal["services"] |= section("Multi-GPU Support")["services"]
     worker = printed(tmp_path, literal)["services"]["ray-worker-gpu-0"]
-    model = rendered([*Mode(overlays=("multi-gpu",)).files()], root=ROOT)
+    model = rendered([*own_files(overlays=("multi-gpu",))], root=ROOT)
     here = [model["services"][f"ray-worker-gpu-{number}"] for number in (0, 1)]
 
     assert worker["container_name"] == "jimbot-ray-head"
@@ -172,7 +171,7 @@ def test_a_count_takes_the_gpu_that_a_worker_names() -> None:
     """The guide's head asks for one GPU beside a worker that names the first."""
     device = "services.ray-head.deploy.resources.reservations.devices[0]"
     head = guide(f"{device}.count")[0]
-    model = rendered([*Mode(overlays=("multi-gpu",)).files()], root=ROOT)
+    model = rendered([*own_files(overlays=("multi-gpu",))], root=ROOT)
     asked = requests_of(model["services"])
     literal = [Request("ray-head", count=head), *asked]
     host = Host(devices=(Device(0, "GPU-a", ""), Device(1, "GPU-b", "")))

@@ -8,11 +8,9 @@ from compose_models import Combination
 from deviations import Findings, compare
 from guide_coverage import load_table
 from ledger import LEDGER, load_entries, missing_proofs
+from repository import BASE_FILE, ROOT, own_files
 
-from compose_ops.project.modes import Mode
-from compose_ops.project.paths import BASE_FILE, ROOT
-
-DEV = Combination(Mode("dev").files())
+DEV = Combination(tuple(own_files("dev")))
 APP_DOCKERFILE = "docker/services/app/Dockerfile"
 
 # (file, text there, text instead, what has to be reported)

@@ -4,8 +4,7 @@ import pytest
 from guide_blocks import Setting
 from guide_coverage import load_table
 from plain_files import dockerfile_pairs
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 DOCKERFILES = [
     "docker/services/app/Dockerfile",

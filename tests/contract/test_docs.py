@@ -1,15 +1,17 @@
 """What the documents say of ports, networks and files is so."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from compose_models import rendered
+from invoke.parser import Parser
+from repository import ROOT, STAGES, own_files
 
-from compose_ops.project.modes import STAGES, Mode
-from compose_ops.project.paths import ROOT
+from compose_ops.tasks import collection
 
 # rules.md is made from the rules; its examples speak of files of other projects.
 DOCUMENTS = [
@@ -23,7 +25,7 @@ CODE = re.compile(r"`([\w./-]+/[\w./-]*|[\w-]+\.(?:py|yml|sh|md|toml))`")
 
 def model(stage: str) -> dict[str, Any]:
     """Return the model of one stage, with its GPU."""
-    return rendered(list(Mode(stage).files()), root=ROOT)
+    return rendered(own_files(stage), root=ROOT)
 
 
 def table(document: str, heading: str) -> dict[str, list[set[str]]]:
@@ -86,6 +88,26 @@ def test_every_service_has_a_row_about_its_login() -> None:
     assert said >= {name for stage in STAGES for name in model(stage)["services"]} - {
         "gateway"
     }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_can_be_typed(document: Path) -> None:
+    """Each command of a block is a task with flags that it has."""
+    ns = collection()  # of its own: invoke takes the help texts of what is parsed
+    for line in typed(document.read_text()):
+        words = shlex.split(line, comments=True)
+        parser = Parser(contexts=ns.to_contexts(), ignore_unknown=False)
+        asked = [word for word in words[1:] if word not in {"--dry", "--echo"}]
+        if not asked or asked[0].startswith("-"):
+            continue  # a flag of the program itself
+        assert parser.parse_argv(asked), line
+
+
+def typed(text: str) -> list[str]:
+    """Return the commands of the shell's blocks that call a task."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = (line for block in blocks for line in block.splitlines())
+    return [line for line in lines if line.startswith(("invoke ", "compose-ops "))]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

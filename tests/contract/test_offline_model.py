@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 from compose_models import rendered
-
-from compose_ops.project.modes import STAGES, Mode
-from compose_ops.project.paths import ROOT
+from repository import ROOT, STAGES, own_files
 
 SAME = (
     "cap_add",
@@ -28,9 +26,8 @@ SAME = (
 
 def models(stage: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the model of *stage* with real images, and with stand-ins."""
-    modes = Mode(stage), Mode(stage, offline=True, gpu=False)
-    full, offline = (rendered(list(mode.files()), root=ROOT) for mode in modes)
-    return full, offline
+    full, offline = own_files(stage), own_files(stage, offline=True)
+    return rendered(full, root=ROOT), rendered(offline, root=ROOT)
 
 
 @pytest.mark.compose

@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 from compose_models import rendered
 from guide_coverage import load_table
+from repository import CONFIG, ROOT, own_mode
 
 from compose_ops.project.modes import Mode
-from compose_ops.project.paths import ROOT
 from compose_ops.rollout.policy import policy, traffic
-from compose_ops.stack.certificates import CLIENT_FILE, SERVERS
 
-MODES = (Mode("prod"), Mode("prod", offline=True, gpu=False))
+MODES = (own_mode("prod"), own_mode("prod", offline=True))
 
 each_mode = pytest.mark.parametrize("mode", MODES, ids=str)
 pytestmark = pytest.mark.compose
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.compose
 
 @cache
 def model(mode: Mode) -> dict[str, Any]:
-    return rendered(list(mode.files()), root=ROOT)
+    return rendered([*map(str, mode.files)], root=ROOT)
 
 
 @each_mode
@@ -59,15 +58,16 @@ def test_each_service_sees_its_own_certificates(mode: Mode) -> None:
         if volume["target"] == "/certs"
     }
 
-    servers = {(s.name, f"certs/{s.name}", True) for s in SERVERS}
+    made = CONFIG.init.certificates
+    servers = {(name, f"{made.folder}/{name}", True) for name in made.servers}
     assert mounted == servers | {("app", "certs/app", True)}
-    assert CLIENT_FILE == "app/ca.pem"
+    assert made.client == "app/ca.pem"
 
 
 @each_mode
 def test_production_sets_eventstore_secure_itself(mode: Mode) -> None:
     """The example's EVENTSTORE_INSECURE=true does not reach production."""
-    found = rendered(list(mode.files()), root=ROOT, env_file=".env.example")
+    found = rendered([*map(str, mode.files)], root=ROOT, env_file=".env.example")
 
     assert found["services"]["eventstore"]["environment"]["EVENTSTORE_INSECURE"] == (
         "false"

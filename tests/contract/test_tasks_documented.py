@@ -4,8 +4,9 @@ import ast
 import re
 
 import pytest
+from repository import ROOT
 
-from compose_ops.project.paths import ROOT
+from compose_ops.project.paths import TAKEN
 from tasks import ns
 
 README = (ROOT / "README.md").read_text()
@@ -48,9 +49,21 @@ def test_readme_names_every_exit_code() -> None:
     assert codes | {0} == documented
 
 
-def test_tasks_file_stays_a_phone_book() -> None:
+def test_no_mode_can_take_the_place_of_a_flag() -> None:
+    """A mode of such a name is chosen by `--mode NAME` alone."""
+    tasks = [ns.tasks[name] for name in ("up", "config", "init", "doctor", "restore")]
+    names = {a.name.replace("_", "-") for task in tasks for a in task.get_arguments()}
+
+    assert names - {"dev", "prod", "offline"} <= TAKEN
+
+
+def test_tasks_of_this_project_are_the_librarys() -> None:
+    assert len((ROOT / "tasks.py").read_text().splitlines()) <= 20
+
+
+def test_tasks_stay_a_phone_book() -> None:
     """No task does work of its own: it opens the stack, calls once, prints."""
-    tree = ast.parse((ROOT / "tasks.py").read_text())
+    tree = ast.parse((ROOT / "compose_ops/cli/tasks.py").read_text())
     tasks = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     longest = max(len(task.body) for task in tasks)
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from e2e_scenario import docker, inspected
 from literal_engine import BASE
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 CUDA = "nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04"
 PYTHON = "3.11"

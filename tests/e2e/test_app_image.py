@@ -14,9 +14,8 @@ import pytest
 from e2e_scenario import docker
 from literal_engine import Literals, container
 from own_images import app_image
+from repository import ROOT
 from waiting import until
-
-from compose_ops.project.paths import ROOT
 
 pytestmark = pytest.mark.docker
 

@@ -9,7 +9,6 @@ from notes_site import assert_whole, count, held, started, write
 from private_engine import PrivateEngine
 
 from compose_ops.backup import helper
-from compose_ops.project.paths import ROOT
 from compose_ops.state import lock
 
 pytestmark = [
@@ -23,7 +22,7 @@ pytestmark = [
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateEngine]:
     created(tmp_path_factory.mktemp("builder"))  # it builds the helper image
     with PrivateEngine() as engine:
-        engine.load("localhost/jimbot-base:bookworm", helper.image(ROOT))
+        engine.load("localhost/jimbot-base:bookworm", helper.image())
         yield engine
 
 

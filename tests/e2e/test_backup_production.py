@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from e2e_scenario import ROOT, Scenario
+from e2e_scenario import Scenario
 
 from compose_ops.backup import helper
 
@@ -51,5 +51,5 @@ def unpacked(dest: Path) -> bytes:
         "find /sets -type f ! -name '*.zst' -exec cat {} +; zstd -dc /sets/*/*/*.zst"
     )
     words = ("docker", "run", "--rm", "--network=none", f"--volume={dest}:/sets:ro")
-    opener = ("--entrypoint=sh", helper.image(ROOT), "-euc", script)
+    opener = ("--entrypoint=sh", helper.image(), "-euc", script)
     return subprocess.check_output([*words, *opener])

@@ -4,8 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 pytestmark = pytest.mark.docker
 

@@ -35,7 +35,7 @@ def test_every_service_of_the_topology_is_healthy(dev_stack: Scenario) -> None:
 
     states = {e["service"]: (e["state"], e["health"]) for e in found["services"]}
     assert states == dict.fromkeys(ALL, ("running", "healthy"))
-    assert found["mode"] == "dev, stand-ins"
+    assert found["mode"] == "dev, offline"
 
 
 def test_status_shows_what_is_really_published(dev_stack: Scenario) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from e2e_scenario import docker
 from own_images import app_image
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 pytestmark = pytest.mark.docker
 

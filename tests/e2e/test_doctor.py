@@ -25,7 +25,7 @@ from doctor_world import (
 from e2e_scenario import docker
 from private_engine import PrivateEngine
 
-from compose_ops.runtime.context import READ_ONLY_TIMEOUT
+from compose_ops.library.opening import READ_ONLY_TIMEOUT
 from compose_ops.runtime.engine_location import INFO_SECONDS
 
 FAULTS = [*doctor_faults.FAULTS, *doctor_engine_faults.FAULTS]

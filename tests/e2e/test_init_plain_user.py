@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import trustme  # noqa: F401 - before the user changes, who may not read it
 from e2e_scenario import ROOT
+from repository import CONFIG, config_in
 
 from compose_ops.docker.client import DockerEngine
 from compose_ops.errors import ComposeOpsError
+from compose_ops.project import env_file
 from compose_ops.stack import certificates, production
 
 pytestmark = [
@@ -21,6 +23,7 @@ pytestmark = [
 ]
 
 PLAIN = 4321
+SERVERS = CONFIG.init.certificates.servers
 SOCKET = Path("/var/run/docker.sock")
 
 
@@ -65,7 +68,8 @@ def as_plain_user(action: Callable[[], object]) -> object:
 def init(root: Path, engine: DockerEngine | None) -> Callable[[], list[str]]:
     def action() -> list[str]:
         done = []
-        for step in production.steps(engine, root):
+        values = env_file.settings([root / ".env"])
+        for step in production.steps(engine, config_in(root), values):
             step.act()
             done.append(step.what)
         return done
@@ -80,12 +84,12 @@ def test_keys_and_folders_are_made_through_a_container(checkout: Path) -> None:
 
     assert isinstance(first, list), first
     assert len(first) == 2
-    for server in certificates.SERVERS:
-        key = (checkout / "certs" / server.name / "key.pem").stat()
+    for name, server in SERVERS.items():
+        key = (checkout / "certs" / name / "key.pem").stat()
         assert (key.st_uid, key.st_gid) == (server.uid, server.gid)
         assert key.st_mode & 0o777 == 0o400
-        assert (checkout / "certs" / server.name).stat().st_uid == PLAIN
-    for name in production.DATA_FOLDERS:
+        assert (checkout / "certs" / name).stat().st_uid == PLAIN
+    for name in ("memgraph", "questdb"):
         assert (checkout.parent / "srv/data" / name).is_dir()
     assert second == []
 
@@ -96,10 +100,10 @@ def test_without_an_engine_the_commands_are_named(checkout: Path) -> None:
 
     assert isinstance(refused, ComposeOpsError)
     assert refused.exit_code == 3
-    keys = [checkout / "certs" / s.name / "key.pem" for s in certificates.SERVERS]
-    for key, server in zip(keys, certificates.SERVERS, strict=True):
+    for name, server in SERVERS.items():
+        key = checkout / "certs" / name / "key.pem"
         assert f"sudo chown {server.uid}:{server.gid} {key}" in refused.hint
-    assert all(path.exists() for path in certificates.files(checkout))
+    assert all(path.exists() for path in certificates.files(config_in(checkout)))
 
     again = as_plain_user(init(checkout, None))
     assert isinstance(again, ComposeOpsError)

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from lint_cases import RECORD
 from lint_record import all_cases, ask
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 pytestmark = pytest.mark.compose
 

@@ -19,6 +19,7 @@ from mcp_checks import (
     ping,
 )
 from mcp_clients import PythonLoad, Server, TypeScript, by_python, installed
+from repository import CONFIG, config_in
 
 from compose_ops.stack import certificates
 
@@ -235,9 +236,9 @@ def test_eventstore_serves_https_alone(production: Scenario) -> None:
 
 def test_each_key_is_readable_to_its_service_alone(production: Scenario) -> None:
     """Owner and mode name the service's user; a container of another is refused."""
-    for server in certificates.SERVERS:
-        key = production.root / "certs" / server.name / "key.pem"
-        seen = production.execute(server.name, "cat", "/certs/key.pem")
+    for name, server in CONFIG.init.certificates.servers.items():
+        key = production.root / "certs" / name / "key.pem"
+        seen = production.execute(name, "cat", "/certs/key.pem")
 
         assert (key.stat().st_uid, key.stat().st_mode & 0o777) == (server.uid, 0o400)
         assert "PRIVATE KEY" in seen
@@ -259,10 +260,10 @@ def test_no_password_shows_in_inspect(production: Scenario) -> None:
 def test_initialising_again_writes_over_nothing(production: Scenario) -> None:
     """A complete set is kept, a part of one is refused."""
     root = production.root
-    before = {path: path.read_bytes() for path in certificates.files(root)}
+    before = {path: path.read_bytes() for path in certificates.files(config_in(root))}
 
     production.invoke("init", "--prod")
-    assert {path: path.read_bytes() for path in certificates.files(root)} == before
+    assert {path: path.read_bytes() for path in before} == before
 
     lost = root / "certs/app/ca.pem"
     kept = lost.rename(root / "ca.pem")
@@ -381,7 +382,8 @@ def test_a_foreign_authority_makes_the_app_unready(production: Scenario) -> None
     file = production.root / "certs/app/ca.pem"
     original = file.read_bytes()
     elsewhere = production.root / "foreign"
-    certificates.make(elsewhere, lambda _keys: None)
+    table = CONFIG.init.certificates
+    certificates.make(elsewhere / "certs", table, lambda _keys: None)
     try:
         _rewrite(file, (elsewhere / "certs/app/ca.pem").read_bytes())
         docker("restart", *(c["Id"] for c in replicas(production)))

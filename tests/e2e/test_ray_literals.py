@@ -10,9 +10,8 @@ import pytest
 from e2e_scenario import docker
 from guide_coverage import load_table
 from literal_engine import BASE, Literals, container
+from repository import ROOT
 from waiting import until
-
-from compose_ops.project.paths import ROOT
 
 pytestmark = [pytest.mark.docker, pytest.mark.upgrade]
 

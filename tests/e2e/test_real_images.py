@@ -13,10 +13,8 @@ import pytest
 from compose_models import rendered
 from e2e_scenario import docker
 from literal_engine import Literals, container
+from repository import ROOT, own_files
 from waiting import until
-
-from compose_ops.project.modes import Mode
-from compose_ops.project.paths import ROOT
 
 pytestmark = [pytest.mark.docker, pytest.mark.real_images]
 
@@ -33,7 +31,7 @@ def literals(tmp_path: Path) -> Iterator[Literals]:
 
 def image(service: str) -> str:
     """Return the image that the project runs or builds *service* on."""
-    model = rendered(list(Mode("dev").files()), root=ROOT)["services"][service]
+    model = rendered(own_files("dev"), root=ROOT)["services"][service]
     built_on = {
         "memgraph": "memgraph/memgraph-mage:latest",
         "ray-head": model.get("build", {}).get("args", {}).get("CUDA_IMAGE"),

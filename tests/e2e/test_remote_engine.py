@@ -15,6 +15,7 @@ from remote_access import SshHost, ssh_host, tls_host
 
 pytestmark = [
     pytest.mark.docker,
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="a second dockerd needs root"),
 ]
 

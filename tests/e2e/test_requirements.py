@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 SERVICES = ROOT / "docker" / "services"
 LOCKS = {

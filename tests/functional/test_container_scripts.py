@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 SCRIPTS = ROOT / "docker" / "scripts"
 

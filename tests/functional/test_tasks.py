@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from invoke.collection import Collection
 from invoke.program import Program
+from repository import ROOT
 
 import tasks
 from compose_ops.gpu.facts import Device, Host
-from compose_ops.project.paths import ROOT
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 
@@ -111,7 +111,7 @@ def test_what_is_closed_to_this_user_is_no_traceback(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", ".compose-ops/one/deployed.json")
 
-    monkeypatch.setattr("compose_ops.lint.run.judge", refuse)
+    monkeypatch.setattr("compose_ops.library.linting.judge", refuse)
 
     done = typed("lint")
 

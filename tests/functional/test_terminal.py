@@ -15,7 +15,10 @@ TASKS = """
 import os, signal, time
 from pathlib import Path
 
-from compose_ops.cli.task import emit, task
+from invoke.collection import Collection
+
+from compose_ops.cli.definition import task
+from compose_ops.cli.task import emit
 from compose_ops.console import say, show, table
 from compose_ops.interrupts import undoing
 
@@ -45,6 +48,8 @@ def broken(c):
 @task
 def faulty(c):
     [][1]
+
+ns = Collection(*(one.make({}) for one in (work, held, broken, faulty)))
 """
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from repository import ROOT
+
 from compose_ops.lint import EnvFile, EnvLine, LintTarget, composefile, dockerfile
 from compose_ops.lint.target import Build
-from compose_ops.project.paths import ROOT
 
 Services = dict[str, Any]
 Change = Callable[[Services], object]

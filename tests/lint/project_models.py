@@ -3,25 +3,27 @@
 from functools import cache
 
 from lint_record import docker
+from repository import ENV_EXAMPLE, ROOT
 
+from compose_ops.library.linting import combined
+from compose_ops.library.opening import Selection, find
 from compose_ops.lint import LintTarget
 from compose_ops.lint.loader import Combination, subjects
-from compose_ops.lint.run import combinations
-from compose_ops.project.paths import ENV_EXAMPLE, ROOT
 
+COMBINATIONS = combined(find(Selection(ROOT)))
 FEW = ("base", "dev", "prod", "base+multi-gpu", "prod+offline")
 
 
 @cache
 def own_subjects() -> dict[str, LintTarget]:
     """Return the subjects of every combination that a task can select, by name."""
-    return {one.name: one for one in merged(combinations())}
+    return {one.name: one for one in merged(COMBINATIONS)}
 
 
 @cache
 def few_subjects() -> dict[str, LintTarget]:
     """Return the subjects of some combinations, for faults put into one of them."""
-    chosen = tuple(one for one in combinations() if one.name in FEW)
+    chosen = tuple(one for one in COMBINATIONS if one.name in FEW)
     return {one.name: one for one in merged(chosen)}
 
 

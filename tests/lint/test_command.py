@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from lint_cases import HERE, folder_case
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 KEYS = {"rule", "severity", "file", "line", "message"}
 RAILS = HERE / "shapes/rails/docker-compose.yml"

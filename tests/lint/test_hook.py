@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from compose_ops.project.paths import ROOT
+from repository import ROOT
 
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
 PAGE = (ROOT / "docs/lint.md").read_text(encoding="utf-8")

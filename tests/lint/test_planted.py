@@ -9,7 +9,6 @@ from planted import PLANTED
 
 from compose_ops.lint import check_all
 from compose_ops.lint.loader import subjects
-from compose_ops.lint.run import env_files
 
 pytestmark = pytest.mark.compose
 
@@ -32,7 +31,6 @@ def test_planted_fault_is_found(  # noqa: PLR0917 - a table
             combinations,
             root=tmp_path,
             docker=docker,
-            env_files=env_files(tmp_path),
         )
         return sum(one.rule == rule for one in check_all(targets))
 

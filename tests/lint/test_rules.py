@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from lint_cases import Case, example_cases, recorded_subjects
+from repository import ROOT
 
 from compose_ops.lint import all_rules, check_all
 from compose_ops.lint.reference import EXAMPLES, PAGE, page
-from compose_ops.project.paths import ROOT
 
 CASES = {name: (failing, passing) for name, failing, passing in example_cases()}
 ONLY_ACCEPTED = "accepted-nothing"

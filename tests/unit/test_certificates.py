@@ -8,6 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from repository import config_in
 
 from compose_ops.stack import certificates, ownership, production, setup
 
@@ -24,7 +25,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ownership, "give", lambda *_words: None)
         patch.setattr(ownership, "make_folders", lambda *_words: None)
-        setup.run(None, root=root, more=production.steps(None, root))
+        config = config_in(root)
+        more = production.steps(None, config, {})
+        setup.run(None, root, config, more=more)
     return root
 
 
@@ -96,12 +99,15 @@ def test_no_private_key_lies_in_the_checkout_but_the_servers_own(
 def test_each_key_goes_to_the_user_of_its_service(tmp_path: Path) -> None:
     """When all files are there: what cannot be given away can be by hand."""
     given: list[tuple[str, int, int, bool]] = []
+    config = config_in(tmp_path)
+    table = config.init.certificates
 
     def own(keys: Sequence[tuple[Path, int, int]]) -> None:
-        whole = all(path.exists() for path in certificates.files(tmp_path))
+        whole = all(path.exists() for path in certificates.files(config))
         given.extend((path.parent.name, u, g, whole) for path, u, g in keys)
 
-    certificates.make(tmp_path, own)
+    certificates.make(tmp_path / table.folder, table, own)
 
-    assert given == [(s.name, s.uid, s.gid, True) for s in certificates.SERVERS]
-    assert len({s.uid for s in certificates.SERVERS}) == len(NAMES)
+    servers = table.servers
+    assert given == [(name, s.uid, s.gid, True) for name, s in servers.items()]
+    assert len({s.uid for s in servers.values()}) == len(NAMES)

@@ -3,12 +3,13 @@
 from types import SimpleNamespace
 from typing import Any
 
+from repository import ROOT
+
 from compose_ops.cli.doctor_reference import PAGE, page
 from compose_ops.doctor import requirements
 from compose_ops.doctor.facts.project import absent_images
 from compose_ops.doctor.registry import FACTS, GIVEN, limit
 from compose_ops.project.model import Model
-from compose_ops.project.paths import ROOT
 
 NETWORK_SECONDS = 1.0
 

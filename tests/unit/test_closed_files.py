@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from compose_ops.composition import OPERATIONS
 from compose_ops.docker.api import EngineInfo
 from compose_ops.doctor import requirements
 from compose_ops.doctor.examine import examine
 from compose_ops.doctor.facts.settings import settings
 from compose_ops.errors import ConfigurationError
+from compose_ops.library import opening
 from compose_ops.project import env_file
-from compose_ops.runtime import context
+from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import Row
 
 NOBODY = 65534
@@ -40,6 +40,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             folder.chmod(folder.stat().st_mode | 0o111)
     checkout = tmp_path / "checkout"
     checkout.mkdir()
+    (checkout / "compose.yaml").write_text("services: {}\n")
     (checkout / ".env").write_text("A=1\n")
     (checkout / ".env.example").write_text("A=0\n")
     os.chown(checkout, NOBODY, NOBODY)
@@ -49,11 +50,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def opened(
     monkeypatch: pytest.MonkeyPatch, root: Path, *, read_only: bool = False
-) -> context.StackContext:
+) -> StackContext:
     """Open the stack in *root*, of which nothing runs."""
     info = EngineInfo("ENGINE", "26.1.5", 2, 0, (), {})
-    monkeypatch.setattr(context, "_observe", lambda *_, **__: ((), info))
-    return context.open_stack(OPERATIONS, root=root, read_only=read_only)
+    monkeypatch.setattr(opening, "_observe", lambda *_, **__: ((), info))
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "trial")
+    return opening.open_stack(opening.Selection(root), read_only=read_only)
 
 
 def looked(monkeypatch: pytest.MonkeyPatch, root: Path, *ids: str) -> dict[str, Row]:

@@ -23,7 +23,9 @@ class Time:
         return Clock(now=lambda: self.seconds, sleep=self.sleep)
 
 
-def wait(frames: list[list[Container]], timeout: float = 60) -> float:
+def wait(
+    frames: list[list[Container]], timeout: float = 60, replicas: int = 1
+) -> float:
     """Show one frame a look, the last one for ever; return the seconds waited."""
     time = Time()
     looks = iter(frames)
@@ -35,7 +37,7 @@ def wait(frames: list[list[Container]], timeout: float = 60) -> float:
 
     wait_until_healthy(
         observe,
-        expected={"app": 1},
+        expected={"app": replicas},
         timeout=timeout,
         clock=time.clock(),
         report=lambda _containers: None,
@@ -55,6 +57,16 @@ def test_starting_service_is_waited_for() -> None:
     assert wait([[], [starting], [starting], [container()]]) > 0
 
 
+def test_every_replica_is_waited_for() -> None:
+    """One that is healthy does not stand for the other."""
+    one, other = container(), container(id="second", health="starting")
+    healthy = replace(other, health="healthy")
+
+    assert wait([[one], [one, other], [one, healthy]], replicas=2) > 0
+    with pytest.raises(UnhealthyError):
+        wait([[one, other]], replicas=2)
+
+
 @pytest.mark.parametrize(
     ("failed", "said"),
     [
@@ -67,7 +79,7 @@ def test_starting_service_is_waited_for() -> None:
 def test_failure_ends_the_wait_at_once(failed: Container, said: str) -> None:
     """What cannot get better any more is not waited for."""
     with pytest.raises(UnhealthyError, match=said):
-        wait([[failed]], timeout=10**9)
+        wait([[failed]], timeout=1000)
 
 
 def test_patience_ends() -> None:

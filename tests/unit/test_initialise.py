@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from repository import config_in
 
 from compose_ops.errors import ConfigurationError
 from compose_ops.project import env_file
@@ -25,18 +26,20 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def init(root: Path) -> None:
-    setup.run(None, root=root)
+    setup.run(None, root, config_in(root))
 
 
 def test_second_run_finds_nothing_to_do(checkout: Path) -> None:
     init(checkout)
 
-    assert setup.plan(checkout, values=dict) == []
+    assert setup.plan(checkout, config_in(checkout), values=dict) == []
 
 
 def test_cpus_are_at_most_the_hosts(checkout: Path) -> None:
     """The engine refuses a container with more cores than there are."""
-    for step in setup.plan(checkout, values=lambda: {"RAY_CPUS": "2"}):
+    for step in setup.plan(
+        checkout, config_in(checkout), values=lambda: {"RAY_CPUS": "2"}
+    ):
         step.act()
 
     assert env_file.read(checkout / ".env")["RAY_CPUS"] == "2"
@@ -72,14 +75,14 @@ def test_a_token_is_added_to_the_keys_that_are_there(checkout: Path) -> None:
     keys = checkout / "secrets" / "api_keys.json"
     keys.write_text('{"anthropic": "mine"}')
 
-    for step in setup.token_steps(checkout):
+    for step in setup.token_steps(config_in(checkout)):
         step.act()
     made = json.loads(keys.read_text())
 
     assert made["anthropic"] == "mine"
     assert len(made["mcp"]["claude"]) >= 32
     assert keys.stat().st_mode & 0o777 == 0o644
-    assert list(setup.token_steps(checkout)) == []
+    assert list(setup.token_steps(config_in(checkout))) == []
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
@@ -90,7 +93,7 @@ def test_keys_that_cannot_be_read_are_not_written_over(
     keys.write_text(text)
 
     with pytest.raises(ConfigurationError, match=r"api_keys\.json"):
-        list(setup.token_steps(checkout))
+        list(setup.token_steps(config_in(checkout)))
     assert keys.read_text() == text
 
 
@@ -110,7 +113,7 @@ def test_containers_can_read_and_host_users_cannot(checkout: Path) -> None:
 
 
 def test_dry_run_writes_nothing(checkout: Path) -> None:
-    setup.run(None, root=checkout, dry=True)
+    setup.run(None, checkout, config_in(checkout), dry=True)
 
     assert not (checkout / ".env").exists()
     assert list((checkout / "secrets").iterdir()) == []

@@ -12,7 +12,6 @@ from fakes import container
 from judging import STACK, judge
 
 from compose_ops.backup import create, destinations, repository
-from compose_ops.cli.output import backup
 from compose_ops.composition import OPERATIONS
 from compose_ops.docker.api import Mount, Volume
 from compose_ops.doctor.facts.leftovers import (
@@ -21,6 +20,7 @@ from compose_ops.doctor.facts.leftovers import (
     backup_age,
     partial_files,
 )
+from compose_ops.library import backups as sets
 
 DAY = 86400.0
 
@@ -54,7 +54,8 @@ def test_partial_set_is_as_old_as_its_newest_file(tmp_path: Path) -> None:
     (folder / "memgraph.tar.zst").touch()
     os.utime(folder, (time.time() - DAY,) * 2)
 
-    [found] = partial_files(SimpleNamespace(root=tmp_path))  # type: ignore[arg-type]
+    stack: Any = SimpleNamespace(root=tmp_path, backups=tmp_path / "backups")
+    [found] = partial_files(stack)
 
     assert found.age < DAY / 2
 
@@ -78,7 +79,11 @@ def age(root: Path, *, days_of_data: int = 30) -> Any:
         Volume("trial_old", "local", {}, {}, begun - timedelta(days=99)),
     )
     stack: Any = SimpleNamespace(
-        collaborators=OPERATIONS, root=root, state=root / "state", project="trial"
+        collaborators=OPERATIONS,
+        root=root,
+        state=root / "state",
+        backups=root / "backups",
+        project="trial",
     )
     return backup_age(stack, (used,), volumes)
 
@@ -107,9 +112,9 @@ def test_sets_of_another_destination_count(
     assert age(tmp_path).verified is None
 
     for dest in (tmp_path / "backups", tmp_path / "elsewhere", tmp_path / "elsewhere"):
-        destinations.remember(tmp_path, tmp_path / "state", dest)
+        destinations.remember(tmp_path / "backups", tmp_path / "state", dest)
 
-    assert destinations.known(tmp_path, tmp_path / "state") == (
+    assert destinations.known(tmp_path / "backups", tmp_path / "state") == (
         tmp_path / "backups",
         tmp_path / "elsewhere",
     )
@@ -121,15 +126,17 @@ def test_backup_remembers_where_it_wrote(
 ) -> None:
     made = [None, taken(0)]
     monkeypatch.setattr(create, "take", lambda *_: made.pop(0))
-    monkeypatch.setattr(backup, "summary", lambda *_: {})
     stack: Any = SimpleNamespace(
-        collaborators=OPERATIONS, root=tmp_path, state=tmp_path / "state"
+        collaborators=OPERATIONS,
+        root=tmp_path,
+        state=tmp_path / "state",
+        backups=tmp_path / "backups",
     )
 
-    backup.backup(stack, "dry")
-    backup.backup(stack, "elsewhere")
+    sets.backup(stack, "dry")
+    sets.backup(stack, "elsewhere")
 
     assert destinations.newest_set(stack.state, tmp_path / "elsewhere") == "set-0"
     assert destinations.newest_set(stack.state, tmp_path / "backups") == ""
-    own, *others = destinations.known(stack.root, stack.state)
+    own, *others = destinations.known(stack.backups, stack.state)
     assert (own, others) == (tmp_path / "backups", [tmp_path / "elsewhere"])

@@ -42,7 +42,11 @@ def needs(root: Path, *, offline: bool = False, device: str = "") -> dict[str, i
     model = Model({"name": "trial", "services": SERVICES, "volumes": {"graph": volume}})
     info = EngineInfo("ID", "26.1.5", 2, 0, (), {"DockerRootDir": str(root)})
     stack = SimpleNamespace(
-        collaborators=OPERATIONS, root=root, project="trial", mode=Mode(offline=offline)
+        collaborators=OPERATIONS,
+        root=root,
+        backups=root / "backups",
+        project="trial",
+        mode=Mode(substitutes=offline),
     )
     found = disks(
         stack=stack,  # type: ignore[arg-type]

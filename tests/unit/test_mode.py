@@ -1,52 +1,121 @@
-"""Which files a mode means, and reading it back from Compose's labels."""
+"""Which files a mode means, and reading it back from those that were started."""
 
-from itertools import product
 from pathlib import Path
 
 import pytest
+from repository import own_mode, own_modes
 
-from compose_ops.docker.api import DIRECTORY_LABEL, FILES_LABEL
 from compose_ops.errors import UsageError
-from compose_ops.project.modes import STAGES, Mode, check_overlays, from_labels
-from compose_ops.project.paths import ROOT
+from compose_ops.project.modes import (
+    Mode,
+    Modes,
+    ModeSettings,
+    OverlaySettings,
+    labelled,
+)
 
-MODES = [
-    Mode(stage, offline, gpu, overlays)
-    for stage, (offline, gpu), overlays in product(
-        STAGES, ((False, False), (False, True), (True, False)), ((), ("ray-tmpfs",))
-    )
-]
+MODES = dict(own_modes().combinations())
+each_mode = pytest.mark.parametrize("mode", MODES.values(), ids=list(MODES))
 
 
-@pytest.mark.parametrize("mode", MODES, ids=str)
-def test_labels_give_the_mode_back(mode: Mode) -> None:
+def names(mode: Mode) -> list[str]:
+    return [file.name for file in mode.files]
+
+
+@each_mode
+def test_started_files_give_the_mode_back(mode: Mode) -> None:
     """What Compose writes on a container is enough to find the mode again."""
-    root = Path("/srv/checkout")
-    files = ",".join(str(root / file) for file in mode.files())
-
-    directory, found = from_labels({DIRECTORY_LABEL: str(root), FILES_LABEL: files})
-
-    assert (root, mode) == (directory, found)
+    assert own_modes().from_files(mode.files) == mode
 
 
-@pytest.mark.parametrize("mode", MODES, ids=str)
+@each_mode
 def test_every_file_of_a_mode_exists(mode: Mode) -> None:
     """A mode that a task can select has all its files."""
-    assert [file for file in mode.files() if not (ROOT / file).is_file()] == []
+    assert [file for file in mode.files if not file.is_file()] == []
 
 
-def test_offline_comes_after_the_stage() -> None:
-    """The stand-ins replace what a stage adds, so their overlay is read later."""
-    files = Mode("prod", offline=True).files()
+def test_mode_that_combines_comes_after_the_other() -> None:
+    """Stand-ins replace what a mode adds, so their overlay is read later."""
+    found = own_modes().select(["offline", "prod"])
 
-    assert files.index("docker-compose.prod.yml") < files.index(
-        "docker/overlays/offline.yml"
-    )
+    assert names(found)[1:] == ["docker-compose.prod.yml", "offline.yml"]
 
 
-def test_unknown_overlay_is_refused_with_the_known_ones() -> None:
+def test_modes_that_do_not_combine_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="--dev and --prod exclude each other"):
+        own_modes().select(["dev", "prod"])
+
+
+@pytest.mark.parametrize("unknown", ["ray-tmpsf", "../../secrets/x"])
+def test_unknown_overlay_is_refused_with_the_known_ones(unknown: str) -> None:
     """A typing error in --overlay names what there is."""
     with pytest.raises(UsageError) as refused:
-        check_overlays(("ray-tmpsf",), ROOT)
+        own_modes().select(overlays=[unknown])
 
     assert "ray-tmpfs" in refused.value.hint
+
+
+def test_unknown_mode_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError) as refused:
+        own_modes().select(["staging"])
+
+    assert refused.value.hint == "one of: base, dev, prod, offline"
+
+
+def test_project_may_have_any_modes() -> None:
+    """Names and their number are the project's; the one with most files is meant."""
+    base, one, two = (Path(f"/srv/{name}.yml") for name in ("base", "one", "two"))
+    modes = Modes(
+        (base,),
+        {"qa": ModeSettings("qa", (one,)), "eu-1": ModeSettings("eu-1", (one, two))},
+    )
+
+    assert modes.select(["eu-1"]).files == (base, one, two)
+    assert modes.from_files([base, one, two]).names == ("eu-1",)
+    assert modes.from_files([base, one]).names == ("qa",)
+
+
+def test_facts_of_the_engine_switch_overlays() -> None:
+    """Without an overlay that depends on a GPU nothing is said of one."""
+    base, slim = Path("/srv/base.yml"), Path("/srv/slim.yml")
+    modes = Modes((base,), switched=(OverlaySettings("slim", "arm64", (slim,)),))
+
+    assert modes.select(facts=["arm64", "no-gpu"]).files == (base, slim)
+    assert modes.select(facts=["amd64", "no-gpu"]).files == (base,)
+    assert modes.select().gpu is None
+
+
+def test_files_that_no_mode_explains_stay_as_they_were_started(tmp_path: Path) -> None:
+    """`docker compose -f a -f b up` by hand is not undone by the next task."""
+    base, extra = tmp_path / "compose.yaml", tmp_path / "mine.yml"
+    for file in (base, extra):
+        file.touch()
+
+    found = Modes((base,)).from_files([base, extra])
+
+    assert found.files == (base, extra)
+    assert found.has_other_files
+
+
+def test_value_of_a_mode_that_is_off_gives_way_to_the_example() -> None:
+    """`.env` may name a stand-in: `init` wrote it where no registry answered."""
+    standin = own_mode("dev", offline=True).environment["LAB_IMAGE"]
+    example = {"LAB_IMAGE": "memgraph/lab:3"}
+
+    def lab(mode: Mode, value: str) -> str | None:
+        values = {"LAB_IMAGE": value}
+        return own_modes().environment(mode, values, example).get("LAB_IMAGE")
+
+    assert lab(own_mode("dev"), standin) == "memgraph/lab:3"
+    assert lab(own_mode("dev"), "mine:1") is None
+    assert lab(own_mode("dev", offline=True), "mine:1") == standin
+
+
+def test_labels_name_folder_and_files(tmp_path: Path) -> None:
+    """Compose writes both on every container."""
+    labels = {
+        "com.docker.compose.project.working_dir": str(tmp_path),
+        "com.docker.compose.project.config_files": f"{tmp_path}/a.yml,{tmp_path}/b.yml",
+    }
+
+    assert labelled(labels) == (tmp_path, (tmp_path / "a.yml", tmp_path / "b.yml"))

@@ -4,11 +4,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from repository import ROOT, STAGES, own_mode, own_modes
 
 from compose_ops.doctor.facts.findings import findings, subject, written
 from compose_ops.project.model import Model
-from compose_ops.project.modes import STAGES, Mode
-from compose_ops.project.paths import ROOT
 
 INTERNAL = {"data_network": {"internal": True}}
 
@@ -20,7 +19,8 @@ def rules_that_hit(stage: str) -> dict[str, str]:
         "networks": {"data_network": None},
         "ports": [{"target": 7687, "published": "7687", "host_ip": "127.0.0.1"}],
     }
-    stack: Any = SimpleNamespace(root=ROOT, mode=Mode(stage, offline=True))
+    mode, modes = own_mode(stage, offline=True), own_modes()
+    stack: Any = SimpleNamespace(root=ROOT, mode=mode, modes=modes)
     raw = {"name": "t", "services": {"memgraph": spec}, "networks": INTERNAL}
     judged = subject(stack, Model(raw), written(stack))
     return {f.rule: f.severity for f in findings(judged)}

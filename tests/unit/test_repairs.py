@@ -41,7 +41,10 @@ def test_moving_data_to_another_mode_is_one_line() -> None:
             "volumes": {"graph": {"driver_opts": {"device": "/data/graph"}}},
         }
     )
-    stack: Any = SimpleNamespace(root=STACK.root, mode=Mode("prod", offline=True))
+    stack: Any = SimpleNamespace(
+        root=STACK.root,
+        mode=Mode(("prod", "offline"), production=True, substitutes=True),
+    )
     row = judge("volume-definitions", stack=stack, model=model, volumes=(there,))
 
     assert row.repair == (

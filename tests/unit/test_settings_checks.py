@@ -12,6 +12,7 @@ from judging import OFFLINE, STACK, judge
 from compose_ops.doctor.facts.settings import Settings, interpolated, read_settings
 from compose_ops.lint import Finding
 from compose_ops.project.model import Model
+from compose_ops.project.modes import Mode, Modes
 from compose_ops.verdicts import Row
 
 MANY_LINES = """\
@@ -62,7 +63,8 @@ def test_variable_of_an_own_overlay_is_known(tmp_path: Path) -> None:
     overlay = tmp_path / "docker/overlays/mine.yml"
     overlay.parent.mkdir(parents=True)
     overlay.write_text("services: {app: {image: 'x:${MINE:-1}', command: $$NOT}}\n")
-    stack: Any = SimpleNamespace(root=tmp_path)
+    modes = Modes((), overlay_folder=overlay.parent)
+    stack: Any = SimpleNamespace(root=tmp_path, modes=modes, mode=Mode())
     names = interpolated(stack)
 
     assert names == {"MINE"}

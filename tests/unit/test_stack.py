@@ -4,16 +4,17 @@ import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import container
 
-from compose_ops.composition import OPERATIONS
 from compose_ops.docker.api import DIRECTORY_LABEL, FILES_LABEL, Container, EngineInfo
 from compose_ops.errors import ConfigurationError, UsageError
-from compose_ops.project.modes import Mode, choose_gpu, selected
-from compose_ops.runtime import context
-from compose_ops.runtime.context import _echo, _started
+from compose_ops.library import opening
+from compose_ops.library.opening import Selection, _echo, _started
+from compose_ops.project.modes import Mode
+from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.once import Once
 
 
@@ -29,60 +30,97 @@ def info(*runtimes: str) -> EngineInfo:
     return EngineInfo("ENGINE", "26.1.5", 2, 0, runtimes, {})
 
 
-def test_stopped_containers_tell_the_mode_too(tmp_path: Path) -> None:
-    own = started(
-        tmp_path, "docker-compose.yml", "docker-compose.dev.yml", state="exited"
+def test_stopped_containers_tell_the_files_too(tmp_path: Path) -> None:
+    own = started(tmp_path, "compose.yaml", "compose.dev.yaml", state="exited")
+
+    assert _started([own], "trial") == (
+        tmp_path,
+        (tmp_path / "compose.yaml", tmp_path / "compose.dev.yaml"),
     )
 
-    assert _started([own], "trial") == (tmp_path, Mode("dev"))
+
+def test_file_that_an_update_wrote_is_of_no_mode(tmp_path: Path) -> None:
+    """Later tasks add it themselves."""
+    own = started(tmp_path, "compose.yaml", "state/deployed.yml", "candidate-7.yml")
+
+    assert _started([own], "trial") == (tmp_path, (tmp_path / "compose.yaml",))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """Return a project with a mode and an overlay for machines without a GPU."""
+    for name in ("compose.yaml", "compose.dev.yaml", "cpu.yaml"):
+        (tmp_path / name).write_text("services: {}\n")
+    (tmp_path / "compose-ops.toml").write_text(SHOP)
+    return tmp_path
+
+
+SHOP = """
+files = ["compose.yaml"]
+[modes.dev]
+files = ["compose.dev.yaml"]
+[modes.slow]
+combines = true
+gpu = false
+[overlays.cpu]
+when = "no-gpu"
+files = ["cpu.yaml"]
+"""
 
 
 def opened(
     monkeypatch: pytest.MonkeyPatch,
     root: Path,
     origin: Path,
-    *,
+    *files: str,
     read_only: bool = False,
-) -> context.StackContext:
+) -> StackContext:
     """Open the stack in *root* while a project of its name runs from *origin*."""
-    running = (started(origin, "docker-compose.yml"),)
-    monkeypatch.setattr(context, "_observe", lambda *_, **__: (running, info("runc")))
+    running = (started(origin, *(files or ("compose.yaml",))),)
+    patched(monkeypatch, running)
+    return opening.open_stack(Selection(root), read_only=read_only)
+
+
+def patched(
+    monkeypatch: pytest.MonkeyPatch, running: tuple[Container, ...], *runtimes: str
+) -> None:
+    answer = (running, info(*(runtimes or ("runc",))))
+    monkeypatch.setattr(opening, "_observe", lambda *_, **__: answer)
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "trial")
-    return context.open_stack(OPERATIONS, root=root, read_only=read_only)
 
 
 def test_project_of_another_checkout_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "other"
     other.mkdir()
 
     with pytest.raises(ConfigurationError) as refused:
-        opened(monkeypatch, tmp_path, other)
+        opened(monkeypatch, shop, other)
 
     assert str(other) in refused.value.message
     assert str(tmp_path) in refused.value.message
 
 
 def test_project_of_a_checkout_that_is_gone_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message says that the path is gone, and how to end that project."""
     with pytest.raises(ConfigurationError, match="which is gone") as refused:
-        opened(monkeypatch, tmp_path, tmp_path / "gone")
+        opened(monkeypatch, shop, tmp_path / "gone")
 
     assert "docker compose -p trial down" in refused.value.hint
 
 
 def test_who_only_looks_is_told_of_the_other_checkout(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its mode is not taken over: this checkout did not start it."""
-    found = opened(monkeypatch, tmp_path, tmp_path / "other", read_only=True)
+    found = opened(monkeypatch, shop, tmp_path / "other", read_only=True)
 
     assert found.other_checkout == tmp_path / "other"
     assert found.started_as is None
-    assert opened(monkeypatch, tmp_path, tmp_path).other_checkout is None
+    assert opened(monkeypatch, shop, shop).other_checkout is None
 
 
 def test_two_threads_ask_once() -> None:
@@ -125,17 +163,24 @@ def test_question_that_failed_is_asked_anew() -> None:
     ],
 )
 def test_gpu_is_what_the_engine_offers_or_the_user_says(
-    runtimes: tuple[str, ...], wish: str, *, gpu: bool
+    shop: Path, runtimes: tuple[str, ...], wish: str, *, gpu: bool
 ) -> None:
-    mode, why = choose_gpu(Mode("dev"), wish, info(*runtimes))
+    place = opening.find(Selection(shop))
+
+    mode, why = opening.selected(place, Selection(gpu=wish), None, info(*runtimes))
 
     assert mode.gpu == gpu
+    assert ([f.name for f in mode.files] == ["compose.yaml"]) == gpu
     assert why
 
 
-def test_offline_has_no_gpu() -> None:
-    with pytest.raises(UsageError):
-        choose_gpu(Mode("dev", offline=True), "on", info("nvidia"))
+def test_mode_that_computes_on_the_cpu_takes_no_gpu(shop: Path) -> None:
+    place = opening.find(Selection(shop))
+
+    with pytest.raises(UsageError, match="--gpu on and --slow"):
+        opening.selected(
+            place, Selection(modes=("slow",), gpu="on"), None, info("nvidia")
+        )
 
 
 @pytest.mark.parametrize(
@@ -150,10 +195,28 @@ def test_echo_hides_secrets(word: str, capsys: pytest.CaptureFixture[str]) -> No
     assert "image" in printed
 
 
-def test_flags_win_over_the_mode_that_was_started() -> None:
-    running = Mode("dev", offline=True, gpu=False)
+def test_flags_win_over_the_mode_that_was_started(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without flags a task acts on the stack as it was started."""
+    running = (started(shop, "compose.yaml", "compose.dev.yaml", "cpu.yaml"),)
+    patched(monkeypatch, running, "nvidia")
 
-    assert selected(Mode(), "auto", running, info("nvidia")) == (running, "")
-    assert selected(Mode("prod"), "auto", running, info())[0].stage == "prod"
-    assert selected(Mode(), "auto", None, info("nvidia"))[0] == Mode(gpu=True)
-    assert selected(Mode(), "off", Mode("dev"), info())[0] == Mode("dev", gpu=False)
+    def mode(**flags: Any) -> Mode:
+        return opening.open_stack(Selection(shop, **flags)).mode
+
+    assert (mode().names, mode().gpu) == (("dev",), False)
+    assert (mode(gpu="on").names, mode(gpu="on").gpu) == (("dev",), True)
+    assert (mode(modes=("base",)).names, mode(modes=("base",)).gpu) == ((), True)
+
+
+def test_files_of_the_shell_win_over_the_mode_that_was_started(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """COMPOSE_FILE says which files are meant, as for Compose."""
+    patched(monkeypatch, (started(shop, "compose.yaml", "compose.dev.yaml"),))
+    monkeypatch.setenv("COMPOSE_FILE", str(shop / "compose.yaml"))
+
+    found = opening.open_stack(Selection(shop))
+
+    assert found.mode.files == (shop / "compose.yaml",)

@@ -6,6 +6,7 @@ import pytest
 from backup_steps import opened, two_stores
 from backup_world import World
 
+from compose_ops.cli.output.stack import print_status
 from compose_ops.runtime.context import StackContext
 from compose_ops.stack import status
 from compose_ops.state import journal, lock
@@ -32,9 +33,9 @@ def test_unfinished_task_is_named_with_its_step(
     book.reach("swap\x1b[31mping\n")
 
     found = status.services(stack)
-    status.print_services(found)
+    print_status(found)
 
-    [entry] = found["unfinished"]
+    [entry] = found.unfinished
     assert (entry["kind"], entry["services"]) == ("restore", ("memo",))
     assert 0 <= entry["age"] < 60
     shown = capsys.readouterr().out
@@ -50,8 +51,8 @@ def test_task_at_work_is_not_unfinished(
     journal.begin(stack, "restore", "1", services=["memo"])
 
     with lock.locked(stack.info.id, stack.project, task="invoke restore"):
-        assert status.services(stack)["unfinished"] == []
-    assert status.services(stack)["unfinished"]
+        assert status.services(stack).unfinished == ()
+    assert status.services(stack).unfinished
 
 
 def test_damaged_list_of_kept_data_does_not_hide_the_services(
@@ -62,6 +63,6 @@ def test_damaged_list_of_kept_data_does_not_hide_the_services(
 
     found = status.services(stack)
 
-    assert {entry["service"] for entry in found["services"]} == set(two_stores())
-    assert found["previous"] == []
+    assert {entry.service for entry in found.containers} == set(two_stores())
+    assert found.previous == ()
     assert "previous.json is damaged" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from fakes import FakeEngine, container, network, volume
 
-from compose_ops.docker.api import Engine
+from compose_ops.docker.api import Container, Engine
 from compose_ops.errors import ConfigurationError, EngineError
 from compose_ops.project.model import Model
 from compose_ops.runtime import reconcile
@@ -36,6 +36,17 @@ def test_same_network_stays() -> None:
     assert found.steps() == []
 
 
+@pytest.mark.parametrize("wanted", [{}, {"ipam": {}}, {"ipam": {"config": []}}])
+def test_network_whose_addresses_the_engine_chose_stays(wanted: dict[str, Any]) -> None:
+    """As every project's default network; it is not recreated for them."""
+    raw = {"name": PROJECT, "services": {"app": {}}, "networks": {"backend": wanted}}
+    there = network("trial_backend", "172.19.0.0/16", project=PROJECT)
+
+    found = reconcile.plan(Model(raw), [container("app")], [there], [])
+
+    assert found.steps() == []
+
+
 def test_changed_network_goes_with_its_containers() -> None:
     """Compose would keep the old network silently; its containers hold it."""
     engine = FakeEngine()
@@ -45,11 +56,45 @@ def test_changed_network_goes_with_its_containers() -> None:
     change = reconcile.plan(model(), [app], [old], [])
     reconcile.execute(change, cast("Engine", engine))
 
+    assert change.services == ("app",)
     assert engine.done == [
         ("stop", (app.id,), None),
+        ("disconnect", old.id, app.id),
         ("remove_network", old.id),
-        ("remove", (app.id,), True),
     ]
+
+
+def test_container_on_a_changed_network_is_not_removed() -> None:
+    """Compose recreates it and carries its anonymous volumes over."""
+    app = container("app", networks={"trial_backend": ""})
+    old = network("trial_backend", "10.9.2.0/24", project=PROJECT)
+
+    change = reconcile.plan(model(), [app], [old], [])
+
+    assert change.orphans == ()
+    assert change.steps() == [
+        "recreate container trial-app",
+        "recreate network trial_backend: its definition changed",
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        container("probe", project="elsewhere", networks={"trial_backend": ""}),
+        container(
+            "app",
+            networks={"trial_backend": ""},
+            labels={"com.docker.compose.oneoff": "True"},
+        ),
+    ],
+    ids=["another project", "compose run"],
+)
+def test_network_that_somebody_else_holds_is_refused_first(other: Container) -> None:
+    old = network("trial_backend", "10.9.2.0/24", project=PROJECT)
+
+    with pytest.raises(ConfigurationError, match=other.name):
+        reconcile.plan(model(), [container("app"), other], [old], [])
 
 
 def test_containers_run_again_where_a_network_cannot_go() -> None:
@@ -66,6 +111,7 @@ def test_containers_run_again_where_a_network_cannot_go() -> None:
             self.done.append(("start", names))
 
     engine = Held([app, idle])
+    engine.nets = [old]
     change = reconcile.plan(model(), [app, idle], [old], [])
 
     with pytest.raises(EngineError, match="active endpoints"):
@@ -81,7 +127,7 @@ def test_service_that_the_mode_lacks_is_removed() -> None:
 
     found = reconcile.plan(model(), [lab], [], [])
 
-    assert found.steps() == ["remove container trial-lab"]
+    assert found.steps() == ["remove container trial-lab: no service has it"]
 
 
 def test_volume_that_moves_is_refused_with_the_way_over() -> None:
@@ -108,4 +154,4 @@ def test_container_of_an_inactive_profile_stays() -> None:
 
     change = reconcile.plan(model(), there, [], [], profiled=lambda: {"app", "tool"})
 
-    assert [c.service for c in change.leaving] == ["gone"]
+    assert [c.service for c in change.orphans] == ["gone"]

@@ -1,53 +1,24 @@
 """What the backup tasks print."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from compose_ops.backup import (
-    create,
-    destinations,
-    doubt,
-    helper,
-    repository,
-    restore_undo,
-)
-from compose_ops.backup import drill as drilling
-from compose_ops.backup import prune as pruning
-from compose_ops.backup import restore as operation
-from compose_ops.backup import verify as proof
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.repository import BackupSet
-from compose_ops.backup.retention import Rules
+from compose_ops.cli.task import emit
 from compose_ops.console import say, show, table
 from compose_ops.errors import DataError, UsageError
-from compose_ops.runtime.context import StackContext
+from compose_ops.library.backups import PruneResult, Verification
 from compose_ops.units import readable_size
 
-
-def backup(stack: StackContext, dest: str, **wanted: Any) -> dict[str, Any] | None:
-    """Take a set; return what --json says of it, None with --dry."""
-    request = create.Request(dest=destination(stack, dest), **wanted)
-    made = create.take(stack, request)
-    if made:
-        destinations.remember(stack.root, stack.state, request.dest, made.id)
-    return summary(made, request.dest) if made else None
+if TYPE_CHECKING:
+    from compose_ops.backup.drill import DrilledStore, DrillResult
+    from compose_ops.library.stack import Stack
 
 
-def print_backup(made: dict[str, Any] | None) -> None:
-    for store in made["stores"] if made else ():
-        size = readable_size(sum(archive["size"] for archive in store["archives"]))
-        say(f"{store['service']}: {size}, {store['consistency']}, verified")
-    if made:
-        show(made["id"])
-
-
-def destination(stack: StackContext, dest: str) -> Path:
-    """Return the destination as an absolute path; a relative one is the checkout's."""
-    return (stack.root / Path(dest).expanduser()).resolve()
-
-
-def summary(found: Manifest, dest: Path) -> dict[str, Any]:
+def set_as_json(found: Manifest, dest: Path) -> dict[str, Any]:
     """Return what --json says of a set."""
     return {
         "id": found.id,
@@ -55,17 +26,21 @@ def summary(found: Manifest, dest: Path) -> dict[str, Any]:
         "path": str(dest / found.project / found.id),
         "created": found.created,
         "coherent": found.coherent,
+        "undeclared": list(found.undeclared),
         "encrypted": found.encrypted,
         "size": found.size,
         "stores": [
             {
                 "service": store.service,
+                "product": store.product,
+                "recipe": store.recipe,
                 "consistency": store.consistency,
                 "version": store.version,
                 "count": list(store.count),
                 "exit_code": store.exit_code,
                 "archives": [
                     {
+                        "kind": archive.kind,
                         "volume": archive.volume,
                         "files": archive.files,
                         "bytes": archive.bytes,
@@ -80,59 +55,46 @@ def summary(found: Manifest, dest: Path) -> dict[str, Any]:
     }
 
 
-def verify(
-    stack: StackContext, dest: str, *, set_id: str, project: str, identity: str
-) -> dict[str, Any]:
-    """
-    Prove one set, or every set of the project.
-
-    Returns {"sets": [{"id", "fault", "opened"}]}; `refuse_damaged` raises for the bad.
-    """
-    place, owner = destination(stack, dest), project or stack.project
-    helper.require(stack)
-    chosen = (
-        [repository.choose(place, owner, set_id=set_id)]
-        if set_id
-        else repository.listed(place, owner)
-    )
-    return {"sets": [_verified(stack, kept, identity) for kept in chosen]}
+def print_backup(made: Manifest | None) -> None:
+    for store in made.stores if made else ():
+        size = readable_size(sum(archive.size for archive in store.archives))
+        say(f"{store.service}: {size}, {store.consistency}, verified")
+    if made:
+        say(f"{made.id} holds {_time_of(coherent=made.coherent)}")
+        show(made.id)
 
 
-def refuse_damaged(found: dict[str, Any]) -> None:
+def verified_as_json(found: Sequence[Verification]) -> dict[str, Any]:
+    """Return {"sets": [{"id", "fault", "opened"}]}."""
+    return {
+        "sets": [
+            {"id": one.id, "fault": one.fault, "opened": one.opened} for one in found
+        ]
+    }
+
+
+def print_verified(found: Sequence[Verification]) -> None:
+    for result in found:
+        if result.fault:
+            continue
+        how = "" if result.opened else " (sealed: only its hash was compared)"
+        show(f"{result.id} is whole{how}")
+
+
+def refuse_damaged(found: Sequence[Verification]) -> None:
     """Raise DataError when a set that was verified is not whole."""
-    bad = [result for result in found["sets"] if result["fault"]]
+    bad = [result.fault for result in found if result.fault]
     if bad:
         raise DataError(
-            bad[0]["fault"],
+            bad[0],
             hint="take another set; invoke backup makes a new one",
-            detail="\n".join(result["fault"] for result in bad[1:]),
+            detail="\n".join(bad[1:]),
         )
 
 
-def _verified(stack: StackContext, kept: BackupSet, identity: str) -> dict[str, Any]:
-    try:
-        manifest = repository.believed(kept)
-        keys = proof.identities(manifest, identity, needed=False)
-        with doubt.doubted(kept):
-            proof.check(stack, kept, keys)
-    except DataError as damaged:
-        return {"id": kept.id, "fault": damaged.message, "opened": False}
-    return {"id": kept.id, "fault": "", "opened": bool(keys) or not manifest.encrypted}
-
-
-def print_verified(found: dict[str, Any]) -> None:
-    for result in found["sets"]:
-        if result["fault"]:
-            continue
-        how = "" if result["opened"] else " (sealed: only its hash was compared)"
-        show(f"{result['id']} is whole{how}")
-
-
-def backups(stack: StackContext, dest: str, *, project: str) -> dict[str, Any]:
-    """Return {"sets": [...]}, newest first; also sets that cannot be believed."""
-    place = destination(stack, dest)
-    found = repository.listed(place, project or stack.project)
-    return {"dest": str(place), "sets": [_listed(kept) for kept in found]}
+def sets_as_json(dest: Path, found: Sequence[BackupSet]) -> dict[str, Any]:
+    """Return {"dest", "sets": [...]}, the newest first."""
+    return {"dest": str(dest), "sets": [_listed(one) for one in found]}
 
 
 def _listed(kept: BackupSet) -> dict[str, Any]:
@@ -153,21 +115,22 @@ def _listed(kept: BackupSet) -> dict[str, Any]:
     }
 
 
-def print_backups(found: dict[str, Any]) -> None:
+def print_sets(dest: Path, found: Sequence[BackupSet]) -> None:
     rows = [
         [
             entry["id"],
             _when(entry["created"]),
             entry["fault"]
-            or ", ".join(f"{name} ({how})" for name, how in entry["stores"].items()),
+            or ", ".join(f"{name} ({how})" for name, how in entry["stores"].items())
+            + f"; {_time_of(coherent=bool(entry['coherent']))}",
             readable_size(entry["size"] or 0),
             _when(entry["verified"]) or "no",
             _drilled(entry),
         ]
-        for entry in found["sets"]
+        for entry in map(_listed, found)
     ]
     columns = ["set", "taken", "holds", "size", "verified", "drilled"]
-    table(found["dest"], columns, rows)
+    table(str(dest), columns, rows)
 
 
 def _drilled(entry: dict[str, Any]) -> str:
@@ -179,31 +142,12 @@ def _drilled(entry: dict[str, Any]) -> str:
 
 
 def _when(text: str | None) -> str:
-    """Return a moment in the local time, to the minute; nothing for none."""
-    moment = datetime.fromisoformat(text) if text else None
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}" if moment else ""
+    """Return a time in the local zone, to the minute; nothing for none."""
+    time = datetime.fromisoformat(text) if text else None
+    return f"{time.astimezone():%Y-%m-%d %H:%M}" if time else ""
 
 
-def restore(
-    stack: StackContext, dest: str, *, at: str, undo: bool, discard: bool, **wanted: Any
-) -> dict[str, Any]:
-    """Restore, undo a restore, or discard what one moved aside."""
-    if undo and discard:
-        raise UsageError("--undo and --discard exclude each other", hint="give one")
-    if undo:
-        done = restore_undo.undo(stack, wanted["services"], yes=wanted["yes"])
-        return {"undone": done}
-    if discard:
-        gone = restore_undo.discard(stack, wanted["services"], yes=wanted["yes"])
-        return {"discarded": gone}
-    wish = operation.RestoreRequest(
-        dest=destination(stack, dest), at=moment(at), **wanted
-    )
-    found = operation.restore(stack, wish)
-    return {"restored": summary(found, wish.dest) if found else None}
-
-
-def moment(text: str) -> datetime | None:
+def point_in_time(text: str) -> datetime | None:
     """Read a time such as 2026-11-23 15:00; local where it names no zone."""
     if not text:
         return None
@@ -215,35 +159,64 @@ def moment(text: str) -> datetime | None:
         ) from None
 
 
-def print_restored(found: dict[str, Any]) -> None:
-    if found.get("restored"):
-        show(
-            f"{found['restored']['id']} is restored; --undo brings back what was before"
-        )
-    elif found.get("undone"):
-        show(f"undone: {found['undone']}")
-    elif "discarded" in found:
-        show("discarded: " + (", ".join(found["discarded"]) or "nothing was kept"))
+def print_restored(found: Manifest | None, dest: Path, *, json: bool) -> None:
+    if json:
+        emit({"restored": set_as_json(found, dest) if found else None})
+    elif found:
+        show(f"{found.id} is restored; --undo brings back what was before")
 
 
-def prune(stack: StackContext, dest: str, *, rules: Rules, yes: bool) -> dict[str, Any]:
-    """Remove the sets that no rule keeps, once that was confirmed."""
-    return pruning.prune(stack, destination(stack, dest), rules, yes=yes)
+def one_way_back(*, undo: bool, discard: bool) -> bool:
+    """Tell whether it is about the data from before a restore; not both ways."""
+    if undo and discard:
+        raise UsageError("--undo and --discard exclude each other", hint="give one")
+    return undo or discard
 
 
-def print_pruned(found: dict[str, Any]) -> None:
-    for gone in found["removed"]:
-        show(f"removed {gone}")
+def print_way_back(
+    stack: "Stack", services: Sequence[str], *, undo: bool, yes: bool, json: bool
+) -> None:
+    """Bring back what was before a restore, or discard it."""
+    if undo:
+        done = stack.undo_restore(services, yes=yes)
+        if json:
+            emit({"undone": done})
+        elif done:
+            show(f"undone: {done}")
+        return
+    gone = stack.discard_restore(services, yes=yes)
+    if json:
+        emit({"discarded": list(gone)})
+    else:
+        show("discarded: " + (", ".join(gone) or "nothing was kept"))
 
 
-def drill(
-    stack: StackContext, dest: str, *, set_id: str, identity: str
-) -> dict[str, Any]:
-    """Restore a set into scratch volumes, boot it, remove everything."""
-    place = destination(stack, dest)
-    return drilling.drill(stack, place, set_id=set_id, identity=identity)
+def print_pruned(found: PruneResult) -> None:
+    for set_id in found.removed:
+        show(f"removed {set_id}")
 
 
-def print_drill(found: dict[str, Any]) -> None:
-    counts = ", ".join(f"{name} {count}" for name, count in found["counts"].items())
-    show(f"{found['set']} restores and boots: {counts}")
+def drill_as_json(found: "DrillResult") -> dict[str, Any]:
+    """Return what --json says of a drill."""
+    return {
+        "set": found.set_id,
+        "proven": found.proven,
+        "counts": {store.service: store.count for store in found.stores},
+        "checked": {store.service: store.checked for store in found.stores},
+    }
+
+
+def print_drill(found: "DrillResult") -> None:
+    words = "proven" if found.proven else "restores and boots"
+    show(f"{found.set_id} {words}: {', '.join(map(_drilled_store, found.stores))}")
+
+
+def _drilled_store(store: "DrilledStore") -> str:
+    said = [] if store.count is None else [f"counts {store.count}"]
+    said += ["check passed"] if store.checked else []
+    return f"{store.service} ({', '.join(said) or 'nothing was checked'})"
+
+
+def _time_of(*, coherent: bool) -> str:
+    """Say of which time a set is."""
+    return "one moment" if coherent else "each store by itself"

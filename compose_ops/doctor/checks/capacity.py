@@ -117,7 +117,7 @@ def map_count(
     told = f"vm.max_map_count is {kernel.max_map_count}"
     if not kernel.max_map_count:
         yield skip("vm.max_map_count cannot be read")
-    elif stack.mode.offline or not stores:
+    elif stack.mode.substitutes or not stores:
         yield ok(f"{told}; the stand-ins map few files")
     elif kernel.max_map_count < least:
         yield warn(
@@ -154,7 +154,7 @@ def files_of_machine(kernel: Kernel) -> Iterator[Verdict]:
 def file_descriptors(
     stack: StackContext, handles: tuple[Handles, ...]
 ) -> Iterator[Verdict]:
-    sound, stores = True, frozenset() if stack.mode.offline else STORES
+    sound, stores = True, frozenset() if stack.mode.substitutes else STORES
     for one in handles:
         said = ""
         if one.used is not None and one.used > one.soft * FILES_SHARE:

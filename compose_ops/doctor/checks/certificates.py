@@ -11,8 +11,6 @@ from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import Verdict, command, fail, ok, skip, warn
 
 SOON = timedelta(days=30)
-CERTIFICATES = "certs"
-INIT = "invoke init --prod"
 NONE_NAMED = "this mode names no certificate"
 
 
@@ -60,16 +58,20 @@ def renew(
     A running container holds the folder that was moved until it starts again; clients
     come after servers, as they trust nothing else from then on.
     """
-    folder = stack.root / CERTIFICATES
+    made = stack.config.init.certificates
+    folder = stack.config.path(made.folder)
     there = [one.file.path for one in files if one.file.state != "absent"]
     inside = [path for path in there if path.is_relative_to(folder)]
     tops = {folder / path.relative_to(folder).parts[0] for path in inside}
     old = [shown(stack, top) for top in sorted(tops)]
     servers = {one.service for one in files if one.role != "authority"}
     clients = {one.service for one in files} - servers
-    steps = [INIT, *(restart(group & running) for group in (servers, clients))]
+    steps = [
+        stack.config.init.production,
+        *(restart(group & running) for group in (servers, clients)),
+    ]
     if old:
-        aside = f'old="{CERTIFICATES}/old-$(date +%s)" && mkdir "$old"'
+        aside = f'old="{made.folder}/old-$(date +%s)" && mkdir "$old"'
         steps = [aside, f'{command("mv", *old)} "$old"/', *steps]
     return " && ".join(filter(None, steps))
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from compose_ops.docker.api import EngineInfo
 from compose_ops.doctor.facts.engine import ModelAnswer, moment
 from compose_ops.doctor.registry import check
+from compose_ops.errors import START_ENGINE
 from compose_ops.runtime.engine_location import EngineAnswer, EngineLocation
 from compose_ops.verdicts import ENGINE, Verdict, fail, ok, skip, warn
 
-INSTALL = "./scripts/engine.sh"
+INSTALL = START_ENGINE
 
 MINIMUM = {
     "engine": ((25, 0), "health checks use start_interval, which Engine 25.0 brought"),

@@ -6,10 +6,10 @@ from compose_ops.doctor.checks.secret_files import shown
 from compose_ops.doctor.facts.access import User
 from compose_ops.doctor.facts.folders import BindFacts, DataFolder, RemoteBind
 from compose_ops.doctor.registry import check
+from compose_ops.products import load
 from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import Verdict, command, fail, ok
 
-CERTIFICATES = "certs"
 MAX_NAMES = 20
 """Files named in one repair: each is opened to every user, so each is to be seen."""
 
@@ -22,13 +22,17 @@ MAX_NAMES = 20
 def bind_folders(
     stack: StackContext, binds: tuple[BindFacts, ...]
 ) -> Iterator[Verdict]:
-    absent = [bind for bind in binds if bind.state == "absent"]
+    absent = [
+        bind
+        for bind in binds
+        if bind.state == "absent" and not _comes_with_its_data(stack, bind)
+    ]
     for bind in absent:
         path = shown(stack, bind.source)
         tracked = bind.source.is_relative_to(stack.root)
         repair = command("git", "checkout", "--", path) if tracked else ""
-        if path.startswith(CERTIFICATES):
-            repair = "invoke init --prod"
+        if path.startswith(stack.config.init.certificates.folder):
+            repair = stack.config.init.production
         yield fail(
             f"{bind.service} mounts {path}, which is not there",
             repair or command("sudo", "mkdir", "-p", path),
@@ -36,6 +40,13 @@ def bind_folders(
         )
     if not absent:
         yield ok(f"{len(binds)} mounted paths are there")
+
+
+def _comes_with_its_data(stack: StackContext, bind: BindFacts) -> bool:
+    """Say whether a store fills the folder: its first start, or a restore, makes it."""
+    service = stack.model.services.get(bind.service) or {}
+    known = load(stack.product_files)
+    return bind.writable and known.keeps_data_at(service, bind.target)
 
 
 @check(
@@ -66,7 +77,9 @@ def bind_readable(
     found = False
     for bind in binds:
         user = users.get(bind.service, User(None))
-        if user.uid is None or shown(stack, bind.source).startswith(CERTIFICATES):
+        if user.uid is None or shown(stack, bind.source).startswith(
+            stack.config.init.certificates.folder
+        ):
             continue
         closed = [c for c in bind.closed if user.may(c.permissions, c.bits) is False]
         if closed:

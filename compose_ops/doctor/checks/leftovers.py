@@ -6,7 +6,6 @@ from pathlib import Path
 from compose_ops.doctor.checks.secret_files import shown
 from compose_ops.doctor.facts.leftovers import BackupAge, Journals, KeptData, Leftover
 from compose_ops.doctor.registry import check
-from compose_ops.project.paths import BACKUPS
 from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_duration
 from compose_ops.verdicts import Verdict, command, fail, listed, ok, warn
@@ -74,7 +73,7 @@ def partial_files_gone(
 
 def is_own(stack: StackContext, path: Path) -> bool:
     """Say whether a partial file can only be a task's of this project."""
-    backups = stack.root / BACKUPS
+    backups = stack.backups
     return path.parent in {stack.root, backups, backups / stack.project}
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from compose_ops.doctor.facts.access import EVERYBODY, User
 from compose_ops.doctor.facts.secret_files import FileFacts, SecretFile
 from compose_ops.doctor.registry import check
-from compose_ops.project.paths import SECRETS
 from compose_ops.project.secret_strength import is_placeholder, is_weak
 from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import Verdict, command, fail, listed, ok, skip, warn
@@ -101,8 +100,9 @@ def unreadable(
 
 
 def is_ours(stack: StackContext, path: Path) -> bool:
-    """Say whether a secret lies in the checkout's own folder, which may be closed."""
-    return path.is_relative_to(stack.root / SECRETS)
+    """Say whether `init` makes secrets in its folder, which may thus be closed."""
+    made = stack.config.init.secrets
+    return path.parent in {stack.config.path(name).parent for name in made}
 
 
 @check(
@@ -143,7 +143,7 @@ def secret_strength(
     for secret in read:
         fault = weakness(secret)
         weak += bool(fault)
-        if fault and stack.mode.stage == "prod" and FIRST_START in secret.services:
+        if fault and stack.mode.production and FIRST_START in secret.services:
             fault = replace(fault, detail=f"{fault.detail}; {KEPT}")
         if fault:
             yield fault

@@ -36,6 +36,9 @@ def env_file(settings: Settings) -> Iterator[Verdict]:
         repair = RECODE if "codec" in settings.trouble else OWN
         yield fail(said, repair, about="unreadable")
         return
+    if settings.file is None and not settings.example:
+        yield ok(f"there is no {ENV_FILE}, and no example asks for one")
+        return
     if settings.file is None:
         yield fail(f"there is no {ENV_FILE}", INIT, about="absent", safe=True)
         return
@@ -115,11 +118,11 @@ def env_placeholder(
         for name in settings.example
         if is_secret(name) and is_placeholder(settings.in_force.get(name, ""))
     ]
-    if left and stack.mode.offline:
+    if left and stack.mode.substitutes:
         yield ok(f"{listed(left)} is a placeholder; the offline stack calls nobody")
         return
     for name in left:
-        judge = fail if stack.mode.stage == "prod" else warn
+        judge = fail if stack.mode.production else warn
         yield judge(
             f"{name} is a placeholder",
             settings.assignment(name, REAL_VALUE),
@@ -144,7 +147,7 @@ def env_strength(
         and not is_placeholder(settings.in_force.get(name, ""))
         and is_weak(settings.in_force.get(name, ""))
     ]
-    if weak and stack.mode.offline:
+    if weak and stack.mode.substitutes:
         yield ok(f"{listed(weak)} is weak; the offline stack calls nobody")
         return
     for name in weak:

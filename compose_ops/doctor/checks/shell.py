@@ -8,9 +8,9 @@ from compose_ops.project.paths import ENV_FILE
 from compose_ops.verdicts import Verdict, fail, ok, warn
 
 STRAY = {
-    "COMPOSE_FILE": "plain docker compose reads other files than invoke",
+    "COMPOSE_FILE": "it names other files than compose-ops.toml or the folder",
     "COMPOSE_PROFILES": "it adds services to the model",
-    "COMPOSE_ENV_FILES": "plain docker compose reads other values than invoke",
+    "COMPOSE_ENV_FILES": "it names other values than those of .env",
     "COMPOSE_PATH_SEPARATOR": "it changes how file lists are read",
     "COMPOSE_IGNORE_ORPHANS": "containers of removed services stay",
     "COMPOSE_REMOVE_ORPHANS": "containers of other modes are removed",

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from compose_ops.doctor.facts.secret_files import FileFacts, look
-from compose_ops.doctor.registry import fact
+from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.project.model import Model
 from compose_ops.runtime.engine_location import EngineLocation
 
@@ -62,11 +63,16 @@ def certificate_files(
 ) -> tuple[CertificateFile, ...]:
     """Return the certificates, keys and authorities named by flags and variables."""
     del shared
-    return tuple(
-        read(service, setting, path)
+    named = [
+        (service, setting, path)
         for service in wanted
         for setting, path in named_files(model.service(service))
-    )
+    ]
+    if named and find_spec("cryptography") is None:
+        raise NotMeasuredError(
+            "to read certificates: pip install 'compose-ops[certificates]'"
+        )
+    return tuple(read(*one) for one in named)
 
 
 def named_files(service: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:

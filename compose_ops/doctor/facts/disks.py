@@ -8,7 +8,6 @@ from pathlib import Path
 from compose_ops.docker.api import EngineInfo, Image
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.project.model import Model
-from compose_ops.project.paths import BACKUPS
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.engine_location import EngineLocation
 
@@ -64,7 +63,7 @@ def disks(
         ("images and volumes", root, {}),
         ("images and volumes", image_root(info), _image_needs(stack, model, absent)),
         *_data_places(model, root),
-        ("backups", stack.root / BACKUPS, _backup_needs(stack)),
+        ("backups", stack.backups, _backup_needs(stack)),
     ]
     found: dict[int | str, Disk] = {}
     for what, path, needs in places:
@@ -96,7 +95,7 @@ def _image_needs(
     found = {}
     for name in absent:
         arguments = (model.service(name).get("build") or {}).get("args") or {}
-        with_cuda = "CUDA_IMAGE" in arguments and not stack.mode.offline
+        with_cuda = "CUDA_IMAGE" in arguments and not stack.mode.substitutes
         room = CUDA_IMAGE_ROOM if with_cuda else IMAGE_ROOM
         found[f"the image of {name}"] = room
     return found

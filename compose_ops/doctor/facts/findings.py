@@ -11,7 +11,6 @@ from compose_ops.lint.composefile import Document
 from compose_ops.lint.loader import Combination, assemble
 from compose_ops.lint.tolerant_config import Merged
 from compose_ops.project.model import Model
-from compose_ops.project.paths import STAGE_FILES
 from compose_ops.runtime.context import StackContext
 
 START_SECONDS = 300.0
@@ -20,7 +19,7 @@ START_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The mode's files as they are written, and what the other stages' files add."""
+    """The mode's files as they are written, and what the other modes' files add."""
 
     mode: tuple[Document, ...]
     others: tuple[dict[str, Any], ...]
@@ -30,25 +29,24 @@ class Written:
 def written(stack: StackContext) -> Written:
     """Read the compose files, while Compose merges them."""
     all_rules()
-    files = [stack.root / name for name in stack.mode.files()]
-    return Written(composefile.read_all(files), tuple(_other_stages(stack)))
+    files = list(stack.mode.files)
+    return Written(composefile.read_all(files), tuple(_other_modes(stack)))
 
 
 @fact(limit=10)
 def subject(stack: StackContext, model: Model, written: Written) -> LintTarget:
     """Return the mode's files with the model that Compose has merged already."""
-    files = tuple(stack.root / name for name in stack.mode.files())
-    one = Combination(str(stack.mode), files, stack.mode.environment())
+    one = Combination(str(stack.mode), stack.mode.files, stack.mode.environment)
     merged = Merged(dict(model.raw))
     made = assemble([one], [written.mode], [merged], root=stack.root)[0]
     return replace(made, others=written.others, start_timeout=START_SECONDS)
 
 
-def _other_stages(stack: StackContext) -> Iterator[dict[str, Any]]:
-    """Yield which networks the other stages' files add: they may open a service."""
-    for name in STAGE_FILES.values():
-        path = stack.root / name
-        if name not in stack.mode.files() and path.exists():
+def _other_modes(stack: StackContext) -> Iterator[dict[str, Any]]:
+    """Yield which networks the other modes' files add: they may open a service."""
+    alone = [mode for mode in stack.modes.modes.values() if not mode.combines]
+    for path in dict.fromkeys(file for mode in alone for file in mode.files):
+        if path not in stack.mode.files and path.exists():
             written = composefile.read(path).root.plain()
             services: dict[str, Any] = written.get("services") or {}
             yield {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compose_ops.docker.api import Container, EngineInfo, Volume
 from compose_ops.doctor.registry import fact
-from compose_ops.project.paths import BACKUPS, PREVIOUS_FILE
+from compose_ops.project.paths import PREVIOUS_FILE
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import lock, recovery
 from compose_ops.state.recovery import Unfinished
@@ -44,7 +44,7 @@ def journals(stack: StackContext, info: EngineInfo, readable_state: Path) -> Jou
 @fact(limit=5)
 def partial_files(stack: StackContext) -> tuple[Leftover, ...]:
     """Return files and folders that were being written when a task ended."""
-    backups = stack.root / BACKUPS
+    backups = stack.backups
     found = {p for f in (stack.root, backups) for p in f.glob("*.partial")}
     found |= set(backups.glob("*/.partial-*")) | set(backups.glob("*/*.partial"))
     found |= set(stack.root.glob(".*.partial"))

@@ -10,13 +10,7 @@ from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.errors import ConfigurationError
 from compose_ops.project import env_file
 from compose_ops.project.interpolation import variables
-from compose_ops.project.paths import (
-    BASE_FILE,
-    ENV_EXAMPLE,
-    ENV_FILE,
-    OVERLAYS,
-    STAGE_FILES,
-)
+from compose_ops.project.paths import ENV_FILE
 from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import command
 
@@ -60,7 +54,7 @@ class Settings:
 @fact(limit=2)
 def settings(stack: StackContext) -> Settings:
     path = stack.root / ENV_FILE
-    example = env_file.read(stack.root / ENV_EXAMPLE)
+    example = env_file.read(stack.config.example)
     shell = dict(os.environ)
     absent = Settings(None, example, shell, in_force=example | shell)
     try:
@@ -81,8 +75,7 @@ def own_values(settings: Settings) -> Mapping[str, str]:
 @fact(limit=2)
 def interpolated(stack: StackContext) -> frozenset[str]:
     """Return the variables that the checkout's compose files and overlays read."""
-    files = [stack.root / BASE_FILE, *(stack.root / f for f in STAGE_FILES.values())]
-    files += sorted((stack.root / OVERLAYS).glob("*.yml"))
+    files = dict.fromkeys([*stack.mode.files, *stack.modes.all_files()])
     texts = [path.read_text(errors="replace") for path in files if path.is_file()]
     return frozenset(name for text in texts for name, _ in variables(text))
 

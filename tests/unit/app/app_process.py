@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from repository import ROOT
 from standin_servers import free_ports
 from waiting import eventually
-
-from compose_ops.project.paths import ROOT
 
 DEADLINE = 30.0
 

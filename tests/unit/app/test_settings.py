@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+from repository import ROOT
 
-from compose_ops.project.paths import ROOT
 from jimbot.settings import SECONDS, SettingsError, read_settings
 
 

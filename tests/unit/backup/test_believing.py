@@ -1,5 +1,6 @@
 """A set that turns out to be damaged is not relied on any more."""
 
+import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from compose_ops.backup.encryption import one_time_identity
 from compose_ops.backup.retention import Rules
 from compose_ops.cli.output import backup
 from compose_ops.errors import DataError
+from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 
 
@@ -29,9 +31,7 @@ def verified(stack: StackContext, set_id: str) -> datetime | None:
 
 
 def verify(stack: StackContext, set_id: str, *, identity: str = "") -> None:
-    found = backup.verify(
-        stack, "backups", set_id=set_id, project="", identity=identity
-    )
+    found = sets.verify(stack, "backups", set_id=set_id, project="", identity=identity)
     backup.refuse_damaged(found)
 
 
@@ -44,7 +44,7 @@ def _restore(stack: StackContext, set_id: str) -> None:
 
 
 def _drill(stack: StackContext, set_id: str) -> None:
-    backup.drill(stack, "backups", set_id=set_id, identity="")
+    sets.drill(stack, "backups", set_id=set_id, identity="")
 
 
 @pytest.mark.parametrize("find", [_verify, _restore, _drill])
@@ -65,6 +65,30 @@ def test_set_that_is_found_damaged_loses_its_standing(
     kept = prune.prune(stack, stack.root / "backups", rules, yes=True)
     assert good not in kept["removed"]
     assert world.lines("memo_data") == 3
+
+
+@pytest.mark.parametrize("find", [_verify, _restore, _drill])
+def test_whole_archive_of_another_set_is_not_believed(
+    stack: StackContext, world: World, find: Callable[[StackContext, str], None]
+) -> None:
+    """Of the same size, readable to its end, and not what this set's backup wrote."""
+    sets = []
+    for text in ("a\n", "b\n", "c\n"):
+        (world.data("memo_data") / "lines").write_text(text)
+        for path in (world.data("memo_data") / "lines", world.data("memo_data")):
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+        sets.append(back_up(stack, "memo"))
+    archives = [
+        stack.root / "backups/trial" / name / "memo_data.tar.zst" for name in sets
+    ]
+    assert len({archive.stat().st_size for archive in archives}) == 1
+    archives[1].write_bytes(archives[2].read_bytes())
+
+    with pytest.raises(DataError, match="not what was written"):
+        find(stack, sets[1])
+
+    assert verified(stack, sets[1]) is None
+    assert (world.data("memo_data") / "lines").read_text() == "c\n"
 
 
 @pytest.mark.usefixtures("world")

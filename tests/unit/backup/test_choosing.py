@@ -4,8 +4,8 @@ import pytest
 from backup_steps import back_up, bring_back, opened, store
 from backup_world import World
 
-from compose_ops.cli.output import backup
 from compose_ops.errors import DataError
+from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 
 
@@ -59,5 +59,5 @@ def test_drill_of_nothing_is_no_drill(stack: StackContext, world: World) -> None
 
     now = opened(stack.root, world)
     with pytest.raises(DataError, match="nothing that can be drilled"):
-        backup.drill(now, "backups", set_id=made, identity="")
-    assert backup.backups(stack, "backups", project="")["sets"][0]["drilled"] is None
+        sets.drill(now, "backups", set_id=made, identity="")
+    assert sets.listed(stack, "backups")[0].drilled is None

@@ -14,9 +14,9 @@ from volume_helper import staging
 
 from compose_ops.backup import prune, repository, restore_points, restore_undo, verify
 from compose_ops.backup.retention import Rules
-from compose_ops.cli.output import backup
 from compose_ops.docker.api import Container, Output
 from compose_ops.errors import ComposeOpsError, EngineError
+from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal, recovery
 
@@ -153,7 +153,7 @@ def _back_up_stopped(stack: StackContext) -> None:
 
 
 def drill(stack: StackContext) -> None:
-    backup.drill(stack, "backups", set_id="", identity="")
+    sets.drill(stack, "backups", set_id="", identity="")
 
 
 @pytest.mark.parametrize("task", [back_up, _back_up_crash, _back_up_stopped])

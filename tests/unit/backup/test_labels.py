@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from compose_ops.project.paths import BASE_FILE, ROOT
+from repository import BASE_FILE, ROOT
 
 
 def run(

@@ -13,9 +13,9 @@ from fakes import container
 from volume_helper import copying, packing
 
 from compose_ops.backup import repository
-from compose_ops.cli.output import backup
 from compose_ops.docker.api import Container, Output
 from compose_ops.errors import DataError, EngineError, UnhealthyError
+from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal, recovery
 
@@ -325,6 +325,6 @@ def test_copy_that_did_not_settle_is_made_again(
     assert len(tries) == 2
     listing = stack.root / "backups/trial" / made / "memo_data.files.zst"
     assert b'"path":"came"' in subprocess.check_output(["zstd", "-dc", listing])
-    found = backup.verify(stack, "backups", set_id=made, project="", identity="")
-    assert found["sets"] == [{"id": made, "fault": "", "opened": True}]
+    found = sets.verify(stack, "backups", set_id=made, project="", identity="")
+    assert found == (sets.Verification(made, "", opened=True),)
     assert not lock.held()

@@ -130,7 +130,7 @@ def test_drill_follows_a_recovered_one(left: Any, world: World) -> None:
         world.write(volume, 1)
     back_up(stack)
 
-    drill.drill(stack, stack.root / "backups", set_id="", identity="")
+    drill.drill(stack, drill.DrillRequest(stack.root / "backups"))
 
     assert {c.project for c in world.there} == {"trial"}
 
@@ -173,7 +173,7 @@ def test_set_is_listed_verified_and_restored(left: Any, world: World) -> None:
 def test_set_of_a_newer_version_is_refused_by_name(left: Any) -> None:
     stack = left("kept")
     [manifest] = (stack.root / "backups").rglob("manifest.json")
-    data = json.loads(manifest.read_text()) | {"schema": 2}
+    data = json.loads(manifest.read_text()) | {"schema": 3}
     del data["digest"]
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     data["digest"] = sha256(text.encode()).hexdigest()
@@ -182,7 +182,7 @@ def test_set_of_a_newer_version_is_refused_by_name(left: Any) -> None:
     [found] = repository.listed(stack.root / "backups", "trial")
 
     assert found.manifest is None
-    assert "schema is 2" in found.fault
+    assert "schema is 3" in found.fault
     with pytest.raises(DataError, match=found.id):
         repository.believed(found)
 
@@ -220,7 +220,7 @@ def test_what_it_remembered_is_known(left: Any) -> None:
     """Destinations and accepted findings; reading moves nothing."""
     stack = left("kept")
 
-    assert destinations.known(stack.root, stack.state) == (
+    assert destinations.known(stack.backups, stack.state) == (
         stack.root / "backups",
         stack.root / "elsewhere",
     )
@@ -235,8 +235,8 @@ def test_what_it_remembered_is_written_in_the_present_form(left: Any) -> None:
     stack = left("kept")
     recovery.recover(stack)
 
-    destinations.remember(stack.root, stack.state, stack.root / "third")
+    destinations.remember(stack.backups, stack.state, stack.root / "third")
 
     kept = json.loads((stack.state / destinations.FILE).read_text())
     assert kept["schema"] == 1
-    assert len(destinations.known(stack.root, stack.state)) == 3
+    assert len(destinations.known(stack.backups, stack.state)) == 3

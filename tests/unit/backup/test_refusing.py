@@ -8,13 +8,19 @@ from backup_steps import back_up, bring_back, opened, store
 from backup_world import World
 from fakes import container
 
-from compose_ops.backup import helper, policy, preconditions, repository
+from compose_ops.backup import (
+    helper,
+    policy,
+    preconditions,
+    repository,
+    restore_undo,
+)
 from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.retention import Rules
-from compose_ops.cli.output import backup
 from compose_ops.docker.api import Output, Volume
 from compose_ops.docker.run_arguments import run_arguments
 from compose_ops.errors import ConfigurationError, DataError, UsageError
+from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal
 
@@ -84,11 +90,11 @@ def _bring_back(stack: StackContext) -> None:
 
 
 def _verify(stack: StackContext) -> None:
-    backup.verify(stack, "backups", set_id="", project="", identity="")
+    sets.verify(stack, "backups", set_id="", project="", identity="")
 
 
 def _drill(stack: StackContext) -> None:
-    backup.drill(stack, "backups", set_id="", identity="")
+    sets.drill(stack, "backups", set_id="", identity="")
 
 
 @pytest.mark.parametrize("task", [_back_up, _bring_back, _verify, _drill])
@@ -113,7 +119,11 @@ def test_native_copy_that_was_asked_for_is_made_or_refused(
     stack: StackContext, world: World
 ) -> None:
     """A probe that says no stops the store only where that was not ruled out."""
-    labels = {"backup.consistency": "native stop", "backup.native.probe": "probe"}
+    labels = {
+        "backup.consistency": "native stop",
+        "backup.native.probe": "probe",
+        "backup.native.session": "session",
+    }
     world.services["memo"] = store("memo_data", **labels)
     world.commands["probe"] = lambda _asked: Output(1, "", "scavenging")
     stack = opened(stack.root, world)
@@ -168,32 +178,24 @@ def test_store_that_did_not_end_by_itself_is_marked(
 
 
 def _restore_unasked(stack: StackContext) -> None:
-    backup.restore(
+    sets.restore(
         stack,
         "backups",
-        at="",
-        undo=False,
-        discard=False,
         services=["memo"],
-        everything=False,
         yes=False,
     )
 
 
 def _undo_unasked(stack: StackContext) -> None:
-    backup.restore(
-        stack, "backups", at="", undo=True, discard=False, services=(), yes=False
-    )
+    restore_undo.undo(stack, (), yes=False)
 
 
 def _discard_unasked(stack: StackContext) -> None:
-    backup.restore(
-        stack, "backups", at="", undo=False, discard=True, services=(), yes=False
-    )
+    restore_undo.discard(stack, (), yes=False)
 
 
 def _prune_unasked(stack: StackContext) -> None:
-    backup.prune(stack, "backups", rules=Rules(last=1), yes=False)
+    sets.prune(stack, "backups", rules=Rules(last=1), yes=False)
 
 
 UNASKED = [_restore_unasked, _undo_unasked, _discard_unasked, _prune_unasked]
@@ -241,11 +243,11 @@ def test_nothing_is_lost_without_a_yes(
 
 
 def _backup_dry(stack: StackContext) -> None:
-    backup.backup(stack, "backups", services=["memo"])
+    sets.backup(stack, "backups", services=["memo"])
 
 
 def _prune_dry(stack: StackContext) -> None:
-    backup.prune(stack, "backups", rules=Rules(last=1), yes=True)
+    sets.prune(stack, "backups", rules=Rules(last=1), yes=True)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,11 @@ def assert_no_set(stack: StackContext, world: World) -> None:
 @pytest.fixture
 def native(tmp_path: Path, world: World) -> StackContext:
     """Return a stack whose memo can be copied while it runs."""
-    labels = {"backup.consistency": "native stop", "backup.native.prepare": "prepare"}
+    labels = {
+        "backup.consistency": "native stop",
+        "backup.native.prepare": "prepare",
+        "backup.native.order": "**",
+    }
     world.services["memo"] = store("memo_data", **labels)
     world.commands["prepare"] = lambda _asked: Output(0, "", "")
     return opened(tmp_path, world)

@@ -11,9 +11,9 @@ from fakes import container
 
 from compose_ops.backup import repository, restore_rollback
 from compose_ops.backup.helper import Helper
-from compose_ops.cli.output import backup
 from compose_ops.docker.api import Output
 from compose_ops.errors import DataError, EngineError, UnhealthyError
+from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal, recovery
 from compose_ops.state.journal import Journal
@@ -181,7 +181,7 @@ def test_drill_without_room_is_not_begun(stack: StackContext, world: World) -> N
     world.free = 1000
 
     with pytest.raises(DataError, match="trial-drill_memo_data has 1000 B free"):
-        backup.drill(stack, "backups", set_id=made, identity="")
+        sets.drill(stack, "backups", set_id=made, identity="")
 
     assert ("helper", "stage", "trial-drill_memo_data") not in world.done
     assert_at_peace(stack, world)

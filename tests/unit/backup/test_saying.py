@@ -8,6 +8,7 @@ from compose_ops.backup import store_commands
 from compose_ops.cli.output import backup
 from compose_ops.docker.api import Output
 from compose_ops.errors import DataError
+from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 
 
@@ -15,18 +16,19 @@ def test_list_of_sets_says_when_each_was_taken_and_its_last_drill(
     stack: StackContext, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = back_up(stack)
-    backup.drill(stack, "backups", set_id=good, identity="")
+    sets.drill(stack, "backups", set_id=good, identity="")
     bad = back_up(stack)
     world.commands[COUNT] = lambda _asked: Output(0, "1", "")
     with pytest.raises(DataError):
-        backup.drill(stack, "backups", set_id=bad, identity="")
+        sets.drill(stack, "backups", set_id=bad, identity="")
     capsys.readouterr()
 
-    found = backup.backups(stack, "backups", project="")
-    backup.print_backups(found)
+    found = sets.listed(stack, "backups")
+    backup.print_sets(stack.root / "backups", found)
 
-    newest, oldest = found["sets"]
-    assert (newest["drilled"], oldest["drill"]["result"]) == (None, "restored")
+    printed = backup.sets_as_json(stack.root / "backups", found)
+    newest, oldest = printed["sets"]
+    assert (newest["drilled"], oldest["drill"]["result"]) == (None, "proven")
     assert "memo counts 1 in the drill" in newest["drill"]["result"]
     shown = capsys.readouterr().out
     assert "failed 20" in shown
@@ -41,9 +43,9 @@ def test_verify_tells_of_every_set_before_it_fails(
     bad, good = back_up(stack, "memo"), back_up(stack, "memo")
     (stack.root / "backups/trial" / bad / "memo_data.tar.zst").unlink()
 
-    found = backup.verify(stack, "backups", set_id="", project="", identity="")
+    found = sets.verify(stack, "backups", set_id="", project="", identity="")
 
-    assert {one["id"]: bool(one["fault"]) for one in found["sets"]} == {
+    assert {one.id: bool(one.fault) for one in found} == {
         good: False,
         bad: True,
     }

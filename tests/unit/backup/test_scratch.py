@@ -7,9 +7,9 @@ from backup_steps import back_up
 from backup_world import COUNT, World
 
 from compose_ops.backup import drill_project, repository
-from compose_ops.cli.output import backup
 from compose_ops.docker.api import Output
 from compose_ops.errors import ConfigurationError, DataError
+from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal
 
@@ -81,7 +81,7 @@ def test_secret_that_no_drill_can_have_is_refused_before_anything_is_made(
     made = back_up(stack, "memo")
 
     with pytest.raises(ConfigurationError, match="memo cannot be drilled: word of its"):
-        backup.drill(stack, "backups", set_id=made, identity="")
+        sets.drill(stack, "backups", set_id=made, identity="")
 
     assert ("up", "memo") not in world.done[1:]
     assert journal.pending(stack) == ()
@@ -93,9 +93,11 @@ def test_drill_leaves_nothing_and_is_recorded(
     made = back_up(stack)
     before = dict(world.made)
 
-    done = backup.drill(stack, "backups", set_id=made, identity="")
+    done = sets.drill(stack, "backups", set_id=made, identity="")
 
-    assert done == {"set": made, "counts": {"memo": 3, "pair": 5}}
+    counts = {store.service: store.count for store in done.stores}
+    assert (done.set_id, counts) == (made, {"memo": 3, "pair": 5})
+    assert done.proven
     assert world.made == before
     assert {c.project for c in world.there} == {"trial"}
     assert repository.load(stack.root / "backups/trial" / made).drilled is not None
@@ -108,7 +110,7 @@ def test_drill_that_counts_otherwise_is_recorded_as_failed(
     world.commands[COUNT] = lambda _asked: Output(0, "1", "")
 
     with pytest.raises(DataError, match="memo counts 1 in the drill, the set says 3"):
-        backup.drill(stack, "backups", set_id=made, identity="")
+        sets.drill(stack, "backups", set_id=made, identity="")
 
     assert repository.load(stack.root / "backups/trial" / made).drilled is None
     assert world.volume("trial-drill_memo_data") is None

@@ -15,18 +15,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from compose_ops.composition import OPERATIONS
 from compose_ops.gpu.collect import Collector
 from compose_ops.gpu.facts import StatedFacts
 from compose_ops.gpu.sequence import climb
-from compose_ops.runtime.context import open_stack
+from compose_ops.library.opening import open_stack
 
 SERVICE = "ray-head"
 
 
 def recorded(machine: str) -> dict[str, Any]:
     """Return a fixture of the machine that this runs on."""
-    bench = Collector(open_stack(OPERATIONS, read_only=True), SERVICE)
+    bench = Collector(open_stack(read_only=True), SERVICE)
     facts = StatedFacts(
         service=SERVICE,
         host=bench.host,

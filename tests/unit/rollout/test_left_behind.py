@@ -116,7 +116,7 @@ def test_a_service_that_the_mode_lacks_is_not_put_back(
 ) -> None:
     """Its containers go anyway; the tag of its image returns."""
     engine.services = {"store": engine.services["store"]}
-    stack = opened(tmp_path, engine)
+    stack = opened(tmp_path, engine, started_as="dev")
 
     lifecycle.up(stack)
 

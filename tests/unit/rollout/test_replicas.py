@@ -29,7 +29,8 @@ class Composed(FakeEngine):
                 made = container(service, id=f"{service}-{number}", state="created")
                 self.there.append(made)
 
-    def remove(self, *names: str, force: bool = False) -> None:
+    def remove(self, *names: str, force: bool = False, volumes: bool = False) -> None:
+        del volumes
         super().remove(*names, force=force)
         self.there = [c for c in self.there if c.id not in names]
 

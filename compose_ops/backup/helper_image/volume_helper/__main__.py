@@ -1,9 +1,11 @@
 """Answer requests until stdin ends."""
 
+import base64
 import gc
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,17 @@ ARCHIVING = Archiving(VOLUME, ARCHIVE, LISTING)
 Request = Mapping[str, Any]
 
 
-def _measure(_: Request) -> dict[str, Any]:
+SPEAKING = threading.Lock()
+
+
+def _measure(request: Request) -> dict[str, Any]:
     space = os.statvfs(VOLUME)
     return {
         "empty": copying.is_empty(VOLUME),
         "free": space.f_bavail * space.f_frsize,
         "disk": (space.f_blocks - space.f_bfree) * space.f_frsize,
         "restores": swapping.held(VOLUME),
+        "links": copying.links(VOLUME, request.get("links", ())),
     }
 
 
@@ -43,7 +49,22 @@ def _copy(request: Request) -> dict[str, Any]:
         order=request["order"],
         changes=request["changes"],
         progress=_progress,
+        session=_session(request) if request.get("session") else None,
     )
+
+
+def _session(request: Request) -> copying.Session:
+    """Let the task end the store's session once all but the paths after it is read."""
+
+    def stop() -> Mapping[str, bytes]:
+        _say({"waiting": True})
+        line = sys.stdin.readline()
+        if not line:
+            raise Failed("the task has ended")
+        files: dict[str, str] = json.loads(line)["files"]
+        return {path: base64.b64decode(text) for path, text in files.items()}
+
+    return copying.Session(tuple(request["after"]), stop)
 
 
 def _reread(request: Request) -> dict[str, Any]:
@@ -125,8 +146,9 @@ ACTIONS: Mapping[str, Callable[[Request], dict[str, Any]]] = {
 
 
 def _say(answer: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+    with SPEAKING:
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 def _progress(size: int) -> None:

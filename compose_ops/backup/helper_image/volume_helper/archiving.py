@@ -34,6 +34,7 @@ class Archiving:
         order: Sequence[str],
         changes: str,
         progress: Report,
+        session: copying.Session | None = None,
     ) -> dict[str, Any]:
         """Write the archive, as `copying.copy` does. Raises Failed."""
         self._forget()
@@ -50,6 +51,7 @@ class Archiving:
                 order=order,
                 changes=changes,
                 progress=progress,
+                session=session,
                 grew=self.follower.grew if self.follower else lambda: None,
             )
         except BaseException:

@@ -4,7 +4,9 @@ import os
 import re
 import stat
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,19 @@ from volume_helper.failure import Failed
 from volume_helper.packing import TOLERATED, Source, write
 
 RECORD = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """
+    What ends the time in which a running store may be copied.
+
+    `stop` is called once all but the paths of the patterns `after` was read; it returns
+    files that belong to the copy, by path. Then the paths of `after` are read.
+    """
+
+    after: Sequence[str]
+    stop: Callable[[], Mapping[str, bytes]]
 
 
 def occupied(volume: Path) -> int:
@@ -80,26 +95,80 @@ def copy(
     changes: str,
     progress: Callable[[int], object],
     grew: Callable[[], object] = lambda: None,
+    session: Session | None = None,
 ) -> dict[str, Any]:
     """
     Write *volume* into *archive*, and call *grew* now and then meanwhile.
 
     Returns {"settled"}: whether no file came or went, where that matters. *changes*
     says what may happen to files meanwhile: none, growth (then all must have been
-    there, and with an *order* no other) or any. Raises Failed.
+    there, and with an *order* no other) or any. With a *session* that ends in between;
+    what may happen meanwhile the store puts right when it starts. Raises Failed.
     """
-    names = ordered_names(volume, order) if order else []
-    command = tar_command(exclude, listed=bool(names))
-    source = Source(volume, command, names, TOLERATED[changes])
     done = Progress(progress)
 
     def passed(size: int) -> None:
         done.add(size)
         grew()
 
+    if session is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            held = _held(volume, Path(folder), exclude, order, session)
+            write(held, archive, compression, passed)
+        return {"settled": True}
+    names = ordered_names(volume, order) if order else []
+    command = tar_command(exclude, listed=bool(names))
+    source = Source(volume, command, names, TOLERATED[changes])
     whole = write(source, archive, compression, passed)
     settled = not order or set(names) == set(ordered_names(volume, order))
     return {"settled": settled and (whole or changes == "any")}
+
+
+def _held(
+    volume: Path,
+    folder: Path,
+    exclude: Sequence[str],
+    order: Sequence[str],
+    session: Session,
+) -> Source:
+    """Return what tar reads of a store whose session ends in between."""
+    late = [_pattern(text) for text in session.after]
+    first = [
+        name
+        for name in ordered_names(volume, order)
+        if not any(pattern.fullmatch(name) for pattern in late)
+        or (volume / os.fsdecode(name)).is_dir()
+    ]
+
+    def then() -> list[bytes]:
+        files = [_staged(volume, folder, *file) for file in session.stop().items()]
+        known = set(first)
+        return files + [
+            b"./" + name
+            for name in ordered_names(volume, session.after)
+            if name not in known and any(pattern.fullmatch(name) for pattern in late)
+        ]
+
+    renamed = f"--transform=flags=r;s|^{re.escape(str(folder))}/|./|"
+    command = [*tar_command(exclude, listed=True), "--absolute-names", renamed]
+    return Source(volume, command, first, TOLERATED["any"], then)
+
+
+def _staged(volume: Path, folder: Path, path: str, data: bytes) -> bytes:
+    """Write one file of a session where tar finds it, owned as the data around it."""
+    file = folder / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    file.chmod(0o600)
+    owner = (volume / path).parent.stat()
+    os.chown(file, owner.st_uid, owner.st_gid)
+    return os.fsencode(file)
+
+
+def links(volume: Path, patterns: Sequence[str]) -> list[str]:
+    """Return the symbolic links among the paths of *patterns*: data lies elsewhere."""
+    found = (path for pattern in patterns for path in volume.glob(pattern))
+    return sorted(str(path.relative_to(volume)) for path in found if path.is_symlink())
 
 
 def ordered_names(volume: Path, order: Sequence[str]) -> list[bytes]:
@@ -130,7 +199,9 @@ def tar_command(exclude: Sequence[str], *, listed: bool) -> list[str]:
     Return the tar command that writes the current folder to stdout.
 
     ACLs are among the extended attributes; to ask for them by `--acls`, too, takes tar
-    as long as all else that it does with a small file.
+    as long as all else that it does with a small file. Of listed names tar remembers
+    every inode, and takes a new file with the inode of a removed one for a hard link to
+    it: a running store's links become files of their own.
     """
     return [
         *("tar", "--create", "--file=-", f"--record-size={RECORD}"),
@@ -140,7 +211,10 @@ def tar_command(exclude: Sequence[str], *, listed: bool) -> list[str]:
         *excluding(reserved.LEFT_OUT),
         *(f"--exclude={pattern}" for pattern in exclude),
         *(
-            ["--no-recursion", "--null", "--verbatim-files-from", "--files-from=-"]
+            [
+                *("--no-recursion", "--null", "--verbatim-files-from"),
+                *("--files-from=-", "--hard-dereference"),
+            ]
             if listed
             else ["."]
         ),

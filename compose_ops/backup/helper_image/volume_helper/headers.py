@@ -78,19 +78,23 @@ _NO_RECORDS: dict[bytes, bytes] = {}
 def next_member(window: Window) -> Member | None:
     """Take the next member's headers; None for the mark that ends an archive."""
     window.look(_USUAL_SIZE)
-    data, at = window.data, window.at
+    member = _usual_member(window.data, window.at)
+    if member is None:
+        return _any_member(window)
+    window.at += _USUAL_SIZE
+    return member
+
+
+def _usual_member(data: bytes, at: int) -> Member | None:
+    """Read two headers of the usual form at once; None where they have another."""
     found = _USUAL(data, at)
     if found is None:
-        return _any(window)
+        return None
     record, first, length, mtime, name, path, owner, size, second = found.groups()
     if not int(record, 8) == int(length) == len(mtime) + _TIME_RECORD:
-        return _any(window)
-    # The lower half of Adler-32 is the sum and one; here it stays below its modulus.
-    extended = adler32(data[at : at + _FIRST_USED]) & 0xFFFF
-    proper = adler32(data[at + _SECOND : at + _SECOND_USED]) & 0xFFFF
-    if extended != _adler_of(first) or proper != _adler_of(second):
-        raise Refused(WRONG_SUM)
-    window.at = at + _USUAL_SIZE
+        return None
+    _check_sum(data[at : at + _FIRST_USED], first)
+    _check_sum(data[at + _SECOND : at + _SECOND_USED], second)
     return Member(
         name,
         path if path[-1] != _SLASH else _plain(name),
@@ -101,6 +105,16 @@ def next_member(window: Window) -> Member | None:
         b"",
         _NO_RECORDS,
     )
+
+
+def _check_sum(header: bytes, digits: bytes) -> None:
+    """
+    Refuse a header whose checksum is not *digits*.
+
+    The lower half of Adler-32 is the sum and one; here it stays below its modulus.
+    """
+    if adler32(header) & 0xFFFF != _adler_of(digits):
+        raise Refused(WRONG_SUM)
 
 
 @lru_cache(4096)
@@ -119,7 +133,7 @@ def _owner(fields: bytes) -> tuple[int, int, int]:
     return int(fields[:7], 8), int(fields[8:15], 8), int(fields[16:23], 8)
 
 
-def _any(window: Window) -> Member | None:
+def _any_member(window: Window) -> Member | None:
     head = window.take(BLOCK)
     if head == _EMPTY:
         return None

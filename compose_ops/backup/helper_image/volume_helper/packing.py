@@ -4,9 +4,9 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +15,7 @@ from volume_helper.failure import Failed
 from volume_helper.window import PIECE
 
 NAMES_AT_ONCE = 1000
+MARK = b"/proc/self/fd/none"  # nothing can be there
 # The container may have 64 processes, and zstd gives up where it gets no thread.
 MAX_THREADS = 16
 GONE = rb"[Ff]ile removed before we read it|Cannot stat: No such file"
@@ -31,12 +32,18 @@ TOLERATED = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What tar reads, how, and what it may say meanwhile."""
+    """
+    What tar reads, how, and what it may say meanwhile.
+
+    `names` are paths in `volume`, empty where tar finds them itself. Once all of these
+    were read, `then` returns what is to be read after them.
+    """
 
     volume: Path
     command: Sequence[str]
     names: Sequence[bytes]
     tolerated: re.Pattern[bytes]
+    then: Callable[[], Iterable[bytes]] | None = None
 
 
 def write(
@@ -61,10 +68,11 @@ def write(
             bufsize=0,
         ) as tar,
     ):
-        said: list[bytes] = []
+        listener = Listener()
+        feeder = Feeder(source, listener)
         aside = (
-            threading.Thread(target=_feed, args=(tar.stdin, source.names)),
-            threading.Thread(target=_listen, args=(tar.stderr, said)),
+            threading.Thread(target=feeder.feed, args=(tar.stdin,)),
+            threading.Thread(target=listener.listen, args=(tar.stderr,)),
         )
         for thread in aside:
             thread.start()
@@ -72,8 +80,10 @@ def write(
         codes = (tar.wait(), packer.wait())
         for thread in aside:
             thread.join()
-    _judge(codes, said, source.tolerated, broken=broken)
-    return not any(re.search(GONE, line) for line in said)
+    if feeder.fault is not None:
+        raise feeder.fault
+    _judge(codes, listener.said, source.tolerated, broken=broken)
+    return not any(re.search(GONE, line) for line in listener.said)
 
 
 def compressor(compression: str) -> list[str]:
@@ -101,17 +111,65 @@ def _passed_on(
     return True
 
 
-def _feed(pipe: IO[bytes] | None, names: Sequence[bytes]) -> None:
-    if pipe is None:
-        return
-    with suppress(BrokenPipeError), pipe:
-        listed = [b"." if name == b"." else b"./" + name for name in names]
-        for at in range(0, len(listed), NAMES_AT_ONCE):
-            pipe.write(b"".join(n + b"\0" for n in listed[at : at + NAMES_AT_ONCE]))
+@dataclass(slots=True)
+class Listener:
+    """Keeps what tar complains of; `marked` is set when it comes to MARK, or ends."""
+
+    said: list[bytes] = field(default_factory=list)
+    marked: threading.Event = field(default_factory=threading.Event)
+    came: bool = False
+
+    def listen(self, pipe: IO[bytes] | None) -> None:
+        for line in pipe or ():
+            if MARK in line:
+                self.came = True
+                self.marked.set()
+            else:
+                self.said.append(line.strip())
+        self.marked.set()
 
 
-def _listen(pipe: IO[bytes] | None, said: list[bytes]) -> None:
-    said.extend(line.strip() for line in pipe or ())
+@dataclass(slots=True)
+class Feeder:
+    """Gives tar the names of a source; `fault` kept it from the last of them."""
+
+    source: Source
+    listener: Listener
+    fault: Exception | None = None
+
+    def feed(self, pipe: IO[bytes] | None) -> None:
+        if pipe is None:
+            return
+        with suppress(BrokenPipeError), pipe:
+            names = self.source.names
+            listed = [b"." if name == b"." else b"./" + name for name in names]
+            _give(pipe, listed)
+            if self.source.then is not None:
+                self._go_on(pipe, self.source.then)
+
+    def _go_on(self, pipe: IO[bytes], then: Callable[[], Iterable[bytes]]) -> None:
+        """
+        Give what comes after all else was read.
+
+        tar reads a file to its end before it takes the next name, and complains at once
+        of one that is not there.
+        """
+        _give(pipe, [MARK])
+        self.listener.marked.wait()
+        if not self.listener.came:
+            return
+        try:
+            more = list(then())
+        except (Failed, OSError, ValueError) as fault:
+            self.fault = fault
+        else:
+            _give(pipe, more)
+
+
+def _give(pipe: IO[bytes], names: Sequence[bytes]) -> None:
+    for at in range(0, len(names), NAMES_AT_ONCE):
+        pipe.write(b"".join(name + b"\0" for name in names[at : at + NAMES_AT_ONCE]))
+    pipe.flush()
 
 
 def _judge(

@@ -1,0 +1,1 @@
+"""The library beneath the tasks: `Stack`, and how a project is found and opened."""

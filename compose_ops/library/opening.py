@@ -1,0 +1,310 @@
+"""The composition root: from flags to the project, its mode and its engine."""
+
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from compose_ops import redaction
+from compose_ops.composition import OPERATIONS
+from compose_ops.config import Config, load
+from compose_ops.console import say
+from compose_ops.docker.api import TIMEOUT, Container, Echo, Engine, EngineInfo
+from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
+from compose_ops.project import discovery, env_file
+from compose_ops.project.discovery import Found
+from compose_ops.project.modes import GPU_CHOICES, Mode, Modes, facts, labelled
+from compose_ops.project.paths import DEPLOYED_FILE
+from compose_ops.runtime.context import (
+    StackContext,
+    deployed_files,
+    of_another_checkout,
+)
+
+READ_ONLY_TIMEOUT = 5.0
+"""Seconds for an engine's answer to a task that goes on without one."""
+
+GPU_WISHES = {"auto": None, "on": True, "off": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """
+    What selects a project and its mode; the defaults take what is there.
+
+    `folder` is where to look from, upwards; None is the current one. `files` replace
+    every other source of compose files. Without `modes`, `overlays` and a `gpu` other
+    than "auto" the mode is the one that was started.
+    """
+
+    folder: Path | None = None
+    modes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    overlays: tuple[str, ...] = ()
+    gpu: str = "auto"
+
+    @property
+    def is_moded(self) -> bool:
+        return bool(self.modes or self.overlays or self.gpu != "auto")
+
+    @property
+    def start(self) -> Path:
+        return (self.folder or Path.cwd()).resolve()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A project on this machine: its configuration, its files, its modes."""
+
+    config: Config
+    found: Found
+    modes: Modes
+
+    @property
+    def root(self) -> Path:
+        return self.found.directory
+
+    @property
+    def backups(self) -> Path:
+        return self.config.destination
+
+
+def find(selection: Selection, *, lenient: bool = False) -> Place:
+    """
+    Return the project that is meant, without asking an engine.
+
+    Raises ConfigurationError where there is none, and for a `compose-ops.toml` that is
+    wrong.
+    """
+    start = selection.start
+    stating = discovery.config_folder(start)
+    config = load(stating) if stating else Config()
+    directory = config.project_directory
+    found = discovery.find(
+        start,
+        files=selection.files,
+        stated=tuple(map(config.path, config.files)),
+        directory=config.path(directory) if directory else None,
+        is_moded=selection.is_moded,
+        lenient=lenient,
+    )
+    if stating is None:
+        config = replace(config, folder=found.directory)
+    if found.origin in {"flags", "COMPOSE_FILE"} and not selection.is_moded:
+        return Place(config, found, Modes(found.files))
+    return Place(config, found, config.modes_of(found.files))
+
+
+def open_stack(
+    selection: Selection | None = None,
+    *,
+    need_engine: bool = True,
+    read_only: bool = False,
+    dry: bool = False,
+    echo: bool = False,
+) -> StackContext:
+    """
+    Open the stack that the selection names, or the one that was started.
+
+    Raises UsageError for modes that contradict each other; unless it is only looked at,
+    ConfigurationError when another checkout runs a project of this name, and
+    EngineUnavailable.
+    """
+    wanted = selection or Selection()
+    if wanted.gpu not in GPU_CHOICES:
+        raise UsageError(f"--gpu {wanted.gpu!r} is unknown", hint="auto, on or off")
+    place = find(wanted, lenient=read_only)
+    redaction.learn_mapping(place.found.values)
+    flags = place.modes.select(wanted.modes, overlays=wanted.overlays)
+    echo_to = _echo if echo else lambda _argv: None
+    opening = _Opening(place, echo_to, read_only=read_only)
+    (everyone, info), (project, merged) = opening.observe(
+        flags, need_engine=need_engine and not read_only
+    )
+    origin, files = _started(everyone, project)
+    other = origin if origin not in {None, place.root} else None
+    if other is not None and not read_only:
+        raise of_another_checkout(project, other, place.root)
+    started = place.modes.from_files(files) if files and not other else None
+    mode, why = selected(place, wanted, started, info)
+    deployed: tuple[Path, ...] = ()
+    if info is not None:
+        deployed = deployed_files(place.root, project, info, read_only=read_only)
+    same = merged is not None and not deployed and mode.files == flags.files
+    return StackContext(
+        collaborators=OPERATIONS,
+        root=place.root,
+        project=project,
+        mode=mode,
+        engine=opening.engine(mode, project, deployed),
+        everyone=everyone,
+        started_as=started,
+        mode_reason=why,
+        dry=dry,
+        known=info,
+        reopen=partial(opening.engine, mode, project),
+        other_checkout=other,
+        service_settings=place.config.service_settings,
+        product_files=tuple(map(place.config.path, place.config.products)),
+        config=place.config,
+        modes=place.modes,
+        merged=merged if same else None,
+    )
+
+
+def selected(
+    place: Place, wanted: Selection, started: Mode | None, info: EngineInfo | None
+) -> tuple[Mode, str]:
+    """
+    Return the mode of the flags, else the one that was started, and why its GPU.
+
+    Files that `COMPOSE_FILE` or a flag names are no mode: they are what is meant.
+    """
+    named = place.found.origin in {"flags", "COMPOSE_FILE"}
+    if started is not None and not wanted.is_moded and not named:
+        return started, ""
+    names, overlays = wanted.modes, wanted.overlays
+    if started is not None and not (named or names or overlays):
+        names, overlays = started.names, started.overlays
+    gpu = GPU_WISHES[wanted.gpu]
+    none = place.modes.without_gpu(names)
+    if gpu and none:
+        raise UsageError(
+            f"--gpu on and --{none} exclude each other",
+            hint="that mode computes on the CPU; leave one of them out",
+        )
+    mode = place.modes.select(names, overlays=overlays, facts=facts(info), gpu=gpu)
+    return mode, _reason(place, mode, wanted.gpu, none)
+
+
+def _reason(place: Place, mode: Mode, wish: str, none: str) -> str:
+    """Say why a mode has a GPU or none, nothing where that makes no difference."""
+    if none:
+        return f"{none} computes on the CPU"
+    if mode.gpu is None:
+        return ""
+    if wish != "auto":
+        return f"--gpu {wish}"
+    if mode.gpu:
+        return "the engine has the nvidia runtime"
+    cpu = (f for one in place.modes.switched if one.when == "no-gpu" for f in one.files)
+    files = ", ".join(os.path.relpath(file, place.root) for file in cpu)
+    return "the engine has no nvidia runtime" + (f": {files}" if files else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    place: Place
+    echo: Echo
+    read_only: bool
+
+    def observe(
+        self, flags: Mode, *, need_engine: bool
+    ) -> tuple[
+        tuple[tuple[Container, ...], EngineInfo | None],
+        tuple[str, Mapping[str, Any] | None],
+    ]:
+        """Return the engine's containers and facts; the project's name, its model."""
+        with ThreadPoolExecutor(1) as aside:
+            asked = aside.submit(self.name, flags)
+            seen = _observe(self.echo, need_engine=need_engine)
+            return seen, asked.result()
+
+    def name(self, flags: Mode) -> tuple[str, Mapping[str, Any] | None]:
+        """Return the project's name, and the merged model where that says it."""
+        stated = self.place.found.values.get("COMPOSE_PROJECT_NAME", "")
+        if stated and "$" not in stated:
+            return stated, None
+        try:
+            merged = self.engine(flags, None).model()
+        except (ConfigurationError, EngineUnavailable):
+            if not self.read_only:
+                raise
+            return normalised(self.place.root.name), None
+        return str(merged["name"]), merged
+
+    def engine(
+        self, mode: Mode, project: str | None, further: Sequence[Path] = ()
+    ) -> Engine:
+        from compose_ops.docker.client import DockerEngine
+
+        place = self.place
+        example = env_file.read(place.config.example)
+        return DockerEngine(
+            files=[*mode.files, *further],
+            project=project,
+            directory=place.root,
+            env_files=place.found.env_files,
+            environment=place.modes.environment(mode, place.found.values, example),
+            echo=self.echo,
+        )
+
+
+def normalised(name: str) -> str:
+    """
+    Return a folder's name as Compose makes a project's name of it.
+
+    >>> normalised("My App.2")
+    'myapp2'
+    """
+    return re.sub(r"[^a-z0-9_-]", "", name.lower()).lstrip("_-")
+
+
+def docker_client(*, echo: bool = False) -> Engine:
+    """Return docker's client without any project; whether an engine answers is open."""
+    from compose_ops.docker.client import DockerEngine
+
+    return DockerEngine(echo=_echo if echo else lambda _argv: None)
+
+
+def host_engine() -> Engine | None:
+    """Return the engine without any project, None where none answers."""
+    engine = docker_client()
+    try:
+        engine.info()
+    except EngineUnavailable:
+        return None
+    return engine
+
+
+def _observe(
+    echo: Echo, *, need_engine: bool
+) -> tuple[tuple[Container, ...], EngineInfo | None]:
+    from compose_ops.docker.client import DockerEngine
+
+    timeout = TIMEOUT if need_engine else READ_ONLY_TIMEOUT
+    bare = DockerEngine(echo=echo, timeout=timeout)
+    try:
+        with ThreadPoolExecutor(1) as aside:
+            asked = aside.submit(bare.info)
+            return bare.containers(), asked.result()
+    except EngineUnavailable:
+        if need_engine:
+            raise
+        return (), None
+
+
+def _started(
+    everyone: Sequence[Container], project: str
+) -> tuple[Path | None, tuple[Path, ...]]:
+    """Return the folder and the files that a project was started with, if it was."""
+    own = [container for container in everyone if container.project == project]
+    if not own:
+        return None, ()
+    newest = max(own, key=lambda container: container.created)
+    folder, files = labelled(newest.labels)
+    return folder, tuple(file for file in files if not _is_deployed(file))
+
+
+def _is_deployed(file: Path) -> bool:
+    """Tell whether an update wrote a file; later tasks add it themselves."""
+    return file.name == DEPLOYED_FILE or file.match("candidate-*.yml")
+
+
+def _echo(argv: Sequence[str]) -> None:
+    say(f"+ {shlex.join(argv)}")

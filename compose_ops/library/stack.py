@@ -1,0 +1,409 @@
+"""A project as an object: every operation beneath the tasks."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compose_ops.config import Config
+from compose_ops.library import backups as sets
+from compose_ops.library.opening import Selection, find, host_engine, open_stack
+from compose_ops.runtime.context import StackContext
+
+if TYPE_CHECKING:
+    from compose_ops.backup.drill import DrillResult
+    from compose_ops.backup.manifest import Manifest
+    from compose_ops.backup.repository import BackupSet
+    from compose_ops.backup.retention import Rules
+    from compose_ops.doctor.run import Report
+    from compose_ops.gpu.report import GpuReport
+    from compose_ops.lint import Finding
+    from compose_ops.rollout.result import UpdateResult
+    from compose_ops.stack.status import ContainerUsage, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """
+    A Compose project in a mode, and what can be done with it.
+
+    Nothing is printed and nobody is asked; what would ask for a confirmation takes
+    `yes=True`. Times are in seconds, sizes in bytes. Every method raises errors of
+    `compose_ops.errors`: UsageError for a service that does not exist,
+    ConfigurationError for what must be mended in files first, EngineUnavailable without
+    an engine, Locked while another task changes the project, and what it names itself.
+
+    >>> from compose_ops import Stack
+    >>> stack = Stack.open("/srv/shop", modes=["prod"])
+    >>> stack.up(timeout=120)
+    >>> made = stack.backup(all=True)
+    >>> print(made.id, made.size)
+    """
+
+    selection: Selection
+    dry: bool = False
+    echo: bool = False
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | Path | None = None,
+        *,
+        modes: Iterable[str] = (),
+        files: Iterable[str | Path] = (),
+        overlays: Iterable[str] = (),
+        gpu: str = "auto",
+        dry: bool = False,
+        echo: bool = False,
+    ) -> "Stack":
+        """
+        Return the project that is in *folder* or above it; None is the current folder.
+
+        *files* replace the compose files that would be found. Without *modes* the
+        project is taken as it was started. With *dry* nothing is changed; with *echo*
+        each docker command is written to stderr, secrets redacted. Raises
+        ConfigurationError where there is no project or `compose-ops.toml` is wrong,
+        UsageError for an unknown mode or overlay.
+
+        >>> Stack.open().status().project
+        'shop'
+        """
+        selection = Selection(
+            folder=Path(folder) if folder is not None else None,
+            modes=tuple(modes),
+            files=tuple(Path(file).resolve() for file in files),
+            overlays=tuple(overlays),
+            gpu=gpu,
+        )
+        place = find(selection, lenient=True)
+        place.modes.select(selection.modes, overlays=selection.overlays)
+        return cls(selection, dry=dry, echo=echo)
+
+    def context(
+        self, *, need_engine: bool = True, read_only: bool = False
+    ) -> StackContext:
+        """Return what the operations work on, as it is now."""
+        return open_stack(
+            self.selection,
+            need_engine=need_engine,
+            read_only=read_only,
+            dry=self.dry,
+            echo=self.echo,
+        )
+
+    @property
+    def configuration(self) -> Config:
+        """What the project's `compose-ops.toml` states, the defaults without one."""
+        return find(self.selection, lenient=True).config
+
+    def up(
+        self,
+        services: Iterable[str] = (),
+        *,
+        build: bool = False,
+        timeout: int | None = None,
+    ) -> None:
+        """
+        Start *services*, all when empty, and return when they are healthy.
+
+        Raises UnhealthyError, with the evidence, when one does not get healthy within
+        *timeout*, by default as long as its health check may take.
+
+        >>> Stack.open().up(["web"], build=True)
+        """
+        from compose_ops.stack import lifecycle
+
+        lifecycle.up(self.context(), services, build=build, timeout=timeout)
+
+    def down(self, *, volumes: bool = False, yes: bool = False) -> None:
+        """
+        Remove containers and networks; with *volumes* and *yes* the data too.
+
+        >>> Stack.open().down()
+        """
+        from compose_ops.stack import lifecycle
+
+        lifecycle.down(self.context(), volumes=volumes, yes=yes)
+
+    def restart(
+        self, services: Iterable[str] = (), *, timeout: int | None = None
+    ) -> None:
+        """
+        Restart what runs of *services*; UnhealthyError as for `up`.
+
+        >>> Stack.open().restart(["web"])
+        """
+        from compose_ops.stack import lifecycle
+
+        lifecycle.restart(self.context(), services, timeout=timeout)
+
+    def rebuild(
+        self,
+        services: Iterable[str] = (),
+        *,
+        cache: bool = False,
+        timeout: int | None = None,
+    ) -> None:
+        """
+        Build images, recreate what runs on them, wait; UnhealthyError as for `up`.
+
+        >>> Stack.open().rebuild(["web"], cache=True)
+        """
+        from compose_ops.stack import lifecycle
+
+        lifecycle.rebuild(self.context(), tuple(services), cache=cache, timeout=timeout)
+
+    def status(self) -> "Status":
+        """
+        Return what runs, its health, what it publishes and uses.
+
+        >>> {c.health for c in Stack.open().status().containers}
+        {'healthy'}
+        """
+        from compose_ops.stack import status
+
+        return status.services(self.context())
+
+    def stats(self, services: Iterable[str] = ()) -> "tuple[ContainerUsage, ...]":
+        """Return what running containers use; UsageError when none of them runs."""
+        from compose_ops.stack import status
+
+        return status.usage(self.context(), tuple(services))
+
+    def logs(
+        self, services: Iterable[str] = (), *, tail: int = 100, follow: bool = False
+    ) -> None:
+        """Let Docker print the last *tail* lines of services to this terminal."""
+        from compose_ops.stack import lifecycle
+
+        lifecycle.logs(self.context(), services, tail=tail, follow=follow)
+
+    def config(self) -> dict[str, Any]:
+        """Return the merged compose model with secrets redacted; needs no engine."""
+        from compose_ops.stack import status
+
+        return status.redacted_model(self.context(need_engine=False))
+
+    def init(self) -> tuple[str, ...]:
+        """
+        Make `.env`, secrets and what mounts need; return what was done.
+
+        In the mode that `init.production_mode` names, certificates and data folders
+        too. A value that is there is never touched.
+        """
+        from compose_ops.backup import helper
+        from compose_ops.stack import production, setup
+
+        place, engine = find(self.selection), host_engine()
+        config = place.config
+        more = [*helper.missing(engine, config.backup.helper_base)]
+        if config.init.production_mode in self.selection.modes:
+            more += production.steps(engine, config, place.found.values)
+        return setup.run(engine, place.root, config, dry=self.dry, more=more)
+
+    def doctor(
+        self,
+        *,
+        only: Sequence[str] = (),
+        skip: Sequence[str] = (),
+        accept: Sequence[str] = (),
+        fix: bool = False,
+    ) -> "Report":
+        """
+        Return what is wrong with machine, checkout and project, and what mends it.
+
+        *accept* are words like ID=reason. Raises UsageError for an unknown check.
+
+        >>> Stack.open().doctor(only=["engine-answers"]).counts()["fail"]
+        0
+        """
+        from compose_ops.doctor import run
+
+        def opening() -> StackContext:
+            return self.context(read_only=True)
+
+        return run.examine(opening, only=only, skipped=skip, accept=accept, fix=fix)
+
+    def lint(
+        self, *, rules: Sequence[str] = (), files: Sequence[str | Path] = ()
+    ) -> "tuple[Finding, ...]":
+        """
+        Return what the rules find in every combination of the project's files.
+
+        *files* are judged together instead. Raises UsageError for an unknown rule.
+
+        >>> [finding.rule for finding in Stack.open().lint()]
+        []
+        """
+        from compose_ops.library.linting import lint
+
+        report = lint(self.selection, rules=rules, files=files, echo=self.echo)
+        return report.findings
+
+    def gpu_check(self, service: str = "", *, require: bool = False) -> "GpuReport":
+        """Return the checks of a service's GPU, from the driver to the container."""
+        from compose_ops.gpu import report
+
+        return report.check(self.context(read_only=True), service, require=require)
+
+    def backup(
+        self,
+        services: Iterable[str] = (),
+        *,
+        all: bool = False,  # noqa: A002 - as the task's flag
+        dest: str | Path = "",
+        consistency: str = "",
+        gzip: bool = False,
+        encrypt: Sequence[str] = (),
+        allow_undeclared: bool = False,
+    ) -> "Manifest | None":
+        """
+        Copy the data of *services*, or of all, to a verified set; None with `dry`.
+
+        *dest* is the folder of the sets, by default that of `compose-ops.toml`. Raises
+        DataError when a copy or its proof fails; no set is left then. With *all*
+        writable mounts that nobody declares as data or as disposable are a DataError,
+        too, unless *allow_undeclared* leaves them out.
+
+        >>> Stack.open().backup(["db"]).stores[0].consistency
+        'stop'
+        """
+        return sets.backup(
+            self.context(),
+            dest,
+            services=tuple(services),
+            everything=all,
+            consistency=consistency,
+            gzip=gzip,
+            encrypt=encrypt,
+            allow_undeclared=allow_undeclared,
+        )
+
+    def backups(
+        self, *, dest: str | Path = "", project: str = ""
+    ) -> "tuple[BackupSet, ...]":
+        """Return the sets of the project, or of *project*, the newest first."""
+        return sets.listed(self.context(), dest, project=project)
+
+    def verify(
+        self,
+        set_id: str = "",
+        *,
+        dest: str | Path = "",
+        project: str = "",
+        identity: str = "",
+    ) -> tuple[sets.Verification, ...]:
+        """
+        Read a set, or every set, to its end and compare every hash.
+
+        *identity* is a file with the key of encrypted sets. A damaged set is named by
+        `fault`, not raised.
+
+        >>> [found.fault for found in Stack.open().verify()]
+        ['']
+        """
+        return sets.verify(
+            self.context(), dest, set_id=set_id, project=project, identity=identity
+        )
+
+    def restore(
+        self,
+        services: Iterable[str] = (),
+        *,
+        all: bool = False,  # noqa: A002 - as the task's flag
+        set_id: str = "",
+        at: datetime | None = None,
+        dest: str | Path = "",
+        from_project: str = "",
+        identity: str = "",
+        yes: bool = False,
+    ) -> "Manifest | None":
+        """
+        Replace the data of *services*, or of all, by a set's; None with `dry`.
+
+        Without *set_id* and *at* the newest verified set is taken. Raises DataError,
+        with the previous data in place, when anything fails.
+
+        >>> Stack.open().restore(["db"], yes=True).id
+        '20261127-210000'
+        """
+        return sets.restore(
+            self.context(),
+            dest,
+            services=tuple(services),
+            everything=all,
+            set_id=set_id,
+            at=at,
+            from_project=from_project,
+            identity=identity,
+            yes=yes,
+        )
+
+    def undo_restore(self, services: Iterable[str] = (), *, yes: bool = False) -> str:
+        """Bring back the data from before the last restore; return its id."""
+        from compose_ops.backup import restore_undo
+
+        return restore_undo.undo(self.context(), tuple(services), yes=yes)
+
+    def discard_restore(
+        self, services: Iterable[str] = (), *, yes: bool = False
+    ) -> tuple[str, ...]:
+        """Remove the data from before restores for good; return whose."""
+        from compose_ops.backup import restore_undo
+
+        found = restore_undo.discard(self.context(), tuple(services), yes=yes)
+        return tuple(found)
+
+    def drill(
+        self, set_id: str = "", *, dest: str | Path = "", identity: str = ""
+    ) -> "DrillResult":
+        """Restore a set into scratch volumes, boot it, remove everything."""
+        return sets.drill(self.context(), dest, set_id=set_id, identity=identity)
+
+    def prune(
+        self, rules: "Rules", *, dest: str | Path = "", yes: bool = False
+    ) -> sets.PruneResult:
+        """
+        Remove the sets that no rule keeps; the newest verified one always stays.
+
+        >>> from compose_ops.backup.retention import Rules
+        >>> Stack.open().prune(Rules(last=7), yes=True).removed
+        ()
+        """
+        return sets.prune(self.context(), dest, rules=rules, yes=yes)
+
+    def rolling_update(
+        self,
+        service: str,
+        *,
+        image: str = "",
+        build: bool = False,
+        timeout: int | None = None,
+    ) -> "UpdateResult":
+        """
+        Replace a service's replicas as `update_config` says, without losing a request.
+
+        Raises RolledBack when that failed and was undone.
+
+        >>> Stack.open().rolling_update("web", image="shop-web:2").result
+        'updated'
+        """
+        from compose_ops.rollout.update import UpdateRequest, update
+
+        request = UpdateRequest(image=image, build=build)
+        return update(self.context(), service, request, timeout=timeout)
+
+    def rollback(self, service: str, *, timeout: int | None = None) -> "UpdateResult":
+        """Go back to the image before the last update; RolledBack as for an update."""
+        from compose_ops.rollout import rollback
+
+        return rollback.rollback(self.context(), service, timeout=timeout)
+
+    def destination(self, dest: str | Path = "") -> Path:
+        """Return the folder of the sets; a relative *dest* is the project's."""
+        return sets.destination(find(self.selection), dest)
+
+    def in_modes(self, *modes: str) -> "Stack":
+        """Return the same project in other modes."""
+        return replace(self, selection=replace(self.selection, modes=modes))

@@ -1,0 +1,71 @@
+"""What `down` removes: computed once, announced, and removed exactly so."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from compose_ops.docker.api import Container
+from compose_ops.errors import ConfigurationError
+from compose_ops.runtime.context import StackContext
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Containers by name, and the volumes whose data is lost with them."""
+
+    containers: tuple[str, ...]
+    volumes: tuple[str, ...]
+
+    def steps(self) -> list[str]:
+        """Return the plan in words, one line a step."""
+        return [
+            *(f"remove container {name}" for name in self.containers),
+            *(f"remove volume {name} and all that is in it" for name in self.volumes),
+        ]
+
+
+def plan(stack: StackContext, *, volumes: bool) -> Removal:
+    """
+    Return what goes: the project's containers and, with *volumes*, all of their data.
+
+    These are the volumes that carry the project's label, those that the compose files
+    declare and that are there (also one that was made by hand), and the anonymous ones
+    of the containers. External volumes stay. Raises ConfigurationError for a volume
+    that a container of somebody else mounts.
+    """
+    own = (*stack.containers, *stack.one_offs)
+    doomed = tuple(dict.fromkeys(_volumes(stack, own))) if volumes else ()
+    others = [c for c in stack.everyone if c.project != stack.project]
+    for other in others:
+        for mount in other.mounts:
+            if mount.kind == "volume" and mount.name in doomed:
+                raise ConfigurationError(
+                    f"the volume {mount.name} is also mounted by {other.name}, which "
+                    f"is not of {stack.project}",
+                    hint=f"docker rm -f {other.name} first, or leave out --volumes",
+                )
+    return Removal(tuple(c.name for c in own), doomed)
+
+
+def _volumes(stack: StackContext, own: tuple[Container, ...]) -> Iterator[str]:
+    kept = {
+        stack.model.volume_name(key)
+        for key, volume in stack.model.volumes.items()
+        if (volume or {}).get("external")
+    }
+    labelled = {v.name for v in stack.engine.volumes(project=stack.project)}
+    yield from sorted(labelled - kept)
+    for key in stack.model.volumes:
+        name = stack.model.volume_name(key)
+        if name not in kept and stack.engine.volume(name) is not None:
+            yield name
+    named = {stack.model.volume_name(key) for key in stack.model.volumes}
+    for container in own:
+        for mount in container.mounts:
+            if mount.kind == "volume" and _is_anonymous(mount.name, named):
+                yield mount.name
+
+
+def _is_anonymous(name: str, named: set[str]) -> bool:
+    """Say whether the engine made up a volume's name: 64 hexadecimal digits."""
+    digits = set("0123456789abcdef")
+    return name not in named and len(name) == 64 and set(name) <= digits  # noqa: PLR2004

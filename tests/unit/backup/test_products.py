@@ -1,0 +1,247 @@
+"""What is known of a product stands for what a service says nothing of."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backup_steps import back_up, opened
+from backup_world import World
+
+from compose_ops import products
+from compose_ops.backup import policy, repository
+from compose_ops.docker.api import Output
+from compose_ops.errors import ConfigurationError, DataError, UsageError
+from compose_ops.library import backups as sets
+from compose_ops.project.model import Model
+from compose_ops.runtime.context import StackContext
+
+
+def model(**service: Any) -> Model:
+    """Return a model with one service `db` on a volume and a folder of the host."""
+    mounts = [
+        {"type": "volume", "source": "data", "target": "/var/lib/postgresql/data"},
+        {"type": "bind", "source": "/srv/x", "target": "/docker-entrypoint-initdb.d"},
+    ]
+    given = {"image": "postgres:15", "volumes": mounts} | service
+    return Model({"name": "p", "services": {"db": given}, "volumes": {"data": {}}})
+
+
+@pytest.mark.parametrize(
+    ("image", "title"),
+    [
+        ("postgres", "PostgreSQL"),
+        ("docker.io/library/postgres:15@sha256:" + "0" * 64, "PostgreSQL"),
+        ("registry.example:5000/team/postgis:16-3.4", "PostgreSQL"),
+        ("redis:7-alpine", "Redis"),
+        ("mongo:7", "MongoDB"),
+        ("prometheuscommunity/postgres-exporter", None),
+        ("postgres.example/app", None),
+        ("my-redis", None),
+        ("", None),
+    ],
+)
+def test_product_is_the_last_component_of_the_image_exactly(
+    image: str, title: str | None
+) -> None:
+    found = products.load().of_image(image)
+
+    assert (found.title if found else None) == title
+
+
+def test_known_server_needs_no_label() -> None:
+    (found,) = policy.policies(model()).values()
+
+    assert (found.product, found.volumes) == ("PostgreSQL", ("data",))
+    assert found.levels == ("native", "stop", "crash")
+    assert found.session
+    assert "pg_amcheck" in found.check
+
+
+def test_label_has_precedence_over_the_product() -> None:
+    labels = {
+        "compose-ops.backup.consistency": "stop",
+        "compose-ops.backup.count": "echo 1",
+    }
+
+    (found,) = policy.policies(model(labels=labels)).values()
+
+    assert found.levels == ("stop",)
+    assert found.count.endswith("echo 1")
+    assert found.check
+
+
+def test_label_names_the_product_of_an_image_that_says_nothing() -> None:
+    labels = {"compose-ops.product": "postgresql"}
+
+    (found,) = policy.policies(model(image="internal/db:3", labels=labels)).values()
+
+    assert found.product == "PostgreSQL"
+    assert policy.policies(model(image="internal/db:3")) == {}
+
+
+def test_data_lies_where_the_products_variable_says() -> None:
+    mount = {"type": "bind", "source": "/srv/db", "target": "/db"}
+    service = {"environment": {"PGDATA": "/db/cluster"}, "volumes": [mount]}
+
+    (found,) = policy.policies(model(**service)).values()
+
+    assert [m.source for m in found.mounts] == ["/srv/db"]
+
+
+def test_project_adds_a_product_and_replaces_one(tmp_path: Path) -> None:
+    (tmp_path / "ledger.toml").write_text(
+        'images = ["ledger"]\n[data]\npaths = ["/data"]\n[backup]\ncount = "tally"\n'
+    )
+    (tmp_path / "redis.toml").write_text('title = "Ours"\nimages = ["redis"]\n')
+    known = products.load(sorted(tmp_path.glob("*.toml")))
+    mount = {"type": "volume", "source": "data", "target": "/data"}
+
+    (found,) = policy.policies(model(image="ledger:2", volumes=[mount]), known).values()
+
+    assert (found.volumes, found.count) == (("data",), "tally")
+    ours = known.of_image("redis")
+    assert ours is not None
+    assert ours.title == "Ours"
+
+
+def test_product_file_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text('image = ["x"]\n')
+
+    with pytest.raises(ConfigurationError, match="unknown key image"):
+        products.load([tmp_path / "x.toml"])
+
+
+@pytest.mark.parametrize(
+    ("label", "near"),
+    [
+        ("compose-ops.data.volume", "compose-ops.data.volumes"),
+        ("compose-ops.backup.natve.order", "compose-ops.backup.native.order"),
+        ("compose-ops.prodct", "compose-ops.product"),
+    ],
+)
+def test_unknown_label_is_refused_with_the_nearest_known_one(
+    label: str, near: str
+) -> None:
+    """One that was mistyped would drop a database from every backup."""
+    with pytest.raises(ConfigurationError, match=label) as refused:
+        policy.policies(model(labels={label: "data"}))
+
+    assert near in refused.value.hint
+
+
+def test_labels_of_others_are_nobodys_business() -> None:
+    labels = {"traefik.enable": "true", "compose-ops.rollout.port": "80"}
+
+    assert policy.policies(model(labels=labels))
+
+
+@pytest.mark.parametrize("given", [{}, {"native.prepare": "flush"}])
+def test_native_without_what_makes_it_consistent_is_refused(
+    given: dict[str, str],
+) -> None:
+    labels = {
+        "compose-ops.data.volumes": "data",
+        "compose-ops.backup.consistency": "native stop",
+        **{f"compose-ops.backup.{key}": text for key, text in given.items()},
+    }
+
+    with pytest.raises(ConfigurationError, match="native without"):
+        policy.policies(model(image="unknown:1", labels=labels))
+
+
+@pytest.fixture
+def undeclared(stack: StackContext, world: World) -> StackContext:
+    """Return a stack in which a service writes where nobody says what it is."""
+    world.services["notes"] = {
+        "image": "localhost/notes:1",
+        "volumes": [
+            {"type": "volume", "source": "notes_data", "target": "/notes"},
+            {"type": "volume", "target": "/anonymous"},
+            {"type": "bind", "source": "/srv/notes", "target": "/more"},
+            {"type": "bind", "source": "/srv/r", "target": "/r", "read_only": True},
+            {"type": "bind", "source": "/var/run/docker.sock", "target": "/s"},
+        ],
+    }
+    return opened(stack.root, world)
+
+
+def test_all_is_refused_while_nobody_says_what_is_data(
+    undeclared: StackContext, world: World
+) -> None:
+    world.done.clear()
+
+    with pytest.raises(DataError, match="notes_data on /notes") as refused:
+        back_up(undeclared)
+
+    assert "an anonymous volume on /anonymous" in refused.value.message
+    assert "/srv/notes on /more" in refused.value.message
+    assert "docker.sock" not in refused.value.message
+    assert not [words for words in world.done if words[0] in {"stop", "helper"}]
+
+
+def test_what_is_left_out_by_intent_stands_in_the_manifest(
+    undeclared: StackContext,
+) -> None:
+    back_up(undeclared, allow_undeclared=True)
+
+    (kept,) = repository.listed(undeclared.root / "backups", "trial")
+    assert len(repository.believed(kept).undeclared) == 3
+
+
+def test_mounts_that_are_declared_disposable_hold_nothing_back(
+    undeclared: StackContext, world: World
+) -> None:
+    labels = {"compose-ops.data.disposable": "notes_data /anonymous /more"}
+    world.services["notes"]["labels"] = labels
+
+    assert back_up(opened(undeclared.root, world))
+
+
+def test_project_without_any_data_makes_no_set(
+    stack: StackContext, world: World
+) -> None:
+    world.services = {"reader": {"image": "localhost/reader:1"}}
+
+    with pytest.raises(DataError, match="no service has data"):
+        back_up(opened(stack.root, world))
+
+
+def test_drill_fails_where_the_store_counts_nothing(
+    stack: StackContext, world: World
+) -> None:
+    """A count command that fails proves nothing."""
+    world.commands["count"] = lambda _asked: Output(1, "", "NOAUTH")
+    made = back_up(stack, "memo")
+
+    with pytest.raises(DataError, match="memo counts nothing in the drill"):
+        sets.drill(stack, "backups", set_id=made, identity="")
+
+    kept = repository.load(stack.root / "backups/trial" / made)
+    assert kept.drilled is None
+
+
+@pytest.mark.parametrize(("code", "passes"), [(0, True), (2, False)])
+def test_drill_believes_the_exit_code_of_the_stores_check(
+    stack: StackContext, world: World, code: int, *, passes: bool
+) -> None:
+    world.services["memo"]["labels"]["compose-ops.drill.check"] = "check"
+    world.commands["check"] = lambda _asked: Output(code, "", "page 7 is torn")
+    stack = opened(stack.root, world)
+    made = back_up(stack, "memo")
+
+    if passes:
+        done = sets.drill(stack, "backups", set_id=made, identity="")
+        assert [store.checked for store in done.stores] == [True]
+    else:
+        with pytest.raises(DataError, match=r"failed its check.*page 7 is torn"):
+            sets.drill(stack, "backups", set_id=made, identity="")
+
+
+@pytest.mark.parametrize("dest", ["sftp://host/srv", "s3://bucket", "rest+https://x"])
+def test_destination_that_is_no_folder_is_refused(
+    stack: StackContext, dest: str
+) -> None:
+    with pytest.raises(UsageError, match="is a folder, not"):
+        sets.backup(stack, dest, everything=True)
+
+    assert not [path for path in stack.root.iterdir() if ":" in path.name]
