@@ -57,7 +57,7 @@ def test_a_clone_is_clean_and_says_so_in_each_format(tmp_path: Path) -> None:
     words = ["git", "clone", "--quiet", "--shared", str(ROOT), str(tmp_path / "clone")]
     subprocess.run(words, check=True, timeout=60, capture_output=True)
     done = subprocess.run(
-        [sys.executable, "-m", "invoke", "lint", "--format", "github"],
+        [sys.executable, "-m", "compose_ops", "lint", "--format", "github"],
         cwd=tmp_path / "clone",
         capture_output=True,
         text=True,
