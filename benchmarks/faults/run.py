@@ -61,16 +61,16 @@ FAULTS = (
     Fault(
         "a new replica is admitted before it is healthy",
         "compose_ops/rollout/health_gate.py",
-        "if all(c.is_healthy for c in found):",
-        "if all(c.is_running for c in found):",
-        "tests/unit/rollout",
+        "if container.is_healthy or checks",
+        "if container.is_running or checks",
+        "tests/unit/rollout/test_gate.py",
     ),
     Fault(
         "an update that fails leaves the new version's tag",
         "compose_ops/rollout/revert.py",
-        "place.engine.tag(book.image_id, book.reference)",
+        "context.engine.tag(book.image_id, book.reference)",
         "pass",
-        "tests/unit/rollout",
+        "tests/unit/rollout/test_building.py",
     ),
     Fault(
         "two tasks change one project at once",

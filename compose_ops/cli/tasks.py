@@ -77,6 +77,18 @@ def status(c: Context, *, json: bool = False) -> None:
 
 
 @task
+def recover(c: Context, *, json: bool = False) -> None:
+    """Put right what interrupted tasks left; quiet when nothing is left."""
+    from compose_ops.cli.output import recovery as output
+
+    found = stack(c).recover()
+    if json:
+        emit(output.as_json(found))
+    else:
+        output.print_recovered(found)
+
+
+@task
 def stats(c: Context, *, service: Names = None, json: bool = False) -> None:
     """Show the CPU and memory that containers use."""
     found = stack(c).stats(service or ())
@@ -113,6 +125,7 @@ def init(c: Context, mode: ModeFlags) -> None:
 
 @task(
     service="The service to update.",
+    all="Every service that runs, in dependency order, up to the first that fails.",
     image="Deploy this image; later tasks keep it.",
     build="Build the image first, and deploy what the compose files name.",
     timeout="Seconds for a new replica to become healthy. Default: as its check says.",
@@ -121,6 +134,7 @@ def rolling_update(
     c: Context,
     *,
     service: Names = None,
+    all: bool = False,  # noqa: A002 - the flag is named so
     image: str = "",
     build: bool = False,
     timeout: int = 0,
@@ -129,7 +143,12 @@ def rolling_update(
     """Replace a service's containers without losing a request, or put them back."""
     from compose_ops.cli.output import rollout
 
-    name, opened, limit = rollout.one(service), stack(c), timeout or None
+    limit = timeout or None
+    if all:
+        rollout.refuse_with_all(service, image=image, build=build)
+        rollout.run_all(stack(c).update_all(timeout=limit), emit if json else None)
+        return
+    name, opened = rollout.one(service), stack(c)
     rollout.run(
         lambda: opened.rolling_update(name, image=image, build=build, timeout=limit),
         name,

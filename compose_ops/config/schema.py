@@ -107,6 +107,10 @@ class BackupTable:
     """Backups: where sets lie, and what the helper image stands on."""
 
     destination: str = key("The folder of the sets.", BACKUPS)
+    coherent: bool = key(
+        "`backup --all` is of one moment: what depends on the stores rests for it.",
+        default=True,
+    )
     helper_base: tuple[str, ...] = key(
         "Base images for the helper; the first that is there is taken, the last one "
         "is pulled.",

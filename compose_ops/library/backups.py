@@ -79,6 +79,7 @@ def backup(
         consistency=consistency,
         gzip=gzip,
         encrypt=encrypt,
+        coherent=stack.config.backup.coherent,
         allow_undeclared=allow_undeclared,
     )
     made = create.take(stack, request)

@@ -1,6 +1,6 @@
 """A project as an object: every operation beneath the tasks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from compose_ops.lint import Finding
     from compose_ops.rollout.result import UpdateResult
     from compose_ops.stack.status import ContainerUsage, Status
+    from compose_ops.state.recovery import Unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,23 @@ class Stack:
         from compose_ops.stack import status
 
         return status.services(self.context())
+
+    def recover(self) -> "tuple[Unfinished, ...]":
+        """
+        Undo what interrupted tasks left; return those tasks, none when all had ended.
+
+        It may be run again after any interruption of itself. Raises what hinders the
+        first that cannot be undone, after all were tried; Locked while a task works.
+
+        >>> Stack.open().recover()  # doctest: +SKIP
+        ()
+        """
+        from compose_ops.state import recovery
+
+        stack = self.context()
+        left = recovery.pending(stack)
+        recovery.recover(stack)
+        return left
 
     def stats(self, services: Iterable[str] = ()) -> "tuple[ContainerUsage, ...]":
         """Return what running containers use; UsageError when none of them runs."""
@@ -393,6 +411,19 @@ class Stack:
 
         request = UpdateRequest(image=image, build=build)
         return update(self.context(), service, request, timeout=timeout)
+
+    def update_all(self, *, timeout: int | None = None) -> "Iterator[UpdateResult]":
+        """
+        Update each service that runs, in dependency order, as the iterator is read.
+
+        The first that fails raises what `rolling_update` raises; the rest is not begun.
+
+        >>> [result.service for result in Stack.open().update_all()]
+        ['db', 'web']
+        """
+        from compose_ops.rollout.update_all import update_all
+
+        return update_all(self.context(), timeout=timeout)
 
     def rollback(self, service: str, *, timeout: int | None = None) -> "UpdateResult":
         """Go back to the image before the last update; RolledBack as for an update."""

@@ -5,8 +5,6 @@ from contextlib import suppress
 from threading import Lock
 from typing import Generic, TypeVar
 
-from compose_ops.errors import ComposeOpsError
-
 T = TypeVar("T")
 
 
@@ -20,7 +18,7 @@ class Once(Generic[T]):
 
     def begin(self) -> None:
         """Ask, so that the answer is there sooner; who wants it meets a failure."""
-        with suppress(ComposeOpsError):
+        with suppress(Exception):
             self.answer()
 
     def answer(self) -> T:

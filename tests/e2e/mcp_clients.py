@@ -178,9 +178,9 @@ class Load:
     made: int = 0
     failures: list[Failure] = field(default_factory=list)
 
-    def failed_except_at(self, moment: float) -> list[Failure]:
-        """Return the failures of calls that were not under way at *moment*."""
-        return [f for f in self.failures if not f.start <= moment <= f.end]
+    def failed_outside(self, begin: float, end: float) -> list[Failure]:
+        """Return the failures of calls that were not under way in between."""
+        return [f for f in self.failures if f.end < begin or f.start > end]
 
 
 class PythonLoad(Load):

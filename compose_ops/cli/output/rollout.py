@@ -52,6 +52,15 @@ def _print(outcome: UpdateResult) -> None:
             show(f"cut: {outcome.cut} connections outlasted the drain timeout")
 
 
+def refuse_with_all(services: Sequence[str] | None, *, image: str, build: bool) -> None:
+    """Raise UsageError for what names or makes one service's image beside --all."""
+    if services or image or build:
+        raise UsageError(
+            "--all excludes --service, --image and --build",
+            hint="it brings every service to what the compose files say",
+        )
+
+
 def run_all(results: Iterator[UpdateResult], emit: Emit | None) -> None:
     """
     Print each result as it comes: in words, or all as one JSON list at the end.

@@ -1,5 +1,7 @@
 """What rests for a copy stays at rest, or the copy is no set."""
 
+import itertools
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -8,9 +10,9 @@ from backup_steps import back_up, bring_back, opened, store
 from backup_world import World
 from fakes import container
 
-from compose_ops.backup import repository
-from compose_ops.docker.api import Output
-from compose_ops.errors import DataError
+from compose_ops.backup import repository, service_control
+from compose_ops.docker.api import Container, Output, Probe
+from compose_ops.errors import DataError, UnhealthyError
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal
 
@@ -151,3 +153,43 @@ def test_native_set_is_counted_as_it_was_snapshotted(
     bring_back(native, "memo")
 
     assert world.lines("memo_data") == 150
+
+
+def test_set_of_each_store_by_itself_pauses_nobody(
+    native: StackContext, world: World
+) -> None:
+    """For a project that rather has no moment without its application."""
+    world.services = {name: world.services[name] for name in ("memo", "reader")}
+    world.services["reader"]["depends_on"] = {"memo": {}}
+    world.done.clear()
+
+    made = back_up(native, coherent=False)
+
+    assert not [words for words in world.done if words[0] in {"pause", "stop"}]
+    kept = repository.load(native.root / "backups/trial" / made)
+    assert repository.believed(kept).coherent is False
+
+
+@pytest.mark.parametrize(("begun", "healthy"), [(-5, True), (5, False)])
+def test_probe_that_a_pause_failed_is_no_verdict(
+    native: StackContext, world: World, begun: int, *, healthy: bool
+) -> None:
+    """It began before the pause ended; the next one judges."""
+    woken = datetime.now(UTC)
+    probe = Probe(woken + timedelta(seconds=begun), 1, "late")
+    world.change("id-reader", health="unhealthy", probes=(probe,))
+    looks = itertools.count()
+
+    def refreshed() -> tuple[Container, ...]:
+        if next(looks) == 1:
+            world.change("id-reader", health="healthy")
+        return world.containers(project="trial")
+
+    native.refresh = refreshed  # type: ignore[method-assign]
+    halted = service_control.as_halted([world.of("reader")])
+
+    if healthy:
+        service_control.wait(native, halted, since=woken)
+    else:
+        with pytest.raises(UnhealthyError, match="reader is unhealthy"):
+            service_control.wait(native, halted, since=woken)

@@ -9,7 +9,7 @@ from composing import UPDATED, Composing, opened, quick_clock
 from served import quick_require
 
 from compose_ops.cli.output import rollout
-from compose_ops.errors import RolledBack
+from compose_ops.errors import RolledBack, UsageError
 from compose_ops.project.model import Model
 from compose_ops.rollout import update
 from compose_ops.rollout.update_all import in_dependency_order, update_all
@@ -89,3 +89,15 @@ def test_order_among_independent_services_is_that_of_the_files() -> None:
     model = Model({"name": "trial", "services": SERVICES})
 
     assert in_dependency_order(model, SERVICES) == ["store", "app", "cache", "web"]
+
+
+@pytest.mark.parametrize(
+    "named", [{"services": ["app"]}, {"image": "app:2"}, {"build": True}]
+)
+def test_all_goes_with_nothing_that_is_of_one_service(named: dict[str, Any]) -> None:
+    given = {"services": None, "image": "", "build": False, **named}
+
+    with pytest.raises(UsageError, match="--all excludes"):
+        rollout.refuse_with_all(
+            given["services"], image=given["image"], build=given["build"]
+        )
