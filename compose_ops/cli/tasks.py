@@ -1,5 +1,6 @@
 """Every task: it reads its flags, calls the library once and prints the result."""
 
+import sys
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -206,20 +207,47 @@ def doctor(
 @task(
     rule="Only this rule; repeatable. docs/rules.md lists them.",
     file="Judge these compose files together instead of the project's; repeatable.",
+    fail_on="Mildest severity that fails: error, warning, note, never. Default: error.",
+    format="text, json, sarif or github (annotations). Default: text.",
+    explain="Say what this rule finds, why, and how to repair it.",
+    baseline="Only findings count that are not in this file.",
+    update_baseline="Write the findings of now into the baseline.",
+    ask_images="Start a container of each local image to see which programs it holds.",
 )
 def lint(
-    c: Context, *, rule: Names = None, file: Names = None, json: bool = False
+    c: Context,
+    *,
+    rule: Names = None,
+    file: Names = None,
+    fail_on: str = "",
+    format: str = "text",  # noqa: A002 - the flag's name
+    explain: str = "",
+    baseline: str = "",
+    update_baseline: bool = False,
+    ask_images: bool = False,
+    json: bool = False,
 ) -> None:
     """Find what breaks stacks in every combination of compose files."""
-    from compose_ops.library.linting import lint as judge
-    from compose_ops.lint import run
+    from functools import partial
 
-    found = judge(rules=rule or (), files=file or (), echo=bool(c.config.run.echo))
-    if json:
-        emit(run.as_json(found))
-    else:
-        run.print_findings(found)
-    run.refuse(found)
+    from compose_ops.library.linting import lint as judge
+    from compose_ops.lint import command
+
+    echo = bool(c.config.run.echo)
+    judging = partial(
+        judge, rules=rule or (), files=file or (), echo=echo, ask=ask_images
+    )
+    command.lint(
+        lambda change: judging(change=change),
+        command.LintRequest(
+            fail_on=fail_on,
+            format="json" if json else format,
+            explain=explain,
+            baseline=baseline,
+            update_baseline=update_baseline,
+        ),
+        show=sys.stdout.write,
+    )
 
 
 @task(

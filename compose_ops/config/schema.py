@@ -200,6 +200,32 @@ class GpuTable:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptTable:
+    """A rule whose findings are accepted."""
+
+    reason: str = key("Why; it must be there.", "")
+    path: str = key("Only at or below this, such as `services.app`.", "")
+    file: str = key("Only in files of this pattern.", "")
+
+
+@dataclass(frozen=True, slots=True)
+class LintTable:
+    """`lint`: what fails, and what is known."""
+
+    fail_on: str = key(
+        "The mildest severity that fails.",
+        "error",
+        choices=("error", "warning", "note", "never"),
+    )
+    start_timeout: int = key("Seconds that a start waits for health; 0: none waits.", 0)
+    memory: str = key("What the machine has for containers, such as `26G`.", "")
+    exclude: tuple[str, ...] = key("Patterns of files that are left out.", ())
+    baseline: str = key("The file of findings that were there before.", "")
+    rules: Mapping[str, str] = key("`off` or another severity, by rule.", {})
+    accept: Mapping[str, AcceptTable] = key("Accepted findings, by rule.", {})
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """
     A project's configuration; paths are relative to `folder`, that of the file.
@@ -237,6 +263,7 @@ class Config:
     init: InitTable = key("What `init` makes.", InitTable)
     hints: HintsTable = key("What messages tell.", HintsTable)
     gpu: GpuTable = key("GPU checks.", GpuTable)
+    lint: LintTable = key("The linter.", LintTable)
     folder: Path = Path()
 
     def path(self, name: str) -> Path:

@@ -256,7 +256,8 @@ class Stack:
         """
         from compose_ops.library.linting import lint
 
-        return lint(self.selection, rules=rules, files=files, echo=self.echo)
+        report = lint(self.selection, rules=rules, files=files, echo=self.echo)
+        return report.findings
 
     def gpu_check(self, service: str = "", *, require: bool = False) -> "GpuReport":
         """Return the checks of a service's GPU, from the driver to the container."""

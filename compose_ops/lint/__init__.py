@@ -9,6 +9,8 @@ pure. `all_rules()` are the rules by id. Operations build the subjects: see
 from compose_ops.lint.check import all_rules, check, check_all, unaccepted
 from compose_ops.lint.finding import Finding, RawFinding
 from compose_ops.lint.registry import Rule
+from compose_ops.lint.report import LintReport, Skipped
+from compose_ops.lint.settings import AcceptedRule, LintSettings
 from compose_ops.lint.target import (
     Build,
     EnvFile,
@@ -19,15 +21,19 @@ from compose_ops.lint.target import (
 )
 
 __all__ = [
+    "AcceptedRule",
     "Build",
     "EnvFile",
     "EnvLine",
     "Finding",
+    "LintReport",
+    "LintSettings",
     "LintTarget",
     "Machine",
     "RawFinding",
     "Rule",
     "Service",
+    "Skipped",
     "all_rules",
     "check",
     "check_all",

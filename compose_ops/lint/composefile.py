@@ -2,92 +2,56 @@
 Read compose files with the position of every setting.
 
 Compose's own merged model says what runs, but not where it was written. This reader
-keeps file and line, understands Compose's `!reset` and `!override` tags and YAML merge
-keys, and follows `include:`.
+keeps file, line and column, and follows `include:` and `extends:`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from compose_ops.errors import ConfigurationError
+from compose_ops.lint.env_files import names_in
+from compose_ops.lint.yaml_nodes import Node, NotYaml, Step
+from compose_ops.lint.yaml_nodes import parse as parse_yaml
 
-Step = str | int
-"""One step of a path: a mapping's key, a list's index, or text that an item holds."""
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_KINDS = {"tag:yaml.org,2002:float": "float", "tag:yaml.org,2002:int": "int"}
+__all__ = [
+    "Document",
+    "Node",
+    "Position",
+    "Step",
+    "locate",
+    "parse",
+    "position",
+    "read",
+    "read_all",
+    "text_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """
-    A setting: the line of its key (or list item), its tag, and what it holds.
+class Position:
+    """A place in a file; line and column count from 1."""
 
-    `value` is a mapping of nodes, a tuple of nodes, or the scalar's text; `None` for
-    YAML's null. Lines count from 1. `kind` is `float`, `int` or empty for the rest.
-    """
-
+    file: Path
     line: int
-    value: "Mapping[str, Node] | tuple[Node, ...] | str | None"
-    tag: str = ""
-    kind: str = ""
-    text_line: int = 0
-
-    @property
-    def holds_others(self) -> bool:
-        """Say whether this is a mapping or a list with something in it."""
-        return isinstance(self.value, dict | tuple) and bool(self.value)
-
-    def members(self) -> "Mapping[str, Node]":
-        """Return the mapping's members, none when this is no mapping."""
-        return self.value if isinstance(self.value, dict) else {}
-
-    def items(self) -> "tuple[Node, ...]":
-        """Return the list's items, none when this is no list."""
-        return self.value if isinstance(self.value, tuple) else ()
-
-    def text(self) -> str:
-        """Return the scalar's text, empty when this is no scalar."""
-        return self.value if isinstance(self.value, str) else ""
-
-    def plain(self) -> Any:
-        """Return the value as dicts, lists and text, without positions."""
-        if isinstance(self.value, Mapping):
-            return {key: node.plain() for key, node in self.value.items()}
-        if isinstance(self.value, tuple):
-            return [node.plain() for node in self.value]
-        return self.value
-
-    def at(self, step: Step) -> "Node | None":
-        """Return the member, item, or first item that holds the step's text."""
-        if isinstance(self.value, Mapping):
-            return self.value.get(str(step))
-        if isinstance(step, int):
-            found = self.items()[step : step + 1]
-            return found[0] if found else None
-        return next((node for node in self.items() if holds(node, step)), None)
-
-    def walk(
-        self, path: tuple[Step, ...] = ()
-    ) -> "Iterator[tuple[tuple[Step, ...], Node]]":
-        """Yield every node below, this one first, each with its path."""
-        yield path, self
-        for key, node in self.members().items():
-            yield from node.walk((*path, key))
-        for index, node in enumerate(self.items()):
-            yield from node.walk((*path, index))
+    column: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One compose file as it was written."""
+    """
+    One compose file as it was written.
+
+    `given` are the variables that its own environment files set, where another file
+    includes it; `bases` are the files that its services extend, by absolute path.
+    """
 
     path: Path
     root: Node
+    given: frozenset[str] = frozenset()
+    bases: "Mapping[Path, Document]" = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def find(self, path: Sequence[Step]) -> Node | None:
         """Return the node at the path, or None."""
@@ -98,126 +62,195 @@ class Document:
 
     def depth(self, path: Sequence[Step]) -> tuple[int, int]:
         """Return how many steps of the path exist here and the line of the last."""
-        node, depth = self.root, 0
+        steps, node = self.reach(path)
+        return steps, node.line
+
+    def reach(self, path: Sequence[Step]) -> tuple[int, Node]:
+        """Return how many steps of the path exist here and the last node."""
+        node, steps = self.root, 0
         for step in path:
             below = node.at(step)
             if below is None:
                 break
-            node, depth = below, depth + 1
-        return depth, node.line
+            node, steps = below, steps + 1
+        return steps, node
 
-
-def holds(node: Node, text: str) -> bool:
-    """Say whether a list item is, maps, or contains the text."""
-    if isinstance(node.value, Mapping):
-        return text in node.value or any(
-            member.text() == text for member in node.value.values()
-        )
-    return text in node.text()
+    def services(self) -> Mapping[str, Node]:
+        """Return the services that are written here."""
+        return (self.root.at("services") or Node(1, {})).members()
 
 
 def locate(documents: Sequence[Document], path: Sequence[Step]) -> tuple[Path, int]:
-    """
-    Return file and line of a setting: the last document that writes it counts.
+    """Return file and line of a setting: see `position`."""
+    found = position(documents, path)
+    return found.file, found.line
 
-    Where none writes it, of those that write most of its path the first counts, which
-    is the one that introduces it. Raises IndexError when there is no document.
+
+def position(documents: Sequence[Document], path: Sequence[Step]) -> Position:
     """
-    found = [document.depth(path) for document in documents]
-    deepest = max((depth for depth, _ in found), default=0)
-    holding = [i for i, (depth, _) in enumerate(found) if depth == deepest]
-    index = holding[-1 if deepest == len(path) else 0]
-    return documents[index].path, found[index][1]
+    Return where a setting is written: the last document that writes it counts.
+
+    Where none does, a service that is extended is looked for; then, of those that
+    write most of the path, the first counts, which introduces it. Raises IndexError
+    when there is no document.
+    """
+    found = [(document, *document.reach(path)) for document in documents]
+    deepest = max((steps for _, steps, _ in found), default=0)
+    if deepest < len(path):
+        base = _extended(documents, tuple(path), set())
+        if base is not None and base[0] > deepest:
+            return base[1]
+    holding = [i for i, (_, steps, _) in enumerate(found) if steps == deepest]
+    document, _, node = found[holding[-1 if deepest == len(path) else 0]]
+    return Position(document.path, node.line, node.column)
+
+
+def _extended(
+    documents: Sequence[Document],
+    path: tuple[Step, ...],
+    seen: set[tuple[Path, Step]],
+) -> tuple[int, Position] | None:
+    """Return the depth and the place of a setting in the services extended."""
+    if path[:1] != ("services",) or len(path) < 3:  # noqa: PLR2004
+        return None
+    for document in reversed(documents):
+        service = document.services().get(str(path[1]))
+        extends = service.at("extends") if service is not None else None
+        if extends is None or (document.path, path[1]) in seen:
+            continue
+        seen.add((document.path, path[1]))
+        file, name = _base(document, extends)
+        below = document if file is None else document.bases.get(file)
+        if below is None or not name:
+            continue
+        wanted = ("services", name, *path[2:])
+        steps, node = below.reach(wanted)
+        if steps < len(wanted):
+            further = _extended((below,), wanted, seen)
+            if further is not None and further[0] > steps:
+                return further
+        return steps, Position(below.path, node.line, node.column)
+    return None
+
+
+def _base(document: Document, extends: Node) -> tuple[Path | None, str]:
+    """Return the file, None for the same, and the service that is extended."""
+    if extends.text():
+        return None, extends.text()
+    file, name = extends.at("file"), extends.at("service")
+    path = document.path.parent / file.text() if file and file.text() else None
+    return (path.resolve() if path else None), name.text() if name else ""
+
+
+def text_of(path: Path) -> str:
+    """Return a file's text; what is no UTF-8 is read as Latin-1. Raises OSError."""
+    data = path.read_bytes()
+    try:
+        if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+            return data.decode("utf-16")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def read(path: Path) -> Document:
     """Read one compose file. Raises ConfigurationError naming file and line."""
     try:
-        return parse(path.read_text(encoding="utf-8"), path)
+        return parse(text_of(path), path)
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"there is no {path}", hint="name a compose file that exists"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigurationError(
-            f"{path} cannot be read: {error}", hint="name a YAML file in UTF-8"
+            f"{path} cannot be read: {error.strerror or error}",
+            hint="name a YAML file in UTF-8",
         ) from error
 
 
 def parse(text: str, path: Path) -> Document:
     """Parse a compose file's text. Raises ConfigurationError naming file and line."""
     try:
-        root = yaml.compose(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or "not valid YAML"
+        root = parse_yaml(text)
+    except NotYaml as error:
         raise ConfigurationError(
-            f"{path}:{line}: {problem}", hint="correct the YAML there"
+            f"{path}:{error.line}: {error.problem}", hint="correct the YAML there"
         ) from error
     if root is None:
         return Document(path, Node(1, {}))
-    if not isinstance(root, yaml.MappingNode):
+    if not isinstance(root.value, dict):
         raise ConfigurationError(
             f"{path} is no compose file: it holds no settings",
             hint="name a file with `services:`",
         )
-    try:
-        return Document(path, convert(root, 1))
-    except RecursionError as error:
-        raise ConfigurationError(
-            f"{path} has an anchor that contains itself", hint="take the alias out"
-        ) from error
+    return Document(path, root)
 
 
-def read_all(
-    paths: Sequence[Path], reader: Callable[[Path], Document] = read
-) -> tuple[Document, ...]:
+Reader = Callable[[Path], Document]
+
+
+def read_all(paths: Sequence[Path], reader: Reader = read) -> tuple[Document, ...]:
     """Read compose files and what they include, an included file before its reader."""
     found: dict[Path, Document] = {}
     for path in paths:
-        collect(path, found, reader)
+        _collect(path, found, reader, frozenset(), ())
     return tuple(found.values())
 
 
-def collect(
-    path: Path, found: dict[Path, Document], reader: Callable[[Path], Document]
+def _collect(
+    path: Path,
+    found: dict[Path, Document],
+    reader: Reader,
+    given: frozenset[str],
+    readers: tuple[Path, ...],
 ) -> None:
-    if path in found:
+    if path.resolve() in readers or path in found:
         return
     document = reader(path)
+    within = (*readers, path.resolve())
+    for target, more in _included(document):
+        _collect(target, found, reader, given | more, within)
+    bases = _bases(document, reader)
+    found[path] = replace(document, given=given, bases=bases)
+
+
+def _included(document: Document) -> Iterator[tuple[Path, frozenset[str]]]:
+    """Yield the files that a document includes, and what their env files set."""
+    folder = document.path.parent
     for item in (document.root.at("include") or Node(1, ())).items():
-        named = item.at("path") or item
-        for name in [node.text() for node in named.items()] or [named.text()]:
-            target = path.parent / name
-            if name and "$" not in name and target.is_file():
-                collect(target, found, reader)
-    found[path] = document
+        named = item.at("path") if item.members() else item
+        own = item.at("env_file") if item.members() else None
+        for name in _texts(named):
+            target = folder / name
+            if "$" not in name and target.is_file():
+                env_files = [folder / one for one in _texts(own)]
+                names = [names_in(one) for one in env_files or [target.parent / ".env"]]
+                yield target, frozenset().union(*names)
 
 
-def convert(node: yaml.Node, line: int) -> Node:
-    tag = node.tag if node.tag.startswith("!") else ""
-    text_line = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        return Node(line, members(node), tag, "", text_line)
-    if isinstance(node, yaml.SequenceNode):
-        items = tuple(convert(item, item.start_mark.line + 1) for item in node.value)
-        return Node(line, items, tag, "", text_line)
-    null = node.tag == "tag:yaml.org,2002:null" or (tag and node.value in {"", "null"})
-    kind = _KINDS.get(node.tag, "")
-    return Node(line, None if null else str(node.value), tag, kind, text_line)
+def _texts(node: Node | None) -> list[str]:
+    if node is None:
+        return []
+    listed = [one.text() for one in node.items()] or [node.text()]
+    return [text for text in listed if text]
 
 
-def members(node: yaml.MappingNode) -> dict[str, Node]:
-    """Return the members, those of merge keys (`<<`) first so that own ones win."""
-    merged: dict[str, Node] = {}
-    own: dict[str, Node] = {}
-    for key, value in node.value:
-        if key.tag == "tag:yaml.org,2002:merge":
-            sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
-            for source in reversed(sources):
-                if isinstance(source, yaml.MappingNode):
-                    merged |= members(source)
-        else:
-            own[str(key.value)] = convert(value, key.start_mark.line + 1)
-    return merged | own
+def _bases(document: Document, reader: Reader) -> dict[Path, Document]:
+    """Return the files that a document's services extend, directly or further on."""
+    found: dict[Path, Document] = {}
+    waiting = [document]
+    while waiting:
+        one = waiting.pop()
+        for service in one.services().values():
+            extends = service.at("extends")
+            file = _base(one, extends)[0] if extends is not None else None
+            if file is None or file in found or not file.is_file():
+                continue
+            try:
+                found[file] = reader(file)
+            except ConfigurationError:
+                continue
+            waiting.append(found[file])
+    for path, base in found.items():
+        found[path] = replace(base, bases=found)
+    return found

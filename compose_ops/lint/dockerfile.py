@@ -1,51 +1,44 @@
-"""Read Dockerfiles: instructions with their lines, stages, what a stage rests on."""
+"""Read Dockerfiles: stages, what a stage rests on, and what FROM means."""
 
-import json
+import platform
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compose_ops.errors import ConfigurationError
+from compose_ops.lint.composefile import text_of
+from compose_ops.lint.docker_variables import fill
+from compose_ops.lint.dockerfile_text import Instruction, exec_form, split
 
-KEYWORD = re.compile(r"\s*([A-Za-z]+)\s*(.*)", re.DOTALL)
-FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?\s*")
-HEREDOC = re.compile(r"<<-?\s*[\"']?(\w+)[\"']?")
-VARIABLE = re.compile(r"\$(?:\{(\w+)(?::([-+])([^}]*))?\}|(\w+))")
+__all__ = [
+    "Dockerfile",
+    "Instruction",
+    "Stage",
+    "assignments",
+    "exec_form",
+    "fill",
+    "parse",
+    "read",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """
-    One instruction: its first line (from 1), keyword in capitals, flags and text.
-
-    `argv` is the list of an exec form, `None` for a shell form. `notes` are the
-    comment lines right above.
-    """
-
-    line: int
-    keyword: str
-    text: str
-    flags: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    @property
-    def argv(self) -> tuple[str, ...] | None:
-        return exec_form(self.text)
-
-    def words(self) -> list[str]:
-        """Return the exec form's arguments, or the text cut at blanks."""
-        return list(self.argv or self.text.split())
+ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One build stage; `base` is its FROM with the build arguments filled in."""
+    """
+    One build stage; `base` is its FROM with the build arguments filled in.
+
+    `index` is its number from 0. The base is empty where an argument that nobody sets
+    names it.
+    """
 
     name: str
     base: str
     line: int
     instructions: tuple[Instruction, ...]
+    index: int = 0
 
     def last(self, keyword: str) -> Instruction | None:
         """Return the stage's last instruction of a kind, or None."""
@@ -80,39 +73,61 @@ class Dockerfile:
                 return stage
         return None
 
+    def below(self, stage: Stage) -> Stage | None:
+        """Return the earlier stage that a stage starts from, None for an image."""
+        return self.earlier(stage, stage.base, numbers=False)
+
+    def earlier(self, stage: Stage, name: str, *, numbers: bool) -> Stage | None:
+        """Return the stage of a name, or number, that stands before another."""
+        for one in reversed(self.stages[: stage.index]):
+            if name and one.name.lower() == name.lower():
+                return one
+            if numbers and name == str(one.index):
+                return one
+        return None
+
     def chain(self, stage: Stage) -> tuple[Stage, ...]:
         """Return the stage and those that it is built on, the nearest first."""
         found = [stage]
-        for _ in self.stages:
-            below = self.stage(found[-1].base)
-            if below is None or below in found:
-                break
+        while (below := self.below(found[-1])) is not None:
             found.append(below)
         return tuple(found)
+
+    def needed(self, stage: Stage) -> tuple[Stage, ...]:
+        """Return the stages that BuildKit builds for this one, in their order."""
+        wanted, waiting = {stage.index}, [stage]
+        while waiting:
+            one = waiting.pop()
+            found = [self.below(one), *self.taken_from(one)]
+            for other in found:
+                if other is not None and other.index not in wanted:
+                    wanted.add(other.index)
+                    waiting.append(other)
+        return tuple(one for one in self.stages if one.index in wanted)
+
+    def taken_from(self, stage: Stage) -> Iterator[Stage]:
+        """Yield the stages that a stage copies from, or mounts."""
+        for instruction in stage.instructions:
+            names = [v for key, v in instruction.flag_list if key == "from"]
+            for key, value in instruction.flag_list:
+                if key == "mount":
+                    options = dict(o.partition("=")[::2] for o in value.split(","))
+                    names.append(options.get("from", ""))
+            for name in names:
+                found = self.earlier(stage, name, numbers=True)
+                if found is not None:
+                    yield found
 
     def instructions(self) -> list[Instruction]:
         """Return all instructions in order."""
         return [*self.head, *(i for stage in self.stages for i in stage.instructions)]
 
 
-def exec_form(text: str) -> tuple[str, ...] | None:
-    """Return the arguments of an exec form (a JSON list of text), else None."""
-    if not text.lstrip().startswith("["):
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    if isinstance(value, list) and all(isinstance(word, str) for word in value):
-        return tuple(value)
-    return None
-
-
 def read(path: Path, arguments: Mapping[str, str] | None = None) -> Dockerfile:
     """Read a Dockerfile. Raises ConfigurationError when it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = text_of(path)
+    except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{path} cannot be read: {error}", hint="correct `build.dockerfile`"
         ) from error
@@ -136,12 +151,29 @@ def parse(
             stages[-1][1].append(instruction)
         else:
             head.append(instruction)
-    known = defaults(head) | dict(arguments or {})
+    given = dict(arguments or {})
+    known = predefined() | given
+    known = defaults(head, known) | given
+    made = [make_stage(start, body, known) for start, body in stages]
     return Dockerfile(
         path,
         tuple(head),
-        tuple(make_stage(start, body, known) for start, body in stages),
+        tuple(replace(one, index=index) for index, one in enumerate(made)),
     )
+
+
+def predefined() -> dict[str, str]:
+    """Return the arguments that BuildKit sets itself, for a build for this machine."""
+    arch = ARCHITECTURES.get(platform.machine(), platform.machine().lower())
+    found: dict[str, str] = {}
+    for who in ("BUILD", "TARGET"):
+        found |= {
+            f"{who}PLATFORM": f"linux/{arch}",
+            f"{who}OS": "linux",
+            f"{who}ARCH": arch,
+            f"{who}VARIANT": "",
+        }
+    return found
 
 
 def make_stage(
@@ -149,84 +181,43 @@ def make_stage(
 ) -> Stage:
     words = start.text.split()
     named = len(words) == 3 and words[1].upper() == "AS"  # noqa: PLR2004
-    base = fill(words[0], known) if words else ""
+    base = fill(words[0].strip("\"'"), known) if words else ""
     return Stage(words[2] if named else "", base, start.line, (start, *body))
 
 
-def defaults(head: Sequence[Instruction]) -> dict[str, str]:
+def defaults(
+    head: Sequence[Instruction], known: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Return the defaults of the arguments declared before the first FROM."""
-    found: dict[str, str] = {}
+    found: dict[str, str] = dict(known or {})
     for instruction in head:
-        if instruction.keyword == "ARG":
-            for word in instruction.text.split():
-                name, _, value = word.partition("=")
-                found[name] = fill(value.strip("\"'"), found)
+        for name, value in assignments(instruction):
+            if instruction.keyword == "ARG" and value is not None:
+                found[name] = fill(value, found)
     return found
 
 
-def fill(text: str, known: Mapping[str, str]) -> str:
-    """Fill `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`."""
+def assignments(instruction: Instruction) -> Iterator[tuple[str, str | None]]:
+    """
+    Yield name and value of each assignment in an ARG, ENV or LABEL.
 
-    def value(match: re.Match[str]) -> str:
-        name, operator, word, bare = match.groups()
-        current = known.get(name or bare, "")
-        if operator == "-":
-            return current or word
-        if operator == "+":
-            return word if current else ""
-        return current
-
-    return VARIABLE.sub(value, text)
-
-
-def split(text: str, first_line: int = 1) -> list[Instruction]:
-    """Cut the text into instructions; continuation lines and heredocs stay together."""
-    lines = text.splitlines()
-    found: list[Instruction] = []
-    notes: list[str] = []
-    index = 0
-    while index < len(lines):
-        stripped = lines[index].strip()
-        if not stripped or stripped.startswith("#"):
-            notes = [*notes, stripped] if stripped else []
-            index += 1
-            continue
-        start = index
-        index, body = take(lines, index)
-        found.append(make_instruction(start + first_line, body, tuple(notes)))
-        notes = []
-    return found
+    The value is None for an ARG without one; `ENV NAME value` is one assignment.
+    """
+    text = instruction.text
+    first, _, rest = text.partition(" ")
+    if instruction.keyword == "ENV" and first and "=" not in first:
+        yield first, rest.strip()
+        return
+    for word in _words(text):
+        name, equals, value = word.partition("=")
+        if name:
+            yield name.strip("\"'"), unquoted(value) if equals else None
 
 
-def take(lines: Sequence[str], index: int) -> tuple[int, str]:
-    """Return the index after the instruction that starts here, and its text."""
-    parts: list[str] = []
-    while index < len(lines):
-        line = lines[index]
-        index += 1
-        if parts and line.strip().startswith("#"):
-            continue
-        parts.append(line.rstrip().removesuffix("\\"))
-        if not line.rstrip().endswith("\\"):
-            break
-    body = "\n".join(parts)
-    for marker in HEREDOC.findall(body) if KEYWORD_WITH_HEREDOC.match(body) else ():
-        while index < len(lines):
-            body += "\n" + lines[index]
-            index += 1
-            if lines[index - 1].strip() == marker:
-                break
-    return index, body
+def _words(text: str) -> list[str]:
+    return re.findall(r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'\\])+", text)
 
 
-KEYWORD_WITH_HEREDOC = re.compile(r"\s*(RUN|COPY|ADD)\b", re.IGNORECASE)
-
-
-def make_instruction(line: int, body: str, notes: tuple[str, ...]) -> Instruction:
-    match = KEYWORD.match(body)
-    keyword, rest = (match[1].upper(), match[2]) if match else ("", body)
-    flags: dict[str, str] = {}
-    while (flag := FLAG.match(rest)) and keyword not in {"CMD", "ENTRYPOINT"}:
-        flags[flag[1]] = flag[2] or ""
-        rest = rest[flag.end() :]
-    return Instruction(line, keyword, rest.strip(), flags, notes)
+def unquoted(text: str) -> str:
+    """Return a word without its quotes."""
+    return re.sub(r"\"((?:[^\"\\]|\\.)*)\"|'([^']*)'", r"\1\2", text)

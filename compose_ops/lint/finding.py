@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose_ops.lint.composefile import Step
+from compose_ops.lint.yaml_nodes import Step
 
 SEVERITIES = ("error", "warning", "note")
 
@@ -23,15 +23,16 @@ class RawFinding:
     severity: str = ""
     file: Path | None = None
     line: int = 0
+    column: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """
-    One fault at one place; `accepted` is the reason why it was accepted in place.
+    One fault at one place; `accepted` is the reason why it was accepted.
 
     `combinations` are the names of the file sets that show it; `file` is relative to
-    the project's folder where it lies below it; lines count from 1.
+    the project's folder where it lies below it; lines and columns count from 1.
     """
 
     rule: str
@@ -43,6 +44,7 @@ class Finding:
     path: str
     combinations: tuple[str, ...] = ()
     accepted: str = ""
+    column: int = 1
 
     def as_json(self) -> dict[str, object]:
         """Return the finding as one JSON object."""
@@ -51,9 +53,16 @@ class Finding:
             "severity": self.severity,
             "file": self.file,
             "line": self.line,
+            "column": self.column,
             "message": self.message,
             "repair": self.repair,
             "path": self.path,
             "combinations": list(self.combinations),
             "accepted": self.accepted,
+            "help": help_link(self.rule),
         }
+
+
+def help_link(rule: str) -> str:
+    """Return where a rule is explained, relative to this package's repository."""
+    return f"docs/rules.md#{rule}"

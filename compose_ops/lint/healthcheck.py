@@ -17,7 +17,8 @@ class Check:
     A health check: its command and its times in seconds.
 
     `argv` is what an exec form runs and empty for a shell form; `script` is the shell
-    text that is run, empty for none.
+    text that is run, empty for none; `unread` are words of a shell form behind that
+    text, which the shell takes as its own arguments.
     """
 
     argv: tuple[str, ...]
@@ -25,6 +26,7 @@ class Check:
     times: Mapping[str, float]
     retries: int
     file: Instruction | None = None
+    unread: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -81,7 +83,15 @@ def check_of(service: Service) -> Check | None:
         test = image_test(instruction)
     argv, script = parts(test)
     times = {key: seconds(spec.get(key), default) for key, default in DEFAULTS.items()}
-    return Check(argv, script, times, int(spec.get("retries") or 3), instruction)
+    retries = str(spec.get("retries") or 3)
+    return Check(
+        argv,
+        script,
+        times,
+        int(retries) if retries.isdigit() else 3,
+        instruction,
+        words(test)[2:] if isinstance(test, list) and test[0] == "CMD-SHELL" else (),
+    )
 
 
 def is_missing(service: Service) -> bool | None:
@@ -100,7 +110,7 @@ def parts(test: object) -> tuple[tuple[str, ...], str]:
         return (), words([test])[0]
     form, *rest = words(test) or ("NONE",)
     if form == "CMD-SHELL":
-        return (), " ".join(rest)
+        return (), rest[0] if rest else ""
     argv = tuple(rest) if form == "CMD" else (form, *rest)
     return argv, script_of(argv) or ""
 
@@ -115,9 +125,12 @@ def from_flags(instruction: Instruction) -> dict[str, str]:
     return {key.replace("-", "_"): value for key, value in instruction.flags.items()}
 
 
-def hit(service: Service, check: Check, message: str) -> RawFinding:
+def hit(
+    service: Service, check: Check, message: str, *, severity: str = ""
+) -> RawFinding:
     """Return a hit at the health check, in the Dockerfile when it stands there."""
     if check.file is not None and service.build is not None:
         path = service.build.dockerfile.path
-        return RawFinding(service.path("build"), message, "", path, check.file.line)
-    return RawFinding(service.path("healthcheck", "test"), message)
+        where = service.path("build")
+        return RawFinding(where, message, severity, path, check.file.line)
+    return RawFinding(service.path("healthcheck", "test"), message, severity)

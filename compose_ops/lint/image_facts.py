@@ -8,7 +8,7 @@ rules then keep silent.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 NETWORK_TOOLS = frozenset({"curl", "wget", "nc"})
 
@@ -23,7 +23,7 @@ class ImageFacts:
     kept only where it is the program itself, not a script that looks at its
     arguments. `lacks` and `has` are names of binaries, `volumes` the folders of its
     VOLUME lines. `asked` is True when all of
-    it comes from a local image.
+    it comes from a local image, `known` False for an image that nothing is known of.
     """
 
     user: str | None = None
@@ -36,6 +36,7 @@ class ImageFacts:
     volumes: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     asked: bool = False
+    known: bool = True
 
 
 def _known(pattern: str, **facts: object) -> tuple[re.Pattern[str], ImageFacts]:
@@ -134,6 +135,30 @@ KNOWN = (
     ),
     _known(r"^node([:@]|$)", user="root", has_health=False, has="curl wget node npm"),
     _known(
+        r"^postgres:(1[89]|[2-9]\d)[^@]*alpine",
+        steps_down=True,
+        has_health=False,
+        lacks="curl",
+        has="pg_isready psql wget nc bash",
+        volumes=("/var/lib/postgresql",),
+    ),
+    _known(
+        r"^postgres:(1[89]|[2-9]\d)",
+        steps_down=True,
+        has_health=False,
+        lacks="curl wget nc",
+        has="pg_isready psql bash",
+        volumes=("/var/lib/postgresql",),
+    ),
+    _known(
+        r"^postgres(:latest|:alpine|$)",
+        steps_down=True,
+        has_health=False,
+        lacks="curl",
+        has="pg_isready psql bash",
+        volumes=("/var/lib/postgresql",),
+    ),
+    _known(
         r"^postgres:[^@]*alpine",
         steps_down=True,
         has_health=False,
@@ -161,7 +186,6 @@ KNOWN = (
         r"^(mysql|mariadb)([:@]|$)",
         steps_down=True,
         has_health=False,
-        lacks="curl wget nc",
         volumes=("/var/lib/mysql",),
     ),
     _known(
@@ -169,7 +193,7 @@ KNOWN = (
         steps_down=True,
         has_health=False,
         lacks="curl wget nc",
-        volumes=("/data/db", "/data/configdb"),
+        volumes=("/data/db",),
     ),
     _known(r"^rabbitmq([:@]|$)", steps_down=True, has_health=False, lacks="curl nc"),
     _known(
@@ -205,10 +229,26 @@ KNOWN = (
 )
 
 
+ALPINE = re.compile(r":[^@]*alpine")
+BUSYBOX = frozenset({"wget", "nc", "ping", "vi", "telnet", "nslookup"})
+
+
 def known(image: str) -> ImageFacts:
-    """Return what is known of an image by name, nothing when it is not in the table."""
-    name = image.removeprefix("docker.io/").removeprefix("library/")
-    return next((facts for pattern, facts in KNOWN if pattern.search(name)), NOTHING)
+    """
+    Return what is known of an image by name, nothing when it is not in the table.
+
+    An Alpine variant has BusyBox's programs, whatever the image's other variants lack.
+    """
+    name = plain_name(image)
+    facts = next((facts for pattern, facts in KNOWN if pattern.search(name)), NOTHING)
+    if ALPINE.search(name):
+        return replace(facts, lacks=facts.lacks - BUSYBOX, has=facts.has | BUSYBOX)
+    return facts
 
 
-NOTHING = ImageFacts()
+def plain_name(image: str) -> str:
+    """Return an image's name without Docker Hub's own parts."""
+    return image.removeprefix("docker.io/").removeprefix("library/")
+
+
+NOTHING = ImageFacts(known=False)

@@ -4,13 +4,14 @@ Ask local images what they hold: whether programs are there, who runs them.
 An image is asked only when it is on this machine already; nothing is pulled or built.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from compose_ops.docker.api import Engine, RunSpec
+from compose_ops.docker.api import Engine, Image, RunSpec
 from compose_ops.errors import EngineError
 from compose_ops.lint.image_facts import ImageFacts
 from compose_ops.lint.rules.commands import wanted_binaries
@@ -20,20 +21,29 @@ SCRIPT = 'for p in "$@"; do command -v "$p" >/dev/null 2>&1 && echo "$p"; done; 
 TIMEOUT = 20.0
 
 
+NAME = re.compile(r"[a-z0-9][\w.:/@-]*[\w]")
+"""What the engine takes for an image's name; it refuses `example/app:`."""
+
+
 def ask_images(
-    subjects: Sequence[LintTarget], engine: Engine
+    subjects: Sequence[LintTarget], engine: Engine, *, start: bool = True
 ) -> tuple[LintTarget, ...]:
     """
     Return the subjects with what local images say of their services.
 
-    Each image is asked once. Services without a local image, and images without a
-    shell, are left as they were. Raises EngineUnavailable when no engine answers.
+    Each image is asked once: its configuration, and with *start* a container of it for
+    its programs. Services without a local image, and images without a shell, are left
+    as they were. Raises EngineUnavailable when no engine answers.
     """
     wanted: dict[str, set[str]] = defaultdict(set)
     for service in (one for subject in subjects for one in subject.services):
-        wanted[reference(service)].update(wanted_binaries(service))
+        if NAME.fullmatch(reference(service)):
+            wanted[reference(service)].update(wanted_binaries(service))
+    there = engine.images(wanted)
     with ThreadPoolExecutor(2) as pool:
-        answers = pool.map(lambda name: ask(name, wanted[name], engine), wanted)
+        answers = pool.map(
+            lambda name: ask(there.get(name), wanted[name], engine, start=start), wanted
+        )
         known = dict(zip(wanted, answers, strict=True))
     return tuple(replace(one, images=answers_for(one, known)) for one in subjects)
 
@@ -54,7 +64,7 @@ def answers_for(
     """
     found = {}
     for service in subject.services:
-        facts = known[reference(service)]
+        facts = known.get(reference(service))
         if facts is not None and service.get("build"):
             facts = ImageFacts(has=facts.has, lacks=facts.lacks)
         if facts is not None:
@@ -62,11 +72,15 @@ def answers_for(
     return found
 
 
-def ask(name: str, wanted: set[str], engine: Engine) -> ImageFacts | None:
+def ask(
+    image: Image | None, wanted: set[str], engine: Engine, *, start: bool
+) -> ImageFacts | None:
     """Return an image's facts with which programs it has; None if absent or mute."""
-    image = engine.image(name)
     if image is None:
         return None
+    config = image.raw.get("Config") or {}
+    if not start:
+        return facts_of_inspect(config, frozenset(), frozenset())
     spec = RunSpec(image.id, ["-c", SCRIPT, "sh", *sorted(wanted)], entrypoint="sh")
     try:
         output = engine.run(spec, timeout=TIMEOUT)
@@ -75,7 +89,7 @@ def ask(name: str, wanted: set[str], engine: Engine) -> ImageFacts | None:
     if output.code != 0:
         return None
     has = frozenset(output.stdout.split()) & wanted
-    return facts_of_inspect(image.raw.get("Config") or {}, has, frozenset(wanted - has))
+    return facts_of_inspect(config, has, frozenset(wanted - has))
 
 
 def facts_of_inspect(

@@ -1,8 +1,9 @@
-"""Build the subjects that rules judge: files read, builds found, models merged."""
+"""Build the targets that rules judge: files read, builds found, models merged."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -10,14 +11,12 @@ from typing import Any
 
 from compose_ops.errors import ConfigurationError
 from compose_ops.lint import composefile, dockerfile
+from compose_ops.lint.build_context import MADE_BEFORE, absent_sources, ignore_lines
 from compose_ops.lint.composefile import Document
 from compose_ops.lint.dockerfile import Dockerfile
-from compose_ops.lint.dockerignore import is_ignored
-from compose_ops.lint.rules.builds import sources
-from compose_ops.lint.target import Build, EnvFile, EnvLine, LintTarget
+from compose_ops.lint.env_files import example_of
+from compose_ops.lint.target import Build, LintTarget
 from compose_ops.lint.tolerant_config import Docker, Merged, merge
-
-EXAMPLES = (".env.example", ".env.sample", ".env.dist", "env.example", ".env.template")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +34,13 @@ def subjects(
     root: Path,
     docker: Docker,
     env_files: Sequence[Path] = (),
+    start_timeout: float = 0.0,
 ) -> tuple[LintTarget, ...]:
     """
-    Return a subject per combination, each knowing the others' models.
+    Return a target per combination, each knowing the others' models.
 
-    Compose is asked for two models at a time. Raises ConfigurationError for a file
-    that cannot be read, EngineUnavailable without a docker client with Compose.
+    Compose is asked for a model per processor at a time. Without Compose the targets
+    hold the files alone. Raises ConfigurationError for a file that cannot be read.
     """
     reader = cache(composefile.read)
     read = [composefile.read_all(one.files, reader) for one in combinations]
@@ -57,7 +57,8 @@ def subjects(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         models = list(pool.map(merged, range(len(combinations))))
-    return assemble(combinations, read, models, root=root)
+    made = assemble(combinations, read, models, root=root)
+    return tuple(replace(one, start_timeout=start_timeout) for one in made)
 
 
 def assemble(
@@ -68,11 +69,11 @@ def assemble(
     root: Path,
 ) -> tuple[LintTarget, ...]:
     """
-    Return subjects from documents and models that are there already.
+    Return targets from documents and models that are there already.
 
     The variables of `.env.example` are judged once, over all documents together.
     """
-    example = env_example(root)
+    example = example_of(root)
     alone = len(combinations) == 1
     made = [
         LintTarget(
@@ -84,11 +85,14 @@ def assemble(
             example=example,
             others=tuple(m.model for m in models if m is not merged),
             refusals=merged.refusals,
+            unset=merged.unset,
+            placeholders=merged.placeholders,
+            compose=not merged.absent,
             scopes=frozenset({"combination", "project"} if alone else {"combination"}),
         )
         for one, documents, merged in zip(combinations, read, models, strict=True)
     ]
-    if not alone:
+    if not alone and made:
         every = {
             document.path: document for documents in read for document in documents
         }
@@ -100,28 +104,12 @@ def assemble(
                 documents=tuple(every.values()),
                 builds={},
                 refusals=(),
+                unset=frozenset().union(*(m.unset for m in models)),
+                placeholders={k: v for m in models for k, v in m.placeholders.items()},
                 scopes=frozenset({"project"}),
             )
         )
     return tuple(made)
-
-
-def env_example(root: Path) -> EnvFile | None:
-    """Return the project's example of `.env`, None when it has none."""
-    path = next((root / name for name in EXAMPLES if (root / name).is_file()), None)
-    if path is None:
-        return None
-    found: dict[str, EnvLine] = {}
-    notes: list[str] = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        name, equals, value = text.strip().removeprefix("export ").partition("=")
-        if text.lstrip().startswith("#"):
-            notes.append(text.strip())
-            continue
-        if equals:
-            found[name.strip()] = EnvLine(number, value.strip(), tuple(notes))
-        notes = []
-    return EnvFile(path, found)
 
 
 def builds(model: Mapping[str, Any], documents: Sequence[Document]) -> dict[str, Build]:
@@ -137,7 +125,7 @@ def builds(model: Mapping[str, Any], documents: Sequence[Document]) -> dict[str,
         if build and context.is_absolute():
             file = read_dockerfile(name, build, context, documents)
             if file is not None:
-                found[name] = make_build(context, file)
+                found[name] = make_build(context, file, build.get("target"), model)
     return found
 
 
@@ -165,38 +153,34 @@ def read_dockerfile(
         return None
 
 
-def make_build(context: Path, file: Dockerfile) -> Build:
+def make_build(
+    context: Path, file: Dockerfile, target: object, model: Mapping[str, Any]
+) -> Build:
     ignore = ignore_lines(context, file.path)
-    named = {s for i in file.instructions() for s in sources(i)}
-    absent = frozenset(s for s in named if not is_there(context, s, ignore or ()))
-    present = (
-        frozenset(p.name for p in context.iterdir())
-        if context.is_dir()
-        else frozenset()
+    stage = file.stage(str(target)) if target else file.stage(None)
+    present: frozenset[str] = frozenset()
+    with suppress(OSError):
+        present = frozenset(p.name for p in context.iterdir())
+    absent = absent_sources(context, file, stage, ignore or ()) if present else ()
+    return Build(
+        context,
+        file,
+        ignore,
+        frozenset(absent),
+        present,
+        frozenset(one for one in absent if MADE_BEFORE.search(one)),
+        frozenset(secret_files(context, model)),
     )
-    return Build(context, file, ignore, absent if present else frozenset(), present)
 
 
-def ignore_lines(context: Path, file: Path) -> tuple[str, ...] | None:
-    """Return the ignore file's lines: the Dockerfile's own, else the context's."""
-    for path in (Path(f"{file}.dockerignore"), context / ".dockerignore"):
-        if path.is_file():
-            return tuple(path.read_text(encoding="utf-8").splitlines())
-    return None
-
-
-def is_there(context: Path, source: str, ignore: Sequence[str]) -> bool:
-    """Say whether a source of COPY is in the context and enters the build."""
-    plain = source.lstrip("/").removeprefix("./").rstrip("/")
-    if plain in {"", "."}:
-        return True
-    matches = [p.relative_to(context).as_posix() for p in context.glob(plain)]
-    return any(
-        not is_ignored(match, ignore)
-        or any(
-            line.strip().removeprefix("!").startswith(match)
-            for line in ignore
-            if line.strip().startswith("!")
-        )
-        for match in matches
-    )
+def secret_files(context: Path, model: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the files with secrets that are in a context, as it sees them."""
+    named = [".env", ".env.local", ".env.production"]
+    for spec in (model.get("secrets") or {}).values():
+        path = Path(str((spec or {}).get("file") or ""))
+        if path.is_relative_to(context):
+            named.append(path.relative_to(context).as_posix())
+    for name in dict.fromkeys(named):
+        with suppress(OSError):
+            if (context / name).is_file():
+                yield name

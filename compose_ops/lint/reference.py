@@ -20,12 +20,9 @@ HEAD = """\
 
 Made from `compose_ops/lint/` by `python -m compose_ops.lint.reference`.
 
-`invoke lint` judges every combination of compose files that a task can select;
-`invoke lint --file compose.yml --file compose.prod.yml` judges another project's files
-together, `--rule ID` asks single rules, `--json` prints
-`{"findings": [{"rule", "severity", "file", "line", "message", "repair", "path",
-"combinations", "accepted"}], "accepted": […]}`. Exit code 11 means that an error or a
-warning stands.
+[lint.md](lint.md) says how to run the linter, and its formats and settings. An *error*
+is proven from the files, a *warning* is likely or a matter of care, a *note* is worth
+knowing; by default errors alone end with exit code 11.
 
 **Model.** Rules see what `docker compose config` merges, so an override counts as it
 works, and the line at which a setting is written.

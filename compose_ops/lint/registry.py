@@ -17,7 +17,9 @@ class Rule:
     `source` says how the fault was shown: a measurement with the version it was run
     on, or an upstream file, thread or page. `acceptable` is False for the few faults
     that no reason excuses. `scope` is `project` for a rule that needs all files of a
-    project at once, else `combination`.
+    project at once, else `combination`. `needs` is what it must know: `model` (what
+    Compose merges), `dockerfile`, `image` (what is in a service's image), `engine`; a
+    rule is skipped, and counted, where that is not at hand.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Rule:
     look: Look
     acceptable: bool = True
     scope: str = "combination"
+    needs: tuple[str, ...] = ("model",)
 
 
 _RULES: dict[str, Rule] = {}
@@ -45,13 +48,24 @@ def rule(
     repair: str,
     acceptable: bool = True,
     scope: str = "combination",
+    needs: tuple[str, ...] = ("model",),
 ) -> Callable[[Look], Look]:
     """Register the function below as a rule of its module's topic."""
 
     def register(look: Look) -> Look:
         topic = look.__module__.rpartition(".")[2]
         _RULES[name] = Rule(
-            name, topic, severity, summary, why, source, repair, look, acceptable, scope
+            name,
+            topic,
+            severity,
+            summary,
+            why,
+            source,
+            repair,
+            look,
+            acceptable,
+            scope,
+            needs,
         )
         return look
 

@@ -2,22 +2,23 @@
 Judge a project's compose files by the rules.
 
 Every combination that a task can select is merged by Compose and judged; a fault that
-several show is named once. Only reads; images are asked when they are here already.
+several show is named once. Only reads; no container is started unless asked.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from compose_ops.console import show
 from compose_ops.docker.api import Engine
-from compose_ops.errors import EngineUnavailable, FindingsFound, UsageError
-from compose_ops.lint import Finding, all_rules, check_all, unaccepted
+from compose_ops.errors import ConfigurationError, EngineError, UsageError
+from compose_ops.lint import baseline as baselines
+from compose_ops.lint.check import all_rules, check_all, skipped
+from compose_ops.lint.finding import Finding
 from compose_ops.lint.image_probe import ask_images
 from compose_ops.lint.loader import Combination, subjects
-
-FAILING = frozenset({"error", "warning"})
+from compose_ops.lint.report import LintReport
+from compose_ops.lint.settings import OFF, LintSettings, check_settings
 
 
 def judge(
@@ -27,22 +28,76 @@ def judge(
     root: Path,
     env_files: Sequence[Path] = (),
     only: Collection[str] = (),
-    ask: bool = True,
-) -> tuple[Finding, ...]:
+    settings: LintSettings = LintSettings(),  # noqa: B008 - frozen
+    ask: bool = False,
+) -> LintReport:
     """
-    Return the findings of the combinations of a project's files.
+    Return the report on the combinations of a project's files.
 
-    *root* is Compose's project directory; *only* are rule ids, empty for all; *ask*
-    lets local images say what they hold, where an engine answers. Raises UsageError for
-    an unknown rule, ConfigurationError for a file that cannot be read,
-    EngineUnavailable without a docker client with Compose.
+    *root* is Compose's project directory; *only* are rule ids, empty for all; with
+    *ask* a container of each local image is started to see which programs it holds.
+    Raises UsageError for an unknown rule or severity, ConfigurationError for a file
+    that cannot be read and for settings that do not hold.
+
+    Example: `judge(engine, [Combination("all", (file,))], root=folder).failing`.
     """
     check_rules(only)
-    made = subjects(combinations, root=root, docker=engine.docker, env_files=env_files)
-    if ask and ("missing-binary" in only or not only):
-        with suppress(EngineUnavailable):
-            made = ask_images(made, engine)
-    return check_all(made, only or None)
+    check_settings(settings, all_rules())
+    made = subjects(
+        combinations,
+        root=root,
+        docker=engine.docker,
+        env_files=env_files,
+        start_timeout=settings.start_timeout,
+    )
+    made = tuple(replace(one, memory=settings.memory) for one in made)
+    with suppress(EngineError):
+        made = ask_images(made, engine, start=ask)
+    asked = only or None
+    found = tuple(settled(check_all(made, asked), settings))
+    known: tuple[Finding, ...] = ()
+    if settings.baseline is not None and settings.baseline.exists():
+        held = baselines.read(settings.baseline)
+        unaccepted = [one for one in found if not one.accepted]
+        new, known = baselines.split(unaccepted, held)
+        found = (*new, *(one for one in found if one.accepted))
+    asked_rules = len(only) or len(all_rules())
+    return LintReport(found, skipped(made, asked), known, asked_rules, settings)
+
+
+def settled(findings: Sequence[Finding], settings: LintSettings) -> Iterator[Finding]:
+    """Yield the findings that the settings leave, with their severities."""
+    for one in findings:
+        default = one.severity
+        severity = settings.severity(one.rule, default)
+        if severity == OFF or settings.excludes(one.file):
+            continue
+        reasons = [a.reason for a in settings.accept if a.accepts(one)]
+        accepted = one.accepted or (reasons[0] if reasons else "")
+        yield replace(one, severity=severity, accepted=accepted)
+
+
+def update_baseline(report: LintReport) -> Path:
+    """
+    Write what is open now into the baseline, and return the file.
+
+    Raises UsageError where the settings name none, ConfigurationError where it cannot
+    be written.
+    """
+    path = report.settings.baseline
+    if path is None:
+        raise UsageError(
+            "no baseline is named", hint="name its file with --baseline FILE"
+        )
+    try:
+        path.write_text(
+            baselines.written((*report.open, *report.known)), encoding="utf-8"
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror}", hint="name another file"
+        ) from error
+    return path
 
 
 def check_rules(only: Collection[str]) -> None:
@@ -54,32 +109,9 @@ def check_rules(only: Collection[str]) -> None:
             )
 
 
-def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return findings as the task's JSON object; accepted ones stand apart."""
-    accepted = [one.as_json() for one in findings if one.accepted]
-    return {
-        "findings": [one.as_json() for one in unaccepted(findings)],
-        "accepted": accepted,
-    }
+def explain(name: str) -> str:
+    """Return the reference on a rule. Raises UsageError for an unknown one."""
+    from compose_ops.lint.reference import section
 
-
-def print_findings(findings: Sequence[Finding]) -> None:
-    """Print each finding with its place and repair, and a count."""
-    for one in unaccepted(findings):
-        show(f"{one.file}:{one.line}: {one.severity}: {one.message} [{one.rule}]")
-        show(f"    {one.repair}")
-    open_ones = unaccepted(findings)
-    show(
-        f"{len(all_rules())} rules, {len(open_ones)} findings, "
-        f"{len(findings) - len(open_ones)} accepted in place"
-    )
-
-
-def refuse(findings: Sequence[Finding]) -> None:
-    """Raise FindingsFound when an error or a warning is not accepted."""
-    failing = [one for one in unaccepted(findings) if one.severity in FAILING]
-    if failing:
-        raise FindingsFound(
-            f"{len(failing)} findings that nobody accepted",
-            hint="docs/rules.md says why and how to accept one in place",
-        )
+    check_rules([name])
+    return "\n".join(section(all_rules()[name])) + "\n"

@@ -8,7 +8,12 @@ from typing import Any
 
 from compose_ops.lint.composefile import Document
 from compose_ops.lint.dockerfile import Dockerfile, Stage
+from compose_ops.lint.env_files import EnvFile, EnvLine
 from compose_ops.lint.image_facts import ImageFacts
+from compose_ops.lint.service_images import facts_of
+from compose_ops.lint.stores import Store, store_of
+
+__all__ = ["Build", "EnvFile", "EnvLine", "LintTarget", "Machine", "Service", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +22,9 @@ class Build:
     What a service is built from.
 
     `ignore` are the lines of the context's ignore file, None without one; `absent`
-    are sources of COPY and ADD that the context does not hold; `present` are the
-    context's top-level names.
+    are sources of COPY and ADD that the context does not hold, `made_before` those of
+    them that a step before the build makes; `present` are the context's top-level
+    names, and `there` the secret files that are in it.
     """
 
     context: Path
@@ -26,23 +32,8 @@ class Build:
     ignore: tuple[str, ...] | None = None
     absent: frozenset[str] = frozenset()
     present: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class EnvLine:
-    """One line of an environment file: its number, its value, the comments above."""
-
-    line: int
-    value: str
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EnvFile:
-    """An environment file such as `.env.example`, by variable."""
-
-    path: Path
-    lines: Mapping[str, EnvLine]
+    made_before: frozenset[str] = frozenset()
+    there: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +52,13 @@ class LintTarget:
     `model` is what `docker compose config --format json` prints; `documents` are the
     files in the order of `-f`; `others` the models of the project's other
     combinations; `images` what was asked of local images, by service; `machine` the
-    engine's; `patience` the seconds for which a start waits for health; `refusals` the
-    path and Compose's words where it refused the files, with `model` made without
-    what it refused; `scopes` which rules apply: `combination` for this set of files,
-    `project` when the documents are all that the project has.
+    engine's; `memory` the bytes that the project's settings state for containers;
+    `start_timeout` the seconds for which a start waits for health, 0 where nobody
+    states any; `refusals` the path and Compose's words where it refused the files, with
+    `model` made without what it refused; `unset` the variables that nobody sets,
+    `placeholders` what stands in the model for those that may not be empty; `compose`
+    False where there is no Compose to ask; `scopes` which rules apply: `combination`
+    for this set of files, `project` when the documents are all that the project has.
     """
 
     name: str
@@ -76,8 +70,12 @@ class LintTarget:
     others: tuple[Mapping[str, Any], ...] = ()
     images: Mapping[str, ImageFacts] = field(default_factory=dict)
     machine: Machine = Machine()
-    patience: float = 300.0
-    refusals: tuple[tuple[tuple[str, ...], str], ...] = ()
+    memory: int = 0
+    start_timeout: float = 0.0
+    refusals: tuple[tuple[tuple[str | int, ...], str], ...] = ()
+    unset: frozenset[str] = frozenset()
+    placeholders: Mapping[str, str] = field(default_factory=dict)
+    compose: bool = True
     scopes: frozenset[str] = frozenset({"combination", "project"})
 
     @cached_property
@@ -96,9 +94,38 @@ class LintTarget:
             for name, spec in (self.model.get("networks") or {}).items()
         }
 
+    @cached_property
+    def waiting(self) -> "Mapping[str, list[tuple[Service, str]]]":
+        """Who depends on each service, and with which condition."""
+        found: dict[str, list[tuple[Service, str]]] = {}
+        for one in self.services:
+            for name, spec in one.dependencies.items():
+                condition = str((spec or {}).get("condition") or "service_started")
+                found.setdefault(name, []).append((one, condition))
+        return found
+
+    @cached_property
+    def by_name(self) -> "Mapping[str, Service]":
+        """The services by name."""
+        return {one.name: one for one in self.services}
+
     def service(self, name: str) -> "Service | None":
         """Return the service of that name, or None."""
-        return next((one for one in self.services if one.name == name), None)
+        return self.by_name.get(name)
+
+    @cached_property
+    def is_swarm(self) -> bool:
+        """Whether the files are a swarm stack: they place services on nodes."""
+        return any(
+            one.get("deploy", "placement", "constraints")
+            or one.get("deploy", "placement", "preferences")
+            or one.get("deploy", "endpoint_mode")
+            or one.get("deploy", "mode") in {"global", "global-job", "replicated-job"}
+            for one in self.services
+        ) or any(
+            spec.get("driver") == "overlay" and not spec.get("attachable")
+            for spec in self.networks.values()
+        )
 
     def stated(self, key: str) -> Any:
         """Return a top-level value as the last document that has it states it."""
@@ -146,23 +173,41 @@ class Service:
         return self.build.dockerfile.chain(self.stage)
 
     @cached_property
+    def needed_stages(self) -> tuple[Stage, ...]:
+        """The stages that BuildKit builds for the image, in their order."""
+        if self.build is None or self.stage is None:
+            return ()
+        return self.build.dockerfile.needed(self.stage)
+
+    @cached_property
     def image(self) -> str:
         """The image that runs, or for a build the image that it starts from."""
-        return (
-            self.stages[-1].base if self.stages else str(self.get("image", default=""))
-        )
+        if self.get("build"):
+            return self.stages[-1].base if self.stages else ""
+        return str(self.get("image", default=""))
 
     @cached_property
     def facts(self) -> ImageFacts:
         """What is known of the image: asked of it, else of its base and Dockerfile."""
-        from compose_ops.lint.service_images import facts_of
+        asked = self.subject.images.get(self.name)
+        return facts_of(self.image, self.stages[::-1], asked)
 
-        return facts_of(self)
+    @cached_property
+    def dependencies(self) -> Mapping[str, Any]:
+        """What it depends on, each with its condition."""
+        found = self.get("depends_on", default={})
+        return found if isinstance(found, Mapping) else dict.fromkeys(found)
+
+    @cached_property
+    def store(self) -> Store | None:
+        """The store that it runs, None for another program."""
+        return store_of(self.image)
 
     @cached_property
     def environment(self) -> Mapping[str, str]:
         """The environment; a variable without a value is empty."""
         found = self.get("environment", default={})
+        found = found if isinstance(found, Mapping) else {}
         return {key: undollar("" if v is None else str(v)) for key, v in found.items()}
 
     @cached_property
@@ -190,7 +235,8 @@ class Service:
     @cached_property
     def replicas(self) -> int:
         """How many containers are wanted."""
-        return int(self.get("deploy", "replicas", default=self.get("scale", default=1)))
+        wanted = self.get("deploy", "replicas", default=self.get("scale", default=1))
+        return int(wanted) if str(wanted).isdigit() else 1
 
     @cached_property
     def ports(self) -> tuple[Mapping[str, Any], ...]:
@@ -199,15 +245,36 @@ class Service:
         return tuple(port for port in found if port.get("target"))
 
     @cached_property
+    def rolls(self) -> bool:
+        """Whether the rolling update of this package is set up for it."""
+        labels = self.get("labels", default={})
+        return any(str(one).startswith(ROLLOUT) for one in labels)
+
+    @cached_property
     def starts_first(self) -> bool:
         """Whether an update starts the new container before it stops the old one."""
-        return bool(self.get("deploy", "update_config", "order") == "start-first")
+        order = self.get("deploy", "update_config", "order")
+        return bool(order == "start-first" and self.rolls)
+
+    @cached_property
+    def profiles(self) -> frozenset[str]:
+        """The profiles that it belongs to, none for one that always starts."""
+        return frozenset(map(str, self.get("profiles", default=[])))
+
+    def together(self, other: "Service") -> bool:
+        """Say whether one `up` may start both: their profiles do not exclude it."""
+        if not self.profiles or not other.profiles or self.profiles & other.profiles:
+            return True
+        return other.name in self.dependencies or self.name in other.dependencies
 
     def volumes(self, *kinds: str) -> Iterator[Mapping[str, Any]]:
         """Yield the mounts of these kinds (`volume`, `bind`, `tmpfs`)."""
         for mount in self.get("volumes", default=[]):
             if mount.get("type") in kinds and mount.get("target"):
                 yield mount
+
+
+ROLLOUT = "compose-ops.rollout."
 
 
 def undollar(text: str) -> str:

@@ -2,8 +2,9 @@
 Ask Compose for the merged model of any set of files, also of one that it refuses.
 
 Compose names one fault and prints nothing. To judge the rest of such files, what was
-refused is taken out by one more override, the model asked for again, and the part put
-back as the files write it; the refusal is kept beside the model.
+refused is taken out, the model asked for again, and the part put back as the files
+write it; the refusal is kept beside the model. A variable that nobody sets and that
+may not be empty gets a value that stands in for it.
 """
 
 import json
@@ -15,14 +16,24 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from compose_ops.docker.api import Output
+from compose_ops.errors import EngineError, EngineUnavailable
+from compose_ops.lint import placeholders
 from compose_ops.lint.composefile import Document, Node
+from compose_ops.lint.refusals import holds, place_of, without
+from compose_ops.lint.repairs import DEVICES, Repairs, dumped
 
 Docker = Callable[..., Output]
 """`Engine.docker`: runs a docker command, captured, without raising for its code."""
 
-ATTEMPTS = 12
+ATTEMPTS = 20
+SECONDS = 60.0
 NOISE = re.compile(r"level=warning|attribute `version` is obsolete")
-DEVICES = ("deploy", "resources", "reservations", "devices")
+UNSET = re.compile(r"The \\?\"(\w+)\\?\" variable is not set")
+READABLE = re.compile(r"already defined at line|UTF-8")
+"""What Compose refuses in a text, and takes once it is written anew."""
+MAX_WORDS = 300
+MAX_TRIALS = 12
+Path_ = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,51 +41,16 @@ class Merged:
     """
     The merged model, and each refusal as the path of its fault and Compose's words.
 
-    The model is empty when Compose refuses the files for a reason not known here.
+    The model is empty when Compose refuses the files for a reason not known here, and
+    when there is no Compose (`absent`). `unset` are the variables that Compose names
+    as set by nobody, `placeholders` what stands in for those that may not be empty.
     """
 
     model: dict[str, Any]
-    refusals: tuple[tuple[tuple[str, ...], str], ...] = ()
-
-
-@dataclass(slots=True)
-class Repairs:
-    """What was taken out or added so that Compose prints a model."""
-
-    names: list[str] = field(default_factory=list)
-    devices: list[str] = field(default_factory=list)
-    env_files: list[str] = field(default_factory=list)
-    declared: list[tuple[str, str]] = field(default_factory=list)
-    variables: dict[str, str] = field(default_factory=dict)
-
-    def write(self, folder: Path) -> tuple[list[Path], list[Path]]:
-        """Write what is needed; return compose files and environment files to add."""
-        extra, variables = folder / "repair.yml", folder / "variables.env"
-        lines = [f"{key}={value}\n" for key, value in self.variables.items()]
-        variables.write_text("".join(lines), encoding="utf-8")
-        text = json.dumps(self.sections())
-        extra.write_text(RESET.sub(r"!reset \1", text), encoding="utf-8")
-        return [extra] if self.sections() else [], [variables] if lines else []
-
-    def sections(self) -> dict[str, Any]:
-        """Return a compose file that takes the faults out, resets still as text."""
-        services: dict[str, Any] = {}
-        for name in self.names:
-            services.setdefault(name, {})["container_name"] = "!reset null"
-        for name in self.env_files:
-            services.setdefault(name, {})["env_file"] = "!reset []"
-        for name in self.devices:
-            reservations = {"reservations": {"devices": "!reset []"}}
-            services.setdefault(name, {})["deploy"] = {"resources": reservations}
-        found: dict[str, Any] = {"services": services} if services else {}
-        for kind, name in self.declared:
-            from_file = kind in {"secrets", "configs"}
-            found.setdefault(kind, {})[name] = {"file": "./none"} if from_file else {}
-        return found
-
-
-RESET = re.compile(r'"!reset (null|\[\])"')
-"""A reset in JSON, which is YAML but for the tag."""
+    refusals: tuple[tuple[Path_, str], ...] = ()
+    unset: frozenset[str] = frozenset()
+    placeholders: Mapping[str, str] = field(default_factory=dict)
+    absent: bool = False
 
 
 def merge(
@@ -89,86 +65,142 @@ def merge(
     """
     Return the merged model of *files*, all profiles on.
 
-    *documents* are the same files as read; *environment* goes over *env_files*.
-    Raises EngineUnavailable when there is no docker client with Compose.
+    *documents* are the same files as read; *environment* goes over *env_files*. Each
+    call of Compose may take a minute. Raises nothing for what Compose refuses.
     """
-    repairs = Repairs(variables=dict(environment or {}))
-    refusals: list[tuple[tuple[str, ...], str]] = []
+    asking = _Asking(tuple(documents), tuple(files), directory, docker, env_files)
+    asking.repairs.variables.update(environment or {})
     with TemporaryDirectory() as scratch:
+        try:
+            return asking.merged(Path(scratch))
+        except EngineUnavailable:
+            return Merged({}, absent=True)
+        except EngineError as error:
+            return Merged({}, (((), f"Compose gives no answer: {error.message}"),))
+
+
+@dataclass(slots=True)
+class _Asking:
+    documents: tuple[Document, ...]
+    files: tuple[Path, ...]
+    directory: Path
+    docker: Docker
+    env_files: Sequence[Path]
+    repairs: Repairs = field(default_factory=Repairs)
+    refusals: list[tuple[Path_, str]] = field(default_factory=list)
+    unset: set[str] = field(default_factory=set)
+    filled: dict[str, str] = field(default_factory=dict)
+    roots: dict[Path, Node] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
+
+    def merged(self, scratch: Path) -> Merged:
+        model: dict[str, Any] = {}
         for _ in range(ATTEMPTS):
-            more_files, more_variables = repairs.write(Path(scratch))
-            used = [*files, *more_files]
-            output = ask(docker, used, directory, [*env_files, *more_variables])
+            output = self.ask(scratch)
+            self.unset |= set(UNSET.findall(output.stderr))
             if output.code == 0:
-                model = json.loads(output.stdout)
-                return Merged(put_back(model, repairs, documents), tuple(refusals))
-            words = last_line(output)
-            found = understand(words, repairs, documents)
-            if found != SILENT:
-                refusals.append((found or (), words))
-            if found is None:
+                output = self.with_fewest_values(scratch, output)
+                model = put_back(
+                    json.loads(output.stdout), self.repairs, self.documents
+                )
                 break
-    return Merged({}, tuple(refusals))
+            words = self.words(output, scratch)
+            if not self.understood(words) and not self.cut(words):
+                break
+        return Merged(
+            model,
+            tuple(self.refusals),
+            frozenset(self.unset | set(self.filled)),
+            dict(self.filled),
+        )
 
+    def with_fewest_values(self, scratch: Path, output: Output) -> Output:
+        """Return the answer in which only what may not be empty has a value."""
+        for name in [one for one in self.filled if one in self.unset][:MAX_TRIALS]:
+            value = self.repairs.variables.pop(name)
+            trial = self.ask(scratch)
+            if trial.code == 0:
+                output = trial
+                del self.filled[name]
+            else:
+                self.repairs.variables[name] = value
+        return output
 
-SILENT: tuple[str, ...] = ("",)
-"""The path of a fault of the machine, not of the files: an unset variable."""
+    def ask(self, scratch: Path) -> Output:
+        more_files, more_variables = self.repairs.write(scratch)
+        words = ["compose", "--project-directory", str(self.directory)]
+        words += ["--profile", "*"]
+        for env_file in (*self.env_files, *more_variables):
+            words += ["--env-file", str(env_file)]
+        for number, file in enumerate(self.files):
+            used = file
+            if file in self.roots:
+                used = scratch / f"{number}.yml"
+                used.write_text(dumped(self.roots[file]), encoding="utf-8")
+            words += ["--file", str(used)]
+        words += [word for file in more_files for word in ("--file", str(file))]
+        return self.docker(*words, "config", "--format", "json", timeout=SECONDS)
 
+    def words(self, output: Output, scratch: Path) -> str:
+        """Return Compose's own words, with the files' names for those of copies."""
+        lines = [line.strip() for line in output.stderr.splitlines()]
+        said = [one for one in lines if one and not NOISE.search(one)]
+        words = " ".join(said) or f"exit code {output.code}"
+        for number, file in enumerate(self.files):
+            words = words.replace(str(scratch / f"{number}.yml"), str(file))
+        return words.replace(f"{scratch}/", "")[:MAX_WORDS]
 
-def ask(
-    docker: Docker, files: Sequence[Path], directory: Path, env_files: Sequence[Path]
-) -> Output:
-    arguments = ["compose", "--project-directory", str(directory), "--profile", "*"]
-    for env_file in env_files:
-        arguments += ["--env-file", str(env_file)]
-    for file in files:
-        arguments += ["--file", str(file)]
-    return docker(*arguments, "config", "--format", "json")
+    def understood(self, words: str) -> bool:
+        """Note how to get past a refusal; False when that is not known."""
+        if re.search(r"required variable (\w+) is missing a value", words):
+            return self.fill(self.required(words))
+        if not re.search(r"validating |depends on undefined", words):
+            standing = placeholders.wanted(self.documents, frozenset(self.unset))
+            if self.fill(standing):
+                return True
+        known = self.repairs.note(words, self.documents)
+        if known is None:
+            return False
+        if known:
+            self.refusals.append((known, words))
+        return True
 
+    def required(self, words: str) -> dict[str, str]:
+        match = re.search(r"required variable (\w+) is missing a value", words)
+        name = match[1] if match else ""
+        found = placeholders.wanted(self.documents, frozenset({name}))
+        return found or {name: "unset-variable"}
 
-def last_line(output: Output) -> str:
-    lines = [
-        line for line in output.stderr.splitlines() if line and not NOISE.search(line)
-    ]
-    return lines[-1] if lines else f"exit code {output.code}"
+    def fill(self, standing: Mapping[str, str]) -> bool:
+        more = {k: v for k, v in standing.items() if k not in self.filled}
+        self.filled.update(more)
+        self.repairs.variables.update(more)
+        return bool(more)
 
+    def cut(self, words: str) -> bool:
+        """Take out what Compose refuses; False when it stands in no file named."""
+        if READABLE.search(words) and not self.roots:
+            self.refusals.append(((), words))
+            self.roots = {one.path: one.root for one in self.documents}
+            return True
+        path = place_of(words, self.documents)
+        if not (len(path) > 2 and path[2] == "depends_on" and path[-1] in self.removed):  # noqa: PLR2004
+            self.refusals.append((path, words))
+        while path and not self.cut_at(path):
+            path = path[:-1]
+        return bool(path)
 
-def understand(
-    words: str, repairs: Repairs, documents: Sequence[Document]
-) -> tuple[str, ...] | None:
-    """Note how to get past a refusal and return its path; None when that is unknown."""
-    if match := re.search(
-        r"can't set container_name and (\S+) as container name", words
-    ):
-        repairs.names.append(match[1])
-        return ("services", match[1], "container_name")
-    if match := re.match(r"services\.([^:]+?)\.deploy\..*devices.*exclusive", words):
-        repairs.devices.append(match[1])
-        return ("services", match[1], *DEVICES)
-    pattern = (
-        r"service \"(\S+)\" refers to undefined (network|volume|secret|config) (\S+?):"
-    )
-    if match := re.search(pattern, words):
-        repairs.declared.append((f"{match[2]}s", match[3]))
-        return ("services", match[1], f"{match[2]}s", match[3])
-    if match := re.search(r"required variable (\w+) is missing a value", words):
-        repairs.variables[match[1]] = "unset"
-        return SILENT
-    if re.search(r"env file .* not found", words) and not repairs.env_files:
-        repairs.env_files += with_env_file(documents)
-        return SILENT
-    return None
-
-
-def with_env_file(documents: Sequence[Document]) -> list[str]:
-    return [
-        name
-        for document in documents
-        for name, service in (document.root.at("services") or Node(1, {}))
-        .members()
-        .items()
-        if service.at("env_file") is not None
-    ]
+    def cut_at(self, path: Path_) -> bool:
+        found = False
+        for file in self.files:
+            own = [one for one in self.documents if one.path == file]
+            root = self.roots.get(file) or (own[0].root if own else Node(1, {}))
+            if holds(root, path):
+                self.roots[file] = without(root, path)
+                found = True
+        if found and len(path) == 2 and path[0] == "services":  # noqa: PLR2004
+            self.removed.add(path[1])
+        return (found and len(path) > 1) or (found and path == ("include",))
 
 
 def put_back(
@@ -178,7 +210,9 @@ def put_back(
     services = model.get("services") or {}
     for name in repairs.names:
         written = [d.find(("services", name, "container_name")) for d in documents]
-        services[name]["container_name"] = [n.text() for n in written if n][-1]
+        texts = [n.text() for n in written if n]
+        if name in services and texts:
+            services[name]["container_name"] = texts[-1]
     for name in repairs.devices:
         items = [
             item.plain()
@@ -187,16 +221,17 @@ def put_back(
                 document.find(("services", name, *DEVICES)) or Node(1, ())
             ).items()
         ]
-        resources = services[name].setdefault("deploy", {}).setdefault("resources", {})
-        resources.setdefault("reservations", {})["devices"] = joined(items)
+        if name in services:
+            limits = services[name].setdefault("deploy", {}).setdefault("resources", {})
+            limits.setdefault("reservations", {})["devices"] = joined(items)
     for kind, name in repairs.declared:
         (model.get(kind) or {}).pop(name, None)
     return model
 
 
-def joined(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def joined(items: Sequence[Any]) -> list[dict[str, Any]]:
     """Return requests of one file set: a count beside ids is what Compose refused."""
-    found = [dict(item) for item in items]
+    found = [dict(item) for item in items if isinstance(item, dict)]
     for item in found:
         if str(item.get("count", "")).isdigit():
             item["count"] = int(item["count"])

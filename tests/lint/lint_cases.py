@@ -10,7 +10,7 @@ example `# here` stands for the rule's own name.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -114,11 +114,17 @@ def recorded_subjects(case: Case, folder: Path) -> tuple[LintTarget, ...]:
         )
     text = json.dumps(answers).replace(FOLDER, str(folder))
     models = [
-        Merged(one["model"], tuple((tuple(p), words) for p, words in one["refusals"]))
+        Merged(
+            one["model"],
+            tuple((tuple(p), words) for p, words in one["refusals"]),
+            frozenset(one["unset"]),
+            one["placeholders"],
+        )
         for one in json.loads(text)
     ]
     read = [composefile.read_all(one.files) for one in combinations]
-    return assemble(combinations, read, models, root=folder)
+    made = assemble(combinations, read, models, root=folder)
+    return tuple(replace(one, start_timeout=300.0) for one in made)
 
 
 def _record() -> dict[str, Any]:

@@ -55,7 +55,15 @@ def ask(case: Case) -> list[dict[str, Any]]:
             )
             for one in case.write(folder)
         ]
-        found = [{"model": one.model, "refusals": one.refusals} for one in answers]
+        found = [
+            {
+                "model": one.model,
+                "refusals": one.refusals,
+                "unset": sorted(one.unset),
+                "placeholders": one.placeholders,
+            }
+            for one in answers
+        ]
         text = json.dumps(found).replace(str(folder), FOLDER)
         models: list[dict[str, Any]] = json.loads(text)
         return models

@@ -81,6 +81,46 @@ def undeclared(subject: LintTarget) -> LintTarget:
     return replace(broken, refusals=((("services", "questdb"), "undefined volume"),))
 
 
+def unawaited(subject: LintTarget) -> LintTarget:
+    """Let the application depend on Memgraph without a condition."""
+    before = (ROOT / FILE).read_text(encoding="utf-8")
+    old = "      memgraph:\n        condition: service_healthy\n"
+    assert old in before
+    changed = with_text(subject, FILE, before.replace(old, "      memgraph: {}\n", 1))
+    spec = put("app", "depends_on", "memgraph", value={"condition": "service_started"})
+    return model("", spec).apply(changed)
+
+
+def well_known(subject: LintTarget) -> LintTarget:
+    """Give the application a password that everybody tries first."""
+    before = (ROOT / FILE).read_text(encoding="utf-8")
+    old = "      ANTHROPIC_API_KEY: ${ANTHROPIC_API_KEY}\n"
+    assert old in before
+    new = f"{old}      LEDGER_PASSWORD: changeme\n"
+    changed = with_text(subject, FILE, before.replace(old, new, 1))
+    spec = put("app", "environment", "LEDGER_PASSWORD", value="changeme")
+    return model("", spec).apply(changed)
+
+
+def unset(rule: str, variable: str) -> Mutation:
+    """Return a mutation in which nobody sets a variable, nor names it."""
+
+    def apply(subject: LintTarget) -> LintTarget:
+        return replace(subject, unset=frozenset({variable}), example=None)
+
+    return Mutation(rule, apply)
+
+
+def as_postgres(tag: str, folder: str, service: str = "questdb") -> Change:
+    """Return a change that makes a service PostgreSQL with a volume at a folder."""
+
+    def change(services: Services) -> None:
+        mount = {"type": "volume", "source": "ledger", "target": folder}
+        services[service] |= {"image": f"postgres:{tag}", "volumes": [mount]}
+
+    return change
+
+
 def image(rule: str, service: str, old: str, new: str) -> Mutation:
     """Return a mutation that changes the text of a service's Dockerfile."""
 
@@ -181,6 +221,11 @@ ENGINE_SOCKET = {
     "type": "bind",
     "source": "/var/run/docker.sock",
     "target": "/var/run/docker.sock",
+}
+MISSING_FILE = {
+    "type": "bind",
+    "source": str(ROOT / "config/not-there.yml"),
+    "target": "/app/config/not-there.yml",
 }
 SUBNET = {"ipam": {"config": [{"subnet": "172.21.0.128/25"}]}}
 FILE = "docker-compose.yml"

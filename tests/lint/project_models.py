@@ -29,4 +29,6 @@ def few_subjects() -> dict[str, LintTarget]:
 
 def merged(chosen: tuple[Combination, ...]) -> tuple[LintTarget, ...]:
     env_files = [ROOT / ENV_EXAMPLE]
-    return subjects(chosen, root=ROOT, docker=docker, env_files=env_files)
+    return subjects(
+        chosen, root=ROOT, docker=docker, env_files=env_files, start_timeout=300.0
+    )

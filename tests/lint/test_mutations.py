@@ -8,6 +8,7 @@ from mutations import (
     DEVICES,
     ENGINE_SOCKET,
     FILE,
+    MISSING_FILE,
     ONE_GPU,
     OPEN_PORT,
     PLAIN_PROBE,
@@ -17,6 +18,7 @@ from mutations import (
     Mutation,
     accepted,
     also,
+    as_postgres,
     both,
     context,
     example,
@@ -26,7 +28,10 @@ from mutations import (
     put,
     refused,
     text,
+    unawaited,
     undeclared,
+    unset,
+    well_known,
     without,
 )
 from project_models import few_subjects
@@ -121,7 +126,7 @@ MUTATIONS = (
         "secret-in-environment",
         put("memgraph", "environment", "MEMGRAPH_PASSWORD", value="x"),
     ),
-    image("secret-in-build", "app", "ENV PYTHONUNBUFFERED=1", "ENV API_TOKEN=1"),
+    image("secret-in-build", "app", "ENV PYTHONUNBUFFERED=1", "ENV API_TOKEN=ab12"),
     context("secret-baked", "app", ignore=("*.pyc",)),
     model(
         "gpu-count-and-ids",
@@ -172,6 +177,36 @@ MUTATIONS = (
         "dev",
     ),
     Mutation("accepted-nothing", accepted),
+    model(
+        "health-shell-words",
+        put("questdb", "healthcheck", "test", value=["CMD-SHELL", "test", "-d", "/"]),
+    ),
+    model(
+        "health-cannot-fail",
+        put("questdb", "healthcheck", "test", value=["CMD-SHELL", "ready || true"]),
+    ),
+    model(
+        "health-curl-without-fail",
+        put(
+            "eventstore", "healthcheck", "test", value=PLAIN_PROBE[:2] + PLAIN_PROBE[3:]
+        ),
+    ),
+    Mutation("dependency-not-awaited", unawaited),
+    Mutation("well-known-password", well_known),
+    unset("variable-empty", "ANTHROPIC_API_KEY"),
+    model("data-folder-moved", as_postgres("18.1", "/var/lib/postgresql/data")),
+    model(
+        "volume-shared-by-stores",
+        both(
+            as_postgres("17", "/var/lib/postgresql/data"),
+            as_postgres("17", "/var/lib/postgresql/data", "eventstore"),
+        ),
+    ),
+    model("bind-source-missing", also("app", "volumes", MISSING_FILE)),
+    model(
+        "key-ignored",
+        put("questdb", "deploy", "update_config", value={"parallelism": 1}),
+    ),
 )
 
 

@@ -1,5 +1,6 @@
 """What rules are made of: shells, ignore files, variables, quantities, images asked."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,10 @@ class TwoImages:
     def __init__(self) -> None:
         self.asked: list[RunSpec] = []
 
-    def image(self, reference: str) -> Image | None:
-        if reference != "example/app:1":
-            return None
-        return Image("sha256:1", (reference,), 1, {}, {"Config": {"User": "0:0"}})
+    def images(self, references: Iterable[str]) -> dict[str, Image]:
+        there = {"example/app:1"} & set(references)
+        config = {"Config": {"User": "0:0"}}
+        return {name: Image("sha256:1", (name,), 1, {}, config) for name in there}
 
     def run(self, spec: RunSpec, *, timeout: float | None = None) -> Output:
         assert timeout

@@ -13,6 +13,9 @@ from compose_ops.lint.tolerant_config import Merged
 from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 
+START_SECONDS = 300.0
+"""How long a start waits for health unless told otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -36,7 +39,7 @@ def subject(stack: StackContext, model: Model, written: Written) -> LintTarget:
     one = Combination(str(stack.mode), stack.mode.files, stack.mode.environment)
     merged = Merged(dict(model.raw))
     made = assemble([one], [written.mode], [merged], root=stack.root)[0]
-    return replace(made, others=written.others)
+    return replace(made, others=written.others, start_timeout=START_SECONDS)
 
 
 def _other_modes(stack: StackContext) -> Iterator[dict[str, Any]]:

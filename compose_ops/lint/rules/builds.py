@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from compose_ops.lint.dockerfile import Instruction, Stage
+from compose_ops.lint.build_context import arguments, sources
+from compose_ops.lint.dockerfile import Instruction, Stage, assignments
 from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
 from compose_ops.lint.target import Build, LintTarget, Service
@@ -43,6 +45,7 @@ def at(service: Service, build: Build, line: int, message: str) -> RawFinding:
     "whoever starts that combination first.",
     source="run on BuildKit of Engine 26.1.5",
     repair="Add the stage, or correct `build.target`.",
+    needs=("model", "dockerfile"),
 )
 def target_missing(subject: LintTarget) -> Iterator[RawFinding]:
     for service, build in built(subject):
@@ -66,29 +69,25 @@ def target_missing(subject: LintTarget) -> Iterator[RawFinding]:
     "Dockerfile's own folder.",
     source="run on BuildKit of Engine 26.1.5",
     repair="Write the path from `build.context`, and keep it out of `.dockerignore`.",
+    needs=("model", "dockerfile"),
 )
 def copy_source_missing(subject: LintTarget) -> Iterator[RawFinding]:
     for service, build in built(subject):
-        for instruction in build.dockerfile.instructions():
-            gone = [s for s in sources(instruction) if s in build.absent]
-            for source in gone:
-                yield at(
-                    service,
-                    build,
-                    instruction.line,
-                    f"{service.name}'s build context has no {source}",
-                )
+        for stage in service.needed_stages:
+            known = arguments(build.dockerfile, stage)
+            for instruction in stage.instructions:
+                for source in sources(instruction, known):
+                    if source in build.absent:
+                        yield absent_source(service, build, instruction.line, source)
 
 
-def sources(instruction: Instruction) -> list[str]:
-    """Return the sources that COPY or ADD takes from the context."""
-    if instruction.keyword not in {"COPY", "ADD"} or "from" in instruction.flags:
-        return []
-    return [
-        word
-        for word in instruction.words()[:-1]
-        if "$" not in word and "://" not in word and not word.startswith("<<")
-    ]
+def absent_source(service: Service, build: Build, line: int, source: str) -> RawFinding:
+    """Return the hit for a source, a warning where a step before the build makes it."""
+    message = f"{service.name}'s build context has no {source}"
+    if source in build.made_before:
+        found = at(service, build, line, f"{message}: probably made before the build")
+        return replace(found, severity="warning")
+    return at(service, build, line, message)
 
 
 @rule(
@@ -99,14 +98,15 @@ def sources(instruction: Instruction) -> list[str]:
     "that the Dockerfile has.",
     source="run on BuildKit of Engine 26.1.5",
     repair="Declare it with ARG where it is used, or drop it.",
+    needs=("model", "dockerfile"),
 )
 def build_arg_unread(subject: LintTarget) -> Iterator[RawFinding]:
     for service, build in built(subject):
         declared = {
-            word.split("=")[0]
+            word
             for instruction in build.dockerfile.instructions()
             if instruction.keyword == "ARG"
-            for word in instruction.text.split()
+            for word, _ in assignments(instruction)
         }
         for name in service.get("build", "args", default={}):
             if name not in declared and not PREDEFINED.search(name):
@@ -124,10 +124,11 @@ def build_arg_unread(subject: LintTarget) -> Iterator[RawFinding]:
     "everything again.",
     source="docs.docker.com, Optimize cache usage; measured by any rebuild",
     repair="Copy the list of dependencies first, install, then copy the source.",
+    needs=("model", "dockerfile"),
 )
 def layer_order(subject: LintTarget) -> Iterator[RawFinding]:
     for service, build in built(subject):
-        for stage in build.dockerfile.stages:
+        for stage in service.needed_stages:
             found = late_install(stage)
             if found is not None:
                 yield at(
@@ -145,8 +146,8 @@ def late_install(stage: Stage) -> Instruction | None:
         words = [w.rstrip("/") or "/" for w in instruction.words()[:-1]]
         if instruction.keyword in {"COPY", "ADD"} and "from" not in instruction.flags:
             copied = copied or bool({".", "src", "./src", "app", "./app"} & set(words))
-        install = instruction.keyword == "RUN" and INSTALLS.search(instruction.text)
-        if copied and install and LISTS.search(instruction.text):
+        install = instruction.keyword == "RUN" and INSTALLS.search(instruction.script)
+        if copied and install and LISTS.search(instruction.script):
             return instruction
     return None
 
@@ -158,16 +159,19 @@ def late_install(stage: Stage) -> Instruction | None:
     why="The build ends with `Unable to locate package`.",
     source="packages of Ubuntu 22.04; python3.9 comes from ppa:deadsnakes/ppa",
     repair="Add the archive that carries it, or take the release's own version.",
+    needs=("model", "image"),
 )
 def package_absent(subject: LintTarget) -> Iterator[RawFinding]:
     for service, build in built(subject):
         for stage in service.stages:
             archive = "add-apt-repository" in "".join(
-                i.text for i in stage.every("RUN")
+                i.script for i in stage.every("RUN")
             )
             for run in stage.every("RUN") if not archive else ():
                 installed = (
-                    set(re.split(r"[\s;&|]+", run.text)) if "apt" in run.text else set()
+                    set(re.split(r"[\s;&|]+", run.script))
+                    if "apt" in run.script
+                    else set()
                 )
                 for package in sorted(installed & set(service.facts.packages)):
                     yield at(

@@ -1,5 +1,6 @@
 """What Compose itself refuses, and what is declared and never used, or used and not."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,11 +22,18 @@ Uses = dict[tuple[str, str], tuple[Step, ...]]
     source="`docker compose config` of the same files",
     repair="Do what Compose says; the finding beside this one may name the fault.",
     acceptable=False,
+    needs=("files",),
 )
 def refused_by_compose(subject: LintTarget) -> Iterator[RawFinding]:
     for path, words in subject.refusals:
         plain = words.replace(f"{subject.root}/", "")
-        yield RawFinding(path, f"Compose refuses {subject.name}: {plain}")
+        message = f"Compose refuses {subject.name}: {plain}"
+        line = re.search(r"\bline (\d+):", words)
+        files = [one.path for one in subject.documents]
+        if line and not path and len(files) == 1:
+            yield RawFinding(path, message, "", files[0], int(line[1]))
+        else:
+            yield RawFinding(path, message)
 
 
 def uses(subject: LintTarget) -> Uses:
@@ -86,11 +94,24 @@ def declared_unused(subject: LintTarget) -> Iterator[RawFinding]:
     used = set(used_in_model(subject) if subject.services else uses(subject))
     for model in subject.others:
         used.update(used_in_model(replace(subject, model=model)))
+    used |= {(kind, name) for kind in KINDS for name in maybe_used(subject, kind)}
     for (kind, name), path in declared(subject).items():
         if (kind, name) not in used:
             yield RawFinding(
                 path, f"{kind.removesuffix('s')} {name} is used by no service"
             )
+
+
+def maybe_used(subject: LintTarget, kind: str) -> set[str]:
+    """Return the words inside variables' defaults, where services name a kind."""
+    found: set[str] = set()
+    for document in subject.documents:
+        for service in document.services().values():
+            for _, node in (service.at(kind) or Node(1, ())).walk():
+                if "$" in node.text():
+                    found.update(re.findall(r"[\w.-]+", node.text()))
+                    found.update(re.findall(r"[:?-]([\w.][\w.-]*)", node.text()))
+    return found
 
 
 def used_in_model(subject: LintTarget) -> Iterator[tuple[str, str]]:

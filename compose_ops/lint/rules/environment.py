@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from compose_ops.lint.composefile import Node, Step
+from compose_ops.lint.composefile import Document, Node, Step
+from compose_ops.lint.env_files import EnvFile
 from compose_ops.lint.finding import RawFinding
+from compose_ops.lint.placeholders import value_for
 from compose_ops.lint.registry import rule
 from compose_ops.lint.rules.commands import command_hit
 from compose_ops.lint.rules.products import product_of, translated
@@ -14,12 +17,112 @@ from compose_ops.project.interpolation import variables
 RESERVED = re.compile(r"^(COMPOSE|DOCKER|BUILDKIT)_")
 
 
-def interpolated(subject: LintTarget) -> Iterator[tuple[str, bool, tuple[Step, ...]]]:
-    """Yield each variable of the files, whether it has a default, and its path."""
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A variable where a file uses it; `optional` when Compose does without it."""
+
+    name: str
+    optional: bool
+    path: tuple[Step, ...]
+    document: Document
+    node: Node
+
+    def hit(self, message: str, severity: str = "") -> RawFinding:
+        """Return a hit there."""
+        node = self.node
+        return RawFinding(
+            self.path, message, severity, self.document.path, node.line, node.column
+        )
+
+
+def interpolated(subject: LintTarget) -> Iterator[Use]:
+    """Yield each use of a variable in the files, as they are written."""
     for document in subject.documents:
         for path, node in document.root.walk():
-            for name, optional in variables(node.text()):
-                yield name, optional, path
+            for name, optional in variables(node.text()) if "$" in node.text() else ():
+                yield Use(name, optional, path, document, node)
+
+
+def needed(subject: LintTarget) -> Iterator[list[Use]]:
+    """Yield the uses of each variable that has no default and no value of its own."""
+    found: dict[str, list[Use]] = {}
+    for use in interpolated(subject):
+        given = use.optional or use.name in use.document.given
+        if not given and not RESERVED.search(use.name):
+            found.setdefault(use.name, []).append(use)
+    yield from found.values()
+
+
+def elsewhere(uses: list[Use]) -> str:
+    """Return in how many places a variable is used, when in several."""
+    count = len({(use.document.path, use.node.line) for use in uses})
+    return f" (used in {count} places)" if count > 1 else ""
+
+
+@rule(
+    "variable-empty",
+    "warning",
+    "A variable that nobody sets becomes empty.",
+    why="Compose warns once and goes on with an empty text: an image without a tag, a "
+    "password that is none. An error where Compose or the engine refuses the result.",
+    source="run on Compose 2.26.1",
+    repair="Give it a default (`${NAME:-value}`), demand it (`${NAME:?why}`), or name "
+    "it in `.env.example`.",
+    needs=("model",),
+)
+def variable_empty(subject: LintTarget) -> Iterator[RawFinding]:
+    expected = expects_env_file(subject)
+    for uses in needed(subject):
+        use = uses[0]
+        if use.name not in subject.unset or is_required(use):
+            continue
+        if subject.example is not None and not is_documented(subject.example, use):
+            continue  # variable-undocumented names it
+        fatal = refused_when_empty(subject, uses)
+        if fatal is not None:
+            yield fatal[0].hit(f"{use.name} is set nowhere: {fatal[1]}", "error")
+        elif subject.example is None and expected:
+            yield use.hit(f"{use.name} is set in no file that is here", "note")
+        elif subject.example is None:
+            yield use.hit(
+                f"{use.name} is set nowhere and becomes empty{elsewhere(uses)}"
+            )
+
+
+def expects_env_file(subject: LintTarget) -> bool:
+    """Say whether services are given a `.env` that is not here: it sets variables."""
+    named = {
+        node.text().removeprefix("./")
+        for document in subject.documents
+        for path, node in document.root.walk()
+        if "env_file" in path
+    }
+    return ".env" in named and not (subject.root / ".env").exists()
+
+
+def is_required(use: Use) -> bool:
+    return bool(re.search(rf"\$\{{{use.name}:?\?", use.node.text()))
+
+
+def refused_when_empty(subject: LintTarget, uses: list[Use]) -> tuple[Use, str] | None:
+    """Return where an empty variable is refused, and how."""
+    for use in uses:
+        filled = use.name in subject.placeholders
+        if filled and value_for(use.path, use.node.text(), use.name):
+            return use, "Compose refuses an empty text here"
+        if use.path[-1] == "image" and use.path[:1] == ("services",):
+            image = only_filled(use.node.text(), subject)
+            if image and (image.endswith((":", "/", "@")) or "/:" in image):
+                return use, f"the image would be `{image}`, which the engine refuses"
+    return None
+
+
+def only_filled(text: str, subject: LintTarget) -> str:
+    """Return a text with the unset variables left out, empty where others are in it."""
+    for name, _ in list(variables(text)):
+        if name in subject.unset:
+            text = re.sub(rf"\$\{{{name}\}}|\${name}\b", "", text)
+    return "" if "$" in text else text
 
 
 @rule(
@@ -31,19 +134,28 @@ def interpolated(subject: LintTarget) -> Iterator[tuple[str, bool, tuple[Step, .
     source="run on Compose 2.26.1",
     repair="Add it to `.env.example`, or give it a default: `${NAME:-value}`.",
     scope="project",
+    needs=("files",),
 )
 def variable_undocumented(subject: LintTarget) -> Iterator[RawFinding]:
-    if subject.example is None:
+    example = subject.example
+    if example is None:
         return
-    for name, optional, path in interpolated(subject):
-        if (
-            not optional
-            and name not in subject.example.lines
-            and not RESERVED.search(name)
-        ):
-            yield RawFinding(
-                path, f"{name} has no default and is not in {subject.example.path.name}"
-            )
+    for uses in needed(subject):
+        use = uses[0]
+        if is_documented(example, use):
+            continue
+        unset = use.name in subject.unset and not is_required(use)
+        fatal = refused_when_empty(subject, uses) if unset else None
+        message = f"{use.name} has no default and is not in {example.path.name}"
+        if fatal is not None:
+            yield fatal[0].hit(f"{message}: {fatal[1]}", "error")
+        else:
+            yield use.hit(f"{message}{elsewhere(uses)}")
+
+
+def is_documented(example: EnvFile, use: Use) -> bool:
+    """Say whether the example names a variable, as a setting or in a comment."""
+    return use.name in example.lines or use.name in example.optional
 
 
 @rule(
@@ -58,7 +170,7 @@ def variable_undocumented(subject: LintTarget) -> Iterator[RawFinding]:
 def variable_unused(subject: LintTarget) -> Iterator[RawFinding]:
     if subject.example is None or passes_env_file(subject):
         return
-    used = {name for name, _, _ in interpolated(subject)} | passed_through(subject)
+    used = {use.name for use in interpolated(subject)} | passed_through(subject)
     for name, line in subject.example.lines.items():
         if name not in used and not RESERVED.search(name):
             yield RawFinding(

@@ -18,6 +18,8 @@ def moves(image: str) -> str:
     _, colon, tag = image.rpartition("/")[2].partition(":")
     if not colon:
         return "has no tag, so it is latest"
+    if not tag:
+        return ""
     return f"moves with its tag {tag}" if tag.lower() in MOVING else ""
 
 
@@ -44,9 +46,8 @@ def image_unpinned(subject: LintTarget) -> Iterator[RawFinding]:
             yield RawFinding(
                 service.path("image"), f"{service.name}: {image} {moves(image)}"
             )
-        for stage in service.build.dockerfile.stages if service.build else ():
-            inside = service.build and service.build.dockerfile.stage(stage.base)
-            if inside and stage.base:
+        for stage in service.needed_stages if service.build else ():
+            if service.build and service.build.dockerfile.below(stage) is not None:
                 continue
             if moves(stage.base) and not is_replaced(service, stage.base):
                 yield RawFinding(

@@ -73,46 +73,67 @@ def subnet_overlap(subject: LintTarget) -> Iterator[RawFinding]:
             yield RawFinding(("networks", other), f"{other} ({b}) overlaps {one} ({a})")
 
 
-def named(service: Service, other: Service) -> str:
-    """Return the variable by which a service names another, empty for none."""
-    known = names_of(other)
-    names = "|".join(re.escape(name) for name in known)
-    for key, value in service.environment.items():
-        if not any(name in value for name in known):  # to compile takes 0.2 ms
-            continue
-        inside = re.search(rf"(^|//|@|,|=)({names})(:\d+)(/|,|$|\?)", value)
-        url = re.search(rf"://([^/@\s]*@)?({names})(/|$|\?)", value)
-        bare = POINTS.search(key) and re.fullmatch(names, value)
-        if inside or url or bare:
-            return key
-    return ""
+WITH_PORT = re.compile(r"(?:^|//|@|,|=)(\w[\w.-]*):\d+(?=/|,|$|\?)")
+IN_URL = re.compile(r"://(?:[^/@\s]*@)?(\w[\w.-]*)(?=/|$|\?)")
 
 
-def names_of(service: Service) -> list[str]:
+def hosts_in(key: str, value: str) -> Iterator[str]:
+    """Yield the host names that a variable names, by its address or its own name."""
+    yield from WITH_PORT.findall(value)
+    yield from IN_URL.findall(value)
+    if POINTS.search(key):
+        yield value
+
+
+def names_on(service: Service, network: str) -> set[str]:
     """Return the names by which others on a network find a service."""
     attached = service.get("networks", default={})
-    aliases = [
-        alias
-        for spec in attached.values()
-        for alias in (spec or {}).get("aliases") or ()
-    ]
-    fixed = service.get("container_name", default="")
-    return [service.name, *([fixed] if fixed else []), *aliases]
+    spec = attached.get(network) if isinstance(attached, dict) else None
+    aliases = (spec or {}).get("aliases") or ()
+    return {service.name, service.get("container_name", default=""), *aliases} - {""}
 
 
-def talking(subject: LintTarget) -> Iterator[tuple[Service, Service, str]]:
-    """Yield services that name each other on networks, with the variable."""
+def holders_by_name(subject: LintTarget) -> dict[str, list[tuple[Service, str]]]:
+    """Return the services that each name finds, with the network it does so on."""
+    found: dict[str, list[tuple[Service, str]]] = {}
     for service in subject.services:
-        hosts = {
-            str(h).split("=")[0].split(":")[0]
-            for h in service.get("extra_hosts", default=[])
+        for network in service.networks:
+            for name in names_on(service, network):
+                found.setdefault(name, []).append((service, network))
+    return found
+
+
+Talk = tuple[Service, str, str, list[tuple[Service, str]]]
+
+
+def talking(subject: LintTarget) -> Iterator[Talk]:
+    """Yield a service, its variable, the host named, and who has that name where."""
+    holders = holders_by_name(subject)
+    for service in subject.services:
+        if not service.networks:
+            continue
+        fixed = {
+            re.split("[=:]", str(host))[0]
+            for host in service.get("extra_hosts", default=[])
         }
-        for other in subject.services:
-            if service is other or other.name in hosts or not service.networks:
-                continue
-            variable = named(service, other)
-            if variable:
-                yield service, other, variable
+        linked = {
+            str(one).rpartition(":")[2] for one in service.get("links", default=[])
+        }
+        seen: set[str] = set()
+        for key, value in service.environment.items():
+            for host in hosts_in(key, value):
+                others = [h for h in holders.get(host, ()) if h[0] is not service]
+                own = len(others) < len(holders.get(host, ()))
+                if others and not own and host not in fixed | linked | seen:
+                    seen.add(host)
+                    yield service, key, host, others
+
+
+def is_shared_with_others(subject: LintTarget, service: Service) -> bool:
+    """Say whether a network of the service is another project's as well."""
+    return any(
+        (subject.networks.get(name) or {}).get("external") for name in service.networks
+    )
 
 
 @rule(
@@ -125,11 +146,13 @@ def talking(subject: LintTarget) -> Iterator[tuple[Service, Service, str]]:
     repair="Put both on one network.",
 )
 def no_common_network(subject: LintTarget) -> Iterator[RawFinding]:
-    for service, other, variable in talking(subject):
-        if other.networks and not set(service.networks) & set(other.networks):
+    for service, variable, _, others in talking(subject):
+        if any(network in service.networks for _, network in others):
+            continue
+        if not is_shared_with_others(subject, service):
             yield RawFinding(
                 service.path("environment", variable),
-                f"{service.name} names {other.name} in {variable} "
+                f"{service.name} names {others[0][0].name} in {variable} "
                 "but shares no network with it",
             )
 
@@ -149,9 +172,12 @@ def dns_icc_off(subject: LintTarget) -> Iterator[RawFinding]:
         for name, spec in subject.networks.items()
         if str((spec.get("driver_opts") or {}).get(ICC, "true")).lower() == "false"
     }
-    for service, other, variable in talking(subject):
-        shared = closed & set(service.networks) & set(other.networks)
-        for name in sorted(shared):
+    for service, variable, _, others in talking(subject) if closed else ():
+        met = sorted((n, o.name) for o, n in others if n in closed)
+        for name, other_name in met:
+            other = subject.by_name[other_name]
+            if name not in service.networks:
+                continue
             yield RawFinding(
                 other.path("networks", name),
                 f"{service.name} names {other.name} in {variable}, and both are on "
@@ -169,7 +195,7 @@ def is_parked(spec: Mapping[str, Any]) -> bool:
 
 @rule(
     "default-route-by-name",
-    "warning",
+    "note",
     "A network's name decides through which network a service's packets leave.",
     why="On several open networks the default route goes through the one whose name "
     "sorts first; renaming one, or adding one, moves the way out.",
@@ -179,6 +205,7 @@ def is_parked(spec: Mapping[str, Any]) -> bool:
 def default_route_by_name(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         attached = service.get("networks", default={})
+        attached = attached if isinstance(attached, dict) else {}
         specs = {name: subject.networks.get(name) or {} for name in service.networks}
         leading = {
             name: is_parked(spec)

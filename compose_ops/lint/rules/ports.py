@@ -1,9 +1,11 @@
 """Published ports and container names: reachable, private, and free to be doubled."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from compose_ops.lint.composefile import Document, Node
 from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
 from compose_ops.lint.rules.products import product_of
@@ -12,14 +14,69 @@ from compose_ops.lint.target import LintTarget, Service
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::", "[::]"})  # noqa: S104 - looked for, not bound
 
 
-def port_path(service: Service, port: Mapping[str, Any]) -> tuple[str | int, ...]:
-    """Return the path of a port as its file writes it."""
-    published, target = port.get("published"), port["target"]
-    for text in (f"{published}:{target}", f":{target}", str(target)):
-        path = service.path("ports", text)
-        if any(document.find(path) for document in service.subject.documents):
-            return path
-    return service.path("ports")
+WRITTEN = re.compile(r"\$\{[^}]*\}|\$\w+|[^:$]+|:")
+
+
+def own_path(service: Service, key: str) -> tuple[str | int, ...]:
+    """Return the path of a setting, or of the service where it is only extended."""
+    path = service.path(key)
+    written = any(one.find(path) for one in service.subject.documents)
+    return path if written else service.path()
+
+
+def port_hit(
+    service: Service, port: Mapping[str, Any], message: str, severity: str = ""
+) -> RawFinding:
+    """Return a hit at a port as its file writes it."""
+    best: tuple[int, Document, Node] | None = None
+    for document in service.subject.documents:
+        for node in (document.find(service.path("ports")) or Node(1, ())).items():
+            score = likeness(node, port)
+            if score and (best is None or score >= best[0]):
+                best = score, document, node
+    path = service.path("ports", str(port["target"]))
+    if best is None:
+        return RawFinding(service.path("ports"), message, severity)
+    _, document, node = best
+    return RawFinding(path, message, severity, document.path, node.line, node.column)
+
+
+def likeness(node: Node, port: Mapping[str, Any]) -> int:
+    """Return how well a written port fits one of the model, 0 for not at all."""
+    target, published = str(port["target"]), str(port.get("published") or "")
+    address = str(port.get("host_ip") or "")
+    if node.members():
+        parts = [node.at(one) for one in ("host_ip", "published", "target")]
+        texts = [one.text() if one is not None else "" for one in parts]
+    else:
+        texts = cut_port(node.text())
+    return fits(texts[2], target, 4) and (
+        fits(texts[2], target, 4)
+        + fits(texts[1], published, 2)
+        + fits(texts[0], address, 1)
+    )
+
+
+def cut_port(text: str) -> list[str]:
+    """Return address, host port and container port of the short form."""
+    parts = [""]
+    for word in WRITTEN.findall(text.partition("/")[0]):
+        if word == ":":
+            parts.append("")
+        else:
+            parts[-1] += word
+    address = ":".join(parts[:-2])
+    return [address.strip("[]"), parts[-2] if len(parts) > 1 else "", parts[-1]]
+
+
+def fits(text: str, value: str, weight: int) -> int:
+    """Return the weight where a written text is, or may be, a value."""
+    if text == value:
+        return 2 * weight
+    first, dash, last = text.partition("-")
+    if dash and first.isdigit() and last.isdigit() and value.isdigit():
+        return weight if int(first) <= int(value) <= int(last) else 0
+    return weight if "$" in text else 0
 
 
 def host_ports(port: Mapping[str, Any]) -> range:
@@ -76,18 +133,38 @@ def ports_on_internal(subject: LintTarget) -> Iterator[RawFinding]:
     "warning",
     "A port is published on every address of the host.",
     why="The engine opens it past the host's firewall (its rules come first), so every "
-    "neighbour reaches a service that was meant for this machine.",
+    "neighbour reaches a service that was meant for this machine. An error for a "
+    "database's own port.",
     source="docs.docker.com, Packet filtering and firewalls; run on Engine 26.1.5",
     repair="Name the address: `127.0.0.1:8000:8000`.",
 )
 def port_on_all_interfaces(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
-        for port in service.ports:
-            if port.get("host_ip", "") in ANY_ADDRESS:
-                yield RawFinding(
-                    port_path(service, port),
+        for port in open_ports(service):
+            store = service.store
+            if store is not None and port["target"] in store.ports:
+                yield port_hit(
+                    service,
+                    port,
+                    f"{service.name} publishes {store.name}'s port {port['target']} "
+                    "on all interfaces",
+                    "error",
+                )
+            else:
+                yield port_hit(
+                    service,
+                    port,
                     f"{service.name} publishes {port['target']} on all interfaces",
                 )
+
+
+def open_ports(service: Service) -> list[Mapping[str, Any]]:
+    """Return the ports that a service publishes on every address of the host."""
+    if service.get("network_mode") or is_internal(
+        service.subject.model, service.networks
+    ):
+        return []
+    return [port for port in service.ports if port.get("host_ip", "") in ANY_ADDRESS]
 
 
 @rule(
@@ -99,23 +176,42 @@ def port_on_all_interfaces(subject: LintTarget) -> Iterator[RawFinding]:
     repair="Give one of them another port, or a variable of its own.",
 )
 def port_taken_twice(subject: LintTarget) -> Iterator[RawFinding]:
-    taken: dict[tuple[int, str], list[tuple[str, str]]] = defaultdict(list)
+    taken: dict[tuple[int, str], list[tuple[Service, str]]] = defaultdict(list)
     for service in subject.services:
+        if service.get("network_mode"):
+            continue
         for port in service.ports:
-            address = port.get("host_ip", "")
-            for number in host_ports(port):
-                key = (number, port.get("protocol", "tcp"))
-                clash = [name for name, other in taken[key] if meet(address, other)]
-                if clash:
-                    yield RawFinding(
-                        port_path(service, port),
-                        f"{service.name} and {clash[0]} both publish {number}",
-                    )
-                taken[key].append((service.name, address))
+            address, numbers = port.get("host_ip", ""), host_ports(port)
+            if len(numbers) != 1:
+                continue  # of a range the engine takes a free one
+            held = taken[numbers[0], port.get("protocol", "tcp")]
+            clash = [
+                other
+                for other, its in held
+                if meet(address, its) and service.together(other)
+            ]
+            if clash:
+                message = (
+                    f"{service.name} and {clash[0].name} both publish {numbers[0]}"
+                    if clash[0] is not service
+                    else f"{service.name} publishes {numbers[0]} twice"
+                )
+                path = own_path(service, "ports")
+                if path == service.path():
+                    yield RawFinding(path, message)
+                else:
+                    yield port_hit(service, port, message)
+            held.append((service, address))
 
 
 def meet(one: str, other: str) -> bool:
-    return one == other or one in ANY_ADDRESS or other in ANY_ADDRESS
+    """Say whether two host addresses claim the same one; families do not meet."""
+    one, other = one.strip("[]"), other.strip("[]")
+    if one == other or "" in {one, other}:
+        return True
+    if (":" in one) != (":" in other):
+        return False
+    return one in ANY_ADDRESS or other in ANY_ADDRESS
 
 
 @rule(
@@ -135,13 +231,13 @@ def port_nothing_listens(subject: LintTarget) -> Iterator[RawFinding]:
             fault = product.silent.get(port["target"]) if product else None
             reason = fault(service) if fault else ""
             if reason:
-                yield RawFinding(
-                    port_path(service, port), f"port {port['target']}: {reason}"
-                )
+                yield port_hit(service, port, f"port {port['target']}: {reason}")
 
 
 def doubled(service: Service) -> str:
     """Return why a service runs more than once, empty when it does not."""
+    if service.subject.is_swarm:
+        return ""
     if service.replicas > 1:
         return f"{service.replicas} replicas"
     return "an update that starts first" if service.starts_first else ""
@@ -181,8 +277,9 @@ def fixed_port_doubled(subject: LintTarget) -> Iterator[RawFinding]:
         needed = service.replicas + int(service.starts_first)
         for port in service.ports if reason else ():
             if 0 < len(host_ports(port)) < needed:
-                yield RawFinding(
-                    port_path(service, port),
+                yield port_hit(
+                    service,
+                    port,
                     f"{service.name} has the fixed port {port['published']} "
                     f"and {reason}",
                 )
@@ -197,12 +294,13 @@ def fixed_port_doubled(subject: LintTarget) -> Iterator[RawFinding]:
     repair="Give each its own name, or none.",
 )
 def name_taken_twice(subject: LintTarget) -> Iterator[RawFinding]:
-    seen: dict[str, str] = {}
+    seen: dict[str, list[Service]] = defaultdict(list)
     for service in subject.services:
         name = service.get("container_name", default="")
-        if name and name in seen:
+        same = [one for one in seen[name] if one.together(service)] if name else []
+        if same:
             yield RawFinding(
-                service.path("container_name"),
-                f"{service.name} and {seen[name]} are both named {name}",
+                own_path(service, "container_name"),
+                f"{service.name} and {same[0].name} are both named {name}",
             )
-        seen.setdefault(name, service.name)
+        seen[name].append(service)

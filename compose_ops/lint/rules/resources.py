@@ -5,7 +5,8 @@ A compose file states its machine as `x-machine: {memory: 32G, reserved: 6G, cpu
 an overlay for a bigger machine states its own. `reserved` is what the system keeps.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.quantity import shown, size
@@ -21,8 +22,39 @@ def memory_limit(service: Service) -> int:
 
 def stated_memory(subject: LintTarget) -> int:
     """Return the bytes that the stated machine has for containers, 0 if none is."""
-    stated = subject.stated("x-machine") or {}
+    stated = subject.stated("x-machine")
+    if not isinstance(stated, dict):
+        return subject.memory
     return size(stated.get("memory")) - size(stated.get("reserved"))
+
+
+def most_at_once(subject: LintTarget) -> list[Service]:
+    """Return the services without a profile, and those of the heaviest profile."""
+    always = [one for one in subject.services if not one.profiles]
+    profiles = sorted({name for one in subject.services for name in one.profiles})
+    sets = [
+        [one for one in subject.services if name in one.profiles] for name in profiles
+    ]
+    heaviest = max(
+        sets,
+        key=lambda s: sum(memory_limit(one) * one.replicas for one in s),
+        default=[],
+    )
+    return [*always, *heaviest]
+
+
+def machine_stated(subject: LintTarget) -> Mapping[str, Any]:
+    """Return the machine that the files state, empty when they state none."""
+    stated = subject.stated("x-machine")
+    return stated if isinstance(stated, dict) else {}
+
+
+def number(value: object) -> float:
+    """Return a number of cores, 0 for what is none."""
+    try:
+        return float(str(value))
+    except ValueError:
+        return 0.0
 
 
 @rule(
@@ -36,7 +68,7 @@ def stated_memory(subject: LintTarget) -> int:
 )
 def memory_beyond_machine(subject: LintTarget) -> Iterator[RawFinding]:
     room = stated_memory(subject)
-    taken = {s.name: memory_limit(s) * s.replicas for s in subject.services}
+    taken = {s.name: memory_limit(s) * s.replicas for s in most_at_once(subject)}
     if room > 0 and sum(taken.values()) > room:
         parts = ", ".join(
             f"{name} {shown(size)}" for name, size in taken.items() if size
@@ -73,11 +105,11 @@ def memory_unstated(subject: LintTarget) -> Iterator[RawFinding]:
     repair="Make it a variable and set it to what the machine has.",
 )
 def cpus_beyond_engine(subject: LintTarget) -> Iterator[RawFinding]:
-    stated = (subject.stated("x-machine") or {}).get("cpus")
-    there = subject.machine.cpus or float(stated or 0)
+    stated = machine_stated(subject).get("cpus")
+    there = subject.machine.cpus or number(stated)
     for service in subject.services if there else ():
         wanted = service.get("deploy", "resources", "limits", "cpus")
-        cpus = float(wanted or service.get("cpus", default=0))
+        cpus = number(wanted or service.get("cpus", default=0))
         if cpus > there:
             yield RawFinding(
                 service.path("deploy", "resources", "limits", "cpus"),

@@ -24,21 +24,25 @@ def capabilities(service: Service, key: str) -> set[str]:
     "kernel lets it out. An image that steps down by itself does not count.",
     source="CIS Docker Benchmark 4.1",
     repair="`USER` in the Dockerfile, or `user:` in the compose file.",
+    needs=("model", "image"),
 )
 def root_user(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         stated = service.get("user")
+        if stated is None and service.facts.steps_down:
+            continue
         name = str(stated).split(":")[0] if stated is not None else service.facts.user
-        unset = stated is None and name is None and bool(service.stages)
-        if name in {"root", "0", ""} or (unset and not service.facts.steps_down):
-            if stated is None and service.facts.steps_down:
-                continue
-            yield RawFinding(service.path("user"), f"{service.name} runs as root")
+        if name in {"root", "0", ""}:
+            yield RawFinding(
+                service.path("user"),
+                f"{service.name} runs as root",
+                "" if stated is None else "note",
+            )
 
 
 @rule(
     "new-privileges",
-    "warning",
+    "note",
     "`no-new-privileges` is missing.",
     why="Without it a setuid program in the image makes a user of the container root.",
     source="CIS Docker Benchmark 5.25; docs.kernel.org, no_new_privs",
@@ -99,10 +103,9 @@ def privileged(subject: LintTarget) -> Iterator[RawFinding]:
     "error",
     "The engine's socket is mounted into a container.",
     why="Whoever can write to the socket is root of the host; a read-only mount does "
-    "not change that. No reason excuses it.",
+    "not change that.",
     source="CIS Docker Benchmark 5.31; docs.docker.com, Protect the daemon socket",
     repair="Let something outside the stack talk to the engine.",
-    acceptable=False,
 )
 def docker_socket(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:

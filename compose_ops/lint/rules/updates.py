@@ -7,6 +7,7 @@ from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.healthcheck import check_of
 from compose_ops.lint.quantity import seconds
 from compose_ops.lint.registry import rule
+from compose_ops.lint.rules.ports import cut_port
 from compose_ops.lint.target import LintTarget, Service
 
 DEFAULT_MONITOR = 5.0
@@ -33,6 +34,7 @@ def update_monitor_short(subject: LintTarget) -> Iterator[RawFinding]:
                 service.path("deploy", "update_config", "monitor"),
                 f"{service.name}'s update is watched for {monitor:g} s, its health "
                 f"check can fail after {check.provable:g} s",
+                "" if service.rolls or subject.is_swarm else "note",
             )
 
 
@@ -47,30 +49,38 @@ def update_monitor_short(subject: LintTarget) -> Iterator[RawFinding]:
 )
 def override_appends(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
-        targets: dict[str, Document] = {}
+        targets: dict[str, tuple[Document, list[str]]] = {}
         for document in subject.documents:
             node = document.find(service.path("ports"))
             if node is None or node.tag:
                 targets = {} if node is not None else targets
-            for text, target in written_ports(node):
-                if target in targets and targets[target] is not document:
+            for text, target, parts in written_ports(node):
+                first, before = targets.get(target, (document, parts))
+                if first is not document and before != parts:
                     yield RawFinding(
                         service.path("ports", text),
                         f"{service.name} publishes {target} a second time: "
-                        f"{targets[target].path.name} does already, and lists grow",
+                        f"{first.path.name} does already, and lists grow",
                     )
-                targets[target] = document
+                targets[target] = (document, parts)
         yield from repeated_options(service)
 
 
-def written_ports(node: Node | None) -> Iterator[tuple[str, str]]:
-    """Yield each port as it is written, and its target with protocol."""
+def written_ports(node: Node | None) -> Iterator[tuple[str, str, list[str]]]:
+    """
+    Yield each port as it is written, its target with protocol, and its parts.
+
+    Equal entries of two files are one for Compose.
+    """
     for item in node.items() if node is not None else ():
-        target = item.at("target")
-        if target is not None:
-            yield target.text(), target.text()
+        if item.members():
+            keys = ("host_ip", "published", "target")
+            parts = [n.text() if (n := item.at(key)) else "" for key in keys]
+            yield parts[2], parts[2], parts
         elif item.text():
-            yield item.text(), item.text().rpartition(":")[2].rstrip("}")
+            parts = cut_port(item.text())
+            _, slash, protocol = item.text().partition("/")
+            yield item.text(), f"{parts[2]}{slash}{protocol}", parts
 
 
 def repeated_options(service: Service) -> Iterator[RawFinding]:
@@ -86,3 +96,31 @@ def repeated_options(service: Service) -> Iterator[RawFinding]:
                     f"{service.name} has {name} twice in {key}: lists are appended",
                 )
             seen[name] = value
+
+
+IGNORED = ("update_config", "rollback_config", "placement", "endpoint_mode")
+
+
+@rule(
+    "key-ignored",
+    "warning",
+    "A key is set that Compose ignores.",
+    why="`update_config` and `placement` are for a swarm, and the host's network takes "
+    "no published ports: the setting looks made and is not.",
+    source="docs.docker.com, Compose Deploy Specification; run on Compose 2.26.1",
+    repair="Delete it, or deploy the file to the swarm that it is meant for.",
+)
+def key_ignored(subject: LintTarget) -> Iterator[RawFinding]:
+    for service in subject.services:
+        if service.get("network_mode") == "host" and service.ports:
+            yield RawFinding(
+                service.path("ports"),
+                f"{service.name} is on the host's network: its ports are ignored",
+            )
+        deploy = service.get("deploy", default={})
+        for key in IGNORED if not (subject.is_swarm or service.rolls) else ():
+            if deploy.get(key):
+                yield RawFinding(
+                    service.path("deploy", key),
+                    f"{service.name}: Compose ignores deploy.{key}",
+                )
