@@ -113,9 +113,9 @@ class Stack:
 
         >>> Stack.open().up(["web"], build=True)
         """
-        from compose_ops.stack import lifecycle
+        from compose_ops.stack import up
 
-        lifecycle.up(self.context(), services, build=build, timeout=timeout)
+        up.up(self.context(), services, build=build, timeout=timeout)
 
     def down(self, *, volumes: bool = False, yes: bool = False) -> None:
         """
@@ -123,9 +123,9 @@ class Stack:
 
         >>> Stack.open().down()
         """
-        from compose_ops.stack import lifecycle
+        from compose_ops.stack import down
 
-        lifecycle.down(self.context(), volumes=volumes, yes=yes)
+        down.down(self.context(), volumes=volumes, yes=yes)
 
     def restart(
         self, services: Iterable[str] = (), *, timeout: int | None = None
@@ -135,9 +135,9 @@ class Stack:
 
         >>> Stack.open().restart(["web"])
         """
-        from compose_ops.stack import lifecycle
+        from compose_ops.stack import restart
 
-        lifecycle.restart(self.context(), services, timeout=timeout)
+        restart.restart(self.context(), services, timeout=timeout)
 
     def rebuild(
         self,
@@ -151,9 +151,9 @@ class Stack:
 
         >>> Stack.open().rebuild(["web"], cache=True)
         """
-        from compose_ops.stack import lifecycle
+        from compose_ops.stack import rebuild
 
-        lifecycle.rebuild(self.context(), tuple(services), cache=cache, timeout=timeout)
+        rebuild.rebuild(self.context(), tuple(services), cache=cache, timeout=timeout)
 
     def status(self) -> "Status":
         """
@@ -193,9 +193,9 @@ class Stack:
         self, services: Iterable[str] = (), *, tail: int = 100, follow: bool = False
     ) -> None:
         """Let Docker print the last *tail* lines of services to this terminal."""
-        from compose_ops.stack import lifecycle
+        from compose_ops.stack import logs
 
-        lifecycle.logs(self.context(), services, tail=tail, follow=follow)
+        logs.logs(self.context(), services, tail=tail, follow=follow)
 
     def config(self) -> dict[str, Any]:
         """Return the merged compose model with secrets redacted; needs no engine."""

@@ -7,7 +7,7 @@ from backup_world import World
 from compose_ops.backup import restore_points, restore_undo
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
-from compose_ops.stack import lifecycle
+from compose_ops.stack.down import down
 
 VOLUMES = ("memo_data", "left_data", "right_data")
 
@@ -99,21 +99,21 @@ def lines_of_pair(world: World) -> list[int]:
 def test_down_with_volumes_forgets_what_was_in_them(
     restored: StackContext, world: World
 ) -> None:
-    lifecycle.down(restored, volumes=True, yes=True)
+    down(restored, volumes=True, yes=True)
 
     assert restore_points.listed(restored) == ()
     assert world.made == {}
 
 
 def test_down_without_volumes_forgets_nothing(restored: StackContext) -> None:
-    lifecycle.down(restored)
+    down(restored)
 
     assert len(restore_points.listed(restored)) == 1
 
 
 def test_undo_works_after_down(restored: StackContext, world: World) -> None:
     """The containers are made anew; what did not run does not run afterwards."""
-    lifecycle.down(restored)
+    down(restored)
 
     restore_undo.undo(restored, (), yes=True)
 

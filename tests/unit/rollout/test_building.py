@@ -11,7 +11,9 @@ from compose_ops.rollout import journal, prepare, update
 from compose_ops.rollout.rollback import rollback
 from compose_ops.rollout.update import UpdateRequest
 from compose_ops.runtime.context import StackContext
-from compose_ops.stack import lifecycle
+from compose_ops.stack.down import down
+from compose_ops.stack.rebuild import rebuild
+from compose_ops.stack.up import up
 
 pytestmark = pytest.mark.usefixtures("quick_update")
 
@@ -48,8 +50,8 @@ def test_a_good_build_is_deployed(engine: Composing, stack: StackContext) -> Non
 
 ROUTES: dict[str, Callable[[StackContext], object]] = {
     "rolling-update --build": lambda stack: update.update(stack, "app", BUILD),
-    "rebuild": lambda stack: lifecycle.rebuild(stack, ["app"]),
-    "up --build": lambda stack: lifecycle.up(stack, build=True),
+    "rebuild": lambda stack: rebuild(stack, ["app"]),
+    "up --build": lambda stack: up(stack, build=True),
 }
 
 
@@ -96,8 +98,8 @@ def test_a_refused_update_gives_the_tag_back(engine: Composing, tmp_path: Path) 
     "next_task",
     [
         lambda stack: update.update(stack, "app", UpdateRequest()),
-        lifecycle.up,
-        lifecycle.down,
+        up,
+        down,
     ],
     ids=["rolling-update", "up", "down"],
 )

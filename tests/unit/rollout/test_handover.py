@@ -10,7 +10,8 @@ from fakes import network
 from compose_ops.doctor import requirements
 from compose_ops.errors import ConfigurationError
 from compose_ops.rollout import delegation
-from compose_ops.stack import lifecycle
+from compose_ops.stack.restart import restart
+from compose_ops.stack.up import up
 
 SERVED = {
     "labels": {
@@ -54,7 +55,7 @@ def test_up_does_not_cut_what_is_served(
     stack.dry = dry
 
     with pytest.raises(ConfigurationError, match=f"{PROJECT}_{changed}") as refused:
-        lifecycle.up(stack)
+        up(stack)
 
     assert "invoke down" in refused.value.hint
     assert engine.there == before
@@ -67,7 +68,7 @@ def test_up_recreates_a_network_that_serves_nobody(
     engine.subnets["store"] = "10.1.0.0/24"
     replicas = [c.id for c in engine.there if c.service == "app"]
 
-    lifecycle.up(opened(tmp_path, engine))
+    up(opened(tmp_path, engine))
 
     assert [c.id for c in engine.there if c.service == "app"] == replicas
     assert ("remove_network", f"{PROJECT}_store") in engine.done
@@ -79,7 +80,7 @@ def test_another_stage_may_take_everything_away(
     """From development to production there is no way without a gap."""
     engine.subnets["app"] = "10.1.0.0/24"
 
-    lifecycle.up(opened(tmp_path, engine, started_as="dev"))
+    up(opened(tmp_path, engine, started_as="dev"))
 
     assert ("remove_network", f"{PROJECT}_app") in engine.done
 
@@ -100,7 +101,7 @@ def test_a_restart_of_everything_leaves_the_gateway_alone(
         delegation, "perform", lambda _stack, name, *_, **__: rolled.append(name)
     )
 
-    lifecycle.restart(opened(tmp_path, engine), named)
+    restart(opened(tmp_path, engine), named)
 
     [ids] = [call[1] for call in engine.done if call[0] == "restart"]
     assert {c.service for c in engine.there if c.id in ids} == restarted
@@ -115,8 +116,8 @@ def test_up_leaves_alone_what_it_has_just_updated(tmp_path: Path) -> None:
     engine.run_all()
     engine.services = {"store": store | {"command": "another"}}
 
-    lifecycle.up(opened(tmp_path, engine))
-    lifecycle.up(opened(tmp_path, engine))
+    up(opened(tmp_path, engine))
+    up(opened(tmp_path, engine))
 
     assert [c.name for c in engine.there] == ["trial-store"]
     assert [call for call in engine.done if call[0] == "recreate"] == []

@@ -11,7 +11,9 @@ from compose_ops.doctor import requirements
 from compose_ops.rollout import health_gate, journal, update
 from compose_ops.rollout.update import UpdateRequest
 from compose_ops.runtime.context import StackContext
-from compose_ops.stack import lifecycle
+from compose_ops.stack.rebuild import rebuild
+from compose_ops.stack.restart import restart
+from compose_ops.stack.up import up
 from compose_ops.state import journal as journals
 from compose_ops.state import recovery
 from compose_ops.state.recovery import exclusive
@@ -56,10 +58,10 @@ def half_done(engine: Composing, tmp_path: Path) -> Iterator[None]:
 
 
 TASKS: dict[str, Callable[[StackContext], object]] = {
-    "up": lifecycle.up,
-    "restart of another": lambda stack: lifecycle.restart(stack, ["store"]),
-    "restart": lifecycle.restart,
-    "rebuild of another": lambda stack: lifecycle.rebuild(stack, ["store"]),
+    "up": up,
+    "restart of another": lambda stack: restart(stack, ["store"]),
+    "restart": restart,
+    "rebuild of another": lambda stack: rebuild(stack, ["store"]),
     "backup": lambda stack: _nothing(exclusive(stack, "invoke backup")),
 }
 
@@ -80,7 +82,7 @@ def test_any_task_that_changes_something_puts_it_right(
 
 
 @pytest.mark.usefixtures("half_done")
-@pytest.mark.parametrize("task", [lifecycle.up, lifecycle.restart])
+@pytest.mark.parametrize("task", [up, restart])
 def test_it_is_put_right_where_nothing_rolls(
     engine: Composing, tmp_path: Path, task: Callable[[StackContext], object]
 ) -> None:
@@ -104,7 +106,7 @@ def test_it_is_put_right_while_the_gateway_is_down(
     engine.services = {**engine.services, "app": {**APP, **SERVED}, "gateway": gateway}
     stack = opened(tmp_path, engine)
 
-    lifecycle.up(stack)
+    up(stack)
 
     assert _count(engine) == 2
     assert journal.read(stack.state) is None
@@ -118,7 +120,7 @@ def test_a_service_that_the_mode_lacks_is_not_put_back(
     engine.services = {"store": engine.services["store"]}
     stack = opened(tmp_path, engine, started_as="dev")
 
-    lifecycle.up(stack)
+    up(stack)
 
     assert _count(engine) == 0
     assert engine.tags["app"] == OLD

@@ -12,7 +12,7 @@ from compose_ops.rollout import health_gate, update
 from compose_ops.rollout.rollback import rollback
 from compose_ops.rollout.update import UpdateRequest
 from compose_ops.runtime.context import StackContext
-from compose_ops.stack import lifecycle
+from compose_ops.stack.up import up
 
 OLD, NEW = "sha256:app-1", "sha256:app-2"
 PAUSING = {"replicas": 2, "update_config": {"monitor": "0s", "failure_action": "pause"}}
@@ -44,7 +44,7 @@ def paused(
 
 @pytest.mark.parametrize(
     "go_on",
-    [lifecycle.up, lambda stack: update.update(stack, "app", UpdateRequest())],
+    [up, lambda stack: update.update(stack, "app", UpdateRequest())],
     ids=["up", "rolling-update"],
 )
 def test_later_tasks_go_on_with_the_rest(
@@ -67,7 +67,7 @@ def test_ctrl_c_pauses_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Its message says what runs."""
     engine = paused(tmp_path, monkeypatch, KeyboardInterrupt())
 
-    lifecycle.up(opened(tmp_path, engine))
+    up(opened(tmp_path, engine))
 
     assert engine.running("app") == {NEW}
 

@@ -1,0 +1,19 @@
+"""Show what services wrote."""
+
+from collections.abc import Iterable
+
+from compose_ops.errors import EngineError
+from compose_ops.runtime.context import StackContext
+
+
+def logs(
+    stack: StackContext, services: Iterable[str], *, tail: int | None, follow: bool
+) -> None:
+    """Print what services wrote; EngineError when Docker refuses."""
+    names = stack.model.check_services(services)
+    code = stack.engine.follow_logs(names, tail=tail, follow=follow)
+    if code != 0:
+        raise EngineError(
+            f"docker compose logs ended with exit code {code}",
+            hint="invoke status shows what there is",
+        )
