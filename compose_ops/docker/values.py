@@ -1,5 +1,6 @@
 """The values that an engine returns or is given: facts, frozen as they were asked."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,8 @@ DIRECTORY_LABEL = "com.docker.compose.project.working_dir"
 CONFIG_HASH_LABEL = "com.docker.compose.config-hash"
 NUMBER_LABEL = "com.docker.compose.container-number"
 ONEOFF_LABEL = "com.docker.compose.oneoff"
+
+ANONYMOUS = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,11 @@ class Mount:
     source: str
     target: str
     writable: bool
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether it is a volume whose name the engine made up: 64 hex digits."""
+        return self.kind == "volume" and bool(ANONYMOUS.fullmatch(self.name))
 
 
 @dataclass(frozen=True, slots=True)

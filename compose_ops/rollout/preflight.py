@@ -117,12 +117,31 @@ def check(
     Returns whether what the probe finds counts: no replica may have worked before.
     """
     context.engine.preload()
+    require_named_volumes(context)
     require_possible(model, planned, shortage)
     require_gateway(context, planned)
     if probe:
         until = probe.begin + BASELINE_SECONDS
         context.clock.sleep(max(until - context.clock.now(), 0))
     return probe is not None and _require_service(context, probe, planned)
+
+
+def require_named_volumes(context: UpdateContext) -> None:
+    """
+    Raise ConfigurationError for a replica with an anonymous volume.
+
+    A new container gets another one, empty; Compose carries it over only where it
+    recreates a container in place.
+    """
+    for container in context.containers():
+        for mount in container.mounts:
+            if mount.is_anonymous:
+                raise ConfigurationError(
+                    f"{container.name} has an anonymous volume at {mount.target}, "
+                    "which a new container does not get",
+                    hint="give the volume a name in the compose files, or a tmpfs "
+                    "where its data may be lost",
+                )
 
 
 def require_possible(model: Model, planned: Plan, shortage: Shortage) -> None:

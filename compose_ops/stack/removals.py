@@ -61,11 +61,5 @@ def _volumes(stack: StackContext, own: tuple[Container, ...]) -> Iterator[str]:
     named = {stack.model.volume_name(key) for key in stack.model.volumes}
     for container in own:
         for mount in container.mounts:
-            if mount.kind == "volume" and _is_anonymous(mount.name, named):
+            if mount.is_anonymous and mount.name not in named:
                 yield mount.name
-
-
-def _is_anonymous(name: str, named: set[str]) -> bool:
-    """Say whether the engine made up a volume's name: 64 hexadecimal digits."""
-    digits = set("0123456789abcdef")
-    return name not in named and len(name) == 64 and set(name) <= digits  # noqa: PLR2004

@@ -1,11 +1,13 @@
 """A dry run says what an update would do, and changes nothing at all."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from composing import APP, Composing, opened
 
+from compose_ops.docker.api import Mount
 from compose_ops.errors import ConfigurationError, EngineError
 from compose_ops.rollout import update
 from compose_ops.rollout.result import UpdateResult
@@ -120,3 +122,14 @@ def test_a_dry_build_names_the_build(
     """Its result is not known before."""
     assert dry(engine, tmp_path, UpdateRequest(build=True)).result == "nothing-to-do"
     assert "would build app" in capsys.readouterr().err
+
+
+def test_replica_with_an_anonymous_volume_is_not_updated(
+    engine: Composing, tmp_path: Path
+) -> None:
+    """The new one would begin with an empty volume, and nobody would say so."""
+    mount = Mount("volume", "ab" * 32, "", "/data", True)  # noqa: FBT003
+    engine.there[:] = [replace(c, mounts=(mount,)) for c in engine.there]
+
+    with pytest.raises(ConfigurationError, match="anonymous volume at /data"):
+        dry(engine, tmp_path, UpdateRequest(image="app:2"))
