@@ -1,13 +1,13 @@
 """What an update needs before its first step."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from compose_ops.docker.api import Engine
+from compose_ops.docker.api import Container, Engine
 from compose_ops.errors import ConfigurationError, UnhealthyError
 from compose_ops.project.model import Model
 from compose_ops.rollout import start_first
@@ -117,7 +117,7 @@ def check(
     Returns whether what the probe finds counts: no replica may have worked before.
     """
     context.engine.preload()
-    require_named_volumes(context)
+    require_named_volumes(context.containers(), planned.service)
     require_possible(model, planned, shortage)
     require_gateway(context, planned)
     if probe:
@@ -126,14 +126,14 @@ def check(
     return probe is not None and _require_service(context, probe, planned)
 
 
-def require_named_volumes(context: UpdateContext) -> None:
+def require_named_volumes(containers: Iterable[Container], service: str) -> None:
     """
     Raise ConfigurationError for a replica with an anonymous volume.
 
     A new container gets another one, empty; Compose carries it over only where it
     recreates a container in place.
     """
-    for container in context.containers():
+    for container in (c for c in containers if c.service == service):
         for mount in container.mounts:
             if mount.is_anonymous:
                 raise ConfigurationError(

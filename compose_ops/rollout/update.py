@@ -185,6 +185,7 @@ def _unchanged(
     result = "nothing-to-do" if plan.is_empty else "planned"
     if stack.dry:
         if not plan.is_empty:
+            preflight.require_named_volumes(stack.containers, plan.service)
             preflight.require_possible(prepared.model, plan, shortage)
         return UpdateResult(plan.service, result, plan, None, (), 0.0)
     record = recorded(stack, plan, prepared.choice, is_rollback=request.is_rollback)
