@@ -1,5 +1,5 @@
 """
-The page on doctor, made from the checks and rungs themselves: `docs/doctor.md`.
+The page on doctor, made from the checks themselves: `docs/doctor.md`.
 
 `python -m compose_ops.cli.doctor_reference` writes it; a test keeps it current.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from compose_ops.doctor import requirements
 from compose_ops.doctor.registry import Check, limit
-from compose_ops.gpu.sequence import RUNGS
+from compose_ops.gpu.sequence import CHECKS
 
 PAGE = "docs/doctor.md"
 
@@ -48,14 +48,14 @@ files, so these are judged. What follows from the compose files alone is a rule 
 GPU = """\
 ## gpu-check
 
-`invoke gpu-check` climbs these rungs in order, stops at the first that fails, and names
+`invoke gpu-check` runs these checks in order, stops at the first that fails, and names
 one repair. No GPU is a normal result (exit 0); `--require` makes it a failure. Of an
-engine elsewhere (a virtual machine, another host) only what it hands out is judged. The
-first three rungs need no engine. A GPU that reported an error and answers again is a
+engine elsewhere (a virtual machine, another host) only what it offers is judged. The
+first three checks need no engine. A GPU that reported an error and answers again is a
 warning, as its record stays in the kernel's log after a reset; what only a reboot ends
-is a failure. Exit codes: 0; 11 for a rung that fails.
+is a failure. Exit codes: 0; 11 for a check that fails.
 
-`--service` names the service whose image and container are asked, `--json` prints
+`--service` names the service whose image and container are examined, `--json` prints
 `{"service", "checks": [...]}`.
 """
 
@@ -68,8 +68,8 @@ def page() -> str:
         lines += ["", f"## {topic.replace('_', ' ').capitalize()}", ""]
         lines += ["| check | wanted | because | required by | limit |"]
         lines += ["|---|---|---|---|---|", *map(row, members)]
-    lines += ["", GPU, "| rung | question |", "|---|---|"]
-    lines += [f"| `{rung.id}` | {rung.question} |" for rung in RUNGS]
+    lines += ["", GPU, "| check | question |", "|---|---|"]
+    lines += [f"| `{rung.id}` | {rung.question} |" for rung in CHECKS]
     return "\n".join(lines) + "\n"
 
 

@@ -263,7 +263,7 @@ def gpu_check(
     overlay: Names = None,
     json: bool = False,
 ) -> None:
-    """Check the GPU rung by rung, from the driver to the running container."""
+    """Check the GPU step by step, from the driver to the running container."""
     from compose_ops.gpu import report
 
     chosen = SelectionFlags(gpu=gpu, overlay=tuple(overlay or ()))

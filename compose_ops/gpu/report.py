@@ -29,7 +29,7 @@ class GpuReport:
 
 def check(stack: StackContext, service: str, *, require: bool = False) -> GpuReport:
     """
-    Climb the ladder for a service, by default the one that the project configures.
+    Run the checks for a service, by default the one that the project configures.
 
     Raises UsageError for one that is not in the model; *require* makes a machine
     without a GPU a failure.
@@ -41,12 +41,12 @@ def check(stack: StackContext, service: str, *, require: bool = False) -> GpuRep
             hint="gpu.service in compose-ops.toml makes it the default",
         )
     stack.model.service(name)
-    rows = sequence.climb(Collector(stack, name), require=require)
+    rows = sequence.run(Collector(stack, name), require=require)
     return GpuReport(name, rows)
 
 
 def print_rows(rows: Sequence[Row]) -> None:
-    """Print the rungs that were reached, and the repair of the one that failed."""
+    """Print the checks that ran, and the repair of the one that failed."""
     for row in rows:
         if row.outcome != "skipped":
             show(f"{row.outcome:<7} {row.id}: {row.detail}")
@@ -55,7 +55,7 @@ def print_rows(rows: Sequence[Row]) -> None:
 
 
 def refuse(rows: Sequence[Row]) -> None:
-    """Raise FindingsFound for the rung that failed."""
+    """Raise FindingsFound for the check that failed."""
     for row in rows:
         if row.outcome in {"fail", "crashed"}:
             raise FindingsFound(row.detail, hint=row.repair)

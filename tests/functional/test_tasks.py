@@ -148,7 +148,7 @@ def test_gpu_check_without_a_gpu(
 
 
 @pytest.mark.compose
-def test_gpu_check_climbs_as_far_as_it_can_without_an_engine(
+def test_gpu_check_goes_as_far_as_it_can_without_an_engine(
     typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = Device(0, "GPU-1", "NVIDIA T4", memory=16 * 1024**3, capability="7.5")
