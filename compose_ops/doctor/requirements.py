@@ -16,6 +16,7 @@ from compose_ops.verdicts import ENGINE, Row
 
 TOPICS = (
     "engine",
+    "client",
     "capacity",
     "storage",
     "network",
@@ -32,6 +33,7 @@ TOPICS = (
 )
 FACTS = (
     "engine",
+    "client",
     "host",
     "disks",
     "network",

@@ -1,7 +1,6 @@
 """Facts from this machine, its engine and its containers, each when it is asked for."""
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +21,12 @@ from compose_ops.gpu.facts import (
     Wheel,
 )
 from compose_ops.runtime.context import StackContext
-from compose_ops.runtime.engine_location import EngineAnswer, ask_engine, elsewhere
+from compose_ops.runtime.engine_location import (
+    EngineAnswer,
+    ask_engine,
+    location,
+    remote_address,
+)
 
 PROBE_SECONDS = 60.0
 TORCH_SECONDS = 180.0
@@ -74,7 +78,12 @@ class Collector:
 
     @cached_property
     def host(self) -> Host | None:
-        return None if elsewhere_of(self.answer) else machine.inspect()
+        answer = self.answer
+        if answer.info is None:
+            remote = bool(remote_address(answer))
+        else:
+            remote = not location(answer, answer.info).is_local
+        return None if remote else machine.inspect()
 
     @cached_property
     def answer(self) -> EngineAnswer:
@@ -203,15 +212,6 @@ class Collector:
         except EngineError as refused:
             return Attempt(1, refused.message)
         return Attempt(done.code, done.stdout + done.stderr)
-
-
-def elsewhere_of(answer: EngineAnswer) -> str:
-    """Say why the engine is not on this machine, or nothing; also of a dead one."""
-    if answer.info is None:
-        host = answer.host or os.environ.get("DOCKER_HOST", "")
-        return host if host and not host.startswith("unix://") else ""
-    here = os.uname()
-    return elsewhere(answer, answer.info, here.nodename, here.release)
 
 
 def requests_of(services: Mapping[str, Mapping[str, Any]]) -> tuple[Request, ...]:

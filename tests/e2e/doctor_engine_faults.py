@@ -101,7 +101,7 @@ def container_out_of_file_descriptors(world: World) -> Iterator[None]:
         docker("rm", "--force", container)
 
 
-@fault(FAULTS, "containers-known", "belongs to no service", mended=True)
+@fault(FAULTS, "containers-known", "is an orphan", mended=True)
 def container_of_no_service(world: World) -> Iterator[None]:
     command = ("run", "--detach", *label(world, "removed"), BASE, "sleep", "300")
     container = docker(*command).strip()

@@ -3,6 +3,7 @@
 import errno
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,6 +51,16 @@ def _nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_own_port_is_fine(number: int) -> None:
     own = holder(number, "127.0.0.1", "trial")
+
+    assert row(model(number), own).outcome == "ok"
+
+
+def test_own_port_of_a_paused_container_is_fine(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds its port; the engine's proxy must not be taken for a stranger."""
+    monkeypatch.setattr(ports, "try_bind", lambda _port: errno.EADDRINUSE)
+    own = replace(holder(number, "127.0.0.1", "trial"), state="paused")
 
     assert row(model(number), own).outcome == "ok"
 

@@ -1,6 +1,7 @@
 """The project's containers: healthy, wanted, and made from these files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from compose_ops.docker.api import Container, Network, Volume
 from compose_ops.doctor.registry import check
@@ -99,15 +100,80 @@ def services_run(ours: tuple[Container, ...], model: Model) -> Iterator[Verdict]
             repair,
             about=f"{container.service} {container.state}",
         )
-    there = {c.service for c in ours}
-    absent = [name for name in model.services if running and name not in there]
-    for name in absent:
-        said = f"{name} has no container while others run"
-        yield warn(said, f"invoke up --service {name}", about=f"{name} absent")
+    missing = missing_replicas(ours, model) if running else {}
+    for name, number in missing.items():
+        wanted = model.replicas(name)
+        yield warn(
+            f"{name} has {wanted - number} of {wanted} containers while others run"
+            if wanted > number
+            else f"{name} has no container while others run",
+            f"invoke up --service {name}",
+            about=f"{name} absent",
+        )
     if not running:
         yield ok(NOTHING)
-    elif not down and not absent:
+    elif not down and not missing:
         yield ok(f"all {len(model.services)} services run")
+
+
+def missing_replicas(ours: Iterable[Container], model: Model) -> dict[str, int]:
+    """Return how many containers each service lacks; a finished job lacks none."""
+    counted = Counter(container.service for container in ours)
+    return {
+        name: model.replicas(name) - counted[name]
+        for name in model.services
+        if name not in model.jobs and counted[name] < model.replicas(name)
+    }
+
+
+@check(
+    "container-networks",
+    "Running containers are connected to the networks of their service.",
+    why="A container that lost its network stays healthy by its own check, and nobody "
+    "reaches it.",
+)
+def container_networks(
+    ours: tuple[Container, ...], model: Model, hashes: Mapping[str, str]
+) -> Iterator[Verdict]:
+    lost = [
+        (container, key)
+        for container in ours
+        if container.is_running
+        and hashes.get(container.service) == container.config_hash
+        for key in model.service(container.service).get("networks") or {}
+        if not is_connected(container, model.network_name(key))
+    ]
+    for container, key in lost:
+        network = model.network_name(key)
+        yield fail(
+            f"{container.name} is not connected to the network {network}",
+            connect(model, container, key),
+            about=f"{container.name} {network}",
+        )
+    if not lost:
+        yield ok("running containers are connected to their networks")
+
+
+def is_connected(container: Container, network: str) -> bool:
+    """Say whether a running container has an endpoint in a network."""
+    settings = container.raw.get("NetworkSettings") or {}
+    endpoint = (settings.get("Networks") or {}).get(network) or {}
+    return network in container.networks and endpoint.get("EndpointID", "?") != ""
+
+
+def connect(model: Model, container: Container, key: str) -> str:
+    """Return what connects a container again, as Compose had connected it."""
+    stated = (model.service(container.service).get("networks") or {}).get(key) or {}
+    aliases = [container.service, container.id[:12], *(stated.get("aliases") or ())]
+    flags = [word for alias in aliases for word in ("--alias", alias)]
+    if address := stated.get("ipv4_address"):
+        flags += ["--ip", str(address)]
+    network = model.network_name(key)
+    joined = command("docker", "network", "connect", *flags, network, container.name)
+    if network not in container.networks:
+        return joined
+    apart = command("docker", "network", "disconnect", "--force", network)
+    return f"{apart} {command(container.name)} && {joined}"
 
 
 @check(
@@ -115,11 +181,15 @@ def services_run(ours: tuple[Container, ...], model: Model) -> Iterator[Verdict]
     "Every container of the project belongs to a service of the model.",
     why="A container of a removed service runs on and holds its ports and networks.",
 )
-def containers_known(ours: tuple[Container, ...], model: Model) -> Iterator[Verdict]:
-    orphans = [c for c in ours if c.service not in model.services]
+def containers_known(
+    ours: tuple[Container, ...], model: Model, profiled: frozenset[str]
+) -> Iterator[Verdict]:
+    known = {*model.services, *profiled}
+    orphans = [c for c in ours if c.service not in known]
     for container in orphans:
         yield warn(
-            f"{container.name} belongs to no service of this mode",
+            f"{container.name} is an orphan: no compose file of this mode has the "
+            f"service {container.service}",
             command("docker", "rm", "--force", container.name),
             about=container.name,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from compose_ops.docker.api import Container, Image
-from compose_ops.doctor.facts.project import AbsentImage
+from compose_ops.doctor.facts.project import AbsentImage, HelperImage
 from compose_ops.doctor.registry import check
 from compose_ops.project.model import Model
 from compose_ops.verdicts import Verdict, command, fail, listed, ok, warn
@@ -55,3 +55,29 @@ def images_current(
         )
     if not old:
         yield ok("every container runs the image of its name")
+
+
+@check(
+    "helper-image",
+    "The image that reads and writes volumes for backups is here.",
+    why="A prune of unused images removes it, and the nightly backup fails at night.",
+)
+def helper_image_here(model: Model, helper_image: HelperImage) -> Iterator[Verdict]:
+    mounts = [m for s in model.services.values() for m in s.get("volumes") or ()]
+    if not mounts:
+        yield ok("no service has data")
+    elif helper_image.is_here:
+        yield ok(f"{helper_image.name} is here")
+    elif helper_image.base:
+        yield warn(
+            f"the helper image of backups is not built; its base {helper_image.base} "
+            "is here",
+            "invoke init",
+            about="absent",
+        )
+    else:
+        yield warn(
+            "the helper image of backups is not built, and none of its bases is here",
+            "invoke init",
+            about="absent without base",
+        )

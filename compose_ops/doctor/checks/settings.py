@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
+from compose_ops import redaction
 from compose_ops.docker.api import Container
-from compose_ops.doctor.facts.settings import Settings
+from compose_ops.doctor.facts.settings import Interpolated, Settings
 from compose_ops.doctor.registry import check
 from compose_ops.project.paths import ENV_EXAMPLE, ENV_FILE
 from compose_ops.project.secret_strength import (
@@ -102,6 +103,42 @@ def env_unknown(settings: Settings, interpolated: frozenset[str]) -> Iterator[Ve
         )
     if not unknown:
         yield ok(f"the compose files read every variable of {ENV_FILE}")
+
+
+@check(
+    "env-interpolation",
+    "No value of `.env` loses a part because of a `$` in it.",
+    why="Compose takes `$name` for a variable: a password is cut there, and the "
+    "service gets the rest.",
+)
+def env_interpolation(
+    interpolated_values: tuple[Interpolated, ...],
+) -> Iterator[Verdict]:
+    sound = True
+    for one in interpolated_values:
+        secret = redaction.is_secret_name(one.name)
+        if not secret and not one.unset:
+            continue
+        sound = False
+        judge = fail if secret else warn
+        unset = f": {listed(one.unset)} is not set" if one.unset else ""
+        yield judge(
+            f"Compose reads {one.name} of {ENV_FILE} otherwise than it is written"
+            f"{unset}; $ starts a variable",
+            single_quoted(one.name),
+            about=one.name,
+        )
+    if sound:
+        yield ok(f"Compose reads every value of {ENV_FILE} as it is written")
+
+
+def single_quoted(name: str) -> str:
+    """Return what puts a value in single quotes, in which `$` is a plain letter."""
+    pattern = (
+        f"s/^((export +)?{name} *= *)([\"']?)(.*[^\"' ])[\"']? *$/"
+        r"\1'\4'/"
+    )
+    return command("sed", "-i", "-E", pattern, ENV_FILE)
 
 
 @check(

@@ -90,8 +90,10 @@ def remote_binds(
 
     Empty for an engine that sees this machine's files.
     """
-    if place.is_local or place.shares_files or stack.engine.endpoint().is_local:
+    if place.is_local or place.shares_files:
         return ()
+    if stack.engine.endpoint().is_local:  # a socket that leads to another machine
+        raise NotMeasuredError(f"cannot be measured from here: {place.why}")
     mounted = [
         (service, Path(volume["source"]))
         for service in wanted

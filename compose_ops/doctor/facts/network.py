@@ -8,6 +8,7 @@ from pathlib import Path
 
 from compose_ops.docker.api import Container, EngineInfo, Network
 from compose_ops.doctor.registry import NotMeasuredError, fact
+from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.engine_location import EngineLocation
 
@@ -48,6 +49,16 @@ def running(stack: StackContext, everyone: tuple[Container, ...]) -> frozenset[s
     return frozenset(
         c.service for c in everyone if c.is_running and is_services(stack, c)
     )
+
+
+@fact(limit=22)
+def profiled(
+    stack: StackContext, ours: tuple[Container, ...], model: Model
+) -> frozenset[str]:
+    """Return the services of all profiles; asked only where it makes a difference."""
+    if all(container.service in model.services for container in ours):
+        return frozenset(model.services)
+    return stack.engine.profiled_services()
 
 
 @fact(limit=10)

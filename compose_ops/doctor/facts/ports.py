@@ -13,6 +13,9 @@ from compose_ops.doctor.registry import fact
 from compose_ops.project.model import Model, Port
 from compose_ops.runtime.engine_location import EngineLocation
 
+HOLDING = frozenset({"running", "paused", "restarting"})
+"""States in which a container holds its ports."""
+
 LISTENING = "0A"
 INODE = 9
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
@@ -49,7 +52,7 @@ def port_facts(
     everyone: tuple[Container, ...],
     place: EngineLocation,
 ) -> PortFacts:
-    running = [container for container in everyone if container.is_running]
+    running = [c for c in everyone if c.state in HOLDING]
     held, absent = [], set()
     for port in model.ports(wanted):
         owner = owner_of(port, running, model.project)

@@ -22,6 +22,25 @@ BUILT_HERE = "localhost/"
 ASK_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class HelperImage:
+    """The image that reads and writes volumes; `base` is one of its bases, if here."""
+
+    name: str
+    is_here: bool
+    base: str = ""
+
+
+@fact(limit=5)
+def helper_image(stack: StackContext, info: EngineInfo) -> HelperImage:
+    """Look for the image that a backup needs, and for what it is built on."""
+    del info
+    name, bases = stack.collaborators.backups.helper_image(stack)
+    found = stack.engine.images([name, *bases])
+    base = next((base for base in bases if base in found), "")
+    return HelperImage(name, name in found, base)
+
+
 @fact(limit=10)
 def images(
     stack: StackContext, info: EngineInfo, model: Model, wanted: tuple[str, ...]

@@ -1,9 +1,11 @@
 """Facts of `.env`, its example and the shell that the task runs in."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from compose_ops.doctor.facts.access import readers
 from compose_ops.doctor.registry import NotMeasuredError, fact
@@ -13,6 +15,8 @@ from compose_ops.project.interpolation import variables
 from compose_ops.project.paths import ENV_FILE
 from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import command
+
+COMPOSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,56 @@ def interpolated(stack: StackContext) -> frozenset[str]:
     files = dict.fromkeys([*stack.mode.files, *stack.modes.all_files()])
     texts = [path.read_text(errors="replace") for path in files if path.is_file()]
     return frozenset(name for text in texts for name, _ in variables(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Interpolated:
+    """
+    A value of `.env` that Compose reads otherwise than it is written.
+
+    `unset` are the variables in it that have no value: they become nothing.
+    """
+
+    name: str
+    unset: tuple[str, ...]
+
+
+@fact(limit=COMPOSE_SECONDS + 1)
+def interpolated_values(
+    stack: StackContext, settings: Settings, own_values: Mapping[str, str]
+) -> tuple[Interpolated, ...]:
+    """Compare what stands in `.env` with what Compose makes of it."""
+    written = {
+        name: value
+        for name, value in own_values.items()
+        if "$" in value and name not in settings.shell
+    }
+    if not written:
+        return ()
+    values, known = _values_in_compose(stack, written), settings.in_force
+    return tuple(
+        Interpolated(name, tuple(n for n, _ in variables(value) if not known.get(n)))
+        for name, value in written.items()
+        if values.get(name, value) != value
+    )
+
+
+def _values_in_compose(
+    stack: StackContext, names: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Ask Compose for the values, in a model that has nothing but them."""
+    environment = {name: f"${{{name}}}" for name in names}
+    model = {"services": {"values": {"image": "values", "environment": environment}}}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "compose.json"
+        file.write_text(json.dumps(model), encoding="utf-8")
+        files = ("--env-file", str(stack.root / ENV_FILE), "--file", str(file))
+        words = ("--project-name", "values", "config", "--format", "json")
+        output = stack.engine.docker("compose", *files, *words, timeout=COMPOSE_SECONDS)
+    if output.code != 0:
+        raise NotMeasuredError(f"Compose cannot read {ENV_FILE}")
+    found = json.loads(output.stdout)["services"]["values"]["environment"]
+    return {name: str(value).replace("$$", "$") for name, value in found.items()}
 
 
 def read_settings(

@@ -10,7 +10,14 @@ import pytest
 from fakes import container
 
 from compose_ops.composition import OPERATIONS
-from compose_ops.docker.api import Container, EngineInfo, Image, Output, RunSpec
+from compose_ops.docker.api import (
+    Container,
+    Endpoint,
+    EngineInfo,
+    Image,
+    Output,
+    RunSpec,
+)
 from compose_ops.errors import EngineError
 from compose_ops.gpu import collect, machine
 from compose_ops.gpu.collect import Collector
@@ -33,9 +40,13 @@ class Lab:
     there: Image | None = IMAGE
     ran: list[RunSpec] = field(default_factory=list)
     dead: str = ""
+    host: str = "unix:///var/run/docker.sock"
 
     def model(self) -> dict[str, Any]:
         return {"name": "trial", "services": self.services}
+
+    def endpoint(self) -> Endpoint:
+        return Endpoint("default", self.host)
 
     def plugins(self) -> dict[str, str]:
         return {}
@@ -100,6 +111,7 @@ def said(text: str, code: int = 0) -> Output:
 def test_machine_is_looked_at_where_the_engine_runs() -> None:
     assert on(lab()).host == Host(module="550.54.15")
     assert on(lab(), Name="elsewhere").host is None
+    assert on(replace(lab(), host="ssh://far")).host is None
 
 
 def test_machine_is_looked_at_also_without_an_engine(
