@@ -11,6 +11,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 MASK = "[redacted]"
@@ -105,6 +106,25 @@ def clean(text: str) -> str:
     for pattern in _compiled:
         text = pattern.sub(_masked, text)
     return text
+
+
+def clean_tree(value: Any, key: str = "") -> Any:
+    """
+    Return what JSON can hold with `[redacted]` in place of every secret.
+
+    *key* is the name that the value stands under.
+
+    >>> clean_tree({"POSTGRES_PASSWORD": "abc", "ports": [5432]})
+    {'POSTGRES_PASSWORD': '[redacted]', 'ports': [5432]}
+    """
+    if isinstance(value, Mapping):
+        return {name: clean_tree(inner, str(name)) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean_tree(inner) for inner in value]
+    if isinstance(value, str):
+        is_secret = value and not value.startswith("/") and is_secret_name(key)
+        return MASK if is_secret else clean(value)
+    return value
 
 
 def passwords_in(text: str) -> set[str]:

@@ -29,7 +29,7 @@ def _verified(stack: StackContext) -> Iterator[datetime]:
 
 def helper_image(stack: StackContext) -> tuple[str, Sequence[str]]:
     """Return the helper image's name, and the images that it can be built on."""
-    return helper.image(stack.root), (helper.OFFLINE_BASE, helper.PUBLIC_BASE)
+    return helper.image(), stack.config.backup.helper_base
 
 
 def newest_size(stack: StackContext) -> int:

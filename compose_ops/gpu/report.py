@@ -1,11 +1,9 @@
-"""What `invoke gpu-check` finds and prints."""
+"""What `invoke gpu-check` finds."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compose_ops.console import show
-from compose_ops.errors import FindingsFound, UsageError
+from compose_ops.errors import UsageError
 from compose_ops.gpu import sequence
 from compose_ops.gpu.collect import Collector
 from compose_ops.runtime.context import StackContext
@@ -43,19 +41,3 @@ def check(stack: StackContext, service: str, *, require: bool = False) -> GpuRep
     stack.model.service(name)
     rows = sequence.run(Collector(stack, name), require=require)
     return GpuReport(name, rows)
-
-
-def print_rows(rows: Sequence[Row]) -> None:
-    """Print the checks that ran, and the repair of the one that failed."""
-    for row in rows:
-        if row.outcome != "skipped":
-            show(f"{row.outcome:<7} {row.id}: {row.detail}")
-        if row.repair:
-            show(f"        repair: {row.repair}")
-
-
-def refuse(rows: Sequence[Row]) -> None:
-    """Raise FindingsFound for the check that failed."""
-    for row in rows:
-        if row.outcome in {"fail", "crashed"}:
-            raise FindingsFound(row.detail, hint=row.repair)
