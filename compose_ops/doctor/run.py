@@ -22,7 +22,7 @@ from compose_ops.verdicts import OUTCOMES, Row
 FIX_SECONDS = 120.0
 
 SWITCH_SECONDS = 0.0005
-"""Threads that wait for docker go on so soon; Python's 5 ms add up to a tenth."""
+"""Threads that wait for docker continue this soon; Python's 5 ms add up to 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,15 @@ def examine(
     fix: bool = False,
 ) -> Report:
     """
-    Report a row per check, those of *only* or all.
+    Return a row per check, those of *only* or all.
 
-    *accept* holds words like id=reason; they are remembered for what is found now.
+    *accept* holds words like id=reason; they are stored for what is found now.
     Raises UsageError for an id that no check has.
     """
     reasons = baseline.parse(accept)
     sys.setswitchinterval(SWITCH_SECONDS)
     with ThreadPoolExecutor(2) as aside:
-        aside.submit(requirements.registered)  # they load while the engine answers
+        aside.submit(requirements.registered)  # loaded while the engine answers
         stack = open_stack()
         if not only:  # Compose takes the longest: it merges while the checks load
             aside.submit(stack.begin)

@@ -28,7 +28,7 @@ class EngineAnswer:
 
     `trouble` is empty when the engine answered, else client, permission, slow, daemon
     or refused. `context` is the selected context, `host` the DOCKER_HOST or empty;
-    `endpoint` is the address of the engine, of whichever of the two selects it.
+    `endpoint` is the address of the engine of a context, "" for the default one.
     `begun` and `ended` are seconds since the epoch around the call.
     """
 
@@ -59,26 +59,27 @@ class EngineLocation:
 
 def ask_engine(stack: StackContext) -> EngineAnswer:
     """Ask `docker info`, unless the stack was opened with an engine's answer."""
-    address = _endpoint(stack)
     if stack.known is not None:
-        return replace(from_info(stack.known, os.environ), endpoint=address)
+        return _with_endpoint(stack, from_info(stack.known, os.environ))
     begun = time.time()
     try:
         output = stack.engine.docker(
             "info", "--format", "{{json .}}", timeout=INFO_SECONDS
         )
     except EngineUnavailable as missing:
-        return EngineAnswer("client", missing.message, endpoint=address)
+        return EngineAnswer("client", missing.message)
     answer = parse_answer(output, begun, time.time(), os.environ)
-    return replace(answer, endpoint=address)
+    return _with_endpoint(stack, answer)
 
 
-def _endpoint(stack: StackContext) -> str:
-    """Return the engine's address as the docker client selects it, "" if unknown."""
+def _with_endpoint(stack: StackContext, answer: EngineAnswer) -> EngineAnswer:
+    """Add the address of a context's engine; the default one is a local socket."""
+    if answer.host or answer.context in {"", "default"}:
+        return answer
     try:
-        return stack.engine.endpoint().host
+        return replace(answer, endpoint=stack.engine.endpoint().host)
     except ComposeOpsError:
-        return ""
+        return answer
 
 
 def parse_answer(

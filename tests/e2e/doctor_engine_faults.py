@@ -123,13 +123,13 @@ def project_of_another_checkout(world: World) -> Iterator[None]:
     docker("rm", container)
 
 
-@fault(FAULTS, "containers-current", "app was made from older files", mended=True)
+@fault(FAULTS, "containers-current", "app was created from older files", mended=True)
 def settings_changed_since(world: World) -> Iterator[None]:
     world.scenario.set(ANTHROPIC_API_KEY="another")
     yield
 
 
-@fault(FAULTS, "network-definitions", "is not as the files say")
+@fault(FAULTS, "network-definitions", "does not match the files")
 def network_changed_since(world: World) -> Iterator[None]:
     world.scenario.set(COMPUTE_SUBNET="10.99.99.0/24")
     yield
@@ -169,7 +169,7 @@ def backup_killed_while_a_store_is_stopped(world: World) -> Iterator[None]:
     assert not journal.exists()
 
 
-@fault(FAULTS, "kept-data", "moved data of questdb aside")
+@fault(FAULTS, "kept-data", "set data of questdb aside")
 def data_kept_by_a_restore(world: World) -> Iterator[None]:
     """Leave the note of a restore of last year."""
     [state] = (world.root / ".compose-ops").glob(f"*/{world.scenario.project}")

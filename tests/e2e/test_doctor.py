@@ -90,7 +90,7 @@ def test_user_without_permission_is_told_how_to_get_it(world: World) -> None:
     row = as_nobody(world, NOBODY, "--only", "engine-answers")["engine-answers"]
 
     assert row["outcome"] == "fail"
-    assert "may not be used by this user" in row["detail"]
+    assert "has no permission for Docker's socket" in row["detail"]
     assert "usermod -aG docker" in row["repair"]
 
 

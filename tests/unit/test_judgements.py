@@ -147,7 +147,7 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
         "map-count",
         {"stack": STACK, "kernel": Kernel(65530, 1, 9), "wanted": SERVICES},
         "warn",
-        "want 524288",
+        "need 524288",
     ),
     ("machine-files", {"kernel": Kernel(1, 90, 100)}, "warn", "90 of 100"),
     (
@@ -160,7 +160,7 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
         "file-descriptors",
         {"stack": STACK, "handles": (Handles("questdb", 1024, 4096, None),)},
         "warn",
-        "questdb may open 4096 files",
+        "questdb may open only 4096 files",
     ),
     (
         "disk-space",
@@ -562,7 +562,7 @@ def test_desktops_virtual_machine_is_no_other_machine(
     if outcome == "skipped":
         assert shared(found) == found
     else:
-        with pytest.raises(NotMeasuredError, match="files of elsewhere"):
+        with pytest.raises(NotMeasuredError, match="another machine's files"):
             shared(found)
 
 

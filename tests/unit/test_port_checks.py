@@ -79,7 +79,7 @@ def test_port_of_another_container_is_held(host: str, theirs: str) -> None:
     found = row(model(8000, host), holder(8000, theirs))
 
     assert found.outcome == "fail"
-    assert "is held by the container web" in found.detail
+    assert "is used by the container web" in found.detail
 
 
 @pytest.mark.parametrize(

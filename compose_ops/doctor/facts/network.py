@@ -20,8 +20,8 @@ class Route:
 
 
 @fact(limit=10)
-def everyone(stack: StackContext, info: EngineInfo) -> tuple[Container, ...]:
-    """Return every container of the engine, as it was when the stack was opened."""
+def all_containers(stack: StackContext, info: EngineInfo) -> tuple[Container, ...]:
+    """Return all containers of the engine, as they were when the stack was opened."""
     del info
     if stack.known is None:  # the engine was too slow then, and answers now
         return stack.engine.containers()
@@ -29,11 +29,13 @@ def everyone(stack: StackContext, info: EngineInfo) -> tuple[Container, ...]:
 
 
 @fact(limit=2)
-def ours(stack: StackContext, everyone: tuple[Container, ...]) -> tuple[Container, ...]:
+def ours(
+    stack: StackContext, all_containers: tuple[Container, ...]
+) -> tuple[Container, ...]:
     """Return the services' containers, when the project is this checkout's."""
     if stack.other_checkout is not None:
         raise NotMeasuredError(f"{stack.project} is another checkout's project")
-    return tuple(c for c in everyone if is_services(stack, c))
+    return tuple(c for c in all_containers if is_services(stack, c))
 
 
 def is_services(stack: StackContext, container: Container) -> bool:
@@ -42,12 +44,14 @@ def is_services(stack: StackContext, container: Container) -> bool:
 
 
 @fact(limit=1)
-def running(stack: StackContext, everyone: tuple[Container, ...]) -> frozenset[str]:
+def running(
+    stack: StackContext, all_containers: tuple[Container, ...]
+) -> frozenset[str]:
     """Return the services of this checkout's project that run."""
     if stack.other_checkout is not None:
         return frozenset()
     return frozenset(
-        c.service for c in everyone if c.is_running and is_services(stack, c)
+        c.service for c in all_containers if c.is_running and is_services(stack, c)
     )
 
 

@@ -71,7 +71,7 @@ def settings(stack: StackContext) -> Settings:
 def own_values(settings: Settings) -> Mapping[str, str]:
     """Return what `.env` sets, where there is one."""
     if settings.file is None:
-        gone = "cannot be read" if settings.trouble else "is not there"
+        gone = "cannot be read" if settings.trouble else "does not exist"
         raise NotMeasuredError(f"{ENV_FILE} {gone}")
     return settings.file
 
@@ -137,20 +137,24 @@ def _values_in_compose(
 def read_settings(
     path: Path, example: Mapping[str, str], shell: Mapping[str, str]
 ) -> Settings:
-    """Read an env file with what is odd about it."""
+    """Read an env file with its irregularities."""
     values = env_file.read(path)
     found = env_file.statements(path.read_text(errors="replace"))
-    names = [one.name for one in found if one.name]
+    names = [statement.name for statement in found if statement.name]
     return Settings(
         file=values,
         example=example,
         shell=shell,
         repeated={
-            name: [(one.first, one.last) for one in found if one.name == name][:-1]
+            name: [
+                (statement.first, statement.last)
+                for statement in found
+                if statement.name == name
+            ][:-1]
             for name in names
             if names.count(name) > 1
         },
-        broken=tuple(one.first for one in found if not one.name),
+        broken=tuple(statement.first for statement in found if not statement.name),
         readers=readers(path, path.stat()),
         in_force={**example, **values, **shell},
     )

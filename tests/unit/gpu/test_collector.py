@@ -111,7 +111,8 @@ def said(text: str, code: int = 0) -> Output:
 def test_machine_is_looked_at_where_the_engine_runs() -> None:
     assert on(lab()).host == Host(module="550.54.15")
     assert on(lab(), Name="elsewhere").host is None
-    assert on(replace(lab(), host="ssh://far")).host is None
+    far = {"ClientInfo": {"Context": "far"}}
+    assert on(replace(lab(), host="ssh://far"), **far).host is None
 
 
 def test_machine_is_looked_at_also_without_an_engine(
