@@ -56,6 +56,17 @@ def service_paused(world: World) -> Iterator[None]:
     wait_until(world, "questdb", "healthy")
 
 
+@fault(FAULTS, "container-networks", "is not connected to the network", mended=True)
+def network_lost(world: World) -> Iterator[None]:
+    """Its own health check asks the container itself, so it stays healthy."""
+    container = world.scenario.container("questdb")
+    network = next(iter(container["NetworkSettings"]["Networks"]))
+    docker("network", "disconnect", network, container["Id"])
+    yield
+    aliases = world.scenario.container("questdb")["NetworkSettings"]["Networks"]
+    assert "questdb" in aliases[network]["Aliases"]
+
+
 @fault(FAULTS, "services-stay", "restarted")
 def service_restarts_for_ever(world: World) -> Iterator[None]:
     labels = label(world, "app")

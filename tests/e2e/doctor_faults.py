@@ -56,6 +56,12 @@ def variable_missing(world: World) -> Iterator[None]:
     yield
 
 
+@fault(FAULTS, "env-interpolation", "LOG_LEVEL of .env otherwise", mended=True)
+def value_cut_at_a_dollar(world: World) -> Iterator[None]:
+    world.scenario.set(LOG_LEVEL="INFO$defgh")
+    yield
+
+
 @fault(FAULTS, "env-unknown", "no compose file reads QUESTDB_HTTP_PRT", mended=True)
 def variable_misspelt(world: World) -> Iterator[None]:
     file = world.root / ".env"
