@@ -13,7 +13,7 @@ from compose_ops.gpu.facts import Facts, Host, Xid
 from compose_ops.units import readable_size
 from compose_ops.verdicts import Verdict, command, fail, listed, ok, skip, warn
 
-CPU_MODE = "CPU mode: the stack runs with docker/overlays/cpu.yml"
+CPU_MODE = "CPU mode: services run without a GPU"
 ELSEWHERE = "the engine is not on this machine"
 INSTALL_TOOLKIT = "sudo apt-get install -y nvidia-container-toolkit"
 RESTART = "sudo systemctl restart docker"

@@ -124,7 +124,7 @@ def test_what_is_closed_to_this_user_is_no_traceback(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ((), 0, "CPU mode: the stack runs with docker/overlays/cpu.yml"),
+        ((), 0, "CPU mode: services run without a GPU"),
         (("--require",), 11, "no NVIDIA GPU here, and one is required"),
         (("--service", "nobody"), 2, "no service named 'nobody'"),
         (("--gpu", "maybe"), 2, "auto, on or off"),

@@ -133,6 +133,7 @@ def test_limits_of_all_services_are_held_against_the_cores(
     worker = {"deploy": {"resources": limits, "replicas": replicas}}
     row = judge(
         "cpu-sum",
+        stack=STACK,
         settings=Settings({"RAY_CPUS": "4"}, {}, {}),
         info=SimpleNamespace(cpus=4),
         model=Model({"name": "trial", "services": {"ray": worker}}),
@@ -155,11 +156,18 @@ def test_variable_is_set_for_the_services_that_it_limits(
     service: str, repair: str
 ) -> None:
     path = f"services.{service}.deploy.resources.limits.cpus"
+    limits = {"ray-head": "9", "questdb": "8"}
+    services = {
+        name: {"deploy": {"resources": {"limits": {"cpus": cpus}}}}
+        for name, cpus in limits.items()
+    }
     finding = Finding("cpus-beyond-engine", "error", "a.yml", 1, "too many", "", path)
     row = judge(
         "cpu-limits",
-        settings=Settings({"RAY_CPUS": "9"}, {}, {}),
+        stack=STACK,
+        settings=Settings({"RAY_CPUS": "9"}, {}, {}, in_force={"RAY_CPUS": "9"}),
         info=SimpleNamespace(cpus=4),
+        model=Model({"name": "trial", "services": services}),
         cpu_findings=(finding,),
     )
 

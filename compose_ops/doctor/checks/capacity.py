@@ -1,6 +1,7 @@
 """The engine's memory and CPU, compared with what the chosen mode requires."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from compose_ops.docker.api import EngineInfo
 from compose_ops.doctor.facts.host import Handles, Kernel
@@ -27,9 +28,6 @@ FILES_SHARE = 0.8
 STORE_FILES = 65536
 """QuestDB's documentation recommends 1048576 for a process; a table takes a descriptor
 for each column of each partition that is open."""
-
-RAY = "services.ray-"
-"""Whose limits the variable RAY_CPUS sets."""
 
 STORES = frozenset({"memgraph", "questdb"})
 
@@ -71,15 +69,31 @@ def memory(
     why="The engine refuses to create such a container.",
 )
 def cpu_limits(
-    settings: Settings, info: EngineInfo, cpu_findings: tuple[Finding, ...]
+    *,
+    stack: StackContext,
+    settings: Settings,
+    info: EngineInfo,
+    model: Model,
+    cpu_findings: tuple[Finding, ...],
 ) -> Iterator[Verdict]:
     for finding in cpu_findings:
+        service = finding.path.split(".")[1]
+        variable = cpu_variable(stack, settings, model.cpus(service, "limits"))
         repair = command("invoke", "lint", "--rule", finding.rule)
-        if finding.path.startswith(RAY):
-            repair = settings.assignment("RAY_CPUS", str(info.cpus))
+        if variable:
+            repair = settings.assignment(variable, str(info.cpus))
         yield fail(finding.message, repair, about=finding.path)
     if not cpu_findings:
         yield ok(f"{info.cpus} CPUs are enough for every limit")
+
+
+def cpu_variable(stack: StackContext, settings: Settings, limit: float) -> str:
+    """Return the project's variable that a limit of CPUs comes from, or nothing."""
+    for name in stack.config.init.at_most_cpus:
+        with suppress(ValueError):
+            if float(settings.in_force.get(name, "")) == limit:
+                return name
+    return ""
 
 
 @check(
@@ -88,7 +102,12 @@ def cpu_limits(
     why="Busy services share the cores: each is slower than its limit allows.",
 )
 def cpu_sum(
-    settings: Settings, info: EngineInfo, model: Model, wanted: tuple[str, ...]
+    *,
+    stack: StackContext,
+    settings: Settings,
+    info: EngineInfo,
+    model: Model,
+    wanted: tuple[str, ...],
 ) -> Iterator[Verdict]:
     limits, reserved = (
         sum(model.cpus(name, kind) * model.replicas(name) for name in wanted)
@@ -98,7 +117,10 @@ def cpu_sum(
     if reserved > info.cpus or limits > info.cpus * OVERCOMMIT:
         number = sum(model.replicas(n) for n in wanted if model.cpus(n, "limits"))
         each = max(1, info.cpus // max(1, number))
-        repair = settings.assignment("RAY_CPUS", str(each))
+        variable = next(iter(stack.config.init.at_most_cpus), "")
+        repair = "invoke config"
+        if variable:
+            repair = settings.assignment(variable, str(each))
         yield warn(f"cores may be short under load: {figures}", repair, about="cpus")
     else:
         yield ok(figures)
