@@ -230,6 +230,15 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
     (
         "services-run",
         {
+            "ours": tuple(container(name, state="paused") for name in SERVICES),
+            "model": model(1, 1),
+        },
+        "fail",
+        "memgraph is paused",
+    ),
+    (
+        "services-run",
+        {
             "ours": tuple(map(container, SERVICES)),
             "model": Model({"name": "trial", "services": SCALED}),
         },

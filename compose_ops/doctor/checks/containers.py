@@ -34,8 +34,8 @@ def symptom(container: Container) -> str:
     why="The cause is in the output of the health check.",
 )
 def services_healthy(ours: tuple[Container, ...]) -> Iterator[Verdict]:
-    sick = [c for c in ours if c.is_running and c.health == "unhealthy"]
-    for container in sick:
+    unhealthy = [c for c in ours if c.is_running and c.health == "unhealthy"]
+    for container in unhealthy:
         yield fail(
             f"{container.service} is unhealthy{symptom(container)}",
             f"invoke restart --service {container.service}",
@@ -44,7 +44,7 @@ def services_healthy(ours: tuple[Container, ...]) -> Iterator[Verdict]:
     slow = [c.service for c in ours if c.is_running and c.health == "starting"]
     if slow:
         yield ok(f"{listed(slow)} is starting")
-    if not sick:
+    if not unhealthy:
         yield ok(f"{sum(c.is_healthy for c in ours)} containers are healthy")
 
 
@@ -88,7 +88,7 @@ def services_run(ours: tuple[Container, ...], model: Model) -> Iterator[Verdict]
         and c.service in model.services
         and health.verdict(c, model.jobs) != "healthy"
     ]
-    running = {c.service for c in ours if c.is_running}
+    running = any(c.is_running or c.state == "paused" for c in ours)
     for container in down if running else ():
         repair = f"invoke up --service {container.service}"
         if container.state == "paused":
@@ -164,7 +164,7 @@ def is_connected(container: Container, network: str) -> bool:
 def connect(model: Model, container: Container, key: str) -> str:
     """Return the command that reconnects a container as Compose had connected it."""
     stated = (model.service(container.service).get("networks") or {}).get(key) or {}
-    aliases = [container.service, container.id[:12], *(stated.get("aliases") or ())]
+    aliases = [container.service, container.name, *(stated.get("aliases") or ())]
     flags = [word for alias in aliases for word in ("--alias", alias)]
     if address := stated.get("ipv4_address"):
         flags += ["--ip", str(address)]
