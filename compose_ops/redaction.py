@@ -22,7 +22,10 @@ SECRET_NAME = re.compile(
     r"(?i)(pass(w(or)?d|phrase|wd)?|pwd|secret|token|api_?key|private_?key|access_?key"
     r"|credential|auth_?key|encryption_?key|(^|_)key|cookie|salt|dsn|webhook)s?($|_)"
 )
-_NO_SECRET = re.compile(r"(?i)_?(FILE|PATH|LOCATION|DIR|NAME|ID|TTL|LENGTH|EXPIRY)$")
+_NO_SECRET = re.compile(
+    r"(?i)_?(FILE|PATH|LOCATION|DIR|NAME|ID|TTL|LENGTH|EXPIRY)$|^(OLD)?PWD$"
+)
+"""Ends of names of what surrounds a secret, and the shell's current folders."""
 _URL = re.compile(
     r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)(?P<word>[^\s@/]+)(?=@)"
 )

@@ -49,8 +49,8 @@ def builder_local(
 @check(
     "credential-helpers",
     "The credential helpers that the docker client is told to use are installed.",
-    why="Without its helper the client refuses every pull and build from that "
-    "registry, public images included.",
+    why="Without its helper `docker compose pull` fails, also for public images, and "
+    "so do builds from a registry that asks for credentials.",
 )
 def credential_helpers(client_config: ClientConfig) -> Iterator[Verdict]:
     if client_config.problem:
@@ -73,7 +73,7 @@ def credential_helpers(client_config: ClientConfig) -> Iterator[Verdict]:
             )
         else:
             yield fail(
-                f"{detail}: pulls and builds fail",
+                f"{detail}: docker compose pull fails",
                 command("python3", "-c", REMOVE_KEY, client_config.path),
                 about=f"credsStore {name}",
             )
