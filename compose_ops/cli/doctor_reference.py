@@ -73,7 +73,7 @@ def page() -> str:
         lines += ["| check | requirement | reason | required by | limit |"]
         lines += ["|---|---|---|---|---|", *map(row, members)]
     lines += ["", GPU, "| check | question |", "|---|---|"]
-    lines += [f"| `{rung.id}` | {rung.question} |" for rung in CHECKS]
+    lines += [f"| `{check.id}` | {check.question} |" for check in CHECKS]
     return "\n".join(lines) + "\n"
 
 

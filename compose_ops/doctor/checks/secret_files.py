@@ -149,7 +149,7 @@ def secret_strength(
         if fault:
             yield fault
     if not read and secret_files:
-        yield skip("this user cannot read the secrets")
+        yield skip("no secret file can be read")
     elif not weak:
         yield ok(f"{listed([s.name for s in read])}: nothing weak")
 
