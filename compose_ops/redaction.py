@@ -11,6 +11,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 MASK = "[redacted]"
@@ -21,7 +22,10 @@ SECRET_NAME = re.compile(
     r"(?i)(pass(w(or)?d|phrase|wd)?|pwd|secret|token|api_?key|private_?key|access_?key"
     r"|credential|auth_?key|encryption_?key|(^|_)key|cookie|salt|dsn|webhook)s?($|_)"
 )
-_NO_SECRET = re.compile(r"(?i)_?(FILE|PATH|LOCATION|DIR|NAME|ID|TTL|LENGTH|EXPIRY)$")
+_NO_SECRET = re.compile(
+    r"(?i)_?(FILE|PATH|LOCATION|DIR|NAME|ID|TTL|LENGTH|EXPIRY)$|^(OLD)?PWD$"
+)
+"""Ends of names of what surrounds a secret, and the shell's current folders."""
 _URL = re.compile(
     r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)(?P<word>[^\s@/]+)(?=@)"
 )
@@ -105,6 +109,25 @@ def clean(text: str) -> str:
     for pattern in _compiled:
         text = pattern.sub(_masked, text)
     return text
+
+
+def clean_tree(value: Any, key: str = "") -> Any:
+    """
+    Return what JSON can hold with `[redacted]` in place of every secret.
+
+    *key* is the name that the value stands under.
+
+    >>> clean_tree({"POSTGRES_PASSWORD": "abc", "ports": [5432]})
+    {'POSTGRES_PASSWORD': '[redacted]', 'ports': [5432]}
+    """
+    if isinstance(value, Mapping):
+        return {name: clean_tree(inner, str(name)) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean_tree(inner) for inner in value]
+    if isinstance(value, str):
+        is_secret = value and not value.startswith("/") and is_secret_name(key)
+        return MASK if is_secret else clean(value)
+    return value
 
 
 def passwords_in(text: str) -> set[str]:

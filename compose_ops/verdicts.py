@@ -1,4 +1,4 @@
-"""What a check says: verdicts on what it found, and the row that sums them up."""
+"""Results of checks: verdicts, and the row that sums up those of one check."""
 
 import os
 import re
@@ -12,7 +12,7 @@ OUTCOMES = ("ok", "skipped", "warn", "fail", "crashed")
 """From harmless to bad; a row has the worst outcome of its verdicts."""
 
 ENGINE = "engine: "
-"""What `about` begins with where nothing can be done without mending it."""
+"""Prefix of `about` where no task can continue without the repair."""
 
 PROBLEMS = frozenset({"warn", "fail", "crashed"})
 
@@ -20,10 +20,10 @@ PROBLEMS = frozenset({"warn", "fail", "crashed"})
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """
-    One judgement: outcome, one line of detail, and the command that mends it.
+    One judgement: outcome, one line of detail, and the command that repairs it.
 
     `about` names what was judged without any changing figure, so that an accepted
-    finding stays the same one. `safe` says that the repair loses and stops nothing.
+    finding keeps its key. `safe` means that the repair loses and stops nothing.
     """
 
     outcome: str
@@ -56,7 +56,7 @@ class Row:
 
     @property
     def problems(self) -> tuple[Verdict, ...]:
-        """The verdicts that call for a repair, the worst first."""
+        """The verdicts that need a repair, the worst first."""
         found = [v for v in self.verdicts if v.outcome in PROBLEMS]
         return tuple(sorted(found, key=lambda v: -OUTCOMES.index(v.outcome)))
 
@@ -115,11 +115,13 @@ def judged(
     try:
         found = tuple(judge(**values))
     except Exception as fault:  # noqa: BLE001 - a crash of one check is a finding
-        told = f"the check broke: {type(fault).__name__}: {fault}"
-        return (Verdict("crashed", told),)
+        detail = f"the check crashed: {type(fault).__name__}: {fault}"
+        return (Verdict("crashed", detail),)
     if os.geteuid() != 0:
         return found
-    return tuple(replace(one, repair=unprefixed(one.repair)) for one in found)
+    return tuple(
+        replace(verdict, repair=unprefixed(verdict.repair)) for verdict in found
+    )
 
 
 def ok(detail: str) -> Verdict:
@@ -148,7 +150,7 @@ def command(*words: object) -> str:
 
 
 def listed(names: Sequence[str], *, most: int = 4) -> str:
-    """Return names as people write them, the first ones when there are many."""
-    shown = ", ".join(names[:most])
+    """Return names separated by commas, only the first ones when there are many."""
+    first = ", ".join(names[:most])
     rest = len(names) - most
-    return f"{shown} and {rest} more" if rest > 0 else shown
+    return f"{first} and {rest} more" if rest > 0 else first

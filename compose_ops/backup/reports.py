@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from compose_ops.backup import destinations, repository
+from compose_ops.backup import destinations, helper, repository
 from compose_ops.backup import restore_points as kept
 from compose_ops.backup.restore_points import RestorePoint
 from compose_ops.console import say
@@ -25,6 +25,11 @@ def _verified(stack: StackContext) -> Iterator[datetime]:
             for found in repository.listed(dest, stack.project):
                 if found.verified and found.manifest:
                     yield datetime.fromisoformat(found.manifest.created)
+
+
+def helper_image(stack: StackContext) -> tuple[str, Sequence[str]]:
+    """Return the helper image's name, and the images that it can be built on."""
+    return helper.image(), stack.config.backup.helper_base
 
 
 def newest_size(stack: StackContext) -> int:

@@ -178,6 +178,7 @@ def rollback(
     fix="Run the repairs that lose and stop nothing.",
     strict="Exit 10 when a check warns.",
     verbose="Also what is well.",
+    bundle="Write what explains a failure, redacted, to this new tar.gz.",
 )
 def doctor(
     c: Context,
@@ -189,19 +190,21 @@ def doctor(
     fix: bool = False,
     strict: bool = False,
     verbose: bool = False,
+    bundle: str = "",
     json: bool = False,
 ) -> None:
-    """Find what is wrong with machine, checkout and stack, and what mends it."""
-    from compose_ops.doctor import run
+    """Find what is wrong with machine, checkout and stack, and name the repair."""
+    from compose_ops.cli.output import doctor as output
 
-    report = stack(c, mode).doctor(
+    opened = stack(c, mode)
+    output.check_bundle(bundle)
+    report = opened.doctor(
         only=only or (), skip=skip or (), accept=accept or (), fix=fix
     )
-    if json:
-        emit(report.as_json())
-    else:
-        run.print_report(report, everything=verbose)
-    run.refuse(report, strict=strict)
+    output.write_bundle(opened, report, bundle)
+    output.finish(
+        report, everything=verbose, strict=strict, emit=emit if json else None
+    )
 
 
 @task(
@@ -263,16 +266,16 @@ def gpu_check(
     overlay: Names = None,
     json: bool = False,
 ) -> None:
-    """Check the GPU rung by rung, from the driver to the running container."""
-    from compose_ops.gpu import report
+    """Check the GPU step by step, from the driver to the running container."""
+    from compose_ops.cli.output import gpu as output
 
     chosen = SelectionFlags(gpu=gpu, overlay=tuple(overlay or ()))
     found = stack(c, chosen).gpu_check(service, require=require)
     if json:
         emit(found.as_json())
     else:
-        report.print_rows(found.rows)
-    report.refuse(found.rows)
+        output.print_rows(found.rows)
+    output.refuse(found.rows)
 
 
 @task(

@@ -1,4 +1,4 @@
-"""Findings that were accepted with a reason: remembered for that very finding."""
+"""Findings that were accepted with a reason, each stored for exactly that finding."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ def _upgrade(_schema: int, data: Any) -> Any:
 STATE_FILE = StateFile(
     FILE,
     Baseline,
-    without="what was accepted is found again",
+    without="accepted findings are reported again",
     upgrade=_upgrade,
 )
 
@@ -62,7 +62,7 @@ def parse(words: Iterable[str]) -> dict[str, str]:
         name, equals, reason = word.partition("=")
         if not equals or not reason.strip():
             raise UsageError(
-                f"--accept {word} gives no reason",
+                f"--accept {word} has no reason",
                 hint=f"--accept '{name}=why it is so'",
             )
         found[name] = reason.strip()
@@ -70,7 +70,7 @@ def parse(words: Iterable[str]) -> dict[str, str]:
 
 
 def remember(state: Path, rows: Iterable[Row], reasons: Mapping[str, str]) -> None:
-    """Keep the reasons for what the rows of those ids found just now; DataError."""
+    """Store the reasons for what the rows of those ids found now; DataError."""
     accepted = dict(_load(state))
     for row in rows:
         if row.id in reasons and row.problems:
@@ -81,11 +81,15 @@ def remember(state: Path, rows: Iterable[Row], reasons: Mapping[str, str]) -> No
 
 def keys(state: Path) -> set[tuple[str, str]]:
     """Return the id and the key of each verdict that was accepted."""
-    return {(one.id, key) for one in load(state).values() for key in one.keys}
+    return {
+        (acceptance.id, key)
+        for acceptance in load(state).values()
+        for key in acceptance.keys
+    }
 
 
 def apply(rows: Iterable[Row], known: Mapping[str, Acceptance]) -> tuple[Row, ...]:
-    """Mark the rows whose findings were accepted, each just as it was."""
+    """Mark the rows whose exact findings were accepted."""
     return tuple(
         replace(row, accepted=known[row.finding].reason)
         if row.problems and row.finding in known

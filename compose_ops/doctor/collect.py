@@ -1,4 +1,4 @@
-"""Collect facts side by side, each at most once and each within its limit."""
+"""Collect facts in parallel, each at most once and each within its limit."""
 
 import queue
 import threading
@@ -14,10 +14,10 @@ from compose_ops.errors import ComposeOpsError
 @dataclass(frozen=True, slots=True)
 class Missing:
     """
-    A fact that is not there.
+    A fact that is missing.
 
-    `fault` is empty where it cannot be had here, else crashed: the collector broke,
-    or warn: it was not there in time, which a busy engine does, too.
+    `fault` is empty where it cannot be measured here, else crashed: the collector
+    failed, or warn: it took too long, as it may on a busy engine.
     """
 
     fact: str
@@ -45,7 +45,7 @@ Finished = queue.SimpleQueue[tuple[str, Any, Missing | None]]
 
 
 def collect(names: Iterable[str], given: Mapping[str, Any]) -> Collected:
-    """Collect the facts *names* and what they rest on; *given* are there already."""
+    """Collect the facts *names* and those that they need; *given* are known already."""
     collected = Collected(dict(given))
     waiting = {n for n in closure(names) if not collected.is_settled(n)}
     begun: dict[str, float] = {}
@@ -107,5 +107,5 @@ def _collect_one(known: Fact, values: Mapping[str, Any], finished: Finished) -> 
     except ComposeOpsError as refused:
         finished.put((known.name, None, Missing(known.name, refused.message)))
     except Exception as fault:  # noqa: BLE001 - a crash of one fact is a finding
-        told = f"{type(fault).__name__}: {fault}"
-        finished.put((known.name, None, Missing(known.name, told, "crashed")))
+        crash = Missing(known.name, f"{type(fault).__name__}: {fault}", "crashed")
+        finished.put((known.name, None, crash))

@@ -1,4 +1,4 @@
-"""Run checks: collect what they need, judge, and keep a crash as a finding."""
+"""Run checks: collect their facts, judge them, and report a crash as a finding."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from compose_ops.doctor.registry import CHECKS, Check
 from compose_ops.verdicts import Row, Verdict, judged, skip
 
 FACT_TOPIC = "facts"
-LOOK_AGAIN = "invoke doctor --verbose"
+RUN_AGAIN = "invoke doctor --verbose"
 
 
 def examine(
@@ -42,7 +42,7 @@ def _row(check: Check, collected: Collected) -> Row:
 
 
 def _absence(gap: Missing) -> str:
-    return f"{gap.fact} is not known" if gap.fault else gap.reason
+    return f"{gap.fact} is unknown" if gap.fault else gap.reason
 
 
 def _crashes(collected: Collected) -> list[Row]:
@@ -53,8 +53,8 @@ def _crashes(collected: Collected) -> list[Row]:
             (
                 Verdict(
                     gap.fault,
-                    f"{gap.fact} could not be found out: {gap.reason}",
-                    LOOK_AGAIN,
+                    f"{gap.fact} could not be determined: {gap.reason}",
+                    RUN_AGAIN,
                     about=gap.fact,
                 ),
             ),

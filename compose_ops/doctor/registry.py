@@ -1,8 +1,8 @@
 """
 The registry: facts that are collected once, and checks that judge them.
 
-A function's parameters are what it needs: a fact's collector may ask for other facts, a
-check's judgement for any. Judgements are pure: they see values, not the machine.
+A function's parameters are the facts that it needs, of a collector as of a check's
+judgement. Judgements are pure: they get values and never ask the machine.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,11 +15,11 @@ Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
 
 GIVEN = frozenset({"stack", "scope"})
-"""Facts that the caller brings along."""
+"""Facts that the caller provides."""
 
 
 class NotMeasuredError(Exception):
-    """A fact that cannot be had here, and why; checks that need it are skipped."""
+    """A fact that cannot be measured here, and why; checks that need it are skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One judgement: `summary` says what is wanted, `why` what happens without it."""
+    """One judgement: `summary` is the requirement, `why` what happens without it."""
 
     id: str
     topic: str
@@ -79,7 +79,7 @@ def check(
 
 
 def closure(names: Iterable[str]) -> set[str]:
-    """Return the facts behind *names*, those behind these, and so on."""
+    """Return the facts *names* and all that they need, directly or through others."""
     found: set[str] = set()
     waiting = [name for name in names if name not in GIVEN]
     while waiting:
@@ -91,7 +91,7 @@ def closure(names: Iterable[str]) -> set[str]:
 
 
 def limit(check: Check) -> float:
-    """Return the seconds after which a check's facts are given up."""
+    """Return the seconds after which a check no longer waits for its facts."""
 
     def longest(name: str) -> float:
         if name in GIVEN:

@@ -1,8 +1,8 @@
 """
 Checks of the machine and the checkout: what `doctor` lists and what tasks require.
 
-A check is a pure judgement of facts that are collected apart from it. What follows from
-the merged model alone is a rule (`compose_ops.lint`), which one check here asks.
+A check is a pure judgement of facts, which are collected separately. What follows from
+the merged model alone is a rule of `compose_ops.lint`; one check here runs those rules.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,6 +16,7 @@ from compose_ops.verdicts import ENGINE, Row
 
 TOPICS = (
     "engine",
+    "client",
     "capacity",
     "storage",
     "network",
@@ -32,6 +33,7 @@ TOPICS = (
 )
 FACTS = (
     "engine",
+    "client",
     "host",
     "disks",
     "network",
@@ -47,10 +49,10 @@ FACTS = (
 )
 
 VERSIONS = ("engine-answers", "engine-version", "compose-version")
-"""What must hold before anything is asked of the engine."""
+"""What must hold before any request to the engine."""
 
 NEEDED = frozenset({*VERSIONS, "model-valid"})
-"""What no reason replaces: without it a task cannot even begin."""
+"""What cannot be accepted with a reason: no task can begin without it."""
 
 FILES = (
     *VERSIONS,
@@ -64,7 +66,7 @@ FILES = (
     "certificate-pair",
     "cpu-limits",
 )
-"""What the checkout must have before any container is made from it."""
+"""What the checkout must have before a container is created from it."""
 
 UP = (
     *FILES,
@@ -94,7 +96,7 @@ RESTORE = (
     "bind-readable",
     "data-folders",
 )
-"""What must hold before data is replaced: what is stopped must be able to start."""
+"""What must hold before data is replaced: stopped services must be able to start."""
 
 
 def registered() -> dict[str, Check]:
@@ -103,7 +105,7 @@ def registered() -> dict[str, Check]:
         import_module(f"compose_ops.doctor.facts.{name}")
     for name in TOPICS:
         import_module(f"compose_ops.doctor.checks.{name}")
-    # Whoever imported one of these modules before has registered it first.
+    # A module that was imported earlier registered its checks earlier.
     return dict(sorted(CHECKS.items(), key=lambda pair: TOPICS.index(pair[1].topic)))
 
 
@@ -124,7 +126,7 @@ def require(
     stack: StackContext, ids: Sequence[str], *, services: Iterable[str] = ()
 ) -> None:
     """
-    Return when no check of *ids* fails for *services*, but for what was accepted.
+    Return when no check of *ids* fails for *services*, except what was accepted.
 
     Raises one ConfigurationError that lists every failure with its repair; the
     EngineUnavailable behind it when the engine does not answer or is too old.
@@ -164,6 +166,6 @@ def require_for(
 def _accepted(stack: StackContext) -> set[tuple[str, str]]:
     if stack.known is None:
         return set()
-    from compose_ops.doctor import baseline  # it rests on the verdicts of this package
+    from compose_ops.doctor import baseline  # it needs the verdicts of this package
 
     return baseline.keys(stack.state)

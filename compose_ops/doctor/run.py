@@ -1,5 +1,5 @@
 """
-Find what is wrong with machine, checkout and stack, and name what mends it.
+Find what is wrong with machine, checkout and stack, and name the repair.
 
 Nothing is changed without `fix`, which runs the repairs that lose and stop nothing.
 """
@@ -13,26 +13,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from compose_ops.console import say, show
+from compose_ops.console import say
 from compose_ops.doctor import baseline, requirements
-from compose_ops.errors import FindingsFound, UsageError, WarningsFound
+from compose_ops.errors import UsageError
 from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import OUTCOMES, Row
 
-MARKS = {"warn": "WARN", "fail": "FAIL", "crashed": "BROKE"}
 FIX_SECONDS = 120.0
 
 SWITCH_SECONDS = 0.0005
-"""Threads that wait for docker go on so soon; Python's 5 ms add up to a tenth."""
+"""Threads that wait for docker continue this soon; Python's 5 ms add up to 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an examination found in a project and mode."""
+    """What an examination found in a project and mode; `notes` concern the run."""
 
     project: str
     mode: str
     rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
         found = Counter(row.outcome for row in self.rows)
@@ -57,36 +57,33 @@ def examine(
     fix: bool = False,
 ) -> Report:
     """
-    Report a row per check, those of *only* or all.
+    Return a row per check, those of *only* or all.
 
-    *accept* holds words like id=reason; they are remembered for what is found now.
+    *accept* holds words like id=reason; they are stored for what is found now.
     Raises UsageError for an id that no check has.
     """
     reasons = baseline.parse(accept)
     sys.setswitchinterval(SWITCH_SECONDS)
     with ThreadPoolExecutor(2) as aside:
-        aside.submit(requirements.registered)  # they load while the engine answers
+        aside.submit(requirements.registered)  # loaded while the engine answers
         stack = open_stack()
         if not only:  # Compose takes the longest: it merges while the checks load
             aside.submit(stack.begin)
         check_ids([*only, *skipped, *reasons])
         rows = requirements.run(stack, only, skipped=skipped)
-    if fix and mend(stack, rows):
+    if fix and repair(stack, rows):
         stack = open_stack()
         rows = requirements.run(stack, only, skipped=skipped)
-    return Report(stack.project, str(stack.mode), _accepting(stack, rows, reasons))
-
-
-def _accepting(
-    stack: StackContext, rows: tuple[Row, ...], reasons: dict[str, str]
-) -> tuple[Row, ...]:
+    project, mode = stack.project, str(stack.mode)
     if stack.known is None:
-        for name in reasons:
-            say(f"{name} is not accepted: what is remembered is kept by engine")
-        return rows
+        notes = [
+            f"{name} is not accepted: reasons are stored per engine, and none answers"
+            for name in reasons
+        ]
+        return Report(project, mode, rows, tuple(notes))
     if reasons:
         baseline.remember(stack.state, rows, reasons)
-    return baseline.apply(rows, baseline.load(stack.state))
+    return Report(project, mode, baseline.apply(rows, baseline.load(stack.state)))
 
 
 def check_ids(names: Iterable[str]) -> None:
@@ -98,10 +95,10 @@ def check_ids(names: Iterable[str]) -> None:
 
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "docs/doctor.md lists them"
-            raise UsageError(f"there is no check {name!r}", hint=hint)
+            raise UsageError(f"unknown check {name!r}", hint=hint)
 
 
-def mend(stack: StackContext, rows: Iterable[Row]) -> int:
+def repair(stack: StackContext, rows: Iterable[Row]) -> int:
     """Run each safe repair once, as it is printed; return how many were run."""
     lines = dict.fromkeys(
         v.repair for row in rows for v in row.problems if v.safe and v.repair
@@ -126,37 +123,7 @@ def _run(stack: StackContext, words: list[str]) -> None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as refused:
-        say(f"that did not end well: {refused}")
+        say(f"the repair failed: {refused}")
         return
     if done.returncode != 0:
-        say(f"that ended with exit code {done.returncode}")
-
-
-def print_report(report: Report, *, everything: bool = False) -> None:
-    """Print what is wrong with its repair, or all rows; and the counts."""
-    for row in report.rows:
-        if row.outcome in MARKS:
-            for verdict in row.problems:
-                show(f"{MARKS[verdict.outcome]:<7} {row.id}: {verdict.detail}")
-                if verdict.repair:
-                    show(f"        repair: {verdict.repair}")
-        elif everything or row.accepted:
-            show(f"{row.outcome:<7} {row.id}: {row.detail}")
-    told = report.counts()
-    show(", ".join(f"{number} {outcome}" for outcome, number in told.items() if number))
-
-
-def refuse(report: Report, *, strict: bool = False) -> None:
-    """Raise FindingsFound for failures; WarningsFound for warnings when *strict*."""
-    told = report.counts()
-    failed = told["fail"] + told["crashed"]
-    if failed:
-        raise FindingsFound(
-            f"{failed} checks failed",
-            hint="run the repairs above, or invoke doctor --fix for the safe ones",
-        )
-    if strict and told["warn"]:
-        raise WarningsFound(
-            f"{told['warn']} checks warn",
-            hint="mend them, or accept them: --accept 'ID=reason'",
-        )
+        say(f"the repair ended with exit code {done.returncode}")

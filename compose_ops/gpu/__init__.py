@@ -1,6 +1,6 @@
 """
-Check GPUs rung by rung, from the driver to the running container.
+Check GPUs one level after the other, from the driver to the running container.
 
-`ladder.climb` judges facts and stops at the first rung that fails; `bench` collects
-them from this machine, and tests bring them along as files.
+`sequence.run` judges facts and stops at the first check that fails; `collect` reads
+them from this machine and its engine, and tests bring them along as files.
 """

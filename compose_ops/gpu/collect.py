@@ -1,10 +1,9 @@
 """Facts from this machine, its engine and its containers, each when it is asked for."""
 
 import json
-import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,18 @@ from compose_ops.gpu.facts import (
     Wheel,
 )
 from compose_ops.runtime.context import StackContext
-from compose_ops.runtime.engine_location import EngineAnswer, ask_engine, elsewhere
+from compose_ops.runtime.engine_location import (
+    EngineAnswer,
+    ask_engine,
+    location,
+    remote_address,
+)
 
 PROBE_SECONDS = 60.0
 TORCH_SECONDS = 180.0
 EXEC_SECONDS = 30.0
+
+CDI_KIND = "nvidia.com/gpu="
 
 PYPI_ARCHITECTURES = ("sm_37", "sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86")
 KNOWN_WHEELS = {
@@ -44,16 +50,16 @@ print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda or ""
 
 COMPUTE = """
 import json, torch
-told = {"is_available": torch.cuda.is_available()}
-if told["is_available"]:
+result = {"is_available": torch.cuda.is_available()}
+if result["is_available"]:
     try:
-        told["device"] = torch.cuda.get_device_name(0)
+        result["device"] = torch.cuda.get_device_name(0)
         rows = torch.arange(4096, dtype=torch.float64).reshape(64, 64) % 17
-        wanted = rows @ rows.T
-        told["is_right"] = bool((rows.cuda() @ rows.cuda().T).cpu().equal(wanted))
+        expected = rows @ rows.T
+        result["is_right"] = bool((rows.cuda() @ rows.cuda().T).cpu().equal(expected))
     except RuntimeError as fault:
-        told["error"] = str(fault)
-print(json.dumps(told))
+        result["error"] = str(fault)
+print(json.dumps(result))
 """
 
 COUNT = """
@@ -72,7 +78,12 @@ class Collector:
 
     @cached_property
     def host(self) -> Host | None:
-        return None if elsewhere_of(self.answer) else machine.look()
+        answer = self.answer
+        if answer.info is None:
+            remote = bool(remote_address(answer))
+        else:
+            remote = not location(answer, answer.info).is_local
+        return None if remote else machine.inspect()
 
     @cached_property
     def answer(self) -> EngineAnswer:
@@ -115,10 +126,10 @@ class Collector:
     def wheel(self) -> Wheel:
         """The image's torch, or before a build what its Dockerfile names."""
         if self.image is not None:
-            told = self._run(["python", "-c", ASK_WHEEL], gpu=False)
-            if told.code != 0:
+            attempt = self._run(["python", "-c", ASK_WHEEL], gpu=False)
+            if attempt.code != 0:
                 return Wheel()
-            data = json.loads(last_json(told.output))
+            data = json.loads(last_json(attempt.output))
             data["architectures"] = tuple(data["architectures"])
             return Wheel(**data, source="in the image")
         return KNOWN_WHEELS.get(self._stated_torch(), Wheel())
@@ -127,8 +138,8 @@ class Collector:
         build = self.stack.model.service(self.service).get("build") or {}
         file = Path(build.get("context", "")) / build.get("dockerfile", "Dockerfile")
         text = file.read_text() if file.is_file() else ""
-        for said in ((build.get("args") or {}).get("RAY_TORCH") or "", text):
-            found = re.search(r"torch==(\d+\.\d+\.\d+)", str(said))
+        for source in ((build.get("args") or {}).get("RAY_TORCH") or "", text):
+            found = re.search(r"torch==(\d+\.\d+\.\d+)", str(source))
             if found:
                 return found[1]
         return ""
@@ -143,21 +154,20 @@ class Collector:
     def computation(self) -> Computation:
         if self.image is None:
             return Computation(skipped=f"the image of {self.service} is not built yet")
-        told = self._run(["python", "-c", COMPUTE], gpu=True, seconds=TORCH_SECONDS)
-        if told.code != 0:
-            return Computation(error=told.output)
-        return Computation(**json.loads(last_json(told.output)))
+        attempt = self._run(["python", "-c", COMPUTE], gpu=True, seconds=TORCH_SECONDS)
+        if attempt.code != 0:
+            return Computation(error=attempt.output)
+        return computation_of(attempt.output)
 
     @cached_property
     def ray_gpus(self) -> Attempt:
         found = self._container()
         if found is None:
             return Attempt(skipped=f"{self.service} is not running")
-        told = self._execute(found, ["python", "-c", COUNT])
-        lines = told.output.strip().splitlines()
-        return Attempt(
-            told.code, lines[-1] if told.code == 0 and lines else told.output
-        )
+        attempt = self._execute(found, ["python", "-c", COUNT])
+        lines = attempt.output.strip().splitlines()
+        last = lines[-1] if attempt.code == 0 and lines else attempt.output
+        return Attempt(attempt.code, last)
 
     @cached_property
     def running(self) -> Attempt:
@@ -204,29 +214,46 @@ class Collector:
         return Attempt(done.code, done.stdout + done.stderr)
 
 
-def elsewhere_of(told: EngineAnswer) -> str:
-    """Say why the engine is not on this machine, or nothing; also of a dead one."""
-    if told.info is None:
-        host = told.host or os.environ.get("DOCKER_HOST", "")
-        return host if host and not host.startswith("unix://") else ""
-    here = os.uname()
-    return elsewhere(told, told.info, here.nodename, here.release)
-
-
 def requests_of(services: Mapping[str, Mapping[str, Any]]) -> tuple[Request, ...]:
     """Return what the services of a merged model ask of NVIDIA."""
     found = []
     for name, service in services.items():
         resources = (service.get("deploy") or {}).get("resources") or {}
-        for device in (resources.get("reservations") or {}).get("devices") or ():
-            if "gpu" in (device.get("capabilities") or ()):
-                ids = tuple(str(one) for one in device.get("device_ids") or ())
-                count = 0 if ids else _count(device.get("count"))
-                found.append(Request(name, count, ids))
+        devices = [
+            *(
+                device
+                for device in (resources.get("reservations") or {}).get("devices") or ()
+                if "gpu" in (device.get("capabilities") or ())
+            ),
+            *(service.get("gpus") or ()),
+        ]
+        found += [_reserved(name, device) for device in devices]
+        by_cdi = tuple(
+            source
+            for device in service.get("devices") or ()
+            if (source := str(device.get("source", ""))).startswith(CDI_KIND)
+        )
+        if by_cdi:
+            found.append(_by_cdi(name, by_cdi))
         if service.get("runtime") == "nvidia":
             visible = (service.get("environment") or {}).get("NVIDIA_VISIBLE_DEVICES")
             found.append(_visible(name, str(visible or "all")))
     return tuple(found)
+
+
+def _reserved(service: str, device: Mapping[str, Any]) -> Request:
+    ids = tuple(str(name) for name in device.get("device_ids") or ())
+    if device.get("driver") == "cdi":
+        return _by_cdi(service, ids)
+    return Request(service, 0 if ids else _count(device.get("count")), ids)
+
+
+def _by_cdi(service: str, devices: Iterable[str]) -> Request:
+    """Return a request by the names of CDI, such as nvidia.com/gpu=0."""
+    ids = tuple(name.removeprefix(CDI_KIND) for name in devices)
+    if "all" in ids:
+        return Request(service, ALL, by_cdi=True)
+    return Request(service, ids=ids, by_cdi=True)
 
 
 def _count(value: object) -> int:
@@ -243,6 +270,16 @@ def was_given_gpu(container: Container) -> bool:
     """Say whether a container was created with a GPU."""
     host = container.raw.get("HostConfig") or {}
     return bool(host.get("DeviceRequests")) or host.get("Runtime") == "nvidia"
+
+
+def computation_of(output: str) -> Computation:
+    """Read what COMPUTE printed; without CUDA torch gives the reason as a warning."""
+    found = last_json(output)
+    result = Computation(**json.loads(found))
+    if result.is_available:
+        return result
+    others = [line for line in output.splitlines() if line != found]
+    return replace(result, error="\n".join(others).strip())
 
 
 def last_json(text: str) -> str:

@@ -1,5 +1,5 @@
 """
-The rungs of the stack: requests, probe, CUDA, architecture, torch, Ray, the container.
+Checks of the stack: requests, probe, CUDA, architecture, torch, Ray, the container.
 
 Sources: minimum drivers in NVIDIA's CUDA compatibility guide, Minor Version
 Compatibility; architectures of PyPI's torch 2.0.1 in pytorch/pytorch#90761 and #110153.
@@ -14,111 +14,134 @@ from compose_ops.verdicts import Verdict, command, fail, listed, ok, skip, warn
 MINIMUM_DRIVER = {11: 450, 12: 525, 13: 580}
 """The oldest driver branch that runs a CUDA major version, on Linux."""
 
-NOBODY_ASKS = "no service of this mode asks for a GPU"
+NO_REQUEST = "no service of this mode requests a GPU"
 
+_CUDA_ERROR = re.compile(r"\bError \d+: [^(\n]+")
 _NAMED = re.compile(r"^\s*(?:GPU|MIG) ", re.MULTILINE)
 _ARCHITECTURE = re.compile(r"(sm|compute)_(\d+)(\d)a?")
 
 
-def request(facts: Facts) -> Iterator[Verdict]:
-    """Judge whether what the services ask for is there, and promised once."""
+def requests_satisfied(facts: Facts) -> Iterator[Verdict]:
+    """Judge whether the requested GPUs exist, each for one service only."""
     asked = facts.requests
     if not asked:
-        yield ok(NOBODY_ASKS)
+        yield ok(NO_REQUEST)
         return
     if facts.host is None:
-        yield skip("which GPUs there are is not known from here")
+        yield skip("the GPUs of another machine are not known")
         return
-    there = facts.host.devices
-    faults = [*_absent(asked, there), *_too_many(asked, there), *_twice(asked, there)]
+    available = facts.host.devices
+    faults = [
+        *_absent(asked, available),
+        *_too_many(asked, available),
+        *_twice(asked, available),
+    ]
     yield from faults[:1]
     if not faults:
-        named = [f"{r.service}: {wish(r)}" for r in asked]
-        yield ok(f"{listed(named)} of {len(there)} GPUs")
-        yield from _shared(asked, there)
+        named = [f"{r.service}: {amount(r)}" for r in asked]
+        yield ok(f"{listed(named)} of {len(available)} GPUs")
+        yield from _shared(asked, available)
 
 
-def wish(one: Request) -> str:
-    if one.ids:
-        return f"GPU {', '.join(one.ids)}"
-    return "all" if one.count == ALL else str(one.count)
+def amount(request: Request) -> str:
+    if request.ids:
+        return f"GPU {', '.join(request.ids)}"
+    return "all" if request.count == ALL else str(request.count)
+
+
+def has(available: Sequence[Device]) -> str:
+    return f"the machine has {len(available)}"
 
 
 def _names(device: Device) -> set[str]:
     return {str(device.index), device.uuid}
 
 
-def _absent(asked: Sequence[Request], there: Sequence[Device]) -> Iterator[Verdict]:
-    known = {name for device in there for name in _names(device)}
-    for one in asked:
-        for name in one.ids:
+def _absent(asked: Sequence[Request], available: Sequence[Device]) -> Iterator[Verdict]:
+    known = {name for device in available for name in _names(device)}
+    for request in asked:
+        for name in request.ids:
             if name not in known and not name.startswith("MIG-"):
-                said = f"{one.service} asks for GPU {name}; there are {len(there)}"
-                yield fail(said, "nvidia-smi -L", about=f"{one.service} {name}")
+                detail = f"{request.service} requests GPU {name}; {has(available)}"
+                yield fail(detail, "nvidia-smi -L", about=f"{request.service} {name}")
 
 
-def _too_many(asked: Sequence[Request], there: Sequence[Device]) -> Iterator[Verdict]:
-    for one in asked:
-        if one.count > len(there):
-            said = f"{one.service} asks for {one.count} GPUs; there are {len(there)}"
-            yield fail(said, "invoke up --gpu off", about=one.service)
+def _too_many(
+    asked: Sequence[Request], available: Sequence[Device]
+) -> Iterator[Verdict]:
+    for request in asked:
+        if request.count > len(available):
+            yield fail(
+                f"{request.service} requests {request.count} GPUs; {has(available)}",
+                "invoke up --gpu off",
+                about=request.service,
+            )
 
 
-def _twice(asked: Sequence[Request], there: Sequence[Device]) -> Iterator[Verdict]:
+def _twice(asked: Sequence[Request], available: Sequence[Device]) -> Iterator[Verdict]:
     """Fail where two services name one GPU, by its number or by its UUID."""
     owners: dict[str, str] = {}
-    for one in asked:
-        for name in _named_devices(one, there):
-            other = owners.setdefault(name, one.service)
-            if other != one.service:
-                said = f"GPU {name} is promised to {other} and to {one.service}"
-                yield fail(said, "invoke config", about=f"twice {name}")
+    for request in asked:
+        for name in _named_devices(request, available):
+            other = owners.setdefault(name, request.service)
+            if other != request.service:
+                detail = f"GPU {name} is requested by {other} and by {request.service}"
+                yield fail(detail, "invoke config", about=f"twice {name}")
 
 
-def _named_devices(one: Request, there: Sequence[Device]) -> list[str]:
+def _named_devices(request: Request, available: Sequence[Device]) -> list[str]:
     """Return the numbers of the GPUs that a request names; a MIG instance's name."""
-    numbers = {name: str(d.index) for d in there for name in _names(d)}
-    return [numbers.get(name, name) for name in one.ids]
+    numbers = {name: str(d.index) for d in available for name in _names(d)}
+    return [numbers.get(name, name) for name in request.ids]
 
 
-def _shared(asked: Sequence[Request], there: Sequence[Device]) -> Iterator[Verdict]:
+def _shared(asked: Sequence[Request], available: Sequence[Device]) -> Iterator[Verdict]:
     """Warn where a count takes the first GPUs, and another service has one of these."""
     owners: dict[str, Request] = {}
-    for one in asked:
-        counted = there if one.count == ALL else there[: one.count]
-        taken = [str(d.index) for d in counted] or _named_devices(one, there)
+    for request in asked:
+        counted = available if request.count == ALL else available[: request.count]
+        taken = [str(d.index) for d in counted] or _named_devices(request, available)
         for name in taken:
-            other = owners.setdefault(name, one)
-            if other.service != one.service:
+            other = owners.setdefault(name, request)
+            if other.service != request.service:
                 yield warn(
-                    f"{one.service} and {other.service} both get GPU {name}, for a "
-                    "count takes the first ones: they share its memory",
+                    f"{request.service} and {other.service} both get GPU {name}, "
+                    "because a count takes the first ones: they share its memory",
                     "invoke config",
                     about=f"shared {name}",
                 )
 
 
-def probe(facts: Facts) -> Iterator[Verdict]:
+def container_sees_gpu(facts: Facts) -> Iterator[Verdict]:
     """Judge whether a fresh container sees the GPU."""
     found = facts.probe
     if found.skipped:
         yield skip(found.skipped)
     elif found.code == 0 and _NAMED.search(found.output):
-        yield ok(f"a container sees {len(_NAMED.findall(found.output))} GPUs")
+        yield ok(f"a new container sees {len(_NAMED.findall(found.output))} GPUs")
     elif "load library failed" in found.output:
-        said = "the container toolkit finds no driver library to hand in"
+        detail = "the container toolkit finds no driver library to mount"
         yield fail(
-            said, "sudo ldconfig && sudo systemctl restart docker", about="library"
+            detail, "sudo ldconfig && sudo systemctl restart docker", about="library"
         )
     else:
-        said = f"a container gets no GPU: {last_line(found.output)}"
+        detail = f"a new container gets no GPU: {last_line(found.output)}"
         repair = "sudo nvidia-ctk runtime configure --runtime=docker"
-        yield fail(said, f"{repair} && sudo systemctl restart docker", about="probe")
+        yield fail(detail, f"{repair} && sudo systemctl restart docker", about="probe")
 
 
 def last_line(text: str) -> str:
     lines = [line for line in text.strip().splitlines() if line.strip()]
     return lines[-1].strip()[:200] if lines else "no output"
+
+
+def error_line(text: str) -> str:
+    """Return CUDA's error in a warning of torch, or the last line about any error."""
+    found = _CUDA_ERROR.search(text)
+    if found:
+        return found[0].strip()
+    about = [line for line in text.splitlines() if "Error" in line or "CUDA" in line]
+    return last_line("\n".join(about) or text)
 
 
 def driver_for_cuda(facts: Facts) -> Iterator[Verdict]:
@@ -134,18 +157,18 @@ def driver_for_cuda(facts: Facts) -> Iterator[Verdict]:
     for what, cuda in known.items():
         least = MINIMUM_DRIVER.get(int(cuda.partition(".")[0]), 0)
         if branch < least:
-            said = f"driver {version} is too old for CUDA {cuda} of {what}"
-            said += f": {least} is the oldest that runs it"
-            yield fail(said, "sudo apt-get install -y nvidia-driver", about=what)
+            detail = f"driver {version} is too old for CUDA {cuda} of {what}"
+            detail += f": {least} is the minimum"
+            yield fail(detail, "sudo apt-get install -y nvidia-driver", about=what)
             return
     yield ok(f"driver {version} runs CUDA {' and '.join(sorted(set(known.values())))}")
 
 
-def capability(facts: Facts) -> Iterator[Verdict]:
+def torch_built_for(facts: Facts) -> Iterator[Verdict]:
     """Judge whether the wheel in use was built for these GPUs."""
     wheel, host = facts.wheel, facts.host
     if host is None or not wheel.architectures:
-        yield skip("what torch was built for is not known")
+        yield skip("the architectures that torch was built for are not known")
         return
     for device in host.devices:
         if device.capability and not supports(wheel, device.capability):
@@ -190,62 +213,104 @@ def supports(wheel: Wheel, capability: str) -> bool:
     return False
 
 
-def computes(facts: Facts) -> Iterator[Verdict]:
-    """Judge whether torch, in the service's image, gets the right numbers."""
-    if not computes_with(facts):
-        yield skip(f"{facts.service} asks for no GPU")
+CUDA_ERRORS = {
+    "Error 802: system not yet initialized": (
+        "system not yet initialized",
+        "sudo systemctl enable --now nvidia-fabricmanager",
+    ),
+    "Error 803: system has unsupported driver combination": (
+        "unsupported display driver / cuda driver combination",
+        "sudo reboot",
+    ),
+    "Error 804: the image's forward compatibility does not support this GPU": (
+        "forward compatibility was attempted on non supported",
+        "sudo apt-get install -y nvidia-driver",
+    ),
+}
+"""
+What CUDA says in a longer text, and its repair.
+
+CUDA Runtime API, cudaError: 802 is a driver's daemon that does not run, on machines
+with NVSwitch the fabric manager; 803 a library of another driver; 804 the library of a
+newer driver on a GPU for which only that of a data centre is made.
+"""
+
+
+def cuda_error(text: str) -> tuple[str, str] | None:
+    """Return CUDA's known error in what torch printed, and its repair."""
+    for reason, (phrase, repair) in CUDA_ERRORS.items():
+        if phrase in text:
+            return reason, repair
+    return None
+
+
+def rebuild(service: str) -> str:
+    return command("invoke", "rebuild", "--service", service)
+
+
+def unavailable(service: str, printed: str) -> Verdict:
+    """Return the verdict on a torch without CUDA, by what it printed."""
+    error = cuda_error(printed)
+    if error:
+        return fail(f"torch cannot use the GPU: {error[0]}", error[1], about=error[0])
+    reason = error_line(printed) if printed.strip() else "CUDA is not available"
+    detail = f"torch sees no GPU in the image: {reason}"
+    return fail(detail, rebuild(service), about="unavailable")
+
+
+def torch_computes(facts: Facts) -> Iterator[Verdict]:
+    """Judge whether torch, in the service's image, computes correctly."""
+    if not uses_gpu(facts):
+        yield skip(f"{facts.service} requests no GPU")
         return
     done = facts.computation
     if done.skipped:
         yield skip(done.skipped)
     elif not done.is_available:
-        why = last_line(done.error) if done.error else "CUDA is not available"
-        said = f"torch sees no GPU in the image: {why}"
-        yield fail(
-            said, f"invoke rebuild --service {facts.service}", about="unavailable"
-        )
+        yield unavailable(facts.service, done.error)
     elif done.error:
-        said = f"torch fails on {done.device}: {last_line(done.error)}"
-        yield fail(said, f"invoke rebuild --service {facts.service}", about="error")
+        error = cuda_error(done.error)
+        reason, repair = error or (last_line(done.error), rebuild(facts.service))
+        yield fail(f"torch fails on {done.device}: {reason}", repair, about="error")
     elif not done.is_right:
-        said = f"torch computes wrong numbers on {done.device}"
-        yield fail(said, "sudo nvidia-smi --gpu-reset", about="wrong")
+        detail = f"torch returns wrong numbers on {done.device}"
+        yield fail(detail, "sudo nvidia-smi --gpu-reset", about="wrong")
     else:
-        yield ok(f"torch computes on {done.device}, and the numbers are right")
+        yield ok(f"torch computes correctly on {done.device}")
 
 
 def ray_counts(facts: Facts) -> Iterator[Verdict]:
-    """Judge whether Ray counts the GPUs that its head was promised."""
-    if not computes_with(facts):
-        yield skip(f"{facts.service} asks for no GPU")
+    """Judge whether Ray counts the GPUs that its head requests."""
+    if not uses_gpu(facts):
+        yield skip(f"{facts.service} requests no GPU")
         return
     found = facts.ray_gpus
-    wanted = promised(facts)
+    wanted = requested(facts)
     if found.skipped or not facts.requests:
-        yield skip(found.skipped or NOBODY_ASKS)
+        yield skip(found.skipped or NO_REQUEST)
         return
     counted = float(found.output) if found.code == 0 else 0.0
     if counted >= max(1, wanted):
         yield ok(f"Ray counts {counted:g} GPUs")
         return
-    said = f"Ray counts {counted:g} GPUs, {facts.service} was promised {wanted}"
-    said += f": {last_line(found.output)}" if found.code else ""
-    yield fail(said, recreate(facts), about="ray")
+    detail = f"Ray counts {counted:g} GPUs, {facts.service} requests {wanted}"
+    detail += f": {last_line(found.output)}" if found.code else ""
+    yield fail(detail, recreate(facts), about="ray")
 
 
-def computes_with(facts: Facts) -> bool:
-    """Say whether the service has to do with a GPU: Ray's head may only schedule."""
-    return bool(promised(facts)) or facts.service.startswith("ray-")
+def uses_gpu(facts: Facts) -> bool:
+    """Say whether the service concerns GPUs: Ray's head may only schedule them."""
+    return bool(requested(facts)) or facts.service.startswith("ray-")
 
 
-def promised(facts: Facts) -> int:
-    """Return how many GPUs the service asks for."""
-    there = len(facts.host.devices) if facts.host else 1
-    own = [one for one in facts.requests if one.service == facts.service]
-    return sum(len(r.ids) or (there if r.count == ALL else r.count) for r in own)
+def requested(facts: Facts) -> int:
+    """Return how many GPUs the service requests."""
+    available = len(facts.host.devices) if facts.host else 1
+    own = [r for r in facts.requests if r.service == facts.service]
+    return sum(len(r.ids) or (available if r.count == ALL else r.count) for r in own)
 
 
-def running(facts: Facts) -> Iterator[Verdict]:
+def running_container_sees_gpu(facts: Facts) -> Iterator[Verdict]:
     """Judge whether the running container still has its GPU."""
     found: Attempt = facts.running
     if found.skipped:
@@ -253,12 +318,12 @@ def running(facts: Facts) -> Iterator[Verdict]:
     elif found.code == 0 and _NAMED.search(found.output):
         yield ok(f"the running {facts.service} sees its GPU")
     else:
-        said = f"the running {facts.service} lost its GPU: {last_line(found.output)}"
-        yield fail(said, recreate(facts), about="lost")
+        detail = f"the running {facts.service} lost its GPU: {last_line(found.output)}"
+        yield fail(detail, recreate(facts), about="lost")
 
 
 def recreate(facts: Facts) -> str:
-    """Return what makes a service's container anew: a restart keeps the lost device."""
+    """Return how to recreate a container: a restart keeps the lost device."""
     name = facts.container or facts.service
     remove = command("docker", "rm", "--force", name)
     return f"{remove} && {command('invoke', 'up', '--service', facts.service)}"

@@ -1,4 +1,4 @@
-"""What the rungs judge: plain values, from this machine or from a file."""
+"""What the checks judge: plain values, from this machine or from a file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,9 +44,9 @@ class Host:
     The driver and its devices; `module` and `library` are versions.
 
     `trouble` is empty, or absent (no library), unloaded, mismatch or failed, with
-    NVML's `words`; `hardware` are PCI addresses; `xids` is None where the kernel's log
-    may not be read. In WSL2 `wsl_driver` says that Windows hands in NVIDIA's driver:
-    the device of WSL2 is there for every maker's GPU.
+    NVML's `words`; `hardware` are PCI addresses; `xids` is None where the kernel log is
+    not readable. In WSL2 `wsl_driver` says that Windows provides NVIDIA's driver: the
+    device of WSL2 exists for every maker's GPU.
     """
 
     hardware: tuple[str, ...] = ()
@@ -97,11 +97,16 @@ class Toolkit:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a service asks for: `count` GPUs (`ALL` for every one), or those `ids`."""
+    """
+    What a service requests: `count` GPUs (`ALL` for every one), or those `ids`.
+
+    `by_cdi` says that the request itself names CDI devices.
+    """
 
     service: str
     count: int = 0
     ids: tuple[str, ...] = ()
+    by_cdi: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,11 @@ class Wheel:
 
 @dataclass(frozen=True, slots=True)
 class Computation:
-    """What torch did on the GPU in the service's image."""
+    """
+    What torch did on the GPU in the service's image.
+
+    `error` is what it printed where CUDA is not available or the computation failed.
+    """
 
     is_available: bool = False
     is_right: bool = False
@@ -135,7 +144,7 @@ class Computation:
 
 
 class Facts(Protocol):
-    """Facts that are collected when a rung asks for them."""
+    """Facts that are collected when a check asks for them."""
 
     @property
     def service(self) -> str: ...
@@ -200,8 +209,7 @@ def from_json(data: Mapping[str, Any]) -> StatedFacts:
         host=None if host is None else _host(host),
         toolkit=_toolkit(data.get("toolkit", {})),
         requests=tuple(
-            Request(r["service"], r.get("count", 0), tuple(r.get("ids", ())))
-            for r in data.get("requests", ())
+            Request(**_tuples(request)) for request in data.get("requests", ())
         ),
         image_cuda=data.get("image_cuda", ""),
         wheel=Wheel(**_tuples(data.get("wheel", {}))),

@@ -1,4 +1,4 @@
-"""What this machine shows of its GPUs besides NVML: bus, module, kernel log, CDI."""
+"""What this machine tells about its GPUs besides NVML: bus, module, kernel log, CDI."""
 
 import os
 import re
@@ -19,8 +19,8 @@ _XID = re.compile(r"NVRM: Xid \(([^)]+)\): (\d+)")
 _LIBRARY = re.compile(r"libcuda\.so\.(\d+\.\d+(?:\.\d+)?)")
 
 
-def look(root: Path = Path("/")) -> Host:
-    """Return the driver and the devices of this machine; it changes nothing."""
+def inspect(root: Path = Path("/")) -> Host:
+    """Return the driver and the devices of this machine; changes nothing."""
     trouble, words, version, devices = nvml.ask(nvml.library())
     return Host(
         hardware=tuple(hardware(root)),
@@ -50,7 +50,7 @@ def module_version(root: Path) -> str:
 
 
 def kernel_reports() -> tuple[Xid, ...] | None:
-    """Return the driver's reports since the start, None when they may not be read."""
+    """Return the driver's reports since boot, None when the log is not readable."""
     try:
         handle = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
     except OSError:

@@ -83,7 +83,7 @@ def device(nvml: Nvml, index: int) -> Device:
 
 
 def _needs_reset(nvml: Nvml, handle: object) -> bool:
-    """Say whether faulty memory waits to be replaced, by rows or by pages."""
+    """Say whether faulty memory is yet to be replaced, by rows or by pages."""
     rows = _or(nvml, nvml.nvmlDeviceGetRemappedRows, handle)
     if rows is not None:
         return bool(rows[2])
@@ -94,16 +94,16 @@ def _instances(nvml: Nvml, handle: object) -> int | None:
     modes = _or(nvml, nvml.nvmlDeviceGetMigMode, handle)
     if not modes or modes[0] != nvml.NVML_DEVICE_MIG_ENABLE:
         return None
-    most = _or(nvml, nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0
+    maximum = _or(nvml, nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0
     found = [
         _or(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, index)
-        for index in range(most)
+        for index in range(maximum)
     ]
-    return sum(one is not None for one in found)
+    return sum(instance is not None for instance in found)
 
 
 def _or(nvml: Nvml, function: Callable[..., Any], *arguments: object) -> Any:
-    """Return what NVML says, None where the device has no such thing."""
+    """Return what NVML reports, None where the device does not support it."""
     try:
         return function(*arguments)
     except nvml.NVMLError:

@@ -1,11 +1,9 @@
-"""What `invoke gpu-check` finds and prints."""
+"""What `invoke gpu-check` finds."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compose_ops.console import show
-from compose_ops.errors import FindingsFound, UsageError
+from compose_ops.errors import UsageError
 from compose_ops.gpu import sequence
 from compose_ops.gpu.collect import Collector
 from compose_ops.runtime.context import StackContext
@@ -29,7 +27,7 @@ class GpuReport:
 
 def check(stack: StackContext, service: str, *, require: bool = False) -> GpuReport:
     """
-    Climb the ladder for a service, by default the one that the project configures.
+    Run the checks for a service, by default the one that the project configures.
 
     Raises UsageError for one that is not in the model; *require* makes a machine
     without a GPU a failure.
@@ -41,21 +39,5 @@ def check(stack: StackContext, service: str, *, require: bool = False) -> GpuRep
             hint="gpu.service in compose-ops.toml makes it the default",
         )
     stack.model.service(name)
-    rows = sequence.climb(Collector(stack, name), require=require)
+    rows = sequence.run(Collector(stack, name), require=require)
     return GpuReport(name, rows)
-
-
-def print_rows(rows: Sequence[Row]) -> None:
-    """Print the rungs that were reached, and the repair of the one that failed."""
-    for row in rows:
-        if row.outcome != "skipped":
-            show(f"{row.outcome:<7} {row.id}: {row.detail}")
-        if row.repair:
-            show(f"        repair: {row.repair}")
-
-
-def refuse(rows: Sequence[Row]) -> None:
-    """Raise FindingsFound for the rung that failed."""
-    for row in rows:
-        if row.outcome in {"fail", "crashed"}:
-            raise FindingsFound(row.detail, hint=row.repair)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
     from compose_ops.backup.retention import Rules
+    from compose_ops.doctor.bundle import Bundle
     from compose_ops.doctor.run import Report
     from compose_ops.gpu.report import GpuReport
     from compose_ops.lint import Finding
@@ -242,6 +243,22 @@ class Stack:
             return self.context(read_only=True)
 
         return run.examine(opening, only=only, skipped=skip, accept=accept, fix=fix)
+
+    def bundle(self, report: "Report", path: str | Path) -> "Bundle":
+        """
+        Return what describes the project and its engine now, with secrets redacted.
+
+        Nothing is written before `Bundle.write`. Raises UsageError where *path* exists
+        or cannot be written.
+
+        >>> stack = Stack.open()
+        >>> made = stack.bundle(stack.doctor(), "doctor.tar.gz")
+        >>> sorted(made.sizes)[0], made.write()
+        ('doctor.json', None)
+        """
+        from compose_ops.doctor import bundle
+
+        return bundle.collect(self.context(read_only=True), report, Path(path))
 
     def lint(
         self, *, rules: Sequence[str] = (), files: Sequence[str | Path] = ()

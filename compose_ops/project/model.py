@@ -173,6 +173,11 @@ class Model:
         volume = self.volumes.get(key) or {}
         return str(volume.get("name", f"{self.project}_{key}"))
 
+    def network_name(self, key: str) -> str:
+        """Return the engine's name of a network of the model."""
+        network = self.networks.get(key) or {}
+        return str(network.get("name", f"{self.project}_{key}"))
+
     def seconds_to_verdict(self, name: str) -> float:
         """Return within how many seconds the health check must have judged."""
         check = self.service(name).get("healthcheck") or {}

@@ -13,9 +13,19 @@ BACKUPS = "backups"
 
 TAKEN = frozenset(
     {
-        *("accept", "all", "at", "build", "dest", "discard", "fix", "from-project"),
-        *("gpu", "help", "identity", "json", "mode", "only", "overlay", "service"),
-        *("set", "skip", "strict", "timeout", "undo", "verbose", "volumes", "yes"),
+        *("accept", "all", "at", "build", "bundle", "dest", "discard", "fix"),
+        *("from-project", "gpu", "help", "identity", "json", "mode", "only", "overlay"),
+        *(
+            "service",
+            "set",
+            "skip",
+            "strict",
+            "timeout",
+            "undo",
+            "verbose",
+            "volumes",
+            "yes",
+        ),
     }
 )
 """Flags of the tasks that take a mode: no mode of such a name is a flag itself."""

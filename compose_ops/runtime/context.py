@@ -87,6 +87,9 @@ class Backups(Protocol):
 
     def verified_sets(self, stack: "StackContext") -> Sequence[datetime]: ...
 
+    def helper_image(self, stack: "StackContext") -> tuple[str, Sequence[str]]:
+        """Return the helper image's name, and the images that it can be built on."""
+
     def newest_size(self, stack: "StackContext") -> int: ...
 
     def restore_points(self, stack: "StackContext") -> Sequence[KeptData]: ...

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from json import loads
 from typing import Any
 
-from compose_ops.docker.api import EngineInfo, Output
-from compose_ops.errors import EngineUnavailable
+from compose_ops.docker.api import Endpoint, EngineInfo, Output
+from compose_ops.errors import ComposeOpsError, EngineUnavailable
 from compose_ops.runtime.context import StackContext
 
 INFO_SECONDS = 5.0
@@ -24,10 +24,11 @@ DESKTOPS = ("docker-desktop", "docker desktop", "orbstack", "colima", "lima-")
 @dataclass(frozen=True, slots=True)
 class EngineAnswer:
     """
-    What `docker info` said, with or without an engine behind it.
+    What `docker info` printed, with or without an engine behind it.
 
     `trouble` is empty when the engine answered, else client, permission, slow, daemon
-    or refused. `context` is the selected context, `host` the DOCKER_HOST or empty.
+    or refused. `context` is the selected context, `host` the DOCKER_HOST or empty;
+    `endpoint` is the address of the engine of a context, "" for the default one.
     `begun` and `ended` are seconds since the epoch around the call.
     """
 
@@ -35,6 +36,7 @@ class EngineAnswer:
     words: str
     context: str = "default"
     host: str = ""
+    endpoint: str = ""
     info: EngineInfo | None = None
     begun: float = 0.0
     ended: float = 0.0
@@ -43,7 +45,7 @@ class EngineAnswer:
 @dataclass(frozen=True, slots=True)
 class EngineLocation:
     """
-    Where the engine runs, seen from here; `why` tells what says elsewhere.
+    Where the engine runs, seen from here; `why` is the reason where it is elsewhere.
 
     `shares_files` says that it is a virtual machine which shares this one's folders.
     """
@@ -58,7 +60,7 @@ class EngineLocation:
 def ask_engine(stack: StackContext) -> EngineAnswer:
     """Ask `docker info`, unless the stack was opened with an engine's answer."""
     if stack.known is not None:
-        return from_info(stack.known, os.environ)
+        return _with_endpoint(stack, from_info(stack.known, os.environ))
     begun = time.time()
     try:
         output = stack.engine.docker(
@@ -66,7 +68,18 @@ def ask_engine(stack: StackContext) -> EngineAnswer:
         )
     except EngineUnavailable as missing:
         return EngineAnswer("client", missing.message)
-    return parse_answer(output, begun, time.time(), os.environ)
+    answer = parse_answer(output, begun, time.time(), os.environ)
+    return _with_endpoint(stack, answer)
+
+
+def _with_endpoint(stack: StackContext, answer: EngineAnswer) -> EngineAnswer:
+    """Add the address of a context's engine; the default one is a local socket."""
+    if answer.host or answer.context in {"", "default"}:
+        return answer
+    try:
+        return replace(answer, endpoint=stack.engine.endpoint().host)
+    except ComposeOpsError:
+        return answer
 
 
 def parse_answer(
@@ -137,16 +150,28 @@ def location(answer: EngineAnswer, info: EngineInfo) -> EngineLocation:
 
 def is_desktop(answer: EngineAnswer, info: EngineInfo) -> bool:
     """Say whether the engine is one of the desktop products' virtual machines."""
-    told = [str(info.raw.get(key, "")).lower() for key in ("Name", "OperatingSystem")]
-    is_near = not answer.host or answer.host.startswith(("unix://", "npipe://"))
-    return is_near and any(word in one for one in told for word in DESKTOPS)
+    names = [str(info.raw.get(key, "")).lower() for key in ("Name", "OperatingSystem")]
+    return not remote_address(answer) and any(
+        word in name for name in names for word in DESKTOPS
+    )
+
+
+def remote_address(answer: EngineAnswer) -> str:
+    """Say which address of another machine is selected; also where none answers."""
+    for reason, address in (
+        (f"DOCKER_HOST names {answer.host}", answer.host),
+        (f"the context {answer.context} names {answer.endpoint}", answer.endpoint),
+    ):
+        if address and not Endpoint("", address).is_local:
+            return reason
+    return ""
 
 
 def elsewhere(answer: EngineAnswer, info: EngineInfo, name: str, kernel: str) -> str:
     """Say why the engine is not on the machine of that name and kernel, or nothing."""
-    if answer.host and not answer.host.startswith("unix://"):
-        return f"DOCKER_HOST names {answer.host}"
-    told = (info.raw.get("Name"), info.raw.get("KernelVersion"))
-    if told != (name, kernel):
-        return f"the engine runs on {told[0]} (kernel {told[1]})"
+    if address := remote_address(answer):
+        return address
+    found = (info.raw.get("Name"), info.raw.get("KernelVersion"))
+    if found != (name, kernel):
+        return f"the engine runs on {found[0]} (kernel {found[1]})"
     return ""

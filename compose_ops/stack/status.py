@@ -151,20 +151,7 @@ def usage(stack: StackContext, names: Sequence[str] = ()) -> tuple[ContainerUsag
 
 def redacted_model(stack: StackContext) -> dict[str, Any]:
     """Return the merged model with `[redacted]` in place of every secret."""
-    return dict(redacted(stack.model.raw))
-
-
-def redacted(value: Any, key: str = "") -> Any:
-    """Return what Compose's model holds without the values that look secret."""
-    if isinstance(value, dict):
-        return {name: redacted(one, str(name)) for name, one in value.items()}
-    if isinstance(value, list):
-        return [redacted(one) for one in value]
-    if isinstance(value, str):
-        is_path = value.startswith("/")
-        is_secret = value and not is_path and redaction.is_secret_name(key)
-        return redaction.MASK if is_secret else redaction.clean(value)
-    return value
+    return dict(redaction.clean_tree(stack.model.raw))
 
 
 def _entry(container: Container, used: Usage | None) -> ContainerStatus:

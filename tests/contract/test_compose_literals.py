@@ -11,7 +11,7 @@ from guide_coverage import load_table
 from repository import BASE_FILE, OVERLAYS, ROOT, own_files
 
 from compose_ops.gpu.collect import requests_of
-from compose_ops.gpu.container_checks import request
+from compose_ops.gpu.container_checks import requests_satisfied
 from compose_ops.gpu.facts import Device, Host, Request, StatedFacts
 
 MULTI_GPU = f"{OVERLAYS}/multi-gpu.yml"
@@ -178,7 +178,7 @@ def test_a_count_takes_the_gpu_that_a_worker_names() -> None:
 
     def told(requests: list[Request]) -> str:
         facts = StatedFacts(host=host, requests=tuple(requests))
-        return " ".join(verdict.detail for verdict in request(facts))
+        return " ".join(verdict.detail for verdict in requests_satisfied(facts))
 
     assert "they share its memory" in told(literal)
     assert "share" not in told([*asked])

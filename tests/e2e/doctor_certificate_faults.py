@@ -60,7 +60,7 @@ def certificate_expires_soon(world: World) -> Iterator[None]:
     yield
 
 
-@fault(FAULTS, "certificate-valid", "valid only from")
+@fault(FAULTS, "certificate-valid", "is not valid before")
 def certificate_not_valid_yet(world: World) -> Iterator[None]:
     issue(world, begins=NOW + timedelta(days=10))
     yield
@@ -85,7 +85,7 @@ def certificate_of_another_authority(world: World) -> Iterator[None]:
     yield
 
 
-@fault(FAULTS, "certificate-present", "is no file")
+@fault(FAULTS, "certificate-present", "does not exist")
 def certificate_missing(world: World) -> Iterator[None]:
     (folder(world) / "cert.pem").unlink()
     yield
@@ -104,7 +104,7 @@ def trusted_root_of_another_authority(world: World) -> Iterator[None]:
     yield
 
 
-@fault(FAULTS, "certificate-present", "is no certificate")
+@fault(FAULTS, "certificate-present", "is not a valid certificate")
 def certificate_torn(world: World) -> Iterator[None]:
     (folder(world) / "cert.pem").write_text("-----BEGIN CERTIFICATE-----\nMIIB\n")
     yield

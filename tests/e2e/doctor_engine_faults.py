@@ -56,6 +56,17 @@ def service_paused(world: World) -> Iterator[None]:
     wait_until(world, "questdb", "healthy")
 
 
+@fault(FAULTS, "container-networks", "is not connected to the network", mended=True)
+def network_lost(world: World) -> Iterator[None]:
+    """Its own health check asks the container itself, so it stays healthy."""
+    container = world.scenario.container("questdb")
+    network = next(iter(container["NetworkSettings"]["Networks"]))
+    docker("network", "disconnect", network, container["Id"])
+    yield
+    aliases = world.scenario.container("questdb")["NetworkSettings"]["Networks"]
+    assert "questdb" in aliases[network]["Aliases"]
+
+
 @fault(FAULTS, "services-stay", "restarted")
 def service_restarts_for_ever(world: World) -> Iterator[None]:
     labels = label(world, "app")
@@ -101,7 +112,7 @@ def container_out_of_file_descriptors(world: World) -> Iterator[None]:
         docker("rm", "--force", container)
 
 
-@fault(FAULTS, "containers-known", "belongs to no service", mended=True)
+@fault(FAULTS, "containers-known", "is an orphan", mended=True)
 def container_of_no_service(world: World) -> Iterator[None]:
     command = ("run", "--detach", *label(world, "removed"), BASE, "sleep", "300")
     container = docker(*command).strip()
@@ -123,13 +134,13 @@ def project_of_another_checkout(world: World) -> Iterator[None]:
     docker("rm", container)
 
 
-@fault(FAULTS, "containers-current", "app was made from older files", mended=True)
+@fault(FAULTS, "containers-current", "app was created from older files", mended=True)
 def settings_changed_since(world: World) -> Iterator[None]:
     world.scenario.set(ANTHROPIC_API_KEY="another")
     yield
 
 
-@fault(FAULTS, "network-definitions", "is not as the files say")
+@fault(FAULTS, "network-definitions", "does not match the files")
 def network_changed_since(world: World) -> Iterator[None]:
     world.scenario.set(COMPUTE_SUBNET="10.99.99.0/24")
     yield
@@ -169,7 +180,7 @@ def backup_killed_while_a_store_is_stopped(world: World) -> Iterator[None]:
     assert not journal.exists()
 
 
-@fault(FAULTS, "kept-data", "moved data of questdb aside")
+@fault(FAULTS, "kept-data", "set data of questdb aside")
 def data_kept_by_a_restore(world: World) -> Iterator[None]:
     """Leave the note of a restore of last year."""
     [state] = (world.root / ".compose-ops").glob(f"*/{world.scenario.project}")

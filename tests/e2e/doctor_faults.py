@@ -56,7 +56,13 @@ def variable_missing(world: World) -> Iterator[None]:
     yield
 
 
-@fault(FAULTS, "env-unknown", "nothing reads QUESTDB_HTTP_PRT", mended=True)
+@fault(FAULTS, "env-interpolation", "LOG_LEVEL of .env otherwise", mended=True)
+def value_cut_at_a_dollar(world: World) -> Iterator[None]:
+    world.scenario.set(LOG_LEVEL="INFO$defgh")
+    yield
+
+
+@fault(FAULTS, "env-unknown", "no compose file reads QUESTDB_HTTP_PRT", mended=True)
 def variable_misspelt(world: World) -> Iterator[None]:
     file = world.root / ".env"
     file.write_text(file.read_text() + "QUESTDB_HTTP_PRT=0\n")
@@ -75,14 +81,14 @@ def settings_world_readable(world: World) -> Iterator[None]:
     yield
 
 
-@fault(FAULTS, "env-file", "is no assignment", mended=True)
+@fault(FAULTS, "env-file", "is not an assignment", mended=True)
 def settings_torn(world: World) -> Iterator[None]:
     file = world.root / ".env"
     file.write_text(file.read_text() + "half a line\n")
     yield
 
 
-@fault(FAULTS, "env-file", "LOG_LEVEL stands more than once", mended=True)
+@fault(FAULTS, "env-file", "LOG_LEVEL is set more than once", mended=True)
 def variable_twice(world: World) -> Iterator[None]:
     file = world.root / ".env"
     file.write_text(file.read_text() + "LOG_LEVEL=debug\n")
@@ -129,7 +135,7 @@ def secret_placeholder(world: World) -> Iterator[None]:
     yield
 
 
-@fault(FAULTS, "secret-strength", "is no JSON", mended=True)
+@fault(FAULTS, "secret-strength", "is not JSON", mended=True)
 def secret_torn(world: World) -> Iterator[None]:
     write(world, "secrets/api_keys.json", '{"anthropic": ')
     yield
@@ -194,7 +200,7 @@ def port_taken_by_a_process(world: World) -> Iterator[None]:
 
 
 @fault(
-    FAULTS, "ports-free", "is held by the container", "--dev", "--offline", mended=True
+    FAULTS, "ports-free", "is used by the container", "--dev", "--offline", mended=True
 )
 def port_taken_by_a_container(world: World) -> Iterator[None]:
     port = free_port()
@@ -263,7 +269,7 @@ def registry_that_does_not_answer(world: World) -> Iterator[None]:
         yield
 
 
-@fault(FAULTS, "bind-folders", "mounts config, which is not there")
+@fault(FAULTS, "bind-folders", "mounts config, which does not exist")
 def mounted_folder_gone(world: World) -> Iterator[None]:
     subprocess.run(["rm", "-r", str(world.root / "config")], check=True)
     yield
@@ -275,7 +281,7 @@ def mounted_file_closed(world: World) -> Iterator[None]:
     yield
 
 
-@fault(FAULTS, "data-folders", "is not there", "--prod", "--offline", mended=True)
+@fault(FAULTS, "data-folders", "does not exist", "--prod", "--offline", mended=True)
 def data_folder_missing(world: World) -> Iterator[None]:
     world.scenario.set(DATA_ROOT=str(world.root / "data-of-nobody"))
     yield
@@ -379,7 +385,7 @@ class mounted:  # noqa: N801 - reads as what it does
         subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
 
 
-@fault(FAULTS, "partial-files", "was never finished", mended=True)
+@fault(FAULTS, "partial-files", "is unfinished", mended=True)
 def half_written_backup(world: World) -> Iterator[None]:
     name = f"backups/{world.scenario.project}/.partial-20200101T000000Z-0001"
     path = write(world, f"{name}/memgraph.tar.zst", "half")

@@ -90,7 +90,7 @@ def test_user_without_permission_is_told_how_to_get_it(world: World) -> None:
     row = as_nobody(world, NOBODY, "--only", "engine-answers")["engine-answers"]
 
     assert row["outcome"] == "fail"
-    assert "may not be used by this user" in row["detail"]
+    assert "has no permission for Docker's socket" in row["detail"]
     assert "usermod -aG docker" in row["repair"]
 
 
@@ -245,7 +245,7 @@ def test_plugins_are_not_asked_for_what_up_remembers(world: World) -> None:
 
 
 def test_gpu_check_without_a_gpu_is_well(world: World) -> None:
-    """Every fact is asked of the real engine; the ladder ends at its first rung."""
+    """Every fact is asked of the real engine; the sequence ends at its first check."""
     done = world.run(["invoke", "gpu-check", "--json", "--overlay", "quick"])
 
     rows = {r["id"]: r["outcome"] for r in json.loads(done.stdout)["checks"]}

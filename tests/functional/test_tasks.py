@@ -124,8 +124,8 @@ def test_what_is_closed_to_this_user_is_no_traceback(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ((), 0, "CPU mode: the stack runs with docker/overlays/cpu.yml"),
-        (("--require",), 11, "no NVIDIA GPU here, and one is required"),
+        ((), 0, "CPU mode: services run without a GPU"),
+        (("--require",), 11, "this machine has no NVIDIA GPU, and --require is set"),
         (("--service", "nobody"), 2, "no service named 'nobody'"),
         (("--gpu", "maybe"), 2, "auto, on or off"),
     ],
@@ -138,7 +138,7 @@ def test_gpu_check_without_a_gpu(
     said: str,
 ) -> None:
     """None is a normal result, unless one is required; no engine is needed for it."""
-    monkeypatch.setattr("compose_ops.gpu.machine.look", Host)
+    monkeypatch.setattr("compose_ops.gpu.machine.inspect", Host)
 
     done = typed("gpu-check", *words)
 
@@ -148,12 +148,12 @@ def test_gpu_check_without_a_gpu(
 
 
 @pytest.mark.compose
-def test_gpu_check_climbs_as_far_as_it_can_without_an_engine(
+def test_gpu_check_goes_as_far_as_it_can_without_an_engine(
     typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = Device(0, "GPU-1", "NVIDIA T4", memory=16 * 1024**3, capability="7.5")
     host = Host(hardware=("0000:01:00.0",), module="550.1", devices=(device,))
-    monkeypatch.setattr("compose_ops.gpu.machine.look", lambda: host)
+    monkeypatch.setattr("compose_ops.gpu.machine.inspect", lambda: host)
 
     done = typed("gpu-check", "--json")
 

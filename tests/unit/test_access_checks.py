@@ -11,7 +11,7 @@ from compose_ops.doctor.checks.engine import limits_repair
 from compose_ops.doctor.facts.access import EVERYBODY, READ, Permissions, User, others
 from compose_ops.doctor.facts.certificates import CertificateFile
 from compose_ops.doctor.facts.folders import BindFacts, Closed
-from compose_ops.doctor.facts.project import status_ids, told_ids
+from compose_ops.doctor.facts.project import parse_ids, status_ids
 from compose_ops.doctor.facts.secret_files import FileFacts, SecretFile
 from compose_ops.verdicts import Row, unprefixed
 
@@ -74,9 +74,9 @@ def test_ids_of_a_user_are_read() -> None:
     told = "uid=101(memgraph) gid=103(memgraph) groups=103(memgraph),7(lp)\n"
     status = "Name:\tx\nUid:\t0\t101\t0\t0\nGid:\t0\t103\t0\t0\nGroups:\t7 \n"
 
-    assert told_ids(told) == (101, frozenset({103, 7}))
-    assert told_ids("uid=0(root) gid=0(root)") == (0, frozenset({0}))
-    assert told_ids("no such user") == (None, None)
+    assert parse_ids(told) == (101, frozenset({103, 7}))
+    assert parse_ids("uid=0(root) gid=0(root)") == (0, frozenset({0}))
+    assert parse_ids("no such user") == (None, None)
     assert status_ids(status) == (101, frozenset({103, 7}))
 
 
@@ -178,5 +178,5 @@ def test_weak_password_of_production_is_not_changed_by_a_file_alone() -> None:
     kept = judge("secret-strength", stack=PROD, secret_files=weak)
     free = judge("secret-strength", stack=STACK, secret_files=weak)
 
-    assert "change it in Memgraph, too" in kept.detail
+    assert "change it in Memgraph too" in kept.detail
     assert "Memgraph" not in free.detail

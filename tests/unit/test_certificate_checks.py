@@ -52,7 +52,7 @@ def test_unread_key_is_not_told_as_a_match() -> None:
     other = row("certificate-pair", cert(), file("memgraph", "key", key=b"X"))
 
     assert (unread.outcome, read.outcome, other.outcome) == ("skipped", "ok", "fail")
-    assert "may not read certs/memgraph/key.pem" in unread.detail
+    assert "cannot read certs/memgraph/key.pem" in unread.detail
     assert read.detail == "1 certificates and keys match"
 
 

@@ -11,12 +11,14 @@ from fakes import container, network
 from judging import OFFLINE, STACK, judge
 
 from compose_ops.docker.api import EngineInfo, Image, Output
+from compose_ops.doctor.facts.client import Builder
 from compose_ops.doctor.facts.disks import Disk
 from compose_ops.doctor.facts.engine import place, shared
 from compose_ops.doctor.facts.host import Handles, Kernel
 from compose_ops.doctor.facts.leftovers import BackupAge, Journals
 from compose_ops.doctor.facts.network import Route, parse_routes
-from compose_ops.doctor.facts.settings import Settings
+from compose_ops.doctor.facts.project import HelperImage
+from compose_ops.doctor.facts.settings import Interpolated, Settings
 from compose_ops.doctor.facts.state import DamagedState
 from compose_ops.doctor.registry import NotMeasuredError
 from compose_ops.project.model import Model
@@ -79,6 +81,18 @@ def disk(
     return Disk(1, ("images",), "/data", *room, needs or {})
 
 
+NETWORKED = Model(
+    {
+        "name": "trial",
+        "services": {"app": {"networks": {"data": {"aliases": ["api"]}}}},
+        "networks": {"data": {}},
+    }
+)
+BUILT = Model({"name": "trial", "services": {"app": {"build": {"context": "."}}}})
+STORED = Model({"name": "trial", "services": {"db": {"volumes": [{"type": "volume"}]}}})
+JOB = {"depends_on": {"migrate": {"condition": "service_completed_successfully"}}}
+WITH_JOB = Model({"name": "trial", "services": {"app": JOB, "migrate": {}}})
+SCALED = {name: {"scale": 3 if name == "memgraph" else 1} for name in SERVICES}
 OLD = NOW - timedelta(days=1)
 BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
     ("engine-answers", {"answer": answer(trouble="slow")}, "fail", "in time"),
@@ -133,7 +147,7 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
         "map-count",
         {"stack": STACK, "kernel": Kernel(65530, 1, 9), "wanted": SERVICES},
         "warn",
-        "want 524288",
+        "need 524288",
     ),
     ("machine-files", {"kernel": Kernel(1, 90, 100)}, "warn", "90 of 100"),
     (
@@ -146,7 +160,7 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
         "file-descriptors",
         {"stack": STACK, "handles": (Handles("questdb", 1024, 4096, None),)},
         "warn",
-        "questdb may open 4096 files",
+        "questdb may open only 4096 files",
     ),
     (
         "disk-space",
@@ -190,6 +204,117 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
         {"ours": (container("app", restart_count=7, health="", oom_killed=True),)},
         "fail",
         "killed for its memory limit",
+    ),
+    (
+        "containers-known",
+        {
+            "ours": (container("gone"),),
+            "model": model(1, 1),
+            "profiled": frozenset({"tool"}),
+        },
+        "warn",
+        "trial-gone is an orphan",
+    ),
+    (
+        "services-run",
+        {
+            "ours": (
+                *map(container, SERVICES[1:]),
+                container(SERVICES[0], state="paused"),
+            ),
+            "model": model(1, 1),
+        },
+        "fail",
+        "memgraph is paused",
+    ),
+    (
+        "services-run",
+        {
+            "ours": tuple(container(name, state="paused") for name in SERVICES),
+            "model": model(1, 1),
+        },
+        "fail",
+        "memgraph is paused",
+    ),
+    (
+        "services-run",
+        {
+            "ours": tuple(map(container, SERVICES)),
+            "model": Model({"name": "trial", "services": SCALED}),
+        },
+        "warn",
+        "memgraph has 1 of 3 containers",
+    ),
+    (
+        "container-networks",
+        {
+            "ours": (container("app", networks={"bridge": "172.17.0.2"}),),
+            "model": NETWORKED,
+            "hashes": {"app": "hash"},
+        },
+        "fail",
+        "trial-app is not connected to the network trial_data",
+    ),
+    (
+        "container-networks",
+        {
+            "ours": (
+                container(
+                    "app",
+                    networks={"trial_data": ""},
+                    raw={
+                        "NetworkSettings": {
+                            "Networks": {"trial_data": {"EndpointID": ""}}
+                        }
+                    },
+                ),
+            ),
+            "model": NETWORKED,
+            "hashes": {"app": "hash"},
+        },
+        "fail",
+        "trial-app is not connected to the network trial_data",
+    ),
+    (
+        "builder",
+        {
+            "model": BUILT,
+            "wanted": ("app",),
+            "builder": Builder("multi", "docker-container"),
+        },
+        "warn",
+        "builder multi uses the driver docker-container",
+    ),
+    (
+        "builder",
+        {
+            "model": BUILT,
+            "wanted": ("app",),
+            "builder": Builder("", "", 'ERROR: no builder "x" found'),
+        },
+        "fail",
+        'cannot be used: ERROR: no builder "x" found',
+    ),
+    (
+        "helper-image",
+        {
+            "model": STORED,
+            "helper_image": HelperImage("helper:1", is_here=False, base="debian"),
+        },
+        "warn",
+        "its base debian is here",
+    ),
+    (
+        "env-interpolation",
+        {"interpolated_values": (Interpolated("API_TOKEN", ("defgh",)),)},
+        "fail",
+        "API_TOKEN of .env otherwise than it is written: defgh is not set",
+    ),
+    (
+        "env-interpolation",
+        {"interpolated_values": (Interpolated("GREETING", ("name",)),)},
+        "warn",
+        "GREETING of .env",
     ),
     (
         "images-current",
@@ -261,6 +386,50 @@ GOOD: list[tuple[str, Mapping[str, Any]]] = [
     ("backup-age", {"backup_age": BackupAge(verified=None, data=3600)}),
     ("services-stay", {"ours": (container("app", restart_count=3),)}),
     ("services-run", {"ours": (), "model": model(1, 1)}),
+    (
+        "services-run",
+        {
+            "ours": (container("app"), container("migrate", state="exited")),
+            "model": WITH_JOB,
+        },
+    ),
+    ("services-run", {"ours": (container("app"),), "model": WITH_JOB}),
+    (
+        "containers-known",
+        {
+            "ours": (container("tool"),),
+            "model": model(1, 1),
+            "profiled": frozenset({"tool"}),
+        },
+    ),
+    (
+        "container-networks",
+        {
+            "ours": (container("app", networks={"trial_data": "10.0.0.2"}),),
+            "model": NETWORKED,
+            "hashes": {"app": "hash"},
+        },
+    ),
+    (
+        # Its files changed: `containers-current` says that it is to be recreated.
+        "container-networks",
+        {
+            "ours": (container("app"),),
+            "model": NETWORKED,
+            "hashes": {"app": "another"},
+        },
+    ),
+    (
+        "builder",
+        {"model": BUILT, "wanted": ("app",), "builder": Builder("default", "docker")},
+    ),
+    (
+        "builder",
+        {"model": STORED, "wanted": ("db",), "builder": Builder("m", "remote")},
+    ),
+    ("helper-image", {"model": BUILT, "helper_image": HelperImage("h", is_here=False)}),
+    ("helper-image", {"model": STORED, "helper_image": HelperImage("h", is_here=True)}),
+    ("env-interpolation", {"interpolated_values": (Interpolated("HOME_PATH", ()),)}),
     ("disk-space", {"disks": (disk(5 * GIB, needs={"one": 4 * GIB}),)}),
     (
         "file-descriptors",
@@ -276,7 +445,9 @@ GOOD: list[tuple[str, Mapping[str, Any]]] = [
 
 
 @pytest.mark.parametrize(
-    ("name", "facts", "outcome", "says"), BAD, ids=lambda v: str(v)[:20]
+    ("name", "facts", "outcome", "says"),
+    BAD,
+    ids=[f"{case[0]}-{number}" for number, case in enumerate(BAD)],
 )
 def test_fault_is_judged_and_named(
     name: str, facts: Mapping[str, Any], outcome: str, says: str
@@ -287,7 +458,11 @@ def test_fault_is_judged_and_named(
     assert row.repair
 
 
-@pytest.mark.parametrize(("name", "facts"), GOOD, ids=lambda v: str(v)[:20])
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    GOOD,
+    ids=[f"{case[0]}-{number}" for number, case in enumerate(GOOD)],
+)
 def test_what_is_well_raises_no_alarm(name: str, facts: Mapping[str, Any]) -> None:
     assert judge(name, **facts).outcome == "ok"
 
@@ -365,6 +540,16 @@ def test_engine_of_another_machine_is_told(
     assert (not elsewhere(answer(host=host), info(raw=raw), "here", "6")) is is_local
 
 
+def test_engine_of_a_context_is_told_also_where_its_machine_looks_alike() -> None:
+    """Copies of one virtual machine share their name and their kernel."""
+    asked = answer(context="far", endpoint="ssh://far")
+    raw = {"Name": "here", "KernelVersion": "6"}
+
+    why = elsewhere(asked, info(raw=raw), "here", "6")
+
+    assert why == "the context far names ssh://far"
+
+
 @pytest.mark.parametrize(
     ("host", "raw", "outcome"),
     [
@@ -386,7 +571,7 @@ def test_desktops_virtual_machine_is_no_other_machine(
     if outcome == "skipped":
         assert shared(found) == found
     else:
-        with pytest.raises(NotMeasuredError, match="files of elsewhere"):
+        with pytest.raises(NotMeasuredError, match="another machine's files"):
             shared(found)
 
 

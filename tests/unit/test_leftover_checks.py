@@ -13,6 +13,7 @@ from judging import STACK, judge
 
 from compose_ops.backup import create, destinations, repository
 from compose_ops.composition import OPERATIONS
+from compose_ops.config import Config
 from compose_ops.docker.api import Mount, Volume
 from compose_ops.doctor.facts.leftovers import (
     Journals,
@@ -131,6 +132,7 @@ def test_backup_remembers_where_it_wrote(
         root=tmp_path,
         state=tmp_path / "state",
         backups=tmp_path / "backups",
+        config=Config(),
     )
 
     sets.backup(stack, "dry")

@@ -102,7 +102,7 @@ def test_folder_that_may_not_be_looked_at_is_told(
 
     assert (closed.is_seen, seen.is_seen) == (False, True)
     assert row.outcome == "skipped"
-    assert f"may not look at {tmp_path}/closed" in row.detail
+    assert f"has no access to {tmp_path}/closed" in row.detail
 
 
 def test_images_of_the_containerd_store_lie_at_containerds() -> None:

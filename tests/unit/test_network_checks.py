@@ -37,7 +37,7 @@ SETTINGS = Settings(IN_FORCE, {}, {}, in_force=IN_FORCE)
 
 
 def subnets_free(there: Network, *users: Container) -> Row:
-    facts: dict[str, Any] = {"networks": (there,), "everyone": users}
+    facts: dict[str, Any] = {"networks": (there,), "all_containers": users}
     return judge("subnets-free", stack=STACK, model=MODEL, settings=SETTINGS, **facts)
 
 

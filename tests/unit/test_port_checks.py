@@ -3,6 +3,7 @@
 import errno
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,6 +55,16 @@ def test_own_port_is_fine(number: int) -> None:
     assert row(model(number), own).outcome == "ok"
 
 
+def test_own_port_of_a_paused_container_is_fine(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds its port; the engine's proxy must not be taken for a stranger."""
+    monkeypatch.setattr(ports, "try_bind", lambda _port: errno.EADDRINUSE)
+    own = replace(holder(number, "127.0.0.1", "trial"), state="paused")
+
+    assert row(model(number), own).outcome == "ok"
+
+
 @pytest.mark.parametrize(
     ("host", "theirs"),
     [
@@ -68,7 +79,7 @@ def test_port_of_another_container_is_held(host: str, theirs: str) -> None:
     found = row(model(8000, host), holder(8000, theirs))
 
     assert found.outcome == "fail"
-    assert "is held by the container web" in found.detail
+    assert "is used by the container web" in found.detail
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,15 @@ def test_paths_of_secrets_are_none() -> None:
     )
 
 
+def test_current_folder_is_no_password() -> None:
+    """The shell's PWD would hide every path below the checkout, in repairs too."""
+    redaction.learn_mapping(
+        {"PWD": "/srv/shop", "OLDPWD": "/srv", "DB_PWD": "hunter22"}
+    )
+
+    assert clean("rm /srv/shop/secrets/a hunter22") == f"rm /srv/shop/secrets/a {MASK}"
+
+
 def test_error_never_prints_a_secret() -> None:
     redaction.learn("sesame-sesame")
     error = DataError("no sesame-sesame", hint="sesame-sesame", detail="sesame-sesame")

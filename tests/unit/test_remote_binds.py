@@ -55,8 +55,15 @@ def test_mount_that_is_not_on_the_engine_s_host_is_refused() -> None:
 
 
 @pytest.mark.parametrize("host", ["unix:///var/run/docker.sock"])
-def test_engine_that_is_here_is_not_asked(host: str) -> None:
-    assert found(Far(host)) == ()
+def test_machine_behind_a_local_socket_is_not_judged_by_this_one(host: str) -> None:
+    with pytest.raises(NotMeasuredError, match="far"):
+        found(Far(host))
+
+
+def test_engine_that_is_here_is_not_asked() -> None:
+    here = EngineLocation(is_local=True, is_rootless=False, remaps_users=False)
+
+    assert found(Far(), here) == ()
 
 
 def test_engine_without_any_image_cannot_be_asked() -> None:

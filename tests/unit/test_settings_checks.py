@@ -1,5 +1,7 @@
 """`.env` and the shell: what is read, what is torn, what is weak, what is harmless."""
 
+import json
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +11,14 @@ from typing import Any
 import pytest
 from judging import OFFLINE, STACK, judge
 
-from compose_ops.doctor.facts.settings import Settings, interpolated, read_settings
+from compose_ops.docker.api import Output
+from compose_ops.doctor.facts.settings import (
+    Interpolated,
+    Settings,
+    interpolated,
+    interpolated_values,
+    read_settings,
+)
 from compose_ops.lint import Finding
 from compose_ops.project.model import Model
 from compose_ops.project.modes import Mode, Modes
@@ -124,6 +133,7 @@ def test_limits_of_all_services_are_held_against_the_cores(
     worker = {"deploy": {"resources": limits, "replicas": replicas}}
     row = judge(
         "cpu-sum",
+        stack=STACK,
         settings=Settings({"RAY_CPUS": "4"}, {}, {}),
         info=SimpleNamespace(cpus=4),
         model=Model({"name": "trial", "services": {"ray": worker}}),
@@ -146,12 +156,74 @@ def test_variable_is_set_for_the_services_that_it_limits(
     service: str, repair: str
 ) -> None:
     path = f"services.{service}.deploy.resources.limits.cpus"
+    limits = {"ray-head": "9", "questdb": "8"}
+    services = {
+        name: {"deploy": {"resources": {"limits": {"cpus": cpus}}}}
+        for name, cpus in limits.items()
+    }
     finding = Finding("cpus-beyond-engine", "error", "a.yml", 1, "too many", "", path)
     row = judge(
         "cpu-limits",
-        settings=Settings({"RAY_CPUS": "9"}, {}, {}),
+        stack=STACK,
+        settings=Settings({"RAY_CPUS": "9"}, {}, {}, in_force={"RAY_CPUS": "9"}),
         info=SimpleNamespace(cpus=4),
+        model=Model({"name": "trial", "services": services}),
         cpu_findings=(finding,),
     )
 
     assert row.repair == repair
+
+
+class Composing:
+    """Compose, as far as it reads the values of `.env`: what it prints is recorded."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = values
+        self.asked = 0
+
+    def docker(self, *_words: str, timeout: float) -> Output:
+        assert timeout
+        self.asked += 1
+        model = {"services": {"values": {"environment": self.values}}}
+        return Output(0, json.dumps(model), "")
+
+
+def differing(folder: Path, text: str, values: Mapping[str, str]) -> list[Interpolated]:
+    settings = read(folder, text)
+    stack: Any = SimpleNamespace(root=folder, engine=Composing(values))
+    return list(interpolated_values(stack, settings, settings.file or {}))
+
+
+def test_value_that_compose_cuts_is_named_with_what_is_not_set(tmp_path: Path) -> None:
+    text = "API_TOKEN=abc$defgh\nPLAIN=x\nQUOTED='a$b'\n"
+    values = {"API_TOKEN": "abc", "QUOTED": "a$$b"}
+
+    found = differing(tmp_path, text, values)
+
+    assert found == [Interpolated("API_TOKEN", ("defgh",))]
+
+
+def test_compose_is_not_asked_for_values_without_a_dollar(tmp_path: Path) -> None:
+    settings = read(tmp_path, "A=b\n")
+    engine = Composing({})
+    stack: Any = SimpleNamespace(root=tmp_path, engine=engine)
+
+    assert interpolated_values(stack, settings, settings.file or {}) == ()
+    assert engine.asked == 0
+
+
+@pytest.mark.parametrize(
+    "line", ["API_TOKEN=abc$defgh", 'API_TOKEN="abc$defgh"', "export API_TOKEN=abc$d "]
+)
+def test_repair_of_a_cut_value_puts_it_in_single_quotes(
+    tmp_path: Path, line: str
+) -> None:
+    (tmp_path / ".env").write_text(f"OTHER=1\n{line}\n")
+    row = judge(
+        "env-interpolation", interpolated_values=(Interpolated("API_TOKEN", ()),)
+    )
+    subprocess.run(["sh", "-c", row.repair], cwd=tmp_path, check=True)
+
+    first, second = (tmp_path / ".env").read_text().splitlines()
+    assert first == "OTHER=1"
+    assert re.fullmatch(r"(export )?API_TOKEN='abc\$d(efgh)?'", second)

@@ -1,6 +1,7 @@
-"""Memory and CPU as the engine has them, against what the chosen mode asks for."""
+"""The engine's memory and CPU, compared with what the chosen mode requires."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from compose_ops.docker.api import EngineInfo
 from compose_ops.doctor.facts.host import Handles, Kernel
@@ -13,10 +14,10 @@ from compose_ops.units import readable_size
 from compose_ops.verdicts import Verdict, command, fail, ok, skip, warn
 
 MARGIN = 1.04
-"""A machine sold with 32 GB shows 31.2 GiB: the kernel keeps some of it."""
+"""A machine sold with 32 GB shows 31.2 GiB: the kernel reserves some of it."""
 
 OVERCOMMIT = 1.25
-"""Limits may add up to this much of the memory before somebody is killed for it."""
+"""Limits may add up to this share of the memory; beyond, a process may be killed."""
 
 MAP_COUNT = 262144
 MAP_COUNT_MEMGRAPH = 524288
@@ -28,9 +29,6 @@ STORE_FILES = 65536
 """QuestDB's documentation recommends 1048576 for a process; a table takes a descriptor
 for each column of each partition that is open."""
 
-RAY = "services.ray-"
-"""Whose limits the variable RAY_CPUS sets."""
-
 STORES = frozenset({"memgraph", "questdb"})
 
 
@@ -41,7 +39,7 @@ def demand(model: Model, names: tuple[str, ...], kind: str) -> int:
 
 @check(
     "memory",
-    "The engine's memory carries the mode's reservations and limits.",
+    "The engine's memory is enough for the mode's reservations and limits.",
     why="Limits reserve nothing: on a machine that is too small the kernel kills a "
     "database when it is busiest.",
 )
@@ -50,17 +48,19 @@ def memory(
 ) -> Iterator[Verdict]:
     have = info.memory * MARGIN
     limits, reserved = (demand(model, wanted, k) for k in ("limits", "reservations"))
-    told = (
+    figures = (
         f"{readable_size(info.memory)} of memory, reservations "
         f"{readable_size(reserved)}, limits {readable_size(limits)}"
     )
     smaller = "invoke up --offline"
     if reserved > have:
-        yield fail(f"the engine has too little memory: {told}", smaller, about="memory")
+        yield fail(
+            f"the engine has too little memory: {figures}", smaller, about="memory"
+        )
     elif limits > have * OVERCOMMIT:
-        yield warn(f"memory may run out under load: {told}", smaller, about="memory")
+        yield warn(f"memory may run out under load: {figures}", smaller, about="memory")
     else:
-        yield ok(told)
+        yield ok(figures)
 
 
 @check(
@@ -69,108 +69,135 @@ def memory(
     why="The engine refuses to create such a container.",
 )
 def cpu_limits(
-    settings: Settings, info: EngineInfo, cpu_findings: tuple[Finding, ...]
+    *,
+    stack: StackContext,
+    settings: Settings,
+    info: EngineInfo,
+    model: Model,
+    cpu_findings: tuple[Finding, ...],
 ) -> Iterator[Verdict]:
-    for one in cpu_findings:
-        repair = command("invoke", "lint", "--rule", one.rule)
-        if one.path.startswith(RAY):
-            repair = settings.assignment("RAY_CPUS", str(info.cpus))
-        yield fail(one.message, repair, about=one.path)
+    for finding in cpu_findings:
+        service = finding.path.split(".")[1]
+        variable = cpu_variable(stack, settings, model.cpus(service, "limits"))
+        repair = command("invoke", "lint", "--rule", finding.rule)
+        if variable:
+            repair = settings.assignment(variable, str(info.cpus))
+        yield fail(finding.message, repair, about=finding.path)
     if not cpu_findings:
         yield ok(f"{info.cpus} CPUs are enough for every limit")
 
 
+def cpu_variable(stack: StackContext, settings: Settings, limit: float) -> str:
+    """Return the project's variable that a limit of CPUs comes from, or nothing."""
+    for name in stack.config.init.at_most_cpus:
+        with suppress(ValueError):
+            if float(settings.in_force.get(name, "")) == limit:
+                return name
+    return ""
+
+
 @check(
     "cpu-sum",
-    "The engine's cores carry the mode's reservations and limits.",
-    why="Services that are all busy share what there is: each is slower than its limit "
-    "says.",
+    "The engine's cores are enough for the mode's reservations and limits.",
+    why="Busy services share the cores: each is slower than its limit allows.",
 )
 def cpu_sum(
-    settings: Settings, info: EngineInfo, model: Model, wanted: tuple[str, ...]
+    *,
+    stack: StackContext,
+    settings: Settings,
+    info: EngineInfo,
+    model: Model,
+    wanted: tuple[str, ...],
 ) -> Iterator[Verdict]:
     limits, reserved = (
         sum(model.cpus(name, kind) * model.replicas(name) for name in wanted)
         for kind in ("limits", "reservations")
     )
-    told = f"{info.cpus} CPUs, reservations {reserved:g}, limits {limits:g}"
+    figures = f"{info.cpus} CPUs, reservations {reserved:g}, limits {limits:g}"
     if reserved > info.cpus or limits > info.cpus * OVERCOMMIT:
         number = sum(model.replicas(n) for n in wanted if model.cpus(n, "limits"))
         each = max(1, info.cpus // max(1, number))
-        repair = settings.assignment("RAY_CPUS", str(each))
-        yield warn(f"cores may be short under load: {told}", repair, about="cpus")
+        variable = next(iter(stack.config.init.at_most_cpus), "")
+        repair = "invoke config"
+        if variable:
+            repair = settings.assignment(variable, str(each))
+        yield warn(f"cores may be short under load: {figures}", repair, about="cpus")
     else:
-        yield ok(told)
+        yield ok(figures)
 
 
 @check(
     "map-count",
     "The kernel allows a process enough memory mappings.",
     why="QuestDB and Memgraph map many files: at the limit an allocation fails under "
-    "load, long after a start that looked right.",
+    "load, long after a successful start.",
 )
 def map_count(
     stack: StackContext, kernel: Kernel, wanted: tuple[str, ...]
 ) -> Iterator[Verdict]:
     stores = sorted(STORES & set(wanted))
     least = MAP_COUNT_MEMGRAPH if "memgraph" in stores else MAP_COUNT
-    told = f"vm.max_map_count is {kernel.max_map_count}"
+    figures = f"vm.max_map_count is {kernel.max_map_count}"
     if not kernel.max_map_count:
         yield skip("vm.max_map_count cannot be read")
     elif stack.mode.substitutes or not stores:
-        yield ok(f"{told}; the stand-ins map few files")
+        yield ok(f"{figures}; the substitutes map few files")
     elif kernel.max_map_count < least:
         yield warn(
-            f"{told}, {' and '.join(stores)} want {least}",
+            f"{figures}, {' and '.join(stores)} need {least}",
             f"sudo sysctl -w vm.max_map_count={least}",
             about="map-count",
         )
     else:
-        yield ok(told)
+        yield ok(figures)
 
 
 @check(
     "machine-files",
-    "The machine has file descriptors to spare.",
+    "The machine has spare file descriptors.",
     why="At the limit every process of the machine fails to open files.",
 )
 def files_of_machine(kernel: Kernel) -> Iterator[Verdict]:
     if not kernel.files_limit:
         yield skip("fs.file-nr cannot be read")
         return
-    told = f"{kernel.files_open} of {kernel.files_limit} file descriptors are in use"
+    figures = f"{kernel.files_open} of {kernel.files_limit} file descriptors are in use"
     if kernel.files_open > kernel.files_limit * FILES_SHARE:
         larger = kernel.files_limit * 2
-        yield warn(told, f"sudo sysctl -w fs.file-max={larger}", about="files")
+        yield warn(figures, f"sudo sysctl -w fs.file-max={larger}", about="files")
     else:
-        yield ok(told)
+        yield ok(figures)
 
 
 @check(
     "file-descriptors",
-    "Containers have file descriptors to spare, and stores get enough of them.",
+    "Containers have spare file descriptors, and stores have enough of them.",
     why="At its limit a store can open no more tables and refuses connections.",
 )
 def file_descriptors(
     stack: StackContext, handles: tuple[Handles, ...]
 ) -> Iterator[Verdict]:
     sound, stores = True, frozenset() if stack.mode.substitutes else STORES
-    for one in handles:
-        said = ""
-        if one.used is not None and one.used > one.soft * FILES_SHARE:
-            said = f"{one.service} uses {one.used} of {one.soft} file descriptors"
-        elif one.service in stores and one.hard < STORE_FILES:
-            said = f"{one.service} may open {one.hard} files, {STORE_FILES} is little"
-        if said:
+    for handle in handles:
+        detail = ""
+        if handle.used is not None and handle.used > handle.soft * FILES_SHARE:
+            detail = (
+                f"{handle.service} uses {handle.used} of {handle.soft} file descriptors"
+            )
+        elif handle.service in stores and handle.hard < STORE_FILES:
+            detail = f"{handle.service} may open only {handle.hard} files"
+        if detail:
             sound = False
-            yield warn(said, more_files(), about=f"files {one.service}")
+            yield warn(detail, more_files(), about=f"files {handle.service}")
     if sound:
-        least = min((one.hard for one in handles), default=0)
-        yield ok(f"containers may open {least} files" if handles else "nothing runs")
+        least = min((handle.hard for handle in handles), default=0)
+        yield ok(
+            f"containers may open {least} files" if handles else "no container runs"
+        )
 
 
 def more_files() -> str:
-    """Return what gives every container more descriptors from the next start on."""
+    """Return what gives containers more descriptors from their next start on."""
     folder = "/etc/systemd/system/containerd.service.d"
     text = "[Service]\\nLimitNOFILE=1048576\\n"
     return (

@@ -1,9 +1,9 @@
-"""Certificates: there, in date, matching their keys, and closed to other users."""
+"""Certificates: present, valid, matching their keys, and private."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from compose_ops.doctor.checks.secret_files import shown
+from compose_ops.doctor.checks.secret_files import relative
 from compose_ops.doctor.facts.access import EVERYBODY, User
 from compose_ops.doctor.facts.certificates import CertificateFile
 from compose_ops.doctor.registry import check
@@ -16,8 +16,8 @@ NONE_NAMED = "this mode names no certificate"
 
 @check(
     "certificate-present",
-    "Every certificate and key that a service is told to use is there and readable.",
-    why="Without it the service exits, or speaks in clear.",
+    "Every certificate and key that a service is configured with exists.",
+    why="Without it the service exits, or serves without TLS.",
 )
 def certificate_present(
     stack: StackContext,
@@ -25,47 +25,47 @@ def certificate_present(
     running: frozenset[str],
 ) -> Iterator[Verdict]:
     repair = renew(stack, certificate_files, running)
-    for one in certificate_files:
-        path = shown(stack, one.file.path)
-        fault = absence(one)
+    for entry in certificate_files:
+        path = relative(stack, entry.file.path)
+        fault = absence(entry)
         if fault:
-            said = f"{one.service}: {one.setting} names {path}, {fault}"
-            yield fail(said, repair, about=f"{one.service} {one.setting}")
-        elif one.fault:
+            detail = f"{entry.service}: {entry.setting} names {path}, {fault}"
+            yield fail(detail, repair, about=f"{entry.service} {entry.setting}")
+        elif entry.fault:
             yield fail(
-                f"{path} is no {one.role}: {one.fault}",
+                f"{path} is not a valid {entry.role}: {entry.fault}",
                 repair,
-                about=f"{one.service} {one.setting}",
+                about=f"{entry.service} {entry.setting}",
             )
-        elif one.file.content is None:
-            yield skip(f"this user may not read {path}")
-    yield ok("every certificate is there" if certificate_files else NONE_NAMED)
+        elif entry.file.content is None:
+            yield skip(f"this user cannot read {path}")
+    yield ok("every certificate exists" if certificate_files else NONE_NAMED)
 
 
-def absence(one: CertificateFile) -> str:
+def absence(entry: CertificateFile) -> str:
     """Say what is there instead of a file, nothing where there is one."""
-    if one.file.state == "folder" and one.role == "authority":
+    if entry.file.state == "folder" and entry.role == "authority":
         return "a folder without certificates"
-    return "which is no file" if one.file.state in {"absent", "folder"} else ""
+    return "which does not exist" if entry.file.state in {"absent", "folder"} else ""
 
 
 def renew(
     stack: StackContext, files: tuple[CertificateFile, ...], running: frozenset[str]
 ) -> str:
     """
-    Return what makes a whole new set, keeps the old one beside it, and takes it up.
+    Return what moves old certificates aside, creates new ones, restarts services.
 
     A running container holds the folder that was moved until it starts again; clients
     come after servers, as they trust nothing else from then on.
     """
     made = stack.config.init.certificates
     folder = stack.config.path(made.folder)
-    there = [one.file.path for one in files if one.file.state != "absent"]
+    there = [entry.file.path for entry in files if entry.file.state != "absent"]
     inside = [path for path in there if path.is_relative_to(folder)]
     tops = {folder / path.relative_to(folder).parts[0] for path in inside}
-    old = [shown(stack, top) for top in sorted(tops)]
-    servers = {one.service for one in files if one.role != "authority"}
-    clients = {one.service for one in files} - servers
+    old = [relative(stack, top) for top in sorted(tops)]
+    servers = {entry.service for entry in files if entry.role != "authority"}
+    clients = {entry.service for entry in files} - servers
     steps = [
         stack.config.init.production,
         *(restart(group & running) for group in (servers, clients)),
@@ -83,8 +83,8 @@ def restart(services: frozenset[str] | set[str]) -> str:
 
 @check(
     "certificate-valid",
-    "Every certificate is in date for a month to come.",
-    why="On the day it ends every client refuses the service.",
+    "Every certificate is valid for at least 30 days.",
+    why="When it expires, every client refuses the service.",
 )
 def certificate_valid(
     stack: StackContext,
@@ -92,37 +92,37 @@ def certificate_valid(
     running: frozenset[str],
     now: datetime,
 ) -> Iterator[Verdict]:
-    judged = [one for one in certificate_files if one.certificate is not None]
+    judged = [entry for entry in certificate_files if entry.certificate is not None]
     repair = renew(stack, certificate_files, running)
-    for one in judged:
-        found = date_fault(one, shown(stack, one.file.path), repair, now)
+    for entry in judged:
+        found = date_fault(entry, relative(stack, entry.file.path), repair, now)
         if found:
             yield found
     if judged:
-        first = min(c.ends for one in judged for c in one.chain)
+        first = min(c.ends for entry in judged for c in entry.chain)
         yield ok(f"certificates are valid until {first:%Y-%m-%d}")
     elif not certificate_files:
         yield ok(NONE_NAMED)
     else:
-        yield skip("no certificate can be read")
+        yield skip("no certificate is readable")
 
 
 def date_fault(
-    one: CertificateFile, path: str, repair: str, now: datetime
+    entry: CertificateFile, path: str, repair: str, now: datetime
 ) -> Verdict | None:
     """Return the verdict on a certificate that is not in date, None for a good one."""
-    about = f"{one.service} {one.setting}"
-    ends = min(c.ends for c in one.chain)
-    begins = max(c.begins for c in one.chain)
+    about = f"{entry.service} {entry.setting}"
+    ends = min(c.ends for c in entry.chain)
+    begins = max(c.begins for c in entry.chain)
     if ends <= now:
-        said = f"the {one.role} {path} expired on {ends:%Y-%m-%d}"
-        return fail(said, repair, about=f"{about} expired")
+        detail = f"the {entry.role} {path} expired on {ends:%Y-%m-%d}"
+        return fail(detail, repair, about=f"{about} expired")
     if begins > now:
-        said = f"the {one.role} {path} is valid only from {begins:%Y-%m-%d %H:%M}"
-        return fail(said, "sudo timedatectl set-ntp true", about=f"{about} early")
+        detail = f"the {entry.role} {path} is not valid before {begins:%Y-%m-%d %H:%M}"
+        return fail(detail, "sudo timedatectl set-ntp true", about=f"{about} early")
     if ends < now + SOON:
-        said = f"the {one.role} {path} expires on {ends:%Y-%m-%d}"
-        return warn(said, repair, about=f"{about} soon")
+        detail = f"the {entry.role} {path} expires on {ends:%Y-%m-%d}"
+        return warn(detail, repair, about=f"{about} soon")
     return None
 
 
@@ -142,34 +142,37 @@ def certificate_pair(
     keys = {o.service: o for o in certificate_files if o.role == "key"}
     repair = renew(stack, certificate_files, running)
     compared = 0
-    for service, one in own.items():
+    for service, entry in own.items():
         key = keys.get(service)
-        unread = [o for o in (one, key) if o is not None and o.file.content is None]
+        unread = [o for o in (entry, key) if o is not None and o.file.content is None]
         for other in unread:
-            yield skip(f"this user may not read {shown(stack, other.file.path)}")
-        compared += not unread and one.certificate is not None
-        if one.certificate is not None:
-            yield from key_faults(stack, one, key, repair)
-            yield from signature_faults(stack, one, certificate_files, repair)
+            yield skip(f"this user cannot read {relative(stack, other.file.path)}")
+        compared += not unread and entry.certificate is not None
+        if entry.certificate is not None:
+            yield from key_faults(stack, entry, key, repair)
+            yield from signature_faults(stack, entry, certificate_files, repair)
     yield ok(f"{compared} certificates and keys match" if own else NONE_NAMED)
 
 
 def key_faults(
-    stack: StackContext, one: CertificateFile, key: CertificateFile | None, repair: str
+    stack: StackContext,
+    entry: CertificateFile,
+    key: CertificateFile | None,
+    repair: str,
 ) -> Iterator[Verdict]:
-    certificate, path = one.chain[0], shown(stack, one.file.path)
+    certificate, path = entry.chain[0], relative(stack, entry.file.path)
     if key is not None and key.key and key.key != certificate.key:
-        other = shown(stack, key.file.path)
-        said = f"the key {other} does not belong to the certificate {path}"
-        yield fail(said, repair, about=f"{one.service} key")
-    if certificate.names and one.service not in certificate.names:
-        said = f"the certificate {path} does not name {one.service}"
-        yield fail(said, repair, about=f"{one.service} name")
+        other = relative(stack, key.file.path)
+        detail = f"the key {other} does not belong to the certificate {path}"
+        yield fail(detail, repair, about=f"{entry.service} key")
+    if certificate.names and entry.service not in certificate.names:
+        detail = f"the certificate {path} does not name {entry.service}"
+        yield fail(detail, repair, about=f"{entry.service} name")
 
 
 def signature_faults(
     stack: StackContext,
-    one: CertificateFile,
+    entry: CertificateFile,
     files: tuple[CertificateFile, ...],
     repair: str,
 ) -> Iterator[Verdict]:
@@ -178,22 +181,22 @@ def signature_faults(
     authorities = [o for o in files if o.role == "authority"]
     groups = {
         "of the clients": [o for o in authorities if o.service not in servers],
-        f"that {one.service} trusts": [
-            o for o in authorities if o.service == one.service
+        f"that {entry.service} trusts": [
+            o for o in authorities if o.service == entry.service
         ],
     }
     for whose, trusted in groups.items():
         known = {c.subject for o in trusted for c in o.chain}
-        if known and not {c.issuer for c in one.chain} & known:
-            path = shown(stack, one.file.path)
-            said = f"the certificate {path} is not signed by the authority {whose}"
-            yield fail(said, repair, about=f"{one.service} authority {whose}")
+        if known and not {c.issuer for c in entry.chain} & known:
+            path = relative(stack, entry.file.path)
+            detail = f"the certificate {path} is not signed by the authority {whose}"
+            yield fail(detail, repair, about=f"{entry.service} authority {whose}")
 
 
 @check(
     "key-private",
     "A private key can be read by its service and by no other user.",
-    why="Whoever reads the key can pretend to be the service.",
+    why="Anyone who can read the key can impersonate the service.",
 )
 def key_private(
     stack: StackContext,
@@ -201,22 +204,24 @@ def key_private(
     users: Mapping[str, User],
 ) -> Iterator[Verdict]:
     keys = [o for o in certificate_files if o.role == "key" and o.file.is_there]
-    for one in keys:
-        path = shown(stack, one.file.path)
-        user = users.get(one.service, User(None))
-        about = f"{one.service} {one.setting}"
-        if one.file.readers and not shares(user, one):
-            owns = user.uid == one.file.owner
+    for entry in keys:
+        path = relative(stack, entry.file.path)
+        user = users.get(entry.service, User(None))
+        about = f"{entry.service} {entry.setting}"
+        if entry.file.readers and not shares(user, entry):
+            owns = user.uid == entry.file.owner
             yield warn(
-                f"{one.file.readers} can read the key {path}",
+                f"{entry.file.readers} can read the key {path}",
                 closing(user, path, owns=owns),
                 about=about,
                 safe=owns,
             )
-        elif user.may(one.file.permissions) is False:
+        elif user.may(entry.file.permissions) is False:
             yield fail(
-                f"{one.service} runs as uid {user.uid} and cannot read its key {path} "
-                f"({one.file.mode:04o} of uid {one.file.owner}, gid {one.file.group})",
+                f"{entry.service} runs as uid {user.uid} and cannot read its key "
+                f"{path} "
+                f"({entry.file.mode:04o} of uid {entry.file.owner}, gid "
+                f"{entry.file.group})",
                 command("sudo", "chown", user.uid, path),
                 about=about,
             )

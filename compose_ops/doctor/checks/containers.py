@@ -1,6 +1,7 @@
-"""The project's containers: healthy, wanted, and made from these files."""
+"""The project's containers: healthy, complete, and created from these files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from compose_ops.docker.api import Container, Network, Volume
 from compose_ops.doctor.registry import check
@@ -16,25 +17,25 @@ from compose_ops.runtime.reconcile import (
 )
 from compose_ops.verdicts import Verdict, command, fail, listed, ok, warn
 
-NOTHING = "nothing of the project runs"
+NOTHING = "no container of the project is running"
 LETTERS = 160
 
 
 def symptom(container: Container) -> str:
-    """Return the last words of a container's health check, in one line."""
-    said = container.probes[-1].output if container.probes else ""
-    line = " ".join(said.split())
+    """Return the last output of a container's health check, in one line."""
+    output = container.probes[-1].output if container.probes else ""
+    line = " ".join(output.split())
     return f": {line[:LETTERS]}" if line else ""
 
 
 @check(
     "services-healthy",
-    "What runs is healthy.",
-    why="The cause stands in the health check's own output.",
+    "Running containers are healthy.",
+    why="The cause is in the output of the health check.",
 )
 def services_healthy(ours: tuple[Container, ...]) -> Iterator[Verdict]:
-    sick = [c for c in ours if c.is_running and c.health == "unhealthy"]
-    for container in sick:
+    unhealthy = [c for c in ours if c.is_running and c.health == "unhealthy"]
+    for container in unhealthy:
         yield fail(
             f"{container.service} is unhealthy{symptom(container)}",
             f"invoke restart --service {container.service}",
@@ -43,14 +44,14 @@ def services_healthy(ours: tuple[Container, ...]) -> Iterator[Verdict]:
     slow = [c.service for c in ours if c.is_running and c.health == "starting"]
     if slow:
         yield ok(f"{listed(slow)} is starting")
-    if not sick:
+    if not unhealthy:
         yield ok(f"{sum(c.is_healthy for c in ours)} containers are healthy")
 
 
 @check(
     "services-stay",
-    "No container restarts again and again.",
-    why="A restart policy hides a program that cannot run.",
+    "No container is in a restart loop.",
+    why="A restart policy hides a program that keeps failing.",
 )
 def services_stay(ours: tuple[Container, ...]) -> Iterator[Verdict]:
     looping = [
@@ -70,14 +71,14 @@ def services_stay(ours: tuple[Container, ...]) -> Iterator[Verdict]:
             about=f"{container.service} loops",
         )
     if not looping:
-        yield ok("no container restarts again and again")
+        yield ok("no container is in a restart loop")
 
 
 @check(
     "services-run",
-    "While the stack runs, all of it runs.",
-    why="A stopped service is down until somebody notices: after a reboot the engine "
-    "leaves alone what a task had stopped.",
+    "While the stack runs, every service runs.",
+    why="A stopped service stays down until it is noticed: after a reboot the engine "
+    "does not start what a task had stopped.",
 )
 def services_run(ours: tuple[Container, ...], model: Model) -> Iterator[Verdict]:
     down = [
@@ -87,7 +88,7 @@ def services_run(ours: tuple[Container, ...], model: Model) -> Iterator[Verdict]
         and c.service in model.services
         and health.verdict(c, model.jobs) != "healthy"
     ]
-    running = {c.service for c in ours if c.is_running}
+    running = any(c.is_running or c.state == "paused" for c in ours)
     for container in down if running else ():
         repair = f"invoke up --service {container.service}"
         if container.state == "paused":
@@ -99,27 +100,97 @@ def services_run(ours: tuple[Container, ...], model: Model) -> Iterator[Verdict]
             repair,
             about=f"{container.service} {container.state}",
         )
-    there = {c.service for c in ours}
-    absent = [name for name in model.services if running and name not in there]
-    for name in absent:
-        said = f"{name} has no container while others run"
-        yield warn(said, f"invoke up --service {name}", about=f"{name} absent")
+    missing = missing_replicas(ours, model) if running else {}
+    for name, number in missing.items():
+        wanted = model.replicas(name)
+        yield warn(
+            f"{name} has {wanted - number} of {wanted} containers while others run"
+            if wanted > number
+            else f"{name} has no container while others run",
+            f"invoke up --service {name}",
+            about=f"{name} absent",
+        )
     if not running:
         yield ok(NOTHING)
-    elif not down and not absent:
+    elif not down and not missing:
         yield ok(f"all {len(model.services)} services run")
+
+
+def missing_replicas(ours: Iterable[Container], model: Model) -> dict[str, int]:
+    """Return how many containers each service lacks; a finished job lacks none."""
+    counted = Counter(container.service for container in ours)
+    return {
+        name: model.replicas(name) - counted[name]
+        for name in model.services
+        if name not in model.jobs and counted[name] < model.replicas(name)
+    }
+
+
+@check(
+    "container-networks",
+    "Running containers are connected to the networks of their service.",
+    why="A container that lost its network stays healthy by its own check, and cannot "
+    "be reached.",
+)
+def container_networks(
+    ours: tuple[Container, ...], model: Model, hashes: Mapping[str, str]
+) -> Iterator[Verdict]:
+    lost = [
+        (container, key)
+        for container in ours
+        if container.is_running
+        and hashes.get(container.service) == container.config_hash
+        for key in model.service(container.service).get("networks") or {}
+        if not is_connected(container, model.network_name(key))
+    ]
+    for container, key in lost:
+        network = model.network_name(key)
+        yield fail(
+            f"{container.name} is not connected to the network {network}",
+            connect(model, container, key),
+            about=f"{container.name} {network}",
+        )
+    if not lost:
+        yield ok("running containers are connected to their networks")
+
+
+def is_connected(container: Container, network: str) -> bool:
+    """Say whether a running container has an endpoint in a network."""
+    settings = container.raw.get("NetworkSettings") or {}
+    endpoint = (settings.get("Networks") or {}).get(network) or {}
+    return network in container.networks and endpoint.get("EndpointID", "?") != ""
+
+
+def connect(model: Model, container: Container, key: str) -> str:
+    """Return the command that reconnects a container as Compose had connected it."""
+    stated = (model.service(container.service).get("networks") or {}).get(key) or {}
+    aliases = [container.service, container.name, *(stated.get("aliases") or ())]
+    flags = [word for alias in aliases for word in ("--alias", alias)]
+    if address := stated.get("ipv4_address"):
+        flags += ["--ip", str(address)]
+    network = model.network_name(key)
+    joined = command("docker", "network", "connect", *flags, network, container.name)
+    if network not in container.networks:
+        return joined
+    apart = command("docker", "network", "disconnect", "--force", network)
+    return f"{apart} {command(container.name)} && {joined}"
 
 
 @check(
     "containers-known",
     "Every container of the project belongs to a service of the model.",
-    why="A container of a removed service runs on and holds its ports and networks.",
+    why="A container of a removed service keeps running and keeps its ports and "
+    "networks.",
 )
-def containers_known(ours: tuple[Container, ...], model: Model) -> Iterator[Verdict]:
-    orphans = [c for c in ours if c.service not in model.services]
+def containers_known(
+    ours: tuple[Container, ...], model: Model, profiled: frozenset[str]
+) -> Iterator[Verdict]:
+    known = {*model.services, *profiled}
+    orphans = [c for c in ours if c.service not in known]
     for container in orphans:
         yield warn(
-            f"{container.name} belongs to no service of this mode",
+            f"{container.name} is an orphan: no compose file of this mode has the "
+            f"service {container.service}",
             command("docker", "rm", "--force", container.name),
             about=container.name,
         )
@@ -129,8 +200,8 @@ def containers_known(ours: tuple[Container, ...], model: Model) -> Iterator[Verd
 
 @check(
     "containers-current",
-    "Containers were made from the files as they are now.",
-    why="A change takes effect only when the container is made anew.",
+    "Containers were created from the current files.",
+    why="A change takes effect only when the container is recreated.",
 )
 def containers_current(
     stack: StackContext, ours: tuple[Container, ...], hashes: Mapping[str, str]
@@ -143,23 +214,25 @@ def containers_current(
         )
     )
     if old and stack.started_as not in {None, stack.mode}:
-        yield ok(f"what runs was started as {stack.started_as}, not as {stack.mode}")
+        yield ok(
+            f"the running stack was started as {stack.started_as}, not as {stack.mode}"
+        )
         return
     for service in old:
         yield warn(
-            f"{service} was made from older files",
+            f"{service} was created from older files",
             f"invoke up --service {service}",
             about=service,
         )
     if not old:
-        yield ok("containers are as the files say")
+        yield ok("containers match the files")
 
 
 @check(
     "volume-definitions",
-    "Volumes are defined as the files say.",
-    why="Compose keeps a volume whose definition changed, without a word, and the data "
-    "is not where this mode looks for it.",
+    "Volumes match their definition in the files.",
+    why="Compose silently keeps a volume whose definition changed, and the data is "
+    "not where this mode expects it.",
 )
 def volume_definitions(
     stack: StackContext, model: Model, volumes: tuple[Volume, ...]
@@ -171,11 +244,11 @@ def volume_definitions(
         names = " ".join(volume.name for volume in moved)
         yield fail(differs.message, move_data(stack, model, moved), about=names)
     else:
-        yield ok("volumes are as the files say")
+        yield ok("volumes match the files")
 
 
 def move_data(stack: StackContext, model: Model, moved: Sequence[Volume]) -> str:
-    """Return what carries the data of volumes over into this mode's."""
+    """Return the command that moves the data of volumes into this mode's."""
     keys = {volume.labels.get(VOLUME_LABEL) for volume in moved}
     services = [
         name
@@ -195,8 +268,8 @@ def move_data(stack: StackContext, model: Model, moved: Sequence[Volume]) -> str
 
 @check(
     "network-definitions",
-    "Networks are defined as the files say.",
-    why="Compose keeps a network whose definition changed until it is made anew.",
+    "Networks match their definition in the files.",
+    why="Compose keeps a network whose definition changed until it is recreated.",
 )
 def network_definitions(
     stack: StackContext,
@@ -207,9 +280,9 @@ def network_definitions(
     own = own_networks(stack, networks)
     changed = plan(model, ours, own, ()).networks
     for network in changed:
-        yield warn(f"the network {network.name} is not as the files say", "invoke up")
+        yield warn(f"the network {network.name} does not match the files", "invoke up")
     if not changed:
-        yield ok("networks are as the files say")
+        yield ok("networks match the files")
 
 
 def own_networks(stack: StackContext, networks: Sequence[Network]) -> list[Network]:
@@ -219,8 +292,8 @@ def own_networks(stack: StackContext, networks: Sequence[Network]) -> list[Netwo
 
 @check(
     "volumes-known",
-    "Every volume of the project is one of the model's.",
-    why="Data of a removed service takes room, and is not in any backup.",
+    "Every volume of the project is defined in the model.",
+    why="Data of a removed service uses disk space and is in no backup.",
 )
 def volumes_known(
     stack: StackContext, model: Model, volumes: tuple[Volume, ...]

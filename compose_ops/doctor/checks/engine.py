@@ -1,10 +1,10 @@
-"""The engine: it answers, is new enough, keeps the time, and lies on this machine."""
+"""The engine: it answers, is recent enough, agrees on the time, and is local."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from compose_ops.docker.api import EngineInfo
-from compose_ops.doctor.facts.engine import ModelAnswer, moment
+from compose_ops.doctor.facts.engine import ModelAnswer, parse_time
 from compose_ops.doctor.registry import check
 from compose_ops.errors import START_ENGINE
 from compose_ops.runtime.engine_location import EngineAnswer, EngineLocation
@@ -25,25 +25,25 @@ SKEW_SECONDS = 2.0
 TROUBLE = {
     "client": ("no docker client is on PATH", INSTALL),
     "permission": (
-        "Docker's socket may not be used by this user",
+        "this user has no permission for Docker's socket",
         'sudo usermod -aG docker "$USER" && newgrp docker',
     ),
     "slow": ("the Docker Engine does not answer in time", INSTALL),
     "daemon": ("no Docker Engine answers", INSTALL),
-    "refused": ("the Docker Engine refused", "docker info"),
+    "refused": ("the Docker Engine refused the request", "docker info"),
 }
 
 
 @check(
     "engine-answers",
     "The Docker Engine answers this user.",
-    why="Without it nothing else can be done or measured.",
+    why="Without it no task can run and nothing can be measured.",
 )
 def engine_answers(answer: EngineAnswer) -> Iterator[Verdict]:
     if not answer.trouble:
         yield ok(f"Docker Engine {answer.info.version if answer.info else ''} answers")
         return
-    said, repair = TROUBLE[answer.trouble]
+    detail, repair = TROUBLE[answer.trouble]
     where = f" at {answer.host}" if answer.host else ""
     if answer.trouble == "daemon" and answer.host:
         repair = "unset DOCKER_HOST"
@@ -51,7 +51,7 @@ def engine_answers(answer: EngineAnswer) -> Iterator[Verdict]:
         repair = "docker context use default"
     words = f": {answer.words}" if answer.words else ""
     about = f"{ENGINE}{answer.trouble}{where}"
-    yield fail(f"{said}{where}{words}", repair, about=about)
+    yield fail(f"{detail}{where}{words}", repair, about=about)
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -61,15 +61,15 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def judge_version(what: str, version: str) -> Verdict:
-    """Hold a version against its minimum; an empty one means that it is absent."""
+    """Compare a version with its minimum; an empty one means that it is absent."""
     minimum, reason = MINIMUM[what]
     least = ".".join(map(str, minimum))
     if not version:
-        told = f"{what} is missing: {reason}"
-        return fail(told, INSTALL, about=f"{ENGINE}{what} missing")
+        detail = f"{what} is missing: {reason}"
+        return fail(detail, INSTALL, about=f"{ENGINE}{what} missing")
     if numbers(version) < minimum:
-        told = f"{what} {version} is too old, {least} is the minimum: {reason}"
-        return fail(told, INSTALL, about=f"{ENGINE}{what} {version}")
+        detail = f"{what} {version} is too old, {least} is the minimum: {reason}"
+        return fail(detail, INSTALL, about=f"{ENGINE}{what} {version}")
     return ok(f"{what} {version}")
 
 
@@ -102,18 +102,18 @@ def buildx_version(plugins: Mapping[str, str]) -> Iterator[Verdict]:
 
 @check(
     "engine-place",
-    "The engine runs on this machine, as root, with users as they are.",
-    why="Binds and secrets are paths of the engine's machine; shifted users own them "
-    "there as somebody else.",
+    "The engine runs on this machine, as root, without user remapping.",
+    why="Binds and secrets are paths of the engine's machine; with remapped users "
+    "their owners differ.",
 )
 def engine_place(answer: EngineAnswer, place: EngineLocation) -> Iterator[Verdict]:
     if place.shares_files:
-        yield skip(f"{place.why}, a virtual machine: what lies in it is not measured")
+        yield skip(f"{place.why}, a virtual machine: its inside is not measured")
         return
     if not place.is_local:
         repair = "unset DOCKER_HOST" if answer.host else "docker context use default"
-        said = f"{place.why}: its containers do not see this checkout's files"
-        yield warn(said, repair, about="remote")
+        detail = f"{place.why}: its containers do not see this checkout's files"
+        yield warn(detail, repair, about="remote")
         return
     if place.is_rootless or place.remaps_users:
         kind = "is rootless" if place.is_rootless else "remaps users"
@@ -125,8 +125,8 @@ def engine_place(answer: EngineAnswer, place: EngineLocation) -> Iterator[Verdic
 
 @check(
     "engine-limits",
-    "The kernel lets the engine limit memory and CPU.",
-    why="Without these controllers the limits in the compose files do nothing.",
+    "The engine can limit memory and CPU.",
+    why="Without these controllers the limits in the compose files have no effect.",
 )
 def engine_limits(info: EngineInfo) -> Iterator[Verdict]:
     wanted = {"MemoryLimit": "memory", "CpuCfsQuota": "CPU"}
@@ -167,7 +167,7 @@ def limits_repair(absent: Sequence[str], *, is_rootless: bool) -> str:
 
 @check(
     "storage-driver",
-    "Images lie on overlay2 or another driver that shares layers.",
+    "Images are stored with overlay2 or another driver that shares layers.",
     why="vfs copies every layer whole: this stack's images take many times their size.",
 )
 def storage_driver(info: EngineInfo) -> Iterator[Verdict]:
@@ -175,7 +175,8 @@ def storage_driver(info: EngineInfo) -> Iterator[Verdict]:
     if driver in {"vfs", "aufs", "devicemapper"}:
         root = info.raw.get("DockerRootDir")
         yield warn(
-            f"the storage driver is {driver}, not overlay2 ({root} cannot carry it)",
+            f"the storage driver is {driver}, not overlay2 ({root} does not support "
+            "it)",
             "docker info --format '{{.Driver}} {{.DriverStatus}}'",
             about=driver,
         )
@@ -186,7 +187,8 @@ def storage_driver(info: EngineInfo) -> Iterator[Verdict]:
 @check(
     "forwarding",
     "The kernel forwards packets.",
-    why="With forwarding off no container reaches a network and no port is reached.",
+    why="Without forwarding no container reaches a network and no published port "
+    "works.",
 )
 def forwarding(info: EngineInfo) -> Iterator[Verdict]:
     if info.raw.get("IPv4Forwarding") is False:
@@ -197,14 +199,14 @@ def forwarding(info: EngineInfo) -> Iterator[Verdict]:
 
 @check(
     "clock",
-    "The engine's clock and this machine's agree.",
-    why="Certificates, backup ages and event times are compared across both.",
+    "The engine's clock agrees with this machine's.",
+    why="Certificates, ages of backups and times of events are compared across both.",
 )
 def clock(answer: EngineAnswer, info: EngineInfo) -> Iterator[Verdict]:
-    told = moment(str(info.raw.get("SystemTime", "")))
-    if told is None:
+    engine_time = parse_time(str(info.raw.get("SystemTime", "")))
+    if engine_time is None:
         return
-    ahead = max(answer.begun - told, told - answer.ended, 0.0)
+    ahead = max(answer.begun - engine_time, engine_time - answer.ended, 0.0)
     if ahead > SKEW_SECONDS:
         yield warn(
             f"the engine's clock is {ahead:.0f} s away from this machine's",

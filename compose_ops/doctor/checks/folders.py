@@ -1,8 +1,8 @@
-"""Folders of this machine that containers mount: there, and their users'."""
+"""Paths that containers mount: present, and accessible to their users."""
 
 from collections.abc import Iterator, Mapping
 
-from compose_ops.doctor.checks.secret_files import shown
+from compose_ops.doctor.checks.secret_files import relative
 from compose_ops.doctor.facts.access import User
 from compose_ops.doctor.facts.folders import BindFacts, DataFolder, RemoteBind
 from compose_ops.doctor.registry import check
@@ -16,8 +16,8 @@ MAX_NAMES = 20
 
 @check(
     "bind-folders",
-    "Every file or folder that a container mounts is there.",
-    why="The engine makes an empty folder of root's in its place and starts.",
+    "Every path that a container mounts exists.",
+    why="The engine creates an empty folder, owned by root, and starts the container.",
 )
 def bind_folders(
     stack: StackContext, binds: tuple[BindFacts, ...]
@@ -28,18 +28,18 @@ def bind_folders(
         if bind.state == "absent" and not _comes_with_its_data(stack, bind)
     ]
     for bind in absent:
-        path = shown(stack, bind.source)
+        path = relative(stack, bind.source)
         tracked = bind.source.is_relative_to(stack.root)
         repair = command("git", "checkout", "--", path) if tracked else ""
         if path.startswith(stack.config.init.certificates.folder):
             repair = stack.config.init.production
         yield fail(
-            f"{bind.service} mounts {path}, which is not there",
+            f"{bind.service} mounts {path}, which does not exist",
             repair or command("sudo", "mkdir", "-p", path),
             about=f"{bind.service} {path}",
         )
     if not absent:
-        yield ok(f"{len(binds)} mounted paths are there")
+        yield ok(f"{len(binds)} mounted paths exist")
 
 
 def _comes_with_its_data(stack: StackContext, bind: BindFacts) -> bool:
@@ -51,8 +51,8 @@ def _comes_with_its_data(stack: StackContext, bind: BindFacts) -> bool:
 
 @check(
     "bind-elsewhere",
-    "What containers mount is there on the host of an engine on another machine.",
-    why="Paths of a mount are the engine's: this checkout's files are not there.",
+    "Mounted paths exist on the engine's host, where that is another machine.",
+    why="The engine mounts paths of its own host, not of this checkout.",
 )
 def bind_elsewhere(remote_binds: tuple[RemoteBind, ...]) -> Iterator[Verdict]:
     absent = [bind for bind in remote_binds if not bind.is_there]
@@ -63,7 +63,7 @@ def bind_elsewhere(remote_binds: tuple[RemoteBind, ...]) -> Iterator[Verdict]:
             about=f"{bind.service} {bind.source}",
         )
     if not absent:
-        yield ok(f"{len(remote_binds)} paths of another machine are there")
+        yield ok(f"{len(remote_binds)} paths exist on the engine's host")
 
 
 @check(
@@ -77,14 +77,14 @@ def bind_readable(
     found = False
     for bind in binds:
         user = users.get(bind.service, User(None))
-        if user.uid is None or shown(stack, bind.source).startswith(
+        if user.uid is None or relative(stack, bind.source).startswith(
             stack.config.init.certificates.folder
         ):
             continue
         closed = [c for c in bind.closed if user.may(c.permissions, c.bits) is False]
         if closed:
             found = True
-            names = [shown(stack, one.path) for one in closed]
+            names = [relative(stack, path.path) for path in closed]
             more = f" and {len(closed) - 1} more" if len(closed) > 1 else ""
             yield fail(
                 f"{bind.service} runs as uid {user.uid} and cannot read "
@@ -98,30 +98,29 @@ def bind_readable(
 
 @check(
     "data-folders",
-    "The folders of production's data are there and belong to their stores.",
-    why="The engine cannot mount a folder that is not there; Memgraph refuses data of "
-    "another user.",
+    "The folders behind data volumes exist.",
+    why="The engine cannot mount a folder that does not exist.",
 )
 def data_folders_there(
     stack: StackContext, data_folders: tuple[DataFolder, ...]
 ) -> Iterator[Verdict]:
     for folder in data_folders:
-        path = shown(stack, folder.path)
+        path = relative(stack, folder.path)
         if folder.state == "absent":
             prefix = () if folder.path.is_relative_to(stack.root) else ("sudo",)
             yield fail(
-                f"the data folder {path} of {folder.services[0]} is not there",
+                f"the data folder {path} of {folder.services[0]} does not exist",
                 command(*prefix, "mkdir", "-p", path),
                 about=folder.volume,
             )
         elif folder.state == "file":
-            yield fail(f"{path} is no folder", command("ls", "-l", path), about=path)
+            yield fail(f"{path} is not a folder", command("ls", "-l", path), about=path)
     yield ok(f"{len(data_folders)} data folders" if data_folders else "no data folders")
 
 
 @check(
     "data-owners",
-    "Data that is there belongs to the user of its store.",
+    "Existing data belongs to the user of its store.",
     why="Memgraph refuses to start on data of another user.",
 )
 def data_owners(
@@ -131,7 +130,7 @@ def data_owners(
         user = users.get(folder.services[0], User(None))
         foreign = folder.state == "folder" and user.uid not in {None, 0, folder.owner}
         if foreign and not folder.is_empty:
-            path = shown(stack, folder.path)
+            path = relative(stack, folder.path)
             yield fail(
                 f"{path} belongs to uid {folder.owner}, {folder.services[0]} runs as "
                 f"uid {user.uid}",

@@ -1,9 +1,9 @@
-"""Images: here, or to be had."""
+"""Images: present or available, and in use."""
 
 from collections.abc import Iterator, Mapping
 
 from compose_ops.docker.api import Container, Image
-from compose_ops.doctor.facts.project import AbsentImage
+from compose_ops.doctor.facts.project import AbsentImage, HelperImage
 from compose_ops.doctor.registry import check
 from compose_ops.project.model import Model
 from compose_ops.verdicts import Verdict, command, fail, listed, ok, warn
@@ -11,33 +11,35 @@ from compose_ops.verdicts import Verdict, command, fail, listed, ok, warn
 
 @check(
     "images-obtainable",
-    "Every ready-made image is here, or a registry answers for it.",
-    why="An image that cannot be had stops the start half way.",
+    "Every image that is not built is here, or available from its registry.",
+    why="A missing image stops the start half way.",
 )
 def images_obtainable(
     model: Model, wanted: tuple[str, ...], absent_images: tuple[AbsentImage, ...]
 ) -> Iterator[Verdict]:
-    for one in absent_images:
-        told = f"the image {one.name} of {one.service} is not here"
-        if one.is_obtainable is None:
+    for image in absent_images:
+        detail = f"the image {image.name} of {image.service} is not here"
+        if image.is_obtainable is None:
             yield warn(
-                f"{told} and its registry did not answer in time",
-                command("docker", "pull", one.name),
-                about=one.name,
+                f"{detail} and its registry did not answer in time",
+                command("docker", "pull", image.name),
+                about=image.name,
             )
-        elif not one.is_obtainable:
+        elif not image.is_obtainable:
             yield fail(
-                f"{told} and no registry has it", "invoke up --offline", about=one.name
+                f"{detail} and no registry has it",
+                "invoke up --offline",
+                about=image.name,
             )
     made = [name for name in wanted if not model.service(name).get("build")]
-    if all(one.is_obtainable for one in absent_images):
+    if all(image.is_obtainable for image in absent_images):
         yield ok(f"{listed(made)}: the images are here or a registry has them")
 
 
 @check(
     "images-current",
-    "Containers run the image that their name means now.",
-    why="After a build or a pull the old image runs on until the next start.",
+    "Containers run the current image of their name.",
+    why="After a build or a pull the old image keeps running until the next start.",
 )
 def images_current(
     ours: tuple[Container, ...], images: Mapping[str, Image]
@@ -49,9 +51,35 @@ def images_current(
     ]
     for container in old:
         yield warn(
-            f"{container.name} runs an older image than the {container.image} here",
+            f"{container.name} runs an older image than the current {container.image}",
             f"invoke up --service {container.service}",
             about=container.service,
         )
     if not old:
         yield ok("every container runs the image of its name")
+
+
+@check(
+    "helper-image",
+    "The image that reads and writes volumes for backups is here.",
+    why="A prune of unused images removes it, and the nightly backup fails at night.",
+)
+def helper_image_here(model: Model, helper_image: HelperImage) -> Iterator[Verdict]:
+    mounts = [m for s in model.services.values() for m in s.get("volumes") or ()]
+    if not mounts:
+        yield ok("no service has data")
+    elif helper_image.is_here:
+        yield ok(f"{helper_image.name} is here")
+    elif helper_image.base:
+        yield warn(
+            f"the helper image of backups is not built; its base {helper_image.base} "
+            "is here",
+            "invoke init",
+            about="absent",
+        )
+    else:
+        yield warn(
+            "the helper image of backups is not built, and none of its bases is here",
+            "invoke init",
+            about="absent without base",
+        )

@@ -1,9 +1,9 @@
-"""What interrupted tasks left, and how old the newest backup is."""
+"""What interrupted tasks left behind, and the age of the newest backup."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from compose_ops.doctor.checks.secret_files import shown
+from compose_ops.doctor.checks.secret_files import relative
 from compose_ops.doctor.facts.leftovers import BackupAge, Journals, KeptData, Leftover
 from compose_ops.doctor.registry import check
 from compose_ops.runtime.context import StackContext
@@ -16,32 +16,32 @@ BACKUP_SECONDS = 7 * 24 * 3600.0
 
 @check(
     "journals",
-    "No task was interrupted in the middle.",
-    why="A killed backup leaves services stopped, a killed update two versions: the "
-    "journal says what is still to be undone.",
+    "No task was interrupted.",
+    why="A killed backup leaves services stopped, a killed update leaves two "
+    "versions; the journal states what to undo.",
 )
 def journals_ended(stack: StackContext, journals: Journals) -> Iterator[Verdict]:
     if journals.left and journals.holder:
-        yield ok(f"at work: {journals.holder}")
+        yield ok(f"another task is running: {journals.holder}")
         return
-    for one in journals.left:
-        age = readable_duration(one.age)
-        if one.problem:
-            path = shown(stack, one.path)
+    for task in journals.left:
+        age = readable_duration(task.age)
+        if task.problem:
+            path = relative(stack, task.path)
             yield fail(
-                f"{one.task} was interrupted {age} ago, and {one.problem}",
+                f"{task.task} was interrupted {age} ago, and {task.problem}",
                 command("mv", path, f"{path}.damaged"),
-                about=one.path.name,
+                about=task.path.name,
             )
             continue
         repair = "invoke up"
-        if one.kind == "update" and one.services:
-            repair = command("invoke", "rolling-update", "--service", one.services[0])
+        if task.kind == "update" and task.services:
+            repair = command("invoke", "rolling-update", "--service", task.services[0])
         yield fail(
-            f"{one.task} was interrupted {age} ago at the step '{one.step}' "
-            f"({shown(stack, one.path)})",
+            f"{task.task} was interrupted {age} ago at the step '{task.step}' "
+            f"({relative(stack, task.path)})",
             repair,
-            about=one.path.name,
+            about=task.path.name,
         )
     if not journals.left:
         yield ok("no task was interrupted")
@@ -49,26 +49,27 @@ def journals_ended(stack: StackContext, journals: Journals) -> Iterator[Verdict]
 
 @check(
     "partial-files",
-    "No half-written file of an ended task is left.",
-    why="It takes room and is good for nothing.",
+    "No unfinished file of an interrupted task is left.",
+    why="It uses disk space and cannot be used.",
 )
 def partial_files_gone(
     stack: StackContext, partial_files: tuple[Leftover, ...], journals: Journals
 ) -> Iterator[Verdict]:
     if partial_files and journals.holder:
-        yield ok(f"at work: {journals.holder}")
+        yield ok(f"another task is running: {journals.holder}")
         return
-    old = [one for one in partial_files if one.age > AT_WORK_SECONDS]
-    for one in old:
-        path = shown(stack, one.path)
+    old = [leftover for leftover in partial_files if leftover.age > AT_WORK_SECONDS]
+    for leftover in old:
+        path = relative(stack, leftover.path)
         yield warn(
-            f"{path} was never finished ({readable_duration(one.age)} ago)",
+            f"{path} is unfinished (last written {readable_duration(leftover.age)} "
+            "ago)",
             command("rm", "-r", path),
             about=path,
-            safe=is_own(stack, one.path),
+            safe=is_own(stack, leftover.path),
         )
     if not old:
-        yield ok("no half-written file is left")
+        yield ok("no unfinished file is left")
 
 
 def is_own(stack: StackContext, path: Path) -> bool:
@@ -79,40 +80,42 @@ def is_own(stack: StackContext, path: Path) -> bool:
 
 @check(
     "kept-data",
-    "Data that a restore moved aside is discarded after its time.",
-    why="It takes as much room as the data in use.",
+    "Data that a restore set aside is discarded after its retention time.",
+    why="It uses as much disk space as the data in use.",
 )
 def kept_data_discarded(kept_data: tuple[KeptData, ...]) -> Iterator[Verdict]:
-    for one in kept_data:
-        names = listed(one.services)
-        told = f"a restore moved data of {names} aside {readable_duration(one.age)} ago"
-        if one.is_outlived:
-            flags = [w for name in one.services for w in ("--service", name)]
+    for data in kept_data:
+        names = listed(data.services)
+        detail = (
+            f"a restore set data of {names} aside {readable_duration(data.age)} ago"
+        )
+        if data.is_outlived:
+            flags = [w for name in data.services for w in ("--service", name)]
             repair = command("invoke", "restore", "--discard", *flags)
-            yield warn(told, repair, about=names)
+            yield warn(detail, repair, about=names)
         else:
-            yield ok(told)
+            yield ok(detail)
     if not kept_data:
-        yield ok("no restore keeps data")
+        yield ok("no restore has set data aside")
 
 
 @check(
     "backup-age",
-    "Data that has been in use for a week has a verified backup of this week.",
-    why="The newest verified backup is what a lost disk costs.",
+    "Data older than a week has a verified backup of the last week.",
+    why="Everything since the newest verified backup is lost with the disk.",
 )
 def backup_recent(backup_age: BackupAge) -> Iterator[Verdict]:
     if backup_age.data is None:
         yield ok("no data is in use")
     elif backup_age.verified is None and backup_age.data > BACKUP_SECONDS:
         span = readable_duration(backup_age.data)
-        said = f"the data is in use for {span} and has no verified backup"
-        yield warn(said, "invoke backup --all", about="none")
+        detail = f"the data is {span} old and has no verified backup"
+        yield warn(detail, "invoke backup --all", about="none")
     elif backup_age.verified is None:
         yield ok("no verified backup yet")
     elif backup_age.verified > BACKUP_SECONDS:
         span = readable_duration(backup_age.verified)
-        said = f"the last verified backup is {span} old"
-        yield warn(said, "invoke backup --all", about="old")
+        detail = f"the last verified backup is {span} old"
+        yield warn(detail, "invoke backup --all", about="old")
     else:
         yield ok(f"verified backup {readable_duration(backup_age.verified)} ago")

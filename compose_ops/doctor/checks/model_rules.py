@@ -1,4 +1,4 @@
-"""What the merged model alone shows: the rules' findings in this mode."""
+"""The findings of lint's rules in the merged model of this mode."""
 
 from collections.abc import Iterator
 
@@ -11,17 +11,18 @@ JUDGES = {"error": fail, "warning": warn}
 
 @check(
     "model-rules",
-    "No rule finds a fault in the compose files of this mode.",
-    why="docs/rules.md says what each rule is about.",
+    "Lint finds no fault in the compose files of this mode.",
+    why="docs/rules.md describes each rule.",
 )
 def model_rules(findings: tuple[Finding, ...]) -> Iterator[Verdict]:
-    open_ones = [f for f in findings if not f.accepted and f.severity in JUDGES]
-    for one in open_ones:
-        yield JUDGES[one.severity](
-            f"{one.file}:{one.line}: {one.message} [{one.rule}]; {one.repair}",
-            command("invoke", "lint", "--rule", one.rule),
-            about=f"{one.rule} {one.path}",
+    problems = [f for f in findings if not f.accepted and f.severity in JUDGES]
+    for finding in problems:
+        yield JUDGES[finding.severity](
+            f"{finding.file}:{finding.line}: {finding.message} [{finding.rule}]; "
+            f"{finding.repair}",
+            command("invoke", "lint", "--rule", finding.rule),
+            about=f"{finding.rule} {finding.path}",
         )
-    if not open_ones:
-        kept = sum(bool(f.accepted) for f in findings)
-        yield ok(f"the rules find nothing, {kept} findings are accepted in place")
+    if not problems:
+        accepted = sum(bool(f.accepted) for f in findings)
+        yield ok(f"no findings; {accepted} are suppressed in the files")

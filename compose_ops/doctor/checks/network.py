@@ -1,4 +1,4 @@
-"""Ports and subnets of the model, against who holds them."""
+"""Ports and subnets of the model, and what else uses them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ WIDEST, NARROWEST = 16, 24
 
 @check(
     "ports-free",
-    "Nobody else holds a port that the mode publishes.",
+    "No other program uses a port that the mode publishes.",
     why="The engine creates the container and then cannot start it.",
 )
 def ports_free(
@@ -30,14 +30,14 @@ def ports_free(
         number = holder.port.published
         spare = port_facts.spare.get(number, 0)
         yield fail(
-            f"port {number} of {holder.port.service} is held by {who(holder)}",
+            f"port {number} of {holder.port.service} is used by {who(holder)}",
             port_repair(settings, holder, spare),
             about=f"{holder.port.protocol} {number}",
         )
     if port_facts.unseen:
-        yield skip(f"no container holds a port; {not_asked(port_facts)}")
+        yield skip(f"no container uses a port; {not_asked(port_facts)}")
     elif not others:
-        yield ok("every port is free, or held by this project")
+        yield ok("every port is free, or used by this project")
 
 
 def not_asked(port_facts: PortFacts) -> str:
@@ -51,7 +51,7 @@ def who(holder: Holder) -> str:
 
 
 def port_repair(settings: Settings, holder: Holder, spare: int) -> str:
-    """Return what gives the service another port, or ends the holder."""
+    """Return the command that gives the service another port, or stops the holder."""
     name = settings.variable(str(holder.port.published), "_PORT")
     if name and spare:
         return settings.assignment(name, str(spare))
@@ -97,24 +97,24 @@ def subnets_free(
     stack: StackContext,
     model: Model,
     networks: tuple[Network, ...],
-    everyone: tuple[Container, ...],
+    all_containers: tuple[Container, ...],
     settings: Settings,
 ) -> Iterator[Verdict]:
     mover = Mover(settings, [*subnets(model).values(), *ranges(networks)])
     clashes = [
-        (key, mine, network)
-        for key, mine in subnets(model).items()
+        (key, subnet, network)
+        for key, subnet in subnets(model).items()
         for network in networks
         if network.labels.get(PROJECT_LABEL) != stack.project
-        and any(mine.overlaps(other) for other in ranges([network]))
+        and any(subnet.overlaps(other) for other in ranges([network]))
     ]
-    for key, mine, network in clashes:
+    for key, subnet, network in clashes:
         repair = command("docker", "network", "rm", network.name)
-        if any(network.name in container.networks for container in everyone):
-            look = command("docker", "network", "inspect", network.name)
-            repair = mover.move(mine) or look
+        if any(network.name in container.networks for container in all_containers):
+            inspect = command("docker", "network", "inspect", network.name)
+            repair = mover.move(subnet) or inspect
         yield fail(
-            f"the subnet {mine} of {key} overlaps the network {network.name}",
+            f"the subnet {subnet} of {key} overlaps the network {network.name}",
             repair,
             about=f"{key} {network.name}",
         )
@@ -142,18 +142,18 @@ def routes_free(
     bridges = {bridge(network) for network in networks}
     foreign = [route for route in routes if route.interface not in bridges]
     clashes = [
-        (key, mine, route)
-        for key, mine in subnets(model).items()
+        (key, subnet, route)
+        for key, subnet in subnets(model).items()
         for route in foreign
-        if mine.overlaps(route.network)
+        if subnet.overlaps(route.network)
     ]
     taken = [*subnets(model).values(), *ranges(networks), *(r.network for r in foreign)]
     mover = Mover(settings, taken)
-    for key, mine, route in clashes:
+    for key, subnet, route in clashes:
         yield fail(
-            f"the subnet {mine} of {key} overlaps the route {route.network} "
+            f"the subnet {subnet} of {key} overlaps the route {route.network} "
             f"of {route.interface}",
-            mover.move(mine) or "ip route",
+            mover.move(subnet) or "ip route",
             about=f"{key} {route.interface}",
         )
     if not clashes:
@@ -169,21 +169,23 @@ def bridge(network: Network) -> str:
 
 @dataclass
 class Mover:
-    """Finds ranges for subnets that stand in somebody's way; none is given twice."""
+    """Finds free ranges for conflicting subnets; none is given twice."""
 
     settings: Settings
     taken: list[IPv4Network]
 
-    def move(self, mine: IPv4Network) -> str:
-        """Return what gives the variable behind a subnet a free range, or nothing."""
-        length = max(WIDEST, min(mine.prefixlen, NARROWEST))
+    def move(self, subnet: IPv4Network) -> str:
+        """Return what sets the variable of a subnet to a free range, or nothing."""
+        length = max(WIDEST, min(subnet.prefixlen, NARROWEST))
         free = self._free(length)
         if free is None:
             return ""
-        new_one = str(IPv4Network((free.network_address, max(length, mine.prefixlen))))
+        new_subnet = str(
+            IPv4Network((free.network_address, max(length, subnet.prefixlen)))
+        )
         for value, kind, new in (
-            (str(mine), "_SUBNET", new_one),
-            (_head(mine), "_PREFIX", _head(free)),
+            (str(subnet), "_SUBNET", new_subnet),
+            (_head(subnet), "_PREFIX", _head(free)),
         ):
             name = self.settings.variable(value, kind)
             if name:

@@ -1,4 +1,4 @@
-"""Secrets: there, readable to the container's user and to nobody else, and strong."""
+"""Secrets: present, readable by their containers only, and strong."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,16 +13,16 @@ from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import Verdict, command, fail, listed, ok, skip, warn
 
 FIRST_START = "memgraph"
-"""Sets its user's password when it first starts, and never again."""
+"""Sets its user's password only at its first start."""
 
 KEPT = (
-    "data that is there keeps the old password: change it in Memgraph, too "
+    "existing data keeps the old password: change it in Memgraph too "
     "(docs/production.md)"
 )
 
 
-def shown(stack: StackContext, path: Path) -> str:
-    """Return a path as seen from the checkout."""
+def relative(stack: StackContext, path: Path) -> str:
+    """Return a path relative to the checkout, as text."""
     return str(
         path.relative_to(stack.root) if path.is_relative_to(stack.root) else path
     )
@@ -31,14 +31,14 @@ def shown(stack: StackContext, path: Path) -> str:
 @check(
     "secret-present",
     "Every secret that a service mounts is a file.",
-    why="Compose finds out only while it creates the container; where the engine made "
-    "a folder of that name instead, the service reads nothing.",
+    why="Compose notices only while it creates the container; where the engine "
+    "created a folder of that name, the service reads nothing.",
 )
 def secret_present(
     stack: StackContext, secret_files: tuple[SecretFile, ...]
 ) -> Iterator[Verdict]:
     for secret in secret_files:
-        path = shown(stack, secret.file.path)
+        path = relative(stack, secret.file.path)
         if secret.file.state == "absent":
             yield fail(
                 f"the secret {secret.name} has no file {path}",
@@ -53,15 +53,15 @@ def secret_present(
                 about=secret.name,
             )
         elif secret.file.state == "hidden":
-            yield skip(f"this user may not look at {path}")
+            yield skip(f"this user has no access to {path}")
     yield ok(f"{sum(s.file.is_there for s in secret_files)} secrets are files")
 
 
 @check(
     "secret-readable",
     "The user of each container can read its secrets.",
-    why="Compose mounts the file with its owner and mode: what is closed to the "
-    "container's uid is a permission error in the service.",
+    why="Compose mounts the file with its owner and mode: without permission for the "
+    "container's uid the service fails.",
 )
 def secret_readable(
     stack: StackContext, secret_files: tuple[SecretFile, ...], users: Mapping[str, User]
@@ -77,7 +77,7 @@ def secret_readable(
                     stack, secret.file, f"secret {secret.name}", service, user
                 )
     if not judged and secret_files:
-        yield skip("nobody can tell yet as which user the services run")
+        yield skip("it is not known yet as which user the services run")
     else:
         yield ok("every container's user can read its secrets")
 
@@ -85,7 +85,7 @@ def secret_readable(
 def unreadable(
     stack: StackContext, file: FileFacts, what: str, service: str, user: User
 ) -> Verdict:
-    path = shown(stack, file.path)
+    path = relative(stack, file.path)
     repair = f"{command('sudo', 'chown', user.uid, path)} && "
     repair += command("sudo", "chmod", "u+r", path)
     if is_ours(stack, file.path):
@@ -115,7 +115,7 @@ def secret_private(
 ) -> Iterator[Verdict]:
     exposed = [s for s in secret_files if s.file.readers]
     for secret in exposed:
-        path = Path(shown(stack, secret.file.path))
+        path = Path(relative(stack, secret.file.path))
         closing = command("chmod", "o-r", path)
         if secret.file.readers != EVERYBODY:
             closing = command("chmod", "g-r,o-r", path)
@@ -133,7 +133,8 @@ def secret_private(
 @check(
     "secret-strength",
     "Passwords are long and random, JSON secrets are JSON.",
-    why="A password that can be guessed protects nothing; a torn file is an empty one.",
+    why="A password that can be guessed protects nothing; a damaged JSON file is read "
+    "as none.",
 )
 def secret_strength(
     stack: StackContext, secret_files: tuple[SecretFile, ...]
@@ -148,7 +149,7 @@ def secret_strength(
         if fault:
             yield fault
     if not read and secret_files:
-        yield skip("this user may not read the secrets")
+        yield skip("no secret file can be read")
     elif not weak:
         yield ok(f"{listed([s.name for s in read])}: nothing weak")
 
@@ -162,7 +163,7 @@ def weakness(secret: SecretFile) -> Verdict | None:
         try:
             json.loads(text)
         except ValueError:
-            return fail(f"the secret {secret.name} is no JSON", repair, about=about)
+            return fail(f"the secret {secret.name} is not JSON", repair, about=about)
         return None
     if is_placeholder(text):
         state = "is empty" if not text else "is a placeholder"

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
+from compose_ops import redaction
 from compose_ops.docker.api import Container
-from compose_ops.doctor.facts.settings import Settings
+from compose_ops.doctor.facts.settings import Interpolated, Settings
 from compose_ops.doctor.registry import check
 from compose_ops.project.paths import ENV_EXAMPLE, ENV_FILE
 from compose_ops.project.secret_strength import (
@@ -28,13 +29,13 @@ RECODE = (
 @check(
     "env-file",
     "There is a `.env`, and every line of it is an assignment.",
-    why="Compose takes the values from there; a torn line is passed over in silence.",
+    why="Compose takes the values from there and silently ignores any other line.",
 )
 def env_file(settings: Settings) -> Iterator[Verdict]:
     if settings.trouble:
-        said = f"{ENV_FILE} cannot be read: {settings.trouble}"
+        detail = f"{ENV_FILE} cannot be read: {settings.trouble}"
         repair = RECODE if "codec" in settings.trouble else OWN
-        yield fail(said, repair, about="unreadable")
+        yield fail(detail, repair, about="unreadable")
         return
     if settings.file is None and not settings.example:
         yield ok(f"there is no {ENV_FILE}, and no example asks for one")
@@ -44,14 +45,14 @@ def env_file(settings: Settings) -> Iterator[Verdict]:
         return
     for number in settings.broken:
         yield warn(
-            f"line {number} of {ENV_FILE} is no assignment",
+            f"line {number} of {ENV_FILE} is not an assignment",
             command("sed", "-i", f"{number}s/^/# /", ENV_FILE),
             about=f"line {number}",
         )
     for name, earlier in settings.repeated.items():
         edits = ";".join(f"{first},{last}s/^/# /" for first, last in earlier)
         yield warn(
-            f"{name} stands more than once in {ENV_FILE}: the last one counts",
+            f"{name} is set more than once in {ENV_FILE}: the last one counts",
             command("sed", "-i", edits, ENV_FILE),
             about=name,
         )
@@ -80,7 +81,7 @@ def env_missing(own_values: Mapping[str, str], settings: Settings) -> Iterator[V
 @check(
     "env-unknown",
     "Every variable of `.env` is one that the compose files read.",
-    why="A misspelt variable has no effect, and nothing says so.",
+    why="A misspelt variable has no effect, without any warning.",
 )
 def env_unknown(settings: Settings, interpolated: frozenset[str]) -> Iterator[Verdict]:
     known = {*settings.example, *interpolated}
@@ -93,15 +94,51 @@ def env_unknown(settings: Settings, interpolated: frozenset[str]) -> Iterator[Ve
     for name in unknown:
         near = get_close_matches(name, known, n=1, cutoff=0.75)
         better = near[0] if near and near[0] not in (settings.file or {}) else ""
-        told = f"; {near[0]} is near" if near else ""
+        suggestion = f"; did you mean {near[0]}?" if near else ""
         change = f"s/^{name}=/{better}=/" if better else f"s/^{name}=/# {name}=/"
         yield warn(
-            f"nothing reads {name} of {ENV_FILE}{told}",
+            f"no compose file reads {name} of {ENV_FILE}{suggestion}",
             command("sed", "-i", change, ENV_FILE),
             about=name,
         )
     if not unknown:
         yield ok(f"the compose files read every variable of {ENV_FILE}")
+
+
+@check(
+    "env-interpolation",
+    "No value of `.env` loses a part because of a `$` in it.",
+    why="Compose takes `$name` for a variable: a password is cut there, and the "
+    "service gets the rest.",
+)
+def env_interpolation(
+    interpolated_values: tuple[Interpolated, ...],
+) -> Iterator[Verdict]:
+    sound = True
+    for value in interpolated_values:
+        secret = redaction.is_secret_name(value.name)
+        if not secret and not value.unset:
+            continue
+        sound = False
+        judge = fail if secret else warn
+        unset = f": {listed(value.unset)} is not set" if value.unset else ""
+        yield judge(
+            f"Compose reads {value.name} of {ENV_FILE} otherwise than it is written"
+            f"{unset}; $ starts a variable",
+            single_quoted(value.name),
+            about=value.name,
+        )
+    if sound:
+        yield ok(f"Compose reads every value of {ENV_FILE} as it is written")
+
+
+def single_quoted(name: str) -> str:
+    """Return what puts a value in single quotes, where `$` has no meaning."""
+    pattern = (
+        f"s/^((export +)?{name} *= *)([\"']?)(.*[^\"' ])[\"']? *$/"
+        r"\1'\4'/"
+    )
+    return command("sed", "-i", "-E", pattern, ENV_FILE)
 
 
 @check(
@@ -119,7 +156,10 @@ def env_placeholder(
         if is_secret(name) and is_placeholder(settings.in_force.get(name, ""))
     ]
     if left and stack.mode.substitutes:
-        yield ok(f"{listed(left)} is a placeholder; the offline stack calls nobody")
+        yield ok(
+            f"{listed(left)} is a placeholder; the offline stack calls no external "
+            "service"
+        )
         return
     for name in left:
         judge = fail if stack.mode.production else warn
@@ -148,7 +188,7 @@ def env_strength(
         and is_weak(settings.in_force.get(name, ""))
     ]
     if weak and stack.mode.substitutes:
-        yield ok(f"{listed(weak)} is weak; the offline stack calls nobody")
+        yield ok(f"{listed(weak)} is weak; the offline stack calls no external service")
         return
     for name in weak:
         yield warn(
@@ -163,7 +203,7 @@ def env_strength(
 @check(
     "env-private",
     "Only its owner may read `.env`.",
-    why="It holds the API key.",
+    why="It contains the API key.",
 )
 def env_private(own_values: Mapping[str, str], settings: Settings) -> Iterator[Verdict]:
     del own_values
@@ -181,21 +221,22 @@ def env_private(own_values: Mapping[str, str], settings: Settings) -> Iterator[V
 @check(
     "project-name",
     "The project of this name was started from this checkout.",
-    why="Two checkouts with one project name take each other's containers and data.",
+    why="Two checkouts with one project name replace each other's containers and "
+    "share data.",
 )
 def project_name(
-    stack: StackContext, everyone: tuple[Container, ...], settings: Settings
+    stack: StackContext, all_containers: tuple[Container, ...], settings: Settings
 ) -> Iterator[Verdict]:
     other = stack.other_checkout
     if other is None:
         yield ok(f"{stack.project} is this checkout's project")
         return
-    said = of_another_checkout(stack.project, other, stack.root).message
-    taken = {container.project for container in everyone}
+    detail = of_another_checkout(stack.project, other, stack.root).message
+    taken = {container.project for container in all_containers}
     spare = next(
         name
         for number in range(2, len(taken) + 3)
         if (name := f"{stack.project}-{number}") not in taken
     )
     repair = settings.assignment("COMPOSE_PROJECT_NAME", spare)
-    yield fail(said, repair, about=str(other))
+    yield fail(detail, repair, about=str(other))

@@ -30,7 +30,7 @@ FALSE = frozenset({"0", "f", "false", "n", "no"})
 TRUE = frozenset({"1", "t", "true", "y", "yes"})
 FATAL = {
     "DOCKER_BUILDKIT": (FALSE, "the old builder knows no named contexts: builds fail"),
-    "COMPOSE_DISABLE_ENV_FILE": (TRUE, f"Compose passes over {ENV_FILE}"),
+    "COMPOSE_DISABLE_ENV_FILE": (TRUE, f"Compose ignores {ENV_FILE}"),
 }
 """Variables with the values, in any case, that break something."""
 
@@ -49,8 +49,8 @@ def shell_variables(settings: Settings) -> Iterator[Verdict]:
         if broken or (effect and value and (name, value) not in HARMLESS):
             found = True
             judge = fail if broken else warn
-            said = f"{name} is set in this shell: {broken or effect}"
-            yield judge(said, f"unset {name}", about=name)
+            detail = f"{name} is set in this shell: {broken or effect}"
+            yield judge(detail, f"unset {name}", about=name)
     if not found:
         yield ok("no stray variable of Docker or Compose is set")
 
@@ -58,7 +58,7 @@ def shell_variables(settings: Settings) -> Iterator[Verdict]:
 @check(
     "shell-overrides",
     "The shell does not override values of `.env`.",
-    why="What is exported wins over the file, and the next shell behaves otherwise.",
+    why="An exported value overrides the file, and the next shell may not export it.",
 )
 def shell_overrides(
     own_values: Mapping[str, str], settings: Settings

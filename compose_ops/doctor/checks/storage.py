@@ -1,4 +1,4 @@
-"""Room on the filesystems that carry images, volumes and backups."""
+"""Free space on the filesystems of images, volumes and backups."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from compose_ops.units import readable_size
 from compose_ops.verdicts import Verdict, fail, listed, ok, skip, warn
 
 LEAST_FREE = 1024**3
-"""Below this an image layer, a log or a write-ahead file soon finds no room."""
+"""Below this an image layer, a log or a write-ahead file may not fit."""
 
 LEAST_INODES = 10_000
 INODE_SHARE = 0.02
@@ -16,31 +16,33 @@ INODE_SHARE = 0.02
 
 @check(
     "disk-space",
-    "The disks of images, volumes and backups have room for what is written next.",
-    why="A store that meets a full disk stops in the middle of a write. Counted are "
-    "images that are not here, a snapshot of Memgraph's memory, the next backup.",
+    "The disks of images, volumes and backups have space for what is written next.",
+    why="On a full disk a store stops in the middle of a write. Counted are missing "
+    "images, a snapshot of Memgraph's memory, the next backup.",
 )
 def disk_space(disks: tuple[Disk, ...]) -> Iterator[Verdict]:
     for disk in disks:
         if not disk.is_seen:
-            yield skip(f"this user may not look at {disk.path}, {listed(disk.holds)}")
+            yield skip(f"this user has no access to {disk.path}, {listed(disk.holds)}")
             continue
-        told = (
+        figures = (
             f"{readable_size(disk.free)} free at {disk.path}, for {listed(disk.holds)}"
         )
         repair = room_repair(disk)
         if disk.free < LEAST_FREE:
-            yield fail(f"the disk is full: {told}", repair, about=f"full {disk.path}")
+            yield fail(
+                f"the disk is full: {figures}", repair, about=f"full {disk.path}"
+            )
         elif disk.free < sum(disk.needs.values()):
             parts = [f"{what} {readable_size(n)}" for what, n in disk.needs.items()]
-            said = f"{told}; what is written next may take more: {listed(parts)}"
-            yield warn(said, repair, about=f"short {disk.path}")
+            detail = f"{figures}; what is written next may need more: {listed(parts)}"
+            yield warn(detail, repair, about=f"short {disk.path}")
         else:
-            yield ok(told)
+            yield ok(figures)
 
 
 def room_repair(disk: Disk) -> str:
-    """Return what removes what nobody needs from a disk; it asks before."""
+    """Return the command that removes unused data; it asks for confirmation."""
     if disk.holds == ("backups",):
         return "invoke prune --keep-last 2"
     return "docker image prune && docker builder prune"
@@ -48,8 +50,8 @@ def room_repair(disk: Disk) -> str:
 
 @check(
     "inodes",
-    "Those disks have inodes left.",
-    why="Without a free inode no file can be made, whatever room there is.",
+    "Those disks have free inodes.",
+    why="Without a free inode no file can be created, however much space is free.",
 )
 def inodes(disks: tuple[Disk, ...]) -> Iterator[Verdict]:
     counted = [disk for disk in disks if disk.inodes]

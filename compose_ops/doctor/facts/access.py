@@ -22,8 +22,8 @@ class Permissions:
     group: int
 
     @classmethod
-    def of(cls, told: os.stat_result) -> "Permissions":
-        return cls(told.st_mode & 0o7777, told.st_uid, told.st_gid)
+    def of(cls, status: os.stat_result) -> "Permissions":
+        return cls(status.st_mode & 0o7777, status.st_uid, status.st_gid)
 
     def owners(self, bits: int) -> bool:
         return self.mode >> 6 & bits == bits
@@ -66,10 +66,10 @@ class User:
         return permissions.others(bits)
 
 
-def readers(path: Path, told: os.stat_result) -> str:
+def readers(path: Path, status: os.stat_result) -> str:
     """Name who else can reach and read a file; empty where nobody else can."""
     above = [(Permissions.of(p.stat()), ENTER) for p in path.resolve().parents]
-    return others([(Permissions.of(told), READ), *above], members)
+    return others([(Permissions.of(status), READ), *above], members)
 
 
 def others(

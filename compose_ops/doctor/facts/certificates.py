@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from compose_ops.doctor.facts.secret_files import FileFacts, look
+from compose_ops.doctor.facts.secret_files import FileFacts, inspect_file
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.project.model import Model
 from compose_ops.runtime.engine_location import EngineLocation
@@ -84,10 +84,10 @@ def named_files(service: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
     seen: set[Path] = set()
     for setting, inside in _settings(service):
         path = on_host(service, inside)
-        for one in _files(setting, path) if path is not None else ():
-            if one not in seen:
-                seen.add(one)
-                yield setting, one
+        for file in _files(setting, path) if path is not None else ():
+            if file not in seen:
+                seen.add(file)
+                yield setting, file
 
 
 def _files(setting: str, path: Path) -> list[Path]:
@@ -96,7 +96,7 @@ def _files(setting: str, path: Path) -> list[Path]:
     if not FOLDER_WORDS & set(_words(setting)) or path.is_file():
         return []
     try:
-        inside = sorted(one for one in path.iterdir() if one.suffix in KINDS)
+        inside = sorted(file for file in path.iterdir() if file.suffix in KINDS)
     except OSError:
         inside = []
     return inside or [path]
@@ -135,7 +135,7 @@ def _words(setting: str) -> list[str]:
 
 def read(service: str, setting: str, path: Path) -> CertificateFile:
     """Read one file; whatever is wrong with it is told in `fault`."""
-    file, role = look(path), role_of(setting, path)
+    file, role = inspect_file(path), role_of(setting, path)
     if file.content is None:
         return CertificateFile(service, setting, role, file)
     try:
@@ -143,8 +143,8 @@ def read(service: str, setting: str, path: Path) -> CertificateFile:
             return CertificateFile(service, setting, role, file, key=_key(file.content))
         chain = _certificates(file.content)
     except ValueError as unreadable:
-        told = str(unreadable).split(".")[0] or "unreadable"
-        return CertificateFile(service, setting, role, file, fault=told)
+        fault = str(unreadable).split(".")[0] or "unreadable"
+        return CertificateFile(service, setting, role, file, fault=fault)
     return CertificateFile(service, setting, role, file, chain[0], chain=chain)
 
 
@@ -160,25 +160,30 @@ def _key(content: bytes) -> bytes:
 def _certificates(content: bytes) -> tuple[Certificate, ...]:
     from cryptography import x509
 
-    return tuple(_certificate(one) for one in x509.load_pem_x509_certificates(content))
-
-
-def _certificate(one: Any) -> Certificate:
-    return Certificate(
-        begins=one.not_valid_before_utc,
-        ends=one.not_valid_after_utc,
-        names=_names(one),
-        key=_spki(one.public_key()),
-        issuer=one.issuer.rfc4514_string(),
-        subject=one.subject.rfc4514_string(),
+    return tuple(
+        _certificate(certificate)
+        for certificate in x509.load_pem_x509_certificates(content)
     )
 
 
-def _names(one: Any) -> tuple[str, ...]:
+def _certificate(certificate: Any) -> Certificate:
+    return Certificate(
+        begins=certificate.not_valid_before_utc,
+        ends=certificate.not_valid_after_utc,
+        names=_names(certificate),
+        key=_spki(certificate.public_key()),
+        issuer=certificate.issuer.rfc4514_string(),
+        subject=certificate.subject.rfc4514_string(),
+    )
+
+
+def _names(certificate: Any) -> tuple[str, ...]:
     from cryptography import x509
 
     try:
-        found = one.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        found = certificate.extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
     except x509.ExtensionNotFound:
         return ()
     return tuple(str(name) for name in found.value.get_values_for_type(x509.DNSName))
@@ -187,5 +192,5 @@ def _names(one: Any) -> tuple[str, ...]:
 def _spki(key: Any) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    told: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return told
+    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return encoded

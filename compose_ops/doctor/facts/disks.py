@@ -73,7 +73,7 @@ def disks(
         holds = tuple(dict.fromkeys((*before.holds, what)))
         found[key] = replace(before, holds=holds, needs={**before.needs, **needs})
     if not any(disk.is_seen for disk in found.values()):
-        raise NotMeasuredError("no folder of the engine can be looked at")
+        raise NotMeasuredError("no folder of the engine is accessible")
     return tuple(found.values())
 
 
@@ -135,7 +135,7 @@ def measure(what: str, path: Path) -> Disk:
     """Return the filesystem of *path* or of its nearest folder that exists."""
     for folder in (path, *path.parents):
         try:
-            told = os.statvfs(folder)
+            status = os.statvfs(folder)
             device = folder.stat().st_dev
         except FileNotFoundError:
             continue
@@ -145,9 +145,9 @@ def measure(what: str, path: Path) -> Disk:
             device=device,
             holds=(what,),
             path=str(folder),
-            size=told.f_blocks * told.f_frsize,
-            free=told.f_bavail * told.f_frsize,
-            inodes=told.f_files,
-            inodes_free=told.f_favail,
+            size=status.f_blocks * status.f_frsize,
+            free=status.f_bavail * status.f_frsize,
+            inodes=status.f_files,
+            inodes_free=status.f_favail,
         )
     return Disk(0, (what,), str(path), 0, 0, is_seen=False)

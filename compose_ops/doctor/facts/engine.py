@@ -48,7 +48,7 @@ def place(answer: EngineAnswer, info: EngineInfo) -> EngineLocation:
 
 @fact(limit=1)
 def local(place: EngineLocation) -> EngineLocation:
-    """Return the place, known to be this machine."""
+    """Return the location of an engine on this machine."""
     if not place.is_local:
         raise NotMeasuredError(f"cannot be measured from here: {place.why}")
     return place
@@ -56,15 +56,17 @@ def local(place: EngineLocation) -> EngineLocation:
 
 @fact(limit=1)
 def shared(place: EngineLocation) -> EngineLocation:
-    """Return the place, known to see this checkout's files."""
+    """Return the location of an engine that sees this checkout's files."""
     if not place.is_local and not place.shares_files:
-        raise NotMeasuredError(f"its containers see files of elsewhere: {place.why}")
+        raise NotMeasuredError(
+            f"its containers see another machine's files: {place.why}"
+        )
     return place
 
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
-    """The merged model, or Compose's words why there is none."""
+    """The merged model, or Compose's reason why there is none."""
 
     model: Model | None
     words: str = ""
@@ -96,14 +98,14 @@ def wanted(model: Model, scope: tuple[str, ...]) -> tuple[str, ...]:
 
 @fact(limit=MODEL_SECONDS)
 def hashes(stack: StackContext, info: EngineInfo, model: Model) -> Mapping[str, str]:
-    """Compose's hash of each service as the files say it; needed for what runs."""
+    """Compose's configuration hash of each service; needed where containers run."""
     del info, model
     if not stack.containers or stack.other_checkout:
-        raise NotMeasuredError("nothing of the project runs")
+        raise NotMeasuredError("no container of the project is running")
     return remembered.of(stack)
 
 
-def moment(text: str) -> float | None:
+def parse_time(text: str) -> float | None:
     """Return an engine's time in seconds since the epoch, None when it says none."""
     found = re.fullmatch(r"(.*?)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
     if found is None:

@@ -12,7 +12,7 @@ from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.engine_location import EngineLocation
 
-MOST = 2000
+MAX_PATHS = 2000
 """Files looked at per mount: enough for sources, bounded for anything else."""
 
 
@@ -59,7 +59,7 @@ def binds(
 ) -> tuple[BindFacts, ...]:
     del local
     return tuple(
-        look_at_bind(
+        inspect_bind(
             service, volume["source"], volume["target"], volume.get("read_only")
         )
         for service in wanted
@@ -90,8 +90,10 @@ def remote_binds(
 
     Empty for an engine that sees this machine's files.
     """
-    if place.is_local or place.shares_files or stack.engine.endpoint().is_local:
+    if place.is_local or place.shares_files:
         return ()
+    if stack.engine.endpoint().is_local:  # a socket that leads to another machine
+        raise NotMeasuredError(f"cannot be measured from here: {place.why}")
     mounted = [
         (service, Path(volume["source"]))
         for service in wanted
@@ -101,7 +103,7 @@ def remote_binds(
     known = [image.id for image in images.values()]
     known += stack.engine.docker("image", "ls", "--quiet").stdout.split()[:1]
     if mounted and not known:
-        raise NotMeasuredError("the engine has no image to look with")
+        raise NotMeasuredError("the engine has no image to check paths with")
     found = {
         path: stack.engine.path_exists(path, image=known[0])
         for path in {path for _, path in mounted}
@@ -109,32 +111,32 @@ def remote_binds(
     return tuple(RemoteBind(service, path, found[path]) for service, path in mounted)
 
 
-def look_at_bind(
+def inspect_bind(
     service: str, source: str, target: str, read_only: object
 ) -> BindFacts:
     path = Path(source)
     try:
-        told = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return BindFacts(service, path, target, not read_only, "absent")
     except OSError:
         return BindFacts(service, path, target, not read_only, "hidden")
-    state = "folder" if stat.S_ISDIR(told.st_mode) else "file"
+    state = "folder" if stat.S_ISDIR(status.st_mode) else "file"
     return BindFacts(service, path, target, not read_only, state, tuple(_closed(path)))
 
 
 def _closed(path: Path) -> Iterator[Closed]:
     """Yield paths that others may not read or, for folders, enter."""
-    for number, one in enumerate((path, *_below(path))):
-        if number >= MOST:
+    for number, below in enumerate((path, *_below(path))):
+        if number >= MAX_PATHS:
             return
-        told = one.lstat()
-        bits = READ | ENTER if stat.S_ISDIR(told.st_mode) else READ
-        permissions = Permissions.of(told)
-        if not stat.S_ISLNK(told.st_mode) and not (
+        status = below.lstat()
+        bits = READ | ENTER if stat.S_ISDIR(status.st_mode) else READ
+        permissions = Permissions.of(status)
+        if not stat.S_ISLNK(status.st_mode) and not (
             permissions.others(bits) and permissions.groups(bits)
         ):
-            yield Closed(one, permissions, bits)
+            yield Closed(below, permissions, bits)
 
 
 def _below(path: Path) -> Iterator[Path]:
@@ -166,15 +168,15 @@ def data_folders(
 
 def _data_folder(volume: str, services: tuple[str, ...], path: Path) -> DataFolder:
     try:
-        told = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return DataFolder(volume, services, path, "absent")
     except OSError:
         return DataFolder(volume, services, path, "hidden")
-    if not stat.S_ISDIR(told.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         return DataFolder(volume, services, path, "file")
     try:
         is_empty = next(path.iterdir(), None) is None
     except OSError:
         is_empty = False
-    return DataFolder(volume, services, path, "folder", told.st_uid, is_empty)
+    return DataFolder(volume, services, path, "folder", status.st_uid, is_empty)

@@ -67,9 +67,9 @@ def processes(pid: int) -> Iterator[int]:
     for _ in range(MAX_PROCESSES):
         if not waiting:
             return
-        one = waiting.pop()
-        yield one
-        waiting += map(int, _read(f"/proc/{one}/task/{one}/children").split())
+        process = waiting.pop()
+        yield process
+        waiting += map(int, _read(f"/proc/{process}/task/{process}/children").split())
 
 
 def _handles(service: str, pid: int) -> Handles | None:

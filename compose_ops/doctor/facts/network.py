@@ -8,6 +8,7 @@ from pathlib import Path
 
 from compose_ops.docker.api import Container, EngineInfo, Network
 from compose_ops.doctor.registry import NotMeasuredError, fact
+from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.engine_location import EngineLocation
 
@@ -19,8 +20,8 @@ class Route:
 
 
 @fact(limit=10)
-def everyone(stack: StackContext, info: EngineInfo) -> tuple[Container, ...]:
-    """Return every container of the engine, as it was when the stack was opened."""
+def all_containers(stack: StackContext, info: EngineInfo) -> tuple[Container, ...]:
+    """Return all containers of the engine, as they were when the stack was opened."""
     del info
     if stack.known is None:  # the engine was too slow then, and answers now
         return stack.engine.containers()
@@ -28,11 +29,13 @@ def everyone(stack: StackContext, info: EngineInfo) -> tuple[Container, ...]:
 
 
 @fact(limit=2)
-def ours(stack: StackContext, everyone: tuple[Container, ...]) -> tuple[Container, ...]:
+def ours(
+    stack: StackContext, all_containers: tuple[Container, ...]
+) -> tuple[Container, ...]:
     """Return the services' containers, when the project is this checkout's."""
     if stack.other_checkout is not None:
         raise NotMeasuredError(f"{stack.project} is another checkout's project")
-    return tuple(c for c in everyone if is_services(stack, c))
+    return tuple(c for c in all_containers if is_services(stack, c))
 
 
 def is_services(stack: StackContext, container: Container) -> bool:
@@ -41,13 +44,25 @@ def is_services(stack: StackContext, container: Container) -> bool:
 
 
 @fact(limit=1)
-def running(stack: StackContext, everyone: tuple[Container, ...]) -> frozenset[str]:
+def running(
+    stack: StackContext, all_containers: tuple[Container, ...]
+) -> frozenset[str]:
     """Return the services of this checkout's project that run."""
     if stack.other_checkout is not None:
         return frozenset()
     return frozenset(
-        c.service for c in everyone if c.is_running and is_services(stack, c)
+        c.service for c in all_containers if c.is_running and is_services(stack, c)
     )
+
+
+@fact(limit=22)
+def profiled(
+    stack: StackContext, ours: tuple[Container, ...], model: Model
+) -> frozenset[str]:
+    """Return the services of all profiles; asked only where it makes a difference."""
+    if all(container.service in model.services for container in ours):
+        return frozenset(model.services)
+    return stack.engine.profiled_services()
 
 
 @fact(limit=10)

@@ -13,6 +13,9 @@ from compose_ops.doctor.registry import fact
 from compose_ops.project.model import Model, Port
 from compose_ops.runtime.engine_location import EngineLocation
 
+HOLDING = frozenset({"running", "paused", "restarting"})
+"""States in which a container holds its ports."""
+
 LISTENING = "0A"
 INODE = 9
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
@@ -46,10 +49,10 @@ class PortFacts:
 def port_facts(
     model: Model,
     wanted: tuple[str, ...],
-    everyone: tuple[Container, ...],
+    all_containers: tuple[Container, ...],
     place: EngineLocation,
 ) -> PortFacts:
-    running = [container for container in everyone if container.is_running]
+    running = [c for c in all_containers if c.state in HOLDING]
     held, absent = [], set()
     for port in model.ports(wanted):
         owner = owner_of(port, running, model.project)
@@ -85,13 +88,13 @@ def owner_of(
     return min(owners, key=lambda one: one.project == project, default=None)
 
 
-def meet(one: str, other: str) -> bool:
+def meet(first: str, second: str) -> bool:
     """Say whether two addresses of a port are in each other's way."""
-    if "" in {one, other} or one == other:
+    if "" in {first, second} or first == second:
         return True
-    if (":" in one) != (":" in other):
+    if (":" in first) != (":" in second):
         return False
-    return bool({one, other} & {"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+    return bool({first, second} & {"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 def try_bind(port: Port) -> int:

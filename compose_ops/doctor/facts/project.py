@@ -22,6 +22,25 @@ BUILT_HERE = "localhost/"
 ASK_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class HelperImage:
+    """The image that reads and writes volumes; `base` is one of its bases, if here."""
+
+    name: str
+    is_here: bool
+    base: str = ""
+
+
+@fact(limit=5)
+def helper_image(stack: StackContext, info: EngineInfo) -> HelperImage:
+    """Look for the image that a backup needs, and for what it is built on."""
+    del info
+    name, bases = stack.collaborators.backups.helper_image(stack)
+    found = stack.engine.images([name, *bases])
+    base = next((base for base in bases if base in found), "")
+    return HelperImage(name, name in found, base)
+
+
 @fact(limit=10)
 def images(
     stack: StackContext, info: EngineInfo, model: Model, wanted: tuple[str, ...]
@@ -44,7 +63,9 @@ def users(
 ) -> Mapping[str, User]:
     """Return the users of services that read files of this machine."""
     if local.is_rootless or local.remaps_users:
-        raise NotMeasuredError("the engine shifts users: owners of files tell nothing")
+        raise NotMeasuredError(
+            "the engine remaps users: the owners of files cannot be compared"
+        )
     found = {}
     for name in wanted:
         service = model.service(name)
@@ -107,10 +128,10 @@ def _ask_image(stack: StackContext, image: Image, user: str) -> Ids:
         output = stack.engine.run(spec, timeout=ASK_SECONDS)
     except EngineError:
         return None, None
-    return told_ids(output.stdout) if output.code == 0 else (None, None)
+    return parse_ids(output.stdout) if output.code == 0 else (None, None)
 
 
-def told_ids(text: str) -> Ids:
+def parse_ids(text: str) -> Ids:
     """Read what `id` prints: uid=101(memgraph) gid=103(memgraph) groups=103(...)."""
     found = re.match(r"uid=(\d+)\S* gid=(\d+)\S*(?: groups=(\S+))?", text.strip())
     if found is None:

@@ -10,7 +10,7 @@ from compose_ops.doctor.registry import fact
 from compose_ops.project.model import Model
 from compose_ops.runtime.engine_location import EngineLocation
 
-ENOUGH = 65536
+MAX_BYTES = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +48,24 @@ class SecretFile:
     file: FileFacts
 
 
-def look(path: Path) -> FileFacts:
+def inspect_file(path: Path) -> FileFacts:
     """Look at one file without following it anywhere else."""
     try:
-        told = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return FileFacts(path, "absent")
     except OSError:
         return FileFacts(path, "hidden")
-    mode = stat.S_IMODE(told.st_mode)
-    if stat.S_ISDIR(told.st_mode):
-        return FileFacts(path, "folder", mode, told.st_uid, told.st_gid)
+    mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISDIR(status.st_mode):
+        return FileFacts(path, "folder", mode, status.st_uid, status.st_gid)
     return FileFacts(
         path,
         "file",
         mode,
-        told.st_uid,
-        told.st_gid,
-        readers=readers(path, told),
+        status.st_uid,
+        status.st_gid,
+        readers=readers(path, status),
         content=_content(path),
     )
 
@@ -73,7 +73,7 @@ def look(path: Path) -> FileFacts:
 def _content(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
-            return file.read(ENOUGH)
+            return file.read(MAX_BYTES)
     except OSError:
         return None
 
@@ -94,5 +94,5 @@ def secret_files(
             if used.get("source") == name
         )
         if services and secret.get("file"):
-            found.append(SecretFile(name, services, look(Path(secret["file"]))))
+            found.append(SecretFile(name, services, inspect_file(Path(secret["file"]))))
     return tuple(found)

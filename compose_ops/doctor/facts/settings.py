@@ -1,9 +1,11 @@
 """Facts of `.env`, its example and the shell that the task runs in."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from compose_ops.doctor.facts.access import readers
 from compose_ops.doctor.registry import NotMeasuredError, fact
@@ -13,6 +15,8 @@ from compose_ops.project.interpolation import variables
 from compose_ops.project.paths import ENV_FILE
 from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import command
+
+COMPOSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def settings(stack: StackContext) -> Settings:
 def own_values(settings: Settings) -> Mapping[str, str]:
     """Return what `.env` sets, where there is one."""
     if settings.file is None:
-        gone = "cannot be read" if settings.trouble else "is not there"
+        gone = "cannot be read" if settings.trouble else "does not exist"
         raise NotMeasuredError(f"{ENV_FILE} {gone}")
     return settings.file
 
@@ -80,23 +84,77 @@ def interpolated(stack: StackContext) -> frozenset[str]:
     return frozenset(name for text in texts for name, _ in variables(text))
 
 
+@dataclass(frozen=True, slots=True)
+class Interpolated:
+    """
+    A value of `.env` that Compose reads otherwise than it is written.
+
+    `unset` are the variables in it that have no value: they become nothing.
+    """
+
+    name: str
+    unset: tuple[str, ...]
+
+
+@fact(limit=COMPOSE_SECONDS + 1)
+def interpolated_values(
+    stack: StackContext, settings: Settings, own_values: Mapping[str, str]
+) -> tuple[Interpolated, ...]:
+    """Compare what stands in `.env` with what Compose makes of it."""
+    written = {
+        name: value
+        for name, value in own_values.items()
+        if "$" in value and name not in settings.shell
+    }
+    if not written:
+        return ()
+    values, known = _values_in_compose(stack, written), settings.in_force
+    return tuple(
+        Interpolated(name, tuple(n for n, _ in variables(value) if not known.get(n)))
+        for name, value in written.items()
+        if values.get(name, value) != value
+    )
+
+
+def _values_in_compose(
+    stack: StackContext, names: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Ask Compose for the values, in a model that has nothing but them."""
+    environment = {name: f"${{{name}}}" for name in names}
+    model = {"services": {"values": {"image": "values", "environment": environment}}}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "compose.json"
+        file.write_text(json.dumps(model), encoding="utf-8")
+        files = ("--env-file", str(stack.root / ENV_FILE), "--file", str(file))
+        words = ("--project-name", "values", "config", "--format", "json")
+        output = stack.engine.docker("compose", *files, *words, timeout=COMPOSE_SECONDS)
+    if output.code != 0:
+        raise NotMeasuredError(f"Compose cannot read {ENV_FILE}")
+    found = json.loads(output.stdout)["services"]["values"]["environment"]
+    return {name: str(value).replace("$$", "$") for name, value in found.items()}
+
+
 def read_settings(
     path: Path, example: Mapping[str, str], shell: Mapping[str, str]
 ) -> Settings:
-    """Read an env file with what is odd about it."""
+    """Read an env file with its irregularities."""
     values = env_file.read(path)
     found = env_file.statements(path.read_text(errors="replace"))
-    names = [one.name for one in found if one.name]
+    names = [statement.name for statement in found if statement.name]
     return Settings(
         file=values,
         example=example,
         shell=shell,
         repeated={
-            name: [(one.first, one.last) for one in found if one.name == name][:-1]
+            name: [
+                (statement.first, statement.last)
+                for statement in found
+                if statement.name == name
+            ][:-1]
             for name in names
             if names.count(name) > 1
         },
-        broken=tuple(one.first for one in found if not one.name),
+        broken=tuple(statement.first for statement in found if not statement.name),
         readers=readers(path, path.stat()),
         in_force={**example, **values, **shell},
     )

@@ -1,4 +1,4 @@
-"""Facts of what tasks remember, which a task of another user may have closed."""
+"""Facts of the stored state, which a task of another user may own."""
 
 import os
 from collections.abc import Iterator
@@ -30,9 +30,9 @@ def state(stack: StackContext, info: EngineInfo) -> State:
 
 def _closed(top: Path, folder: Path) -> Iterator[Path]:
     """Yield folders from *top* to *folder*, and files there, that are not ours."""
-    for one in sorted({top, folder, *folder.parents} - set(top.parents)):
-        if one.exists() and not os.access(one, os.R_OK | os.W_OK | os.X_OK):
-            yield one
+    for path in sorted({top, folder, *folder.parents} - set(top.parents)):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            yield path
             return
     for file in folder.rglob("*"):
         if not os.access(file, os.R_OK | os.W_OK):
@@ -67,5 +67,5 @@ def damaged_state(
 def readable_state(state: State) -> Path:
     """Return the folder of the project's state; it may not exist."""
     if state.closed:
-        raise NotMeasuredError(f"{state.closed} is closed to this user")
+        raise NotMeasuredError(f"{state.closed} is not accessible to this user")
     return state.folder

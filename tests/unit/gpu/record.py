@@ -1,10 +1,10 @@
 """
-Record this machine's GPU facts as a fixture of the ladder.
+Record this machine's GPU facts as a fixture of the checks.
 
     python tests/unit/gpu/record.py NAME "WHAT MACHINE IT IS"
 
 Looks and starts nothing: what needs a container is left out. `expect` holds what the
-ladder says of it now; read it before you keep it.
+checks say of it now; read it before you keep it.
 """
 
 import json
@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from compose_ops.gpu.collect import Collector
 from compose_ops.gpu.facts import StatedFacts
-from compose_ops.gpu.sequence import climb
+from compose_ops.gpu.sequence import run
 from compose_ops.library.opening import open_stack
 
 SERVICE = "ray-head"
@@ -25,15 +25,15 @@ SERVICE = "ray-head"
 
 def recorded(machine: str) -> dict[str, Any]:
     """Return a fixture of the machine that this runs on."""
-    bench = Collector(open_stack(read_only=True), SERVICE)
+    collector = Collector(open_stack(read_only=True), SERVICE)
     facts = StatedFacts(
         service=SERVICE,
-        host=bench.host,
-        toolkit=bench.toolkit,
-        requests=bench.requests,
+        host=collector.host,
+        toolkit=collector.toolkit,
+        requests=collector.requests,
     )
-    bad = [row for row in climb(facts) if row.outcome in {"fail", "crashed"}]
-    worst = bad[0] if bad else climb(facts)[0]
+    bad = [row for row in run(facts) if row.outcome in {"fail", "crashed"}]
+    worst = bad[0] if bad else run(facts)[0]
     return {
         "made": "recorded",
         "source": [machine],

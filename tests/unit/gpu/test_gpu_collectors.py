@@ -167,6 +167,9 @@ def test_requests_of_a_model() -> None:
         "every": asking(),
         "plain": {},
         "legacy": {"runtime": "nvidia", "environment": {}},
+        "named": asking(driver="cdi", device_ids=["nvidia.com/gpu=1"]),
+        "mapped": {"devices": [{"source": "nvidia.com/gpu=all"}, {"source": "/dev/x"}]},
+        "short": {"gpus": [{"count": -1}]},
     }
 
     assert requests_of(services) == (
@@ -174,6 +177,9 @@ def test_requests_of_a_model() -> None:
         Request("worker", 0, ("0", "1")),
         Request("every", ALL),
         Request("legacy", ALL),
+        Request("named", ids=("1",), by_cdi=True),
+        Request("mapped", ALL, by_cdi=True),
+        Request("short", ALL),
     )
 
 

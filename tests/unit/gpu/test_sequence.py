@@ -1,4 +1,4 @@
-"""Each machine's facts stop the ladder at the rung that is at fault, and only there."""
+"""The checks stop at the one that is at fault on each machine, and only there."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from compose_ops.gpu.facts import Host, StatedFacts, Toolkit, from_json
-from compose_ops.gpu.sequence import RUNGS, climb
+from compose_ops.gpu.sequence import CHECKS, run
 from compose_ops.verdicts import unprefixed
 
 MACHINES = sorted((Path(__file__).parent / "machines").glob("*.json"))
@@ -30,11 +30,11 @@ def read(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", MACHINES, ids=lambda p: p.stem)
-def test_ladder_stops_where_the_fault_is(path: Path) -> None:
+def test_sequence_stops_where_the_fault_is(path: Path) -> None:
     machine = read(path)
     wanted = machine["expect"]
 
-    rows = climb(from_json(machine["facts"]))
+    rows = run(from_json(machine["facts"]))
 
     bad = [row for row in rows if row.outcome in {"fail", "crashed"}]
     assert [row.id for row in bad] == ([wanted["stops_at"]] if bad else [])
@@ -47,13 +47,13 @@ def test_ladder_stops_where_the_fault_is(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MACHINES, ids=lambda p: p.stem)
-def test_nothing_above_a_failing_rung_is_judged(path: Path) -> None:
-    rows = climb(from_json(read(path)["facts"]))
+def test_nothing_after_a_failing_check_is_judged(path: Path) -> None:
+    rows = run(from_json(read(path)["facts"]))
 
     outcomes = [row.outcome for row in rows]
     first = next((i for i, o in enumerate(outcomes) if o == "fail"), len(outcomes))
     assert set(outcomes[first + 1 :]) <= {"skipped"}
-    assert [row.id for row in rows] == [rung.id for rung in RUNGS]
+    assert [row.id for row in rows] == [check.id for check in CHECKS]
 
 
 @pytest.mark.parametrize("path", MACHINES, ids=lambda p: p.stem)
@@ -64,30 +64,45 @@ def test_machine_says_where_its_facts_come_from(path: Path) -> None:
     assert machine["source"]
 
 
-def test_every_shape_and_every_rung_has_a_machine() -> None:
+def test_every_shape_and_every_check_has_a_machine() -> None:
     stops = {read(path)["expect"]["stops_at"] for path in MACHINES}
 
     assert {path.stem for path in MACHINES} >= SHAPES
-    assert {rung.id for rung in RUNGS} - stops == {"gpu"}
+    assert {check.id for check in CHECKS} - stops == {"gpu"}
 
 
 def test_no_gpu_is_a_failure_only_when_one_is_required() -> None:
     nothing = StatedFacts(host=Host(trouble="absent"))
 
-    assert climb(nothing)[0].outcome == "ok"
-    assert climb(nothing, require=True)[0].outcome == "fail"
+    assert run(nothing)[0].outcome == "ok"
+    assert run(nothing, require=True)[0].outcome == "fail"
 
 
-def test_rungs_of_another_machine_are_skipped() -> None:
+def test_checks_of_another_machine_are_skipped() -> None:
     """What its engine hands out is judged; without a GPU that is a normal result."""
     with_gpu = StatedFacts(host=None, toolkit=Toolkit(runtimes=("nvidia", "runc")))
-    rows = {row.id: row.outcome for row in climb(with_gpu)}
+    rows = {row.id: row.outcome for row in run(with_gpu)}
     assert {rows[name] for name in ("gpu", "driver", "devices")} == {"skipped"}
     assert rows["toolkit"] == "ok"
 
     without = StatedFacts(host=None)
-    assert {row.outcome for row in climb(without)} == {"ok", "skipped"}
-    assert climb(without, require=True)[0].outcome == "fail"
+    assert {row.outcome for row in run(without)} == {"ok", "skipped"}
+    assert run(without, require=True)[0].outcome == "fail"
+
+
+def test_only_a_request_by_cdi_keeps_its_gpu_at_a_daemon_reload() -> None:
+    """A CDI file alone is no proof that the request uses it."""
+    folder = Path(__file__).parent / "machines"
+    warned = {
+        name: [
+            row.outcome
+            for row in run(from_json(read(folder / f"{name}.json")["facts"]))
+            if row.id == "toolkit"
+        ]
+        for name in ("cdi-file-unused", "requested-by-cdi")
+    }
+
+    assert warned == {"cdi-file-unused": ["warn"], "requested-by-cdi": ["ok"]}
 
 
 def test_root_is_told_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,5 +111,5 @@ def test_root_is_told_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for user, repair in ((0, "reboot"), (1000, "sudo reboot")):
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
-        assert climb(mismatch)[1].repair == repair
+        assert run(mismatch)[1].repair == repair
     assert unprefixed("echo 1 | sudo tee f && sudo x") == "echo 1 | tee f && x"

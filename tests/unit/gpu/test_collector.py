@@ -10,7 +10,14 @@ import pytest
 from fakes import container
 
 from compose_ops.composition import OPERATIONS
-from compose_ops.docker.api import Container, EngineInfo, Image, Output, RunSpec
+from compose_ops.docker.api import (
+    Container,
+    Endpoint,
+    EngineInfo,
+    Image,
+    Output,
+    RunSpec,
+)
 from compose_ops.errors import EngineError
 from compose_ops.gpu import collect, machine
 from compose_ops.gpu.collect import Collector
@@ -33,9 +40,13 @@ class Lab:
     there: Image | None = IMAGE
     ran: list[RunSpec] = field(default_factory=list)
     dead: str = ""
+    host: str = "unix:///var/run/docker.sock"
 
     def model(self) -> dict[str, Any]:
         return {"name": "trial", "services": self.services}
+
+    def endpoint(self) -> Endpoint:
+        return Endpoint("default", self.host)
 
     def plugins(self) -> dict[str, str]:
         return {}
@@ -65,12 +76,12 @@ class Lab:
 
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "look", lambda: Host(module="550.54.15"))
+    monkeypatch.setattr(machine, "inspect", lambda: Host(module="550.54.15"))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
 
 
 def on(lab: Lab, *running: Container, **raw: Any) -> Collector:
-    """Return the bench of ray-head on an engine that says *raw* of itself."""
+    """Return the collector of ray-head on an engine that says *raw* of itself."""
     told = {**HERE, **raw}
     known = EngineInfo("ENGINE", "26.1.5", 2, 0, tuple(raw.get("Runtimes", ())), told)
     engine: Any = lab
@@ -100,12 +111,14 @@ def said(text: str, code: int = 0) -> Output:
 def test_machine_is_looked_at_where_the_engine_runs() -> None:
     assert on(lab()).host == Host(module="550.54.15")
     assert on(lab(), Name="elsewhere").host is None
+    far = {"ClientInfo": {"Context": "far"}}
+    assert on(replace(lab(), host="ssh://far"), **far).host is None
 
 
 def test_machine_is_looked_at_also_without_an_engine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its own rungs need none; the toolkit's says that none answers."""
+    """Its own checks need none; the toolkit's says that none answers."""
     dead = replace(lab(), dead="Cannot connect to the Docker daemon")
 
     assert on(dead).host == Host(module="550.54.15")
@@ -177,8 +190,8 @@ def test_probe_is_a_container_with_every_gpu() -> None:
 def test_refusal_of_the_engine_is_a_failed_probe() -> None:
     refused = EngineError("docker refused: could not select device driver", hint="")
 
-    told = on(lab(**{"nvidia-smi": refused})).probe
-    assert (told.code, told.output) == (1, refused.message)
+    attempt = on(lab(**{"nvidia-smi": refused})).probe
+    assert (attempt.code, attempt.output) == (1, refused.message)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +202,11 @@ def test_refusal_of_the_engine_is_a_failed_probe() -> None:
             Computation(is_available=True, is_right=True, device="T4"),
         ),
         (said("Traceback", 1), Computation(error="Traceback")),
+        (
+            Output(0, '{"is_available": false}\n', "UserWarning: Error 802: not yet\n"),
+            Computation(error="UserWarning: Error 802: not yet"),
+        ),
+        (said('{"is_available": false}\n'), Computation()),
     ],
 )
 def test_torch_computes_with_a_gpu(output: Output, found: Computation) -> None:
@@ -230,10 +248,10 @@ def test_wsl_without_nvidias_library_is_no_gpu(
     monkeypatch.setattr("compose_ops.gpu.nvml.library", lambda: None)
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/dxg").touch()
-    seen = machine.look(tmp_path)
+    seen = machine.inspect(tmp_path)
     assert (seen.is_wsl, seen.wsl_driver) == (True, False)
 
     library = tmp_path / machine.WSL_LIBRARY
     library.parent.mkdir(parents=True)
     library.touch()
-    assert machine.look(tmp_path).wsl_driver
+    assert machine.inspect(tmp_path).wsl_driver
