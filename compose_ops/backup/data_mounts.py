@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from compose_ops.backup.helper_tag import image
 from compose_ops.docker.api import Container
 from compose_ops.errors import ConfigurationError, DataError
 from compose_ops.project.model import Model
@@ -115,13 +116,11 @@ def _related(target: str, path: str) -> bool:
 
 
 def exists(stack: StackContext, source: str) -> bool:
-    """
-    Say whether a volume or a folder of the host is there.
-
-    Of another machine's folders the engine itself says it, when one is mounted.
-    """
+    """Say whether a volume or a folder of the engine's host is there."""
     if is_path(source):
-        return not stack.engine.endpoint().is_local or Path(source).is_dir()
+        if stack.engine.endpoint().is_local:
+            return Path(source).is_dir()
+        return stack.engine.path_exists(Path(source), image=image())
     return stack.engine.volume(source) is not None
 
 

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import data_mounts
+from compose_ops.backup.helper_tag import CONTEXT
+from compose_ops.backup.helper_tag import image as image  # noqa: PLC0414
+from compose_ops.backup.streams import Streams
 from compose_ops.docker.api import Engine, InteractiveRun, RunSpec
 from compose_ops.errors import ConfigurationError, DataError
 from compose_ops.project.compat import old_name
@@ -21,8 +24,6 @@ from compose_ops.project.labels import before
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.setup_step import SetupStep
 
-CONTEXT = Path(__file__).parent / "helper_image"
-NAME = "localhost/compose-ops-helper"
 PROJECT_LABEL = "compose-ops.helper"
 RUN_LABEL = "compose-ops.run"
 READING = ("DAC_READ_SEARCH",)
@@ -34,16 +35,6 @@ SECONDS_TO_ANSWER = 5.0
 Report = Callable[[int], None]
 Stop = Callable[[], Mapping[str, bytes]]
 """Ends a store's session, and returns the files that belong to the copy."""
-
-
-def image() -> str:
-    """Return the helper image's name: its tag is a hash of what it is built from."""
-    digest = sha256()
-    for path in sorted(CONTEXT.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(str(path.relative_to(CONTEXT)).encode() + b"\0")
-            digest.update(path.read_bytes() + b"\0")
-    return f"{NAME}:{digest.hexdigest()[:12]}"
 
 
 def build(engine: Engine, bases: Sequence[str]) -> None:
@@ -100,14 +91,24 @@ class HelperJob:
 
 @dataclass(slots=True)
 class Helper:
-    """A helper container at work on one volume."""
+    """
+    A helper container at work on one volume.
+
+    `streams` carry its files where the engine is on another machine.
+    """
 
     conversation: InteractiveRun
     subject: str
+    streams: Streams | None = None
 
     def begin(self, do: str, **words: Any) -> None:
         """Let it start on a request; `finish` returns its result."""
-        self.conversation.send(json.dumps({"do": do, **words}))
+        if self.streams is None:
+            self.conversation.send(json.dumps({"do": do, **words}))
+            return
+        streams = dict(self.streams.of(do))
+        self.conversation.send(json.dumps({"do": do, "streams": streams, **words}))
+        self.streams.begin(do)
 
     def finish(
         self, report: Report = lambda _size: None, stop: Stop = dict
@@ -118,7 +119,7 @@ class Helper:
         *stop* is called when all but the end of a held store's data was read.
         """
         while True:
-            answer = json.loads(self.conversation.receive())
+            answer = _answer(self.conversation.receive())
             if "progress" in answer:
                 report(int(answer["progress"]))
             elif "waiting" in answer:
@@ -127,13 +128,17 @@ class Helper:
                     for path, data in stop().items()
                 }
                 self.conversation.send(json.dumps({"files": given}))
-            elif "failed" in answer:
+                continue
+            elif not answer.keys() & {"failed", "done"}:
+                continue
+            if self.streams:
+                self.streams.end()
+            if "failed" in answer:
                 raise DataError(
                     f"{self.subject}: {answer['failed']}",
                     hint="nothing of yours was changed by this",
                 )
-            else:
-                return dict(answer["done"])
+            return dict(answer["done"])
 
     def ask(self, do: str, report: Report = lambda _s: None, **words: Any) -> Any:
         self.begin(do, **words)
@@ -152,8 +157,29 @@ def helper(stack: StackContext, work: HelperJob) -> Iterator[Helper]:
         raise DataError(
             f"there is no {what} {work.volume}", hint="invoke up makes what is missing"
         )
-    with stack.engine.run_interactive(spec(stack, work)) as conversation:
-        yield Helper(conversation, work.label)
+    how = spec(stack, work)
+    if stack.engine.endpoint().is_local:
+        with stack.engine.run_interactive(how) as conversation:
+            yield Helper(conversation, work.label)
+        return
+    files = {"archive": work.archive, "listing": work.listing}
+    given = {name: file for name, file in files.items() if file}
+    reader, writer = os.pipe()
+    with (
+        os.fdopen(reader, "rb") as output,
+        os.fdopen(writer, "wb") as sink,
+        stack.engine.run_interactive(how, output=sink) as conversation,
+    ):
+        sink.close()  # the docker client has it: its end is then the end
+        yield Helper(conversation, work.label, Streams(conversation, output, given))
+
+
+def _answer(line: str) -> dict[str, Any]:
+    """Read an answer; {} for a line that a program in the helper wrote beside them."""
+    try:
+        return dict(json.loads(line))
+    except (ValueError, TypeError):
+        return {}
 
 
 def spec(stack: StackContext, work: HelperJob) -> RunSpec:
@@ -162,9 +188,10 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
     what = f"{work.volume} {work.archive} {work.listing} {os.getpid()}"
     short = sha256(what.encode()).hexdigest()[:8]
     mounts = [_data(work.volume, writable=work.changes)] if work.volume else []
-    if work.archive:
+    is_local = stack.engine.endpoint().is_local
+    if work.archive and is_local:
         mounts.append(_file(work.archive, "/archive", writable=work.fills))
-    if work.listing:
+    if work.listing and is_local:
         mounts.append(_file(work.listing, "/listing", writable=work.fills))
     return RunSpec(
         image=image(),
@@ -172,7 +199,8 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
         name=f"{stack.project}-helper-{work.run}-{short}",
         mounts=mounts,
         tmpfs=["/tmp:size=16m"],  # noqa: S108 - inside the container
-        environment={"COMPOSE_OPS_RESERVED_BEFORE": old_name("volume", "reserved")},
+        environment={"COMPOSE_OPS_RESERVED_BEFORE": old_name("volume", "reserved")}
+        | ({} if is_local else {"COMPOSE_OPS_STREAMED": "1"}),
         capabilities=(WRITING if work.changes else HOLDING if work.held else READING),
         labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run},
         extra=["--pids-limit", str(MAX_PROCESSES)],

@@ -57,9 +57,10 @@ class Conversation:
     def _write(self, data: bytes) -> None:
         if self.client.stdin is None:
             raise self._ended()
+        left = memoryview(data)
         try:
-            self.client.stdin.write(data)
-            self.client.stdin.flush()
+            while left:
+                left = left[self.client.stdin.write(left) :]
         except (BrokenPipeError, ValueError):
             raise self._ended() from None
 
@@ -131,6 +132,7 @@ class InteractiveRequests(CommandLine):
                 stdin=subprocess.PIPE,
                 stdout=output or subprocess.PIPE,
                 stderr=subprocess.PIPE if output else errors,
+                bufsize=0,  # closed while another thread writes, it would wait
             )
             try:
                 pipe = client.stderr if output else client.stdout

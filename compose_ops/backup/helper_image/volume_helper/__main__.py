@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from volume_helper import checking, copying, staging, swapping
+from volume_helper import checking, copying, staging, streams, swapping
 from volume_helper.archiving import Archiving
 from volume_helper.failure import Failed, reason
 from volume_helper.screen import Screen
 
 VOLUME = Path(os.environ.get("COMPOSE_OPS_VOLUME", "/volume"))
-ARCHIVE = Path(os.environ.get("COMPOSE_OPS_ARCHIVE", "/archive"))
-LISTING = Path(os.environ.get("COMPOSE_OPS_LISTING", "/listing"))
+STREAMED = "COMPOSE_OPS_STREAMED" in os.environ
+ARCHIVE = streams.place("archive") if STREAMED else Path("/archive")
+LISTING = streams.place("listing") if STREAMED else Path("/listing")
 
 ARCHIVING = Archiving(VOLUME, ARCHIVE, LISTING)
 
@@ -58,7 +59,7 @@ def _session(request: Request) -> copying.Session:
 
     def stop() -> Mapping[str, bytes]:
         _say({"waiting": True})
-        line = sys.stdin.readline()
+        line = sys.stdin.buffer.readline()
         if not line:
             raise Failed("the task has ended")
         files: dict[str, str] = json.loads(line)["files"]
@@ -146,9 +147,19 @@ ACTIONS: Mapping[str, Callable[[Request], dict[str, Any]]] = {
 
 
 def _say(answer: Mapping[str, Any]) -> None:
+    out = sys.stderr if STREAMED else sys.stdout
     with SPEAKING:
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+        out.write(json.dumps(answer) + "\n")
+        out.flush()
+
+
+def _answer(request: Request) -> None:
+    try:
+        _say({"done": ACTIONS[request["do"]](request)})
+    except Failed as failed:
+        _say({"failed": str(failed)})
+    except OSError as failed:
+        _say({"failed": reason(failed)})
 
 
 def _progress(size: int) -> None:
@@ -158,14 +169,12 @@ def _progress(size: int) -> None:
 def main() -> int:
     """Answer until stdin ends, or a request says that it is the last; 0."""
     gc.disable()  # nothing here makes cycles, and to look for them takes a tenth
-    for line in sys.stdin:
+    for line in sys.stdin.buffer:
         request = json.loads(line)
-        try:
-            _say({"done": ACTIONS[request["do"]](request)})
-        except Failed as failed:
-            _say({"failed": str(failed)})
-        except OSError as failed:
-            _say({"failed": reason(failed)})
+        flows = request.get("streams", {})
+        # The task sends the rest of what nobody reads until it has its answer.
+        with streams.flowing(flows, sys.stdin.buffer, sys.stdout.buffer):
+            _answer(request)
         if request.get("last"):
             break
     return 0
