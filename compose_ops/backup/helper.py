@@ -118,7 +118,8 @@ class Helper:
 
         *stop* is called when all but the end of a held store's data was read.
         """
-        while True:
+        answer: dict[str, Any] = {}
+        while not answer.keys() & {"failed", "done"}:
             answer = _answer(self.conversation.receive())
             if "progress" in answer:
                 report(int(answer["progress"]))
@@ -128,17 +129,14 @@ class Helper:
                     for path, data in stop().items()
                 }
                 self.conversation.send(json.dumps({"files": given}))
-                continue
-            elif not answer.keys() & {"failed", "done"}:
-                continue
-            if self.streams:
-                self.streams.end()
-            if "failed" in answer:
-                raise DataError(
-                    f"{self.subject}: {answer['failed']}",
-                    hint="nothing of yours was changed by this",
-                )
-            return dict(answer["done"])
+        if self.streams:
+            self.streams.end()
+        if "failed" in answer:
+            raise DataError(
+                f"{self.subject}: {answer['failed']}",
+                hint="nothing of yours was changed by this",
+            )
+        return dict(answer["done"])
 
     def ask(self, do: str, report: Report = lambda _s: None, **words: Any) -> Any:
         self.begin(do, **words)

@@ -9,6 +9,7 @@ from typing import Any
 from compose_ops.docker.api import Container
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.labels import normalised
+from compose_ops.rollout.open_loop import ProbeRequest
 from compose_ops.units import seconds
 
 LABEL = "compose-ops.rollout."
@@ -37,7 +38,6 @@ KEYS = frozenset(
     ]
 )
 DOCUMENTED = "docs/rolling-update.md lists the labels"
-BODILESS = frozenset({204, 304})
 PORTS, STATUS_DIGITS = 65536, 3
 DURATION = re.compile(r"(\d+(\.\d+)?(us|ms|h|m|s))+")
 
@@ -52,32 +52,6 @@ class Policy:
     monitor: float
     failure_action: str
     max_failure_ratio: float
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeRequest:
-    """
-    A request of the probe; the answer needs one of `statuses`.
-
-    With `echoes` its body must be that of the request, otherwise it must have one,
-    except where the method or the status has none.
-    """
-
-    method: str
-    path: str
-    body: bytes
-    statuses: frozenset[int]
-    echoes: bool = False
-
-    def judge(self, status: int, content: bytes, sent: bytes = b"") -> str:
-        """Return what is wrong with an answer, or nothing; *sent* was the body."""
-        if status not in self.statuses:
-            return f"{self.method} {self.path} answered {status}"
-        if self.echoes and content != sent:
-            return f"{self.method} {self.path} answered another body than was sent"
-        if not content and self.method != "HEAD" and status not in BODILESS:
-            return f"{self.method} {self.path} answered nothing"
-        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What an update needs before its first step."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -7,15 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from compose_ops.docker.api import Container, Engine
+from compose_ops.docker.api import Container, Engine, RunSpec
 from compose_ops.errors import ConfigurationError, UnhealthyError
 from compose_ops.project.model import Model
 from compose_ops.rollout import start_first
 from compose_ops.rollout.context import UpdateContext
+from compose_ops.rollout.helpers import PROJECT_LABEL
 from compose_ops.rollout.plan import Plan
 from compose_ops.rollout.policy import START_FIRST, drain_signal
 from compose_ops.rollout.proxy.haproxy import API_LINE, GatewayUnfit
-from compose_ops.rollout.traffic_probe import TrafficProbe
+from compose_ops.rollout.traffic_probe import SOURCE, ProbeHost, TrafficProbe
 
 BASELINE_SECONDS = 1.0
 
@@ -56,9 +58,23 @@ def probe_of(context: UpdateContext) -> TrafficProbe | None:
         )
     everywhere = opening.host in {"0.0.0.0", "::", ""}  # noqa: S104 - compared only
     host = "127.0.0.1" if everywhere else opening.host
-    probe = TrafficProbe(host, opening.port, context.traffic)
+    where = None if context.engine.endpoint().is_local else _probe_host(context)
+    probe = TrafficProbe(host, opening.port, context.traffic, elsewhere=where)
     probe.start()
     return probe
+
+
+def _probe_host(context: UpdateContext) -> ProbeHost:
+    """Return a helper in the network of the engine's host, which has the ports."""
+    spec = RunSpec(
+        image=context.helpers.image(),
+        entrypoint="python3",
+        command=("-c", SOURCE.read_text(encoding="utf-8")),
+        name=f"{context.project}-probe-{os.getpid()}",
+        network="host",
+        labels={PROJECT_LABEL: context.project},
+    )
+    return ProbeHost(context.engine, spec)
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from typing import Any
 from compose_ops.docker.api import Container
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.network_helper import exchange
-from compose_ops.rollout.policy import ProbeRequest, ProbeSettings
+from compose_ops.rollout.open_loop import ANSWER_SECONDS, ProbeRequest
+from compose_ops.rollout.policy import ProbeSettings
 
-ANSWER_SECONDS = 5.0
 ROUTE_SECONDS = 1.0
 BODY = b"compose-ops: does this replica answer?"
 
@@ -29,7 +29,8 @@ def asker(context: UpdateContext, container: Container) -> Ask:
     traffic = context.traffic
     if traffic is None:
         return lambda: ""
-    for address in filter(None, container.networks.values()):
+    is_local = context.engine.endpoint().is_local
+    for address in filter(None, container.networks.values()) if is_local else ():
         if _has_route(address, traffic.port):
             return _asker(traffic, address, lambda request: exchange(dict(request)))
     helpers, reference = context.helpers, container.id

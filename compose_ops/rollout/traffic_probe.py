@@ -1,56 +1,80 @@
 """Requests through the gateway at a steady rate, from before an update to after it."""
 
-import asyncio
-import ssl
+import json
 import threading
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from pathlib import Path
 
-from compose_ops.rollout.policy import BODILESS, ProbeRequest, ProbeSettings
-from compose_ops.rollout.replica_probe import ANSWER_SECONDS
+from compose_ops.docker.api import Engine, InteractiveRun, RunSpec
+from compose_ops.errors import ComposeOpsError
+from compose_ops.rollout import open_loop
+from compose_ops.rollout.open_loop import OpenLoop
+from compose_ops.rollout.policy import ProbeSettings
 from compose_ops.rollout.statistics import Request, TrafficReport, proof
 
 RATE, LEAST_RATE = 60.0, 50.0
-MAX_HEADERS = 64
+SILENCE = 30.0
+SOURCE = Path(open_loop.__file__)
 
 
-@dataclass
-class _Connection:
-    """A connection to the gateway that is kept from request to request."""
+@dataclass(frozen=True, slots=True)
+class ProbeHost:
+    """Where the ports are, on another machine: a helper there sends the requests."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    @property
-    def is_open(self) -> bool:
-        return not self.reader.at_eof() and not self.writer.is_closing()
+    engine: Engine
+    spec: RunSpec
 
 
 @dataclass
 class TrafficProbe:
     """
-    An open-loop client: request n is due at begin + n/rate, whatever became of others.
+    A client of the gateway, as `OpenLoop` is one, and what became of its requests.
 
-    Every other request opens a connection of its own, and every other of each kind is
-    a POST whose answer must repeat its body. Nothing is sent twice. Whatever comes
-    instead of an answer is a failure, and so is a client that sends too little.
+    Whatever comes instead of an answer is a failure, and so is a client that sends too
+    little. It runs on *elsewhere*, or on this machine.
     """
 
     host: str
     port: int
     traffic: ProbeSettings
     rate: float = RATE
+    elsewhere: ProbeHost | None = None
     requests: list[Request] = field(default_factory=list)
     begin: float = 0.0
     change: float = 0.0
-    _ended: threading.Event = field(default_factory=threading.Event)
+    _spent: float = 0.0
+    _helper: ExitStack = field(default_factory=ExitStack)
+    _talk: InteractiveRun | None = None
     _thread: threading.Thread | None = None
-    _kept: list[_Connection] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        secure = self.traffic.scheme == "https"
+        self._loop = OpenLoop(
+            host=self.host,
+            port=self.port,
+            header=self.traffic.host_header(self.host, self.port),
+            name=(self.traffic.host or self.host) if secure else "",
+            page=self.traffic.page,
+            echo=self.traffic.echo,
+            rate=self.rate,
+        )
 
     def start(self) -> None:
+        """Begin; EngineError where the helper does not start."""
+        if self.elsewhere:
+            run = self.elsewhere.engine.run_interactive(self.elsewhere.spec)
+            self._talk = self._helper.enter_context(run)
+            try:
+                self._talk.send(json.dumps(open_loop.described(self._loop)))
+                self._talk.receive(SILENCE)
+            except BaseException:
+                self._helper.close()
+                raise
         self.begin = self.change = time.monotonic()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        work = self._follow if self.elsewhere else self._run
+        self._thread = threading.Thread(target=work, daemon=True)
         self._thread.start()
 
     def mark_change(self) -> None:
@@ -59,11 +83,14 @@ class TrafficProbe:
 
     def stop(self) -> TrafficReport:
         """Send nothing more, wait for what is on its way, and sum up."""
-        spent = time.monotonic() - self.begin if self._thread else 0.0
-        self._ended.set()
         if self._thread:
+            self._spent = time.monotonic() - self.begin
+            self._end()
             self._thread.join()
-        return self._sum(int(spent * LEAST_RATE))
+            self._thread = None
+            with suppress(ComposeOpsError):
+                self._helper.close()
+        return self._sum(int(self._spent * LEAST_RATE))
 
     def summary(self) -> TrafficReport:
         """Return the sum up to now, whatever is on its way."""
@@ -78,108 +105,26 @@ class TrafficProbe:
         return next((r.wrong for r in list(self.requests) if r.wrong), "")
 
     def _run(self) -> None:
-        asyncio.run(self._send_all())
+        self._loop.run(self.begin, self._answered)
 
-    async def _send_all(self) -> None:
-        sent: set[asyncio.Task[None]] = set()
-        number = 0
-        while not self._ended.is_set():
-            due = self.begin + number / self.rate
-            await asyncio.sleep(max(due - time.monotonic(), 0))
-            task = asyncio.create_task(self._send(number, due))
-            sent.add(task)
-            task.add_done_callback(sent.discard)
-            number += 1
-        await asyncio.gather(*sent)
-        for connection in self._kept:
-            connection.writer.close()
+    def _answered(self, due: float, done: float, wrong: str) -> None:
+        self.requests.append(Request(due=due, done=done, wrong=wrong))
 
-    async def _send(self, number: int, due: float) -> None:
-        keep, echo = number % 2 == 1, self.traffic.echo
-        request = echo if echo and number % 4 in {2, 3} else self.traffic.page
-        body = b"compose-ops %d" % number if request.echoes else request.body
+    def _end(self) -> None:
+        self._loop.end()
+        if self._talk:
+            with suppress(ComposeOpsError):
+                self._talk.send("")
+
+    def _follow(self) -> None:
+        """Note what the helper reports; where it ends before, that proves nothing."""
+        if self._talk is None:
+            return
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                wrong = await self._exchange(request, body, keep=keep)
-        except Exception as broken:  # noqa: BLE001 - each of them is no answer
-            wrong = f"{request.method}: {type(broken).__name__}: {broken}"
-        self.requests.append(Request(due=due, done=time.monotonic(), wrong=wrong))
-
-    async def _exchange(self, request: ProbeRequest, body: bytes, *, keep: bool) -> str:
-        connection = await self._connect(keep=keep)
-        stays = False
-        try:
-            host = self.traffic.host_header(self.host, self.port)
-            connection.writer.write(_request(request, host, body, keep=keep))
-            status, content, stays = await _answer(connection.reader, request.method)
-        finally:
-            if keep and stays:
-                self._kept.append(connection)
-            else:
-                connection.writer.close()
-        return request.judge(status, content, body)
-
-    async def _connect(self, *, keep: bool) -> _Connection:
-        while keep and self._kept:
-            kept = self._kept.pop()
-            if kept.is_open:
-                return kept
-            kept.writer.close()
-        secure = self._tls if self.traffic.scheme == "https" else None
-        name = self.traffic.host or self.host if secure else None
-        return _Connection(
-            *await asyncio.open_connection(
-                self.host, self.port, ssl=secure, server_hostname=name
-            )
-        )
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        """TLS without verification: the gateway is addressed by its address."""
-        found = ssl.create_default_context()
-        found.check_hostname = False
-        found.verify_mode = ssl.CERT_NONE
-        return found
-
-
-def _request(request: ProbeRequest, host: str, body: bytes, *, keep: bool) -> bytes:
-    lines = [
-        f"{request.method} {request.path} HTTP/1.1",
-        f"Host: {host}",
-        f"Connection: {'keep-alive' if keep else 'close'}",
-        "User-Agent: compose-ops",
-    ]
-    if body:
-        lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-async def _answer(reader: asyncio.StreamReader, method: str) -> tuple[int, bytes, bool]:
-    """Read one answer: its status, its body, and whether the connection stays."""
-    first = (await reader.readuntil(b"\r\n")).split()
-    headers: dict[bytes, bytes] = {}
-    for _ in range(MAX_HEADERS):
-        line = (await reader.readuntil(b"\r\n")).strip()
-        if not line:
-            break
-        name, _, value = line.partition(b":")
-        headers[name.strip().lower()] = value.strip()
-    stays = headers.get(b"connection", b"").lower() != b"close"
-    if method == "HEAD" or int(first[1]) in BODILESS:
-        return int(first[1]), b"", stays
-    if headers.get(b"transfer-encoding", b"").lower() == b"chunked":
-        return int(first[1]), await _chunks(reader), stays
-    if b"content-length" in headers:
-        length = int(headers[b"content-length"])
-        return int(first[1]), await reader.readexactly(length), stays
-    return int(first[1]), await reader.read(), False
-
-
-async def _chunks(reader: asyncio.StreamReader) -> bytes:
-    content = b""
-    while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
-        content += await reader.readexactly(size)
-        await reader.readuntil(b"\r\n")
-    while (await reader.readuntil(b"\r\n")).strip():
-        pass
-    return content
+            while "spent" not in (words := json.loads(self._talk.receive(SILENCE))):
+                due, done = self.begin + words["due"], self.begin + words["done"]
+                self._answered(due, done, words["wrong"])
+            self._spent = words["spent"]
+        except (ComposeOpsError, ValueError) as broken:
+            now = time.monotonic()
+            self._answered(now, now, f"the probe on the engine's host ended: {broken}")

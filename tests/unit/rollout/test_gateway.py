@@ -3,7 +3,7 @@
 import pytest
 
 from compose_ops.errors import ConfigurationError, UnhealthyError
-from compose_ops.rollout.policy import ProbeRequest
+from compose_ops.rollout.open_loop import ProbeRequest
 from compose_ops.rollout.proxy import haproxy
 from compose_ops.rollout.proxy.haproxy import HAProxy, Server, parse
 from compose_ops.runtime.health import Clock

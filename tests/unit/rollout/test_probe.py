@@ -1,14 +1,24 @@
 """What the proof of an update is made of: the requests that the probe sends."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, cast
 
 import pytest
+from fakes import FakeEngine
 from small_server import Asked, SmallServer, answer, good, serving
 
+from compose_ops.docker.api import Engine, RunSpec
+from compose_ops.docker.interactive import Conversation
+from compose_ops.docker.lines import lines_of
+from compose_ops.rollout import open_loop
 from compose_ops.rollout import traffic_probe as probing
 from compose_ops.rollout.statistics import TrafficReport
 from compose_ops.rollout.traffic_probe import TrafficProbe
@@ -101,7 +111,7 @@ def test_a_server_that_is_not_there_fails_each_request() -> None:
 
 def test_a_hang_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time that an answer may take, and it counts with all of it."""
-    monkeypatch.setattr(probing, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(open_loop, "ANSWER_SECONDS", 0.2)
 
     def hang(asked: Asked) -> bytes:
         time.sleep(0.6)
@@ -178,3 +188,66 @@ def test_the_page_is_asked_for_as_the_application_wants_it() -> None:
         probe.stop()
 
     assert failure == ""
+
+
+class ElsewhereEngine(FakeEngine):
+    """Runs the probe's own file as a container on the engine's host would."""
+
+    process: "subprocess.Popen[bytes]"
+
+    @contextmanager
+    def run_interactive(self, spec: RunSpec) -> Iterator[Conversation]:
+        argv = [sys.executable, "-I", *spec.command]
+        with subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        ) as process:
+            assert process.stdin
+            assert process.stdout
+            with lines_of(process.stdout) as lines, TemporaryFile() as errors:
+                self.process = process
+                yield Conversation(process, lines, errors)
+            process.stdin.close()
+
+
+def elsewhere(server: SmallServer) -> tuple[ElsewhereEngine, TrafficProbe]:
+    engine = ElsewhereEngine()
+    spec = RunSpec("image", ("-c", probing.SOURCE.read_text()), network="host")
+    host = probing.ProbeHost(cast("Engine", engine), spec)
+    probe = TrafficProbe(
+        "127.0.0.1", server.port, server.traffic, rate=RATE, elsewhere=host
+    )
+    return engine, probe
+
+
+def test_requests_are_sent_where_the_ports_are() -> None:
+    """Each with the same judgement, and times of this machine's clock."""
+    with serving(lambda asked: answer(200, asked.body[:-1] or b"page")) as server:
+        _, probe = elsewhere(server)
+        before = time.monotonic()
+        probe.start()
+        while len(probe.requests) < 80:
+            time.sleep(0.01)
+        proof = probe.stop()
+        after = time.monotonic()
+        sent = [asked for asked in server.asked if asked.body]
+
+    assert proof.requests == len(server.asked)
+    assert proof.failed == len(sent) > 0
+    assert "another body" in proof.failures[0]
+    assert all(before <= r.due <= r.done <= after for r in probe.requests)
+
+
+def test_probe_elsewhere_that_ends_proves_nothing() -> None:
+    """A lost connection to the engine's host must not count as no failure."""
+    with serving() as server:
+        engine, probe = elsewhere(server)
+        probe.start()
+        while len(probe.requests) < 10:
+            time.sleep(0.01)
+        engine.process.kill()
+        while not probe.failure():
+            time.sleep(0.01)
+        proof = probe.stop()
+
+    assert proof.failed > 0
+    assert "the probe on the engine's host ended" in probe.failure()

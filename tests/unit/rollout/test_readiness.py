@@ -18,8 +18,11 @@ TRAFFIC = ProbeSettings(8000, "/", "/echo", "/health", "SIGUSR1", "gateway", "fr
 class Started:
     """Stands for the probe, and knows only where it would send its requests."""
 
-    def __init__(self, host: str, port: int, _traffic: ProbeSettings) -> None:
+    def __init__(
+        self, host: str, port: int, _traffic: ProbeSettings, *, elsewhere: Any
+    ) -> None:
         self.at = (host, port)
+        assert elsewhere is None
 
     def start(self) -> None:
         pass
