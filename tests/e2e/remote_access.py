@@ -41,10 +41,16 @@ class SshHost:
 
     HOST = "engine-host"
 
-    def environment(self) -> dict[str, str]:
-        """Return this process's environment, with docker pointed at it by ssh."""
+    def environment(self, *, shared: bool = True) -> dict[str, str]:
+        """
+        Return this process's environment, with docker pointed at it by ssh.
+
+        Unless they are *shared*, each docker command makes a connection of its own.
+        """
         path = f"{self.folder}/bin:{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "DOCKER_HOST": f"ssh://{self.HOST}"}
+        alone = {} if shared else {"SSH_ALONE": "yes"}
+        host = f"ssh://{self.HOST}"
+        return {**os.environ, "PATH": path, "DOCKER_HOST": host, **alone}
 
     @property
     def known_hosts(self) -> Path:
@@ -73,7 +79,8 @@ def ssh_host(folder: Path, *, docker_host: str) -> Iterator[SshHost]:
         )
     try:
         _wait_for(found.port, server, folder / "sshd.log")
-        yield found
+        with _connection(found):
+            yield found
     finally:
         server.terminate()
         server.wait()
@@ -85,12 +92,32 @@ def _write_client(host: SshHost) -> None:
         f"Host {host.HOST}\n  HostName 127.0.0.1\n  Port {host.port}\n  User root\n"
         f"  IdentityFile {host.folder}/user_key\n  IdentitiesOnly yes\n"
         f"  UserKnownHostsFile {host.known_hosts}\n  StrictHostKeyChecking yes\n"
+        f"  ControlPath {host.folder}/connection\n"
     )
     client = host.folder / "bin/ssh"
     client.parent.mkdir()
     real = shutil.which("ssh")
-    client.write_text(f'#!/bin/sh\nexec {real} -F {host.folder}/ssh_config "$@"\n')
+    alone = "${SSH_ALONE:+-o ControlPath=none}"
+    words = f'{real} -F {host.folder}/ssh_config {alone} "$@"'
+    client.write_text(f"#!/bin/sh\nexec {words}\n")
     client.chmod(0o755)
+
+
+@contextmanager
+def _connection(host: SshHost) -> Iterator[None]:
+    """Hold one connection that docker commands share, as a user's configuration may."""
+    shared = host.folder / "connection"
+    client = str(host.folder / "bin/ssh")
+    with subprocess.Popen([client, "-M", "-N", host.HOST]) as connection:
+        until = time.monotonic() + SECONDS
+        while not shared.exists():
+            assert connection.poll() is None, "ssh does not reach its sshd"
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        try:
+            yield
+        finally:
+            connection.terminate()
 
 
 def _write_server(host: SshHost, docker_host: str) -> None:

@@ -1,6 +1,5 @@
 """An engine on another machine: by ssh as the user configured it, and by TLS."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_scenario import Scenario, created
 from private_engine import PrivateEngine
 from remote_access import SshHost, ssh_host, tls_host
+from remote_site import BASE, RemoteSite
+from rollout_site import image
 
 pytestmark = [
     pytest.mark.docker,
@@ -19,36 +19,19 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="a second dockerd needs root"),
 ]
 
-BASE = "localhost/jimbot-base:bookworm"
-OVERLAY = """\
-services:
-  small:
-    image: localhost/jimbot-base:bookworm
-    command: [sh, -c, "trap 'exit 0' TERM; sleep infinity & wait"]
-    network_mode: none
-    mem_limit: 64m
-    healthcheck:
-      test: [CMD, "true"]
-      interval: 30s
-      start_period: 30s
-      start_interval: 1s
-"""
-UP = ("up", "--overlay", "small", "--service", "small")
+OVERLAYS = ("private", "replicas", "notes")
+UP = ("up", *(word for name in OVERLAYS for word in ("--overlay", name)))
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[PrivateEngine]:
     with PrivateEngine() as engine:
-        engine.load(BASE)
         yield engine
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
-    """Return a checkout with one small service."""
-    scenario = created(tmp_path_factory.mktemp("checkout"))
-    (scenario.root / "docker/overlays/small.yml").write_text(OVERLAY)
-    return scenario
+def site(engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) -> RemoteSite:
+    return RemoteSite.prepared(tmp_path_factory.mktemp("checkout"), engine)
 
 
 @pytest.fixture
@@ -67,54 +50,110 @@ def host(
         yield host
 
 
-def of_project(engine: PrivateEngine, site: Scenario) -> dict[str, str]:
-    """Return name and state of the project's containers on the private engine."""
-    label = f"label=com.docker.compose.project={site.project}"
-    listed = engine.docker("ps", "-a", "--filter", label, "--format", "json")
-    found = [json.loads(line) for line in listed.splitlines()]
-    return {one["Names"]: one["State"] for one in found}
+@pytest.fixture(scope="module")
+def running(site: RemoteSite, host: SshHost) -> Iterator[RemoteSite]:
+    """Run the stack on the engine that ssh reaches, until the tests have ended."""
+    env = host.environment()
+    site.scenario.invoke(*UP, env=env)
+    yield site
+    site.scenario.invoke("down", "--volumes", "--yes", env=env)
+    assert not site.containers()
 
 
 def test_stack_runs_on_an_engine_that_ssh_reaches(
-    engine: PrivateEngine, site: Scenario, host: SshHost
+    running: RemoteSite, host: SshHost
 ) -> None:
-    site.invoke(*UP, env=host.environment())
-    first = of_project(engine, site)
-    status = site.invoke("status", "--json", env=host.environment())
-    shown = {c["service"]: c for c in json.loads(status.stdout)["services"]}
-    site.invoke(*UP, env=host.environment())
+    """A second up changes nothing, and nothing is on this machine's own engine."""
+    first = {name: c["Id"] for name, c in running.containers().items()}
+    status = running.json("status", env=host.environment())
+    running.scenario.invoke(*UP, env=host.environment())
 
-    assert list(first.values()) == ["running"]
-    assert shown["small"]["health"] == "healthy"
-    assert of_project(engine, site) == first
-    assert not site.containers(), "nothing of it is on this machine's own engine"
+    health = [(one["service"], one["health"]) for one in status["services"]]
+    assert sorted(health)[:2] == [("app", "healthy")] * 2
+    assert ("notes", "healthy") in health
+    assert {name: c["Id"] for name, c in running.containers().items()} == first
+    assert not running.scenario.containers()
 
-    site.invoke("down", env=host.environment())
-    assert not of_project(engine, site)
+
+def test_set_of_a_remote_engine_is_kept_here_and_restored_there(
+    running: RemoteSite, host: SshHost
+) -> None:
+    """Of a volume and a folder of its host; sets and state stay on this machine."""
+    env, invoke = host.environment(), running.scenario.invoke
+    running.write(3)
+    before = running.held()
+
+    made = running.json("backup", "--service", "notes", env=env)
+    invoke("verify", env=env)
+    running.write(7)
+    after = running.held()
+    invoke("restore", "--service", "notes", "--yes", env=env)
+    restored = running.held()
+    invoke("restore", "--undo", "--yes", env=env)
+
+    kept = running.scenario.root / "backups" / running.scenario.project / made["id"]
+    assert made["stores"][0]["count"] == [6, 6]
+    assert kept.is_dir()
+    assert before[:2] == ["3", "3"]
+    assert after[:2] == ["7", "7"]
+    assert restored == before
+    assert running.held() == after
+
+
+def test_update_is_proven_where_the_ports_are(
+    running: RemoteSite, host: SshHost
+) -> None:
+    """The gateway's port is published on the loopback of the engine's host."""
+    words = ("rolling-update", "--service", "app", "--image", image("v2"))
+    outcome = running.json(*words, env=host.environment())
+
+    versions = {c["Config"]["Image"] for c in running.containers("app").values()}
+    page = running.engine.reach(["curl", "-s", "http://127.0.0.1:8000/"])
+    assert outcome["result"] == "updated"
+    assert outcome["proof"]["failed"] == 0
+    assert outcome["proof"]["requests"] > 100
+    assert len(running.containers("app")) == 2
+    assert versions
+    assert "2" in page.stdout
+
+
+def test_stack_is_kept_over_tls(running: RemoteSite, tmp_path: Path) -> None:
+    """What ssh started is found as it is, and backed up."""
+    socket = running.engine.directory / "docker.sock"
+    first = {name: c["Id"] for name, c in running.containers().items()}
+    with tls_host(tmp_path, socket) as environment:
+        running.scenario.invoke(*UP, env=environment)
+        running.write(4)
+        made = running.json("backup", "--service", "notes", env=environment)
+
+    assert {name: c["Id"] for name, c in running.containers().items()} == first
+    assert made["stores"][0]["count"] == [8, 8]
 
 
 def test_mount_of_what_the_engine_s_host_lacks_is_refused(
-    engine: PrivateEngine, site: Scenario, host: SshHost, only_here: Path
+    site: RemoteSite, host: SshHost, only_here: Path
 ) -> None:
     """Docker would make an empty folder there, and start."""
-    mount = f"services: {{small: {{volumes: ['{only_here}:/data']}}}}\n"
-    (site.root / "docker/overlays/mount.yml").write_text(mount)
-    words = ("up", "--overlay", "small", "--overlay", "mount", "--service", "small")
-    done = site.invoke(*words, env=host.environment(), code=3)
+    mount = f"services: {{store: {{volumes: ['{only_here}:/other']}}}}\n"
+    (site.scenario.root / "docker/overlays/mount.yml").write_text(mount)
+    words = (*UP, "--overlay", "mount", "--service", "store")
+    before = site.containers().keys()
+    done = site.scenario.invoke(*words, env=host.environment(), code=3)
 
     assert f"mounts {only_here}, which is not on the engine's host" in done.stderr
-    assert not of_project(engine, site)
+    assert site.containers().keys() == before
 
 
 def test_host_whose_key_is_not_known_is_not_reached(
-    site: Scenario, host: SshHost
+    site: RemoteSite, host: SshHost
 ) -> None:
     """Whoever answers in its place would get every secret of the stack."""
     known = host.known_hosts.read_text()
     other = (host.folder / "user_key.pub").read_text()
     host.known_hosts.write_text(f"[127.0.0.1]:{host.port} {other}")
     try:
-        done = site.invoke(*UP, env=host.environment(), code=5)
+        env = host.environment(shared=False)
+        done = site.scenario.invoke(*UP, env=env, code=5)
     finally:
         host.known_hosts.write_text(known)
 
@@ -122,32 +161,21 @@ def test_host_whose_key_is_not_known_is_not_reached(
     assert "hint: " in done.stderr
 
 
-def test_stack_runs_on_an_engine_behind_tls(
-    engine: PrivateEngine, site: Scenario, tmp_path: Path
-) -> None:
-    with tls_host(tmp_path, engine.directory / "docker.sock") as environment:
-        site.invoke(*UP, env=environment)
-        running = of_project(engine, site)
-        site.invoke("down", env=environment)
-
-    assert list(running.values()) == ["running"]
-    assert not of_project(engine, site)
-
-
 def test_engine_of_another_authority_is_refused(
-    engine: PrivateEngine, site: Scenario, tmp_path: Path
+    site: RemoteSite, tmp_path: Path
 ) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     ours.mkdir()
     theirs.mkdir()
-    at = engine.directory / "docker.sock"
+    at = site.engine.directory / "docker.sock"
     with tls_host(ours, at) as environment, tls_host(theirs, at):
         wrong = {**environment, "DOCKER_CERT_PATH": str(theirs)}
-        done = site.invoke(*UP, env=wrong, code=5)
+        done = site.scenario.invoke(*UP, env=wrong, code=5)
 
     assert "unknown authority" in done.stderr
 
 
+@pytest.mark.usefixtures("site")
 def test_paths_are_looked_for_where_the_engine_is(host: SshHost) -> None:
     """The private engine's /run is not this machine's."""
     script = (
@@ -160,7 +188,10 @@ def test_paths_are_looked_for_where_the_engine_is(host: SshHost) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env={**host.environment(), "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={
+            **host.environment(shared=False),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        },
         capture_output=True,
         text=True,
         check=True,
