@@ -94,7 +94,7 @@ class Foreign:
     def start(self) -> None:
         """Start all of it in production's way, with pgbench's tables in the ledger."""
         self.compose(*PRODUCTION, "up", "--detach", "--build", "--wait")
-        words = ("--initialize", "--scale=5", "--quiet", "postgres")
+        words = ("--initialize", "--scale=1", "--quiet", "postgres")
         self.compose("exec", "-T", "ledger", "pgbench", "--username=postgres", *words)
 
     def remove(self) -> None:
