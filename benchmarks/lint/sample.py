@@ -1,8 +1,8 @@
 """
 Lint the frozen sample beside this file: `python benchmarks/lint/sample.py [NAME …]`.
 
-`sample/*.txt` are texts of parts headed `=== INPUT/FILE`; each input is a project of its
-own, `after_public` in the shape of public files, `own` of shapes made for it.
+`sample/*.txt` are texts of parts headed `=== INPUT/FILE`; each input is a project of
+its own, `after_public` in the shape of public files, `own` of shapes made for it.
 """
 
 import sys
@@ -43,7 +43,8 @@ def found(files: dict[str, str]) -> Iterator[str]:
         for fault in faults(check_all(made)):
             one = fault.first
             more = f" (+{len(fault.others)})" if fault.others else ""
-            yield f"{one.file}:{one.line}: {one.severity}: {one.message} [{one.rule}]{more}"
+            place = f"{one.file}:{one.line}"
+            yield f"{place}: {one.severity}: {one.message} [{one.rule}]{more}"
 
 
 def main(names: list[str]) -> None:

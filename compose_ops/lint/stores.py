@@ -113,8 +113,9 @@ def version_of(image: str) -> tuple[int, ...]:
 
 def is_newest(image: str) -> bool:
     """Say whether an image is named without a version: it is the newest one."""
-    tag = image.rpartition("/")[2].partition(":")[2]
-    return "@" not in image and tag in {"", "latest", "alpine"}
+    name, colon, tag = image.rpartition("/")[2].partition(":")
+    unnamed = not colon or tag in {"latest", "alpine"}
+    return bool(name) and "@" not in image and unnamed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """
-Forty faults planted in ten shapes of well-known projects, one at a time.
+Faults planted in ten shapes of well-known projects, one at a time.
 
 Each is a shape, a file, a text there, what stands there instead, and the rule that
-has to find it.
+has to find it. Without a text the file is a new one.
 """
 
 # ruff: noqa: E501, ISC004 - a table
@@ -22,7 +22,7 @@ RAILS = ("rails", "docker-compose.yml")
 RAILS_BUILD = ("rails", "Dockerfile")
 KAFKA = ("kafka", "docker-compose.yml")
 
-PLANTED = (
+BY_KIND = (
     (*DJANGO, "pg_isready -U $${POSTGRES_USER:-postgres}", "pg_isready || true",
      "health-cannot-fail"),
     (*DJANGO, '["CMD-SHELL", "pg_isready -U $${POSTGRES_USER:-postgres}"]',
@@ -109,7 +109,7 @@ PLANTED = (
 # Errors that a user makes by hand: written from the rules' one-line summaries alone.
 BY_A_USER = (
     (*DJANGO, '["CMD-SHELL", "pg_isready -U $${POSTGRES_USER:-postgres}"]',
-     '["CMD", "pg_isready -U postgres"]', "missing-binary"),
+     '["CMD", "pg_isready -U postgres"]', "health-shell-operators"),
     (*DJANGO, "      - pg:/var/lib/postgresql/data", "      - pg:/var/lib/postgres/data",
      "volume-unmapped"),
     (*DJANGO, "volumes:\n  pg:\n  redis:\n", "volumes:\n  pg:\n", "used-undeclared"),
@@ -123,15 +123,12 @@ BY_A_USER = (
     ("django-celery", ".dockerignore", ".git", ".git\n*.txt", "copy-source-missing"),
     ("django-celery", "config/.env.production", "", "DB_PASSWORD=kZ81n-20vQ\n",
      "secret-baked"),
-    (*FLASK, "file: db/password.txt", "file: db/passwort.txt", "bind-source-missing"),
     (*FLASK, "MYSQL_ROOT_PASSWORD_FILE=/run/secrets/db-password",
      "MYSQL_ROOT_PASSWORD=Wm4-tTz81k", "secret-in-environment"),
     (*FLASK, "test: ['CMD-SHELL', 'mysqladmin ping -h 127.0.0.1 --password=\"$$(cat /run/secrets/db-password)\" --silent']",
      "test: ['NONE']", "health-waited-for-missing"),
     (*FLASK, "['CMD-SHELL', 'mysqladmin ping -h 127.0.0.1 --password=\"$$(cat /run/secrets/db-password)\" --silent']",
      "mysqladmin ping -h 127.0.0.1; exit 0", "health-cannot-fail"),
-    (*FLASK, "condition: service_healthy", "condition: service_started",
-     "dependency-not-awaited"),
     (*FLASK, "      target: builder\n",
      "      target: builder\n    command: python3 hello.py\n",
      "command-repeats-entrypoint"),
@@ -152,7 +149,8 @@ BY_A_USER = (
     (*METRICS, "      - prom_data:/prometheus\n",
      "      - prom_data:/prometheus\n    tmpfs:\n      - /prometheus:size=64m\n",
      "volume-under-tmpfs"),
-    (*METRICS, "PASSWORD=grafana", "PASSWORD=admin", "well-known-password"),
+    (*GITEA, "POSTGRES_PASSWORD=gitea", "POSTGRES_PASSWORD=postgres",
+     "well-known-password"),
     (*METRICS, "    container_name: prometheus\n",
      "    container_name: prometheus\n    scale: 2\n", "fixed-name-doubled"),
     (*METRICS, "    image: grafana/grafana\n",
@@ -167,8 +165,7 @@ BY_A_USER = (
      "curl http://localhost || exit 1", "health-curl-without-fail"),
     (*VOTING, '["CMD", "curl", "-f", "http://localhost"]',
      '["CMD", "curl -f http://localhost || exit 1"]', "health-shell-operators"),
-    (*VOTING, "      target: dev\n",
-     "      target: dev\n      args:\n        - NPM_TOKEN=${NPM_TOKEN}\n",
+    (*VOTING_BUILD, "FROM base AS dev\n", "FROM base AS dev\nARG NPM_TOKEN=q81-mZ20x\n",
      "secret-in-build"),
     (*VOTING, '      - "5000:80"\n', '      - "5000:80"\n    scale: 2\n',
      "fixed-port-doubled"),
@@ -178,7 +175,7 @@ BY_A_USER = (
      "package-absent"),
     (*WORDPRESS, "volumes:\n  db_data:\n", "volumes:\n  db_data:\n  wp_content:\n",
      "declared-unused"),
-    (*WORDPRESS, "MYSQL_USER=wordpress", "MYSQL_USER=root", "fatal-setting"),
+    (*WORDPRESS, "      - MYSQL_ROOT_PASSWORD=somewordpress\n", "", "fatal-setting"),
     (*ELASTIC, "curl -s --cacert config/certs/ca/ca.crt https://localhost:9200",
      "curl -s http://localhost:9200", "health-http-on-tls"),
     (*ELASTIC, "    mem_limit: 1073741824\n",
@@ -194,10 +191,11 @@ BY_A_USER = (
      "well-known-password"),
     (*RAILS_BUILD, "EXPOSE 3000", "ENV SECRET_KEY_BASE=8d1f0c6e5a\nEXPOSE 3000",
      "secret-in-build"),
-    (*KAFKA, "  registry:\n    image",
-     "  stub:\n    image: redis:7\n    deploy: {placement: {constraints: [node.role == manager]}}\n  registry:\n    image",
+    (*KAFKA, "    hostname: registry\n", "    hostname: registry\n    network_mode: host\n",
      "key-ignored"),
     (*KAFKA, "services:\n",
      "networks:\n  default: {ipam: {config: [{subnet: 172.28.0.0/16}]}}\n  side: {ipam: {config: [{subnet: 172.28.5.0/24}]}}\nservices:\n  s:\n    image: redis:7\n    networks: [side]\n",
      "subnet-overlap"),
 )  # fmt: skip
+
+PLANTED = (*BY_KIND, *BY_A_USER)

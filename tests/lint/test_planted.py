@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from lint_cases import HERE, folder_case
 from lint_record import docker
-from planted import PLANTED
+from planted import BY_A_USER, BY_KIND, PLANTED
 
 from compose_ops.lint import check_all
 from compose_ops.lint.loader import subjects
@@ -19,27 +19,31 @@ pytestmark = pytest.mark.compose
 def test_planted_fault_is_found(  # noqa: PLR0917 - a table
     shape: str, file: str, old: str, new: str, rule: str, tmp_path: Path
 ) -> None:
-    """The rule names the planted fault, and named less of it before."""
+    """The rule says something that it did not say before."""
     case = folder_case(HERE / "shapes" / shape)
     combinations = case.write(tmp_path)
-    path = tmp_path / file
-    text = path.read_text(encoding="utf-8")
-    assert old in text
 
-    def found() -> int:
-        targets = subjects(
-            combinations,
-            root=tmp_path,
-            docker=docker,
-        )
-        return sum(one.rule == rule for one in check_all(targets))
+    def found() -> set[tuple[str, str]]:
+        targets = subjects(combinations, root=tmp_path, docker=docker)
+        return {(f.severity, f.message) for f in check_all(targets, [rule])}
 
     before = found()
+    plant(tmp_path / file, old, new)
+
+    assert found() - before
+
+
+def plant(path: Path, old: str, new: str) -> None:
+    if not old:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(new, encoding="utf-8")
+        return
+    text = path.read_text(encoding="utf-8")
+    assert old in text
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
-    assert found() > before
 
-
-def test_there_are_forty_faults_in_ten_shapes() -> None:
-    assert len(PLANTED) >= 40
+def test_there_are_forty_faults_of_each_kind_in_ten_shapes() -> None:
+    for planted in (BY_KIND, BY_A_USER):
+        assert len(planted) >= 40
     assert len({shape for shape, *_ in PLANTED}) >= 10
