@@ -40,6 +40,15 @@ def starts_empty(service: Service, image: str, program: str) -> bool:
     return bool(official and started) and not (elsewhere or external or there)
 
 
+def exits(service: Service) -> str:
+    """Return what a server does without a password; a volume may hold a database."""
+    held = any(
+        service.store is not None and service.store.holds(mount["target"])
+        for mount in service.volumes("volume", "bind")
+    )
+    return "probably exits" if held else "exits"
+
+
 def has_files(folder: str) -> bool:
     """Say whether a folder holds anything; one that cannot be read is taken to."""
     try:
@@ -59,7 +68,8 @@ def postgres_password(service: Service) -> str:
     if given or not starts_empty(service, POSTGRES_IMAGES, "postgres"):
         return ""
     return (
-        "PostgreSQL exits: it makes no database without POSTGRES_PASSWORD (or …_FILE)"
+        f"PostgreSQL {exits(service)}: it makes no database without POSTGRES_PASSWORD "
+        "(or …_FILE)"
     )
 
 
@@ -68,7 +78,7 @@ def mysql_password(service: Service) -> str:
     if given or not starts_empty(service, "mysql|mariadb", "mysql"):
         return ""
     name = "MARIADB" if "mariadb" in service.image else "MYSQL"
-    return f"the server exits: it makes no database without {name}_ROOT_PASSWORD"
+    return f"it {exits(service)}: no database is made without {name}_ROOT_PASSWORD"
 
 
 def mysql_root(service: Service) -> str:
@@ -76,7 +86,9 @@ def mysql_root(service: Service) -> str:
         return ""
     if not starts_empty(service, "mysql", "mysql"):
         return ""
-    return "MySQL exits: MYSQL_USER names a further user, root is there already"
+    return (
+        f"MySQL {exits(service)}: MYSQL_USER is a further user, root is there already"
+    )
 
 
 POSTGRES_IMAGES = "postgres|postgis/postgis|pgvector/pgvector"

@@ -246,7 +246,9 @@ def fatal_setting(subject: LintTarget) -> Iterator[RawFinding]:
                 yield command_hit(service, f"{service.name}: {reason}")
             elif reason:
                 yield RawFinding(
-                    service.path("environment", where), f"{service.name}: {reason}"
+                    service.path("environment", where),
+                    f"{service.name}: {reason}",
+                    "warning" if "probably" in reason else "",
                 )
 
 
