@@ -8,8 +8,8 @@ from typing import Any
 
 from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
-from compose_ops.lint.stores import moved
 from compose_ops.lint.target import LintTarget, Service
+from compose_ops.products.folders import moved
 
 
 def tmpfs_targets(service: Service) -> set[str]:
