@@ -185,7 +185,10 @@ def skipped(
                     found.setdefault((rule.id, NEEDS[need]), set()).update(
                         lacking[need]
                     )
-    return tuple(Skipped(rule, need, len(s)) for (rule, need), s in found.items())
+    return tuple(
+        Skipped(rule, need, len(names), tuple(sorted(names)))
+        for (rule, need), names in found.items()
+    )
 
 
 NEEDS = {

@@ -229,6 +229,8 @@ KNOWN = (
 )
 
 
+RECENT_DEBIAN = re.compile(r"bookworm|trixie|^debian:1[23]([.-]|$)")
+_WITHOUT_NETCAT = {"netcat": "it is netcat-openbsd or netcat-traditional since 12"}
 ALPINE = re.compile(r":[^@]*alpine")
 BUSYBOX = frozenset({"wget", "nc", "ping", "vi", "telnet", "nslookup"})
 
@@ -241,6 +243,8 @@ def known(image: str) -> ImageFacts:
     """
     name = plain_name(image)
     facts = next((facts for pattern, facts in KNOWN if pattern.search(name)), NOTHING)
+    if facts.known and RECENT_DEBIAN.search(name):
+        facts = replace(facts, packages={**facts.packages, **_WITHOUT_NETCAT})
     if ALPINE.search(name):
         return replace(facts, lacks=facts.lacks - BUSYBOX, has=facts.has | BUSYBOX)
     return facts

@@ -175,7 +175,12 @@ def make_build(
 
 def secret_files(context: Path, model: Mapping[str, Any]) -> Iterator[str]:
     """Yield the files with secrets that are in a context, as it sees them."""
-    named = [".env", ".env.local", ".env.production"]
+    names = (".env", ".env.local", ".env.production")
+    named = [*names]
+    with suppress(OSError):
+        below = (p for folder in ("*/", "*/*/") for p in context.glob(f"{folder}.env*"))
+        found = (p.relative_to(context) for p in below if p.name in names)
+        named += [p.as_posix() for p in found if "node_modules" not in p.parts]
     for spec in (model.get("secrets") or {}).values():
         path = Path(str((spec or {}).get("file") or ""))
         if path.is_relative_to(context):

@@ -11,11 +11,16 @@ from compose_ops.lint.settings import LintSettings
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A rule that could not judge: what it needs, and for how many services or runs."""
+    """
+    A rule that could not judge: what it needs, and for how many services or runs.
+
+    `services` are their names, those of file sets where the whole set is concerned.
+    """
 
     rule: str
     needs: str
     count: int
+    services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

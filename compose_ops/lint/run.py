@@ -5,7 +5,8 @@ Every combination that a task can select is merged by Compose and judged; a faul
 several show is named once. Only reads; no container is started unless asked.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +55,7 @@ def judge(
     with suppress(EngineError):
         made = ask_images(made, engine, start=ask)
     asked = only or None
-    found = tuple(settled(check_all(made, asked), settings))
+    found = tuple(without_echoes(settled(check_all(made, asked), settings)))
     known: tuple[Finding, ...] = ()
     if settings.baseline is not None and settings.baseline.exists():
         held = baselines.read(settings.baseline)
@@ -75,6 +76,20 @@ def settled(findings: Sequence[Finding], settings: LintSettings) -> Iterator[Fin
         reasons = [a.reason for a in settings.accept if a.accepts(one)]
         accepted = one.accepted or (reasons[0] if reasons else "")
         yield replace(one, severity=severity, accepted=accepted)
+
+
+UNDEFINED = re.compile(r"refers to undefined (network|volume|secret|config) (\S+?):")
+
+
+def without_echoes(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings without refusals that `used-undeclared` says as well."""
+    every = tuple(findings)
+    known = [one.message for one in every if one.rule == "used-undeclared"]
+    for one in every:
+        match = UNDEFINED.search(one.message)
+        echo = f"{match[1]} {match[2]} is declared nowhere" if match else ""
+        if one.rule != "refused-by-compose" or echo not in known:
+            yield one
 
 
 def update_baseline(report: LintReport) -> Path:

@@ -114,3 +114,21 @@ def program_of(words: Sequence[str]) -> str:
         plain = re.fullmatch(r"[\w./+-]+|\[\[?|:", word)
         return word if plain else ""
     return ""
+
+
+SERVER = re.compile(
+    r"\b(runserver|gunicorn|uvicorn|hypercorn|daphne|http\.server|artisan serve)\b"
+)
+
+
+def stated_ports(argv: Sequence[str]) -> set[int]:
+    """Return the ports that a web server's command states, none for another program."""
+    text = " ".join(argv)
+    if len(SERVER.findall(text)) != 1 or "$" in text:
+        return set()
+    stated = SERVER.split(text)[-1]
+    if not re.search(r"(?<=[:\s=])\d{2,5}\b", stated) or re.search(
+        r"\s(-c|--config)\b", stated
+    ):
+        return set()
+    return {int(one) for one in re.findall(r"(?<!\d)\d{2,5}(?![\d.])", text)}

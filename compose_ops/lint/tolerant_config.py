@@ -19,7 +19,7 @@ from compose_ops.docker.api import Output
 from compose_ops.errors import EngineError, EngineUnavailable
 from compose_ops.lint import placeholders
 from compose_ops.lint.composefile import Document, Node
-from compose_ops.lint.refusals import holds, place_of, without
+from compose_ops.lint.refusals import EXTRA, holds, place_of, without
 from compose_ops.lint.repairs import DEVICES, Repairs, dumped
 
 Docker = Callable[..., Output]
@@ -31,6 +31,11 @@ NOISE = re.compile(r"level=warning|attribute `version` is obsolete")
 UNSET = re.compile(r"The \\?\"(\w+)\\?\" variable is not set")
 READABLE = re.compile(r"already defined at line|UTF-8")
 """What Compose refuses in a text, and takes once it is written anew."""
+LATER = {
+    *("gpus", "models", "provider", "use_api_socket", "post_start", "pre_stop"),
+    *("label_file", "interface_name", "gw_priority", "develop"),
+}
+"""Keys that Compose takes in some version after 2.20."""
 MAX_WORDS = 300
 MAX_TRIALS = 12
 Path_ = tuple[Any, ...]
@@ -148,7 +153,16 @@ class _Asking:
         words = " ".join(said) or f"exit code {output.code}"
         for number, file in enumerate(self.files):
             words = words.replace(str(scratch / f"{number}.yml"), str(file))
-        return words.replace(f"{scratch}/", "")[:MAX_WORDS]
+        return words.replace(f"{scratch}/", "")[:MAX_WORDS] + self.too_old(words)
+
+    def too_old(self, words: str) -> str:
+        """Return what tells that a later Compose takes a key, empty for others."""
+        extra = EXTRA.search(words)
+        if extra is None or extra[1] not in LATER:
+            return ""
+        version = self.docker("compose", "version", "--short", timeout=SECONDS)
+        own = f"Compose {version.stdout.strip()}" if version.code == 0 else "this one"
+        return f" ({own} does not know {extra[1]}, a later one does)"
 
     def understood(self, words: str) -> bool:
         """Note how to get past a refusal; False when that is not known."""

@@ -1,8 +1,8 @@
 """
-Forty faults planted in ten shapes of well-known projects, one at a time.
+Faults planted in ten shapes of well-known projects, one at a time.
 
 Each is a shape, a file, a text there, what stands there instead, and the rule that
-has to find it.
+has to find it. Without a text the file is a new one.
 """
 
 # ruff: noqa: E501, ISC004 - a table
@@ -22,7 +22,7 @@ RAILS = ("rails", "docker-compose.yml")
 RAILS_BUILD = ("rails", "Dockerfile")
 KAFKA = ("kafka", "docker-compose.yml")
 
-PLANTED = (
+BY_KIND = (
     (*DJANGO, "pg_isready -U $${POSTGRES_USER:-postgres}", "pg_isready || true",
      "health-cannot-fail"),
     (*DJANGO, '["CMD-SHELL", "pg_isready -U $${POSTGRES_USER:-postgres}"]',
@@ -105,3 +105,97 @@ PLANTED = (
     (*KAFKA, "    hostname: registry", "    hostname: registry\n    network_mode: host",
      "host-namespace"),
 )  # fmt: skip
+
+# Errors that a user makes by hand: written from the rules' one-line summaries alone.
+BY_A_USER = (
+    (*DJANGO, '["CMD-SHELL", "pg_isready -U $${POSTGRES_USER:-postgres}"]',
+     '["CMD", "pg_isready -U postgres"]', "health-shell-operators"),
+    (*DJANGO, "      - pg:/var/lib/postgresql/data", "      - pg:/var/lib/postgres/data",
+     "volume-unmapped"),
+    (*DJANGO, "volumes:\n  pg:\n  redis:\n", "volumes:\n  pg:\n", "used-undeclared"),
+    (*DJANGO, '- "8000:8000"', '- "8000:80"', "port-nothing-listens"),
+    (*DJANGO, "  env_file: .env\n", "  env_file: .env\n  container_name: app\n",
+     "name-taken-twice"),
+    (*DJANGO, "redis-server --appendonly yes", "redis-server --daemonize yes", "daemonises"),
+    (*DJANGO, "      POSTGRES_DB: app", "      POSTGRES_DATABASE: app",
+     "environment-ignored"),
+    (*DJANGO, "      POSTGRES_PASSWORD: ${DB_PASSWORD:?}\n", "", "fatal-setting"),
+    ("django-celery", ".dockerignore", ".git", ".git\n*.txt", "copy-source-missing"),
+    ("django-celery", "config/.env.production", "", "DB_PASSWORD=kZ81n-20vQ\n",
+     "secret-baked"),
+    (*FLASK, "MYSQL_ROOT_PASSWORD_FILE=/run/secrets/db-password",
+     "MYSQL_ROOT_PASSWORD=Wm4-tTz81k", "secret-in-environment"),
+    (*FLASK, "test: ['CMD-SHELL', 'mysqladmin ping -h 127.0.0.1 --password=\"$$(cat /run/secrets/db-password)\" --silent']",
+     "test: ['NONE']", "health-waited-for-missing"),
+    (*FLASK, "['CMD-SHELL', 'mysqladmin ping -h 127.0.0.1 --password=\"$$(cat /run/secrets/db-password)\" --silent']",
+     "mysqladmin ping -h 127.0.0.1; exit 0", "health-cannot-fail"),
+    (*FLASK, "      target: builder\n",
+     "      target: builder\n    command: python3 hello.py\n",
+     "command-repeats-entrypoint"),
+    (*FLASK, "    build: proxy\n",
+     "    build: proxy\n    command: [bash, -c, \"nginx -g 'daemon off;'\"]\n",
+     "missing-binary"),
+    (*GITEA, "  db:\n    image: postgres:14",
+     '  db:\n    ports: ["3000:5432"]\n    image: postgres:14', "port-taken-twice"),
+    (*GITEA, "  db:\n    image: postgres:14",
+     "  old:\n    image: postgres:13\n    volumes: ['./postgres:/var/lib/postgresql/data']\n"
+     "  db:\n    image: postgres:14", "volume-shared-by-stores"),
+    (*GITEA, "POSTGRES_PASSWORD=gitea", "POSTGRES_PASSWORD=$PG_PASS", "variable-empty"),
+    (*GITEA, "    depends_on:\n      - db", "    depends_on:\n      - database",
+     "refused-by-compose"),
+    (*GITEA, "    external: false", "    internal: true", "ports-on-internal"),
+    (*GITEA, "      - /etc/timezone:/etc/timezone:ro",
+     "      - /var/run/docker.sock:/var/run/docker.sock:ro", "docker-socket"),
+    (*METRICS, "      - prom_data:/prometheus\n",
+     "      - prom_data:/prometheus\n    tmpfs:\n      - /prometheus:size=64m\n",
+     "volume-under-tmpfs"),
+    (*GITEA, "POSTGRES_PASSWORD=gitea", "POSTGRES_PASSWORD=postgres",
+     "well-known-password"),
+    (*METRICS, "    container_name: prometheus\n",
+     "    container_name: prometheus\n    scale: 2\n", "fixed-name-doubled"),
+    (*METRICS, "    image: grafana/grafana\n",
+     "    image: grafana/grafana\n    healthcheck:\n      test: [CMD-SHELL, curl, -f, localhost:3000]\n",
+     "health-shell-words"),
+    (*METRICS, "    pid: host\n", "    pid: host\n    cap_add: [SYS_ADMIN]\n",
+     "capability-added"),
+    (*METRICS, "    pid: host\n",
+     "    pid: host\n    environment: {CUDA_VISIBLE_DEVICES: '1'}\n    deploy: {resources: {reservations: {devices: [{driver: nvidia, device_ids: ['0'], capabilities: [gpu]}]}}}\n",
+     "gpu-visible-beyond"),
+    (*VOTING, '["CMD", "curl", "-f", "http://localhost"]',
+     "curl http://localhost || exit 1", "health-curl-without-fail"),
+    (*VOTING, '["CMD", "curl", "-f", "http://localhost"]',
+     '["CMD", "curl -f http://localhost || exit 1"]', "health-shell-operators"),
+    (*VOTING_BUILD, "FROM base AS dev\n", "FROM base AS dev\nARG NPM_TOKEN=q81-mZ20x\n",
+     "secret-in-build"),
+    (*VOTING, '      - "5000:80"\n', '      - "5000:80"\n    scale: 2\n',
+     "fixed-port-doubled"),
+    (*VOTING_BUILD,
+     "FROM python:3.11-slim AS base\nRUN apt-get update && \\\n    apt-get install -y --no-install-recommends curl",
+     "FROM python:3.11-slim-trixie AS base\nRUN apt-get update && \\\n    apt-get install -y --no-install-recommends curl netcat",
+     "package-absent"),
+    (*WORDPRESS, "volumes:\n  db_data:\n", "volumes:\n  db_data:\n  wp_content:\n",
+     "declared-unused"),
+    (*WORDPRESS, "      - MYSQL_ROOT_PASSWORD=somewordpress\n", "", "fatal-setting"),
+    (*ELASTIC, "curl -s --cacert config/certs/ca/ca.crt https://localhost:9200",
+     "curl -s http://localhost:9200", "health-http-on-tls"),
+    (*ELASTIC, "    mem_limit: 1073741824\n",
+     "    mem_limit: 1073741824\n    deploy: {resources: {reservations: {memory: 2G}}}\n",
+     "reservation-above-limit"),
+    (*REACT, "- mongo_data:/data/db", "- mongo_data:/data", "volume-unmapped"),
+    (*REACT_BUILD, "COPY package-lock.json /usr/src/app/package-lock.json",
+     "COPY yarn.lock /usr/src/app/", "copy-source-missing"),
+    (*RAILS, "    image: postgres\n", "    image: postgres:18-alpine\n",
+     "data-folder-moved"),
+    (*RAILS, "    build: .\n",
+     "    build: .\n    environment:\n      DATABASE_URL: postgres://postgres:password@db/app\n",
+     "well-known-password"),
+    (*RAILS_BUILD, "EXPOSE 3000", "ENV SECRET_KEY_BASE=8d1f0c6e5a\nEXPOSE 3000",
+     "secret-in-build"),
+    (*KAFKA, "    hostname: registry\n", "    hostname: registry\n    network_mode: host\n",
+     "key-ignored"),
+    (*KAFKA, "services:\n",
+     "networks:\n  default: {ipam: {config: [{subnet: 172.28.0.0/16}]}}\n  side: {ipam: {config: [{subnet: 172.28.5.0/24}]}}\nservices:\n  s:\n    image: redis:7\n    networks: [side]\n",
+     "subnet-overlap"),
+)  # fmt: skip
+
+PLANTED = (*BY_KIND, *BY_A_USER)

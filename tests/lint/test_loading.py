@@ -137,3 +137,30 @@ def test_time_grows_with_the_services(
 
     assert len(found) > 4 * number
     assert time.process_time() - begin < seconds
+
+
+def test_refusal_of_a_later_key_names_the_version(tmp_path: Path) -> None:
+    """A key that a later Compose takes is refused with the version at hand."""
+    (tmp_path / "compose.yml").write_text(
+        "services:\n  app:\n    image: example/app:1\n    post_start: []\n"
+    )
+
+    def old(*words: str, timeout: float | None = None) -> Output:
+        assert timeout
+        if words[1] == "version":
+            return Output(0, "2.26.1\n", "")
+        return Output(
+            15,
+            "",
+            "validating compose.yml: services.app Additional property post_start is "
+            "not allowed",
+        )
+
+    made = subjects(
+        [Combination("x", (tmp_path / "compose.yml",))], root=tmp_path, docker=old
+    )
+    (refusal,) = [
+        one.message for one in check_all(made) if one.rule == "refused-by-compose"
+    ][:1]
+
+    assert "(Compose 2.26.1 does not know post_start, a later one does)" in refusal

@@ -12,7 +12,12 @@ from compose_ops.lint import AcceptedRule, Finding, LintReport, LintSettings, al
 from compose_ops.lint import baseline as baselines
 from compose_ops.lint.output import refused, rendered
 from compose_ops.lint.report import Skipped, faults
-from compose_ops.lint.run import explain, settled, update_baseline
+from compose_ops.lint.run import (
+    explain,
+    settled,
+    update_baseline,
+    without_echoes,
+)
 from compose_ops.lint.settings import check_settings
 
 
@@ -230,3 +235,27 @@ def test_one_line_that_several_services_share_is_one_fault() -> None:
     ]
 
     assert [len(fault.others) for fault in faults(shared)] == [2]
+
+
+def test_what_is_declared_nowhere_is_said_once() -> None:
+    """Compose's refusal goes where a rule says the same at the same place."""
+    words = 'refused: service "a" refers to undefined volume data: invalid'
+    refused_by = replace(
+        finding("refused-by-compose", "error", "a"),
+        message=words,
+    )
+    rule = replace(
+        finding("used-undeclared", "error", "a"),
+        message="volume data is declared nowhere",
+    )
+
+    assert list(without_echoes([refused_by, rule])) == [rule]
+    assert list(without_echoes([refused_by])) == [refused_by]
+
+
+def test_json_names_the_services_that_a_rule_could_not_judge() -> None:
+    report = LintReport((), (Skipped("root-user", "the image", 2, ("a", "b")),))
+
+    (skipped,) = json.loads(rendered(report, "json"))["skipped"]
+
+    assert skipped["services"] == ["a", "b"]

@@ -27,7 +27,12 @@ def as_object(report: LintReport) -> dict[str, Any]:
             for severity, rule, count in by_rule(report.open)
         ],
         "skipped": [
-            {"rule": one.rule, "needs": one.needs, "count": one.count}
+            {
+                "rule": one.rule,
+                "needs": one.needs,
+                "count": one.count,
+                "services": list(one.services),
+            }
             for one in report.skipped
         ],
     }

@@ -20,6 +20,7 @@ LISTS = re.compile(
     r"-r\s+\S|--requirement|package|pyproject|requirements|Gemfile|go\.mod|Cargo|"
     r"\b(npm|pnpm|yarn|bun|bundle|composer|mvn|go|cargo|poetry|pipenv|uv|dotnet)\b"
 )
+APT_INSTALLS = re.compile(r"\bapt(?:-get)?\b[^;&|]*\binstall\b([^;&|]*)")
 PREDEFINED = re.compile(
     r"(https?|no|ftp|all)_proxy$|^(BUILDKIT|SOURCE_DATE|TARGET|BUILD)", re.IGNORECASE
 )
@@ -168,11 +169,11 @@ def package_absent(subject: LintTarget) -> Iterator[RawFinding]:
                 i.script for i in stage.every("RUN")
             )
             for run in stage.every("RUN") if not archive else ():
-                installed = (
-                    set(re.split(r"[\s;&|]+", run.script))
-                    if "apt" in run.script
-                    else set()
-                )
+                installed = {
+                    word
+                    for listed in APT_INSTALLS.findall(run.script)
+                    for word in listed.split()
+                }
                 for package in sorted(installed & set(service.facts.packages)):
                     yield at(
                         service,

@@ -10,6 +10,7 @@ from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.placeholders import value_for
 from compose_ops.lint.registry import rule
 from compose_ops.lint.rules.commands import command_hit
+from compose_ops.lint.rules.databases import mentions
 from compose_ops.lint.rules.products import product_of, translated
 from compose_ops.lint.target import LintTarget
 from compose_ops.project.interpolation import variables
@@ -214,11 +215,17 @@ def environment_ignored(subject: LintTarget) -> Iterator[RawFinding]:
             to = product.ignored.get(variable) if product else None
             if product is None or to is None or translated(service, variable, to):
                 continue
+            if product.name in OFTEN_READ and mentions(service, variable):
+                continue
             instead = f"; it reads {to}" if to else ""
             yield RawFinding(
                 service.path("environment", variable),
                 f"{product.name} ignores {variable}{instead}",
             )
+
+
+OFTEN_READ = frozenset({"PostgreSQL", "This image", "Redis"})
+"""Products whose own scripts, settings or checks often read what the image does not."""
 
 
 @rule(
@@ -239,7 +246,9 @@ def fatal_setting(subject: LintTarget) -> Iterator[RawFinding]:
                 yield command_hit(service, f"{service.name}: {reason}")
             elif reason:
                 yield RawFinding(
-                    service.path("environment", where), f"{service.name}: {reason}"
+                    service.path("environment", where),
+                    f"{service.name}: {reason}",
+                    "warning" if "probably" in reason else "",
                 )
 
 

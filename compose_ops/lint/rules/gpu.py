@@ -6,7 +6,7 @@ from typing import Any
 from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.quantity import shown, size
 from compose_ops.lint.registry import rule
-from compose_ops.lint.rules.products import flag_of
+from compose_ops.lint.rules.product import flag_of
 from compose_ops.lint.target import LintTarget, Service
 
 DEVICES = ("deploy", "resources", "reservations", "devices")

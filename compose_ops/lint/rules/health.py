@@ -33,9 +33,10 @@ def is_one_shot(subject: LintTarget, service: Service) -> bool:
 @rule(
     "health-shell-operators",
     "error",
-    "A health check without a shell contains shell operators.",
+    "A health check without a shell contains shell operators, or is one text.",
     why="An exec form passes `|`, `&&` or `$NAME` to the program as plain text. "
-    "`echo … | client` then only echoes, exits 0 and is healthy for ever.",
+    "`echo … | client` then only echoes, exits 0 and is healthy for ever; "
+    '`[CMD, "curl -f http://x"]` looks for a program of that whole name.',
     source="run on Engine 26.1.5: healthy on an image without the client",
     repair="Write it as CMD-SHELL, or call a shell: `[CMD, sh, -c, …]`.",
 )
@@ -45,6 +46,14 @@ def health_shell_operators(subject: LintTarget) -> Iterator[RawFinding]:
         if check is None or not check.argv or script_of(check.argv) is not None:
             continue
         if base_name(check.argv[0]) in PASSES_ON:
+            continue
+        if len(check.argv) == 1 and " " in check.argv[0].strip():
+            yield hit(
+                service,
+                check,
+                f"{service.name}'s health check takes `{check.argv[0]}` for the name "
+                "of one program",
+            )
             continue
         found = [w for w in check.argv if w in OPERATORS or VARIABLE.fullmatch(w)]
         if found:

@@ -9,6 +9,7 @@ from compose_ops.lint.composefile import Document, Node
 from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
 from compose_ops.lint.rules.products import product_of
+from compose_ops.lint.shell_programs import stated_ports
 from compose_ops.lint.target import LintTarget, Service
 
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::", "[::]"})  # noqa: S104 - looked for, not bound
@@ -226,6 +227,15 @@ def meet(one: str, other: str) -> bool:
 )
 def port_nothing_listens(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
+        listens = stated_ports(service.argv)
+        for port in service.ports if listens else ():
+            if port["target"] not in listens and port.get("protocol") != "udp":
+                yield port_hit(
+                    service,
+                    port,
+                    f"port {port['target']}: {service.name}'s command probably listens "
+                    f"on {', '.join(map(str, sorted(listens)))} only",
+                )
         product = product_of(service)
         for port in service.ports if product else ():
             fault = product.silent.get(port["target"]) if product else None

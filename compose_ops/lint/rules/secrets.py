@@ -30,6 +30,13 @@ def written_value(service: Service, name: str, section: str = "environment") -> 
     return value_of(found[-1], name) if found else ""
 
 
+def extended_value(service: Service, name: str) -> str:
+    """Return a variable's value where another file's service may state it."""
+    files = service.subject.documents
+    extends = any(one.find(service.path("extends")) for one in files)
+    return service.environment.get(name, "") if extends else ""
+
+
 def value_of(node: Node, name: str) -> str:
     """Return the value of a mapping's member or of a list's `NAME=value`."""
     text = node.text()
@@ -77,7 +84,8 @@ def is_given(value: str, text: str) -> bool:
 def well_known_password(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         for name in service.environment:
-            value = literal_part(written_value(service, name))
+            written = written_value(service, name) or extended_value(service, name)
+            value = literal_part(written)
             password = value if is_password(name) else password_in(value)
             if is_secret_value(password) and is_well_known(password):
                 yield RawFinding(

@@ -8,8 +8,8 @@ from typing import Any
 
 from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
-from compose_ops.lint.stores import moved
 from compose_ops.lint.target import LintTarget, Service
+from compose_ops.products.folders import moved
 
 
 def tmpfs_targets(service: Service) -> set[str]:
@@ -57,6 +57,13 @@ def others_kept(service: Service) -> list[str]:
     ]
 
 
+def keeps_at(service: Service, target: str) -> bool:
+    """Say whether a database keeps its data in a mount, not in a volume below it."""
+    store, above = service.store, f"{target.rstrip('/')}/"
+    declared = any(one.startswith(above) for one in service.facts.volumes)
+    return store is not None and store.holds(target) and not declared
+
+
 def stores(service: Service) -> list[str]:
     """Return the volumes in which a database, or what a label calls data, keeps it."""
     labelled = str(
@@ -67,10 +74,7 @@ def stores(service: Service) -> list[str]:
         for mount in service.volumes("volume", "bind")
         if mount.get("source")
         and not mount.get("read_only")
-        and (
-            mount["source"] in labelled
-            or (service.store is not None and service.store.holds(mount["target"]))
-        )
+        and (mount["source"] in labelled or keeps_at(service, mount["target"]))
     ]
 
 
@@ -219,7 +223,7 @@ def volume_shared_by_stores(subject: LintTarget) -> Iterator[RawFinding]:
             store = service.store
             if store is None or mount.get("read_only") or not mount.get("source"):
                 continue
-            if store.holds(mount["target"]):
+            if keeps_at(service, mount["target"]):
                 below = str((mount.get("volume") or {}).get("subpath", ""))
                 held = users[str(mount["source"]), below]
                 same = [one for one in held if one.together(service)]
