@@ -26,8 +26,8 @@ With other arguments, only pytest runs, and gets them:
   scripts/test.sh tests/unit
   scripts/test.sh -k backup --real-images
 
-WORKERS=N runs N tests at once (default: twice as many as there are processors,
-as most tests wait for the engine). In CI a test that would be skipped for want of
+WORKERS=N runs N tests at once (default: one more than there are processors, as most
+tests wait for the engine). In CI a test that would be skipped for want of
 an engine fails.
 
 Exit codes: 0 green; 1 a check failed; 2 usage; 5 no engine, no Python, no Node.js.
@@ -67,7 +67,7 @@ main() {
         set -- tests
     fi
     step "Tests"
-    : "${WORKERS:=$((2 * $(nproc)))}"
+    : "${WORKERS:=$(($(nproc) + 1))}"
     exec "$VENV/bin/python" -m pytest --numprocesses="$WORKERS" ${extent:+"$extent"} "$@"
 }
 

@@ -235,15 +235,6 @@ def test_exit_codes(world: World, words: tuple[str, ...], code: int) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_plugins_are_not_asked_for_what_up_remembers(world: World) -> None:
-    """Each plugin that is started costs a twentieth of doctor's time."""
-    done = world.run(["invoke", "doctor", "--echo", "--only", "compose-version"])
-
-    asked = [line for line in done.stderr.splitlines() if line.startswith("+ docker")]
-    assert "+ docker info" in asked
-    assert "+ docker compose version" not in asked
-
-
 def test_gpu_check_without_a_gpu_is_well(world: World) -> None:
     """Every fact is asked of the real engine; the sequence ends at its first check."""
     done = world.run(["invoke", "gpu-check", "--json", "--overlay", "quick"])

@@ -289,6 +289,7 @@ def test_clients_that_never_pause_lose_no_call_in_an_update(
     assert not before & {c["Id"] for c in replicas(production)}
 
 
+@pytest.mark.alone
 def test_new_code_gets_in_by_an_update_that_loses_no_request(
     production: Scenario,
 ) -> None:

@@ -18,7 +18,7 @@ from e2e_scenario import docker
 from open_load import Load
 from rollout_site import RolloutSite, build_images, image, image_id, rollout_site
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.alone]
 
 KILL = Path(__file__).parent / "rollout/kill_at.py"
 WISH = os.environ.get("ROLLOUT_KILLS", "").replace("all", "1/1")

@@ -9,7 +9,7 @@ from e2e_scenario import docker
 from open_load import Load
 from rollout_site import RolloutSite, build, build_images, image, image_id, rollout_site
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.alone]
 
 RUN = os.urandom(4).hex()
 LOST = f"lost-{RUN}"  # the tag of an image that only this file's run has

@@ -26,6 +26,7 @@ from compose_ops.rollout.policy import ProbeSettings
 from compose_ops.runtime.health import Clock
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.docker,
     pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="a second dockerd needs root"),
