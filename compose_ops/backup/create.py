@@ -23,8 +23,8 @@ from compose_ops.backup import (
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import Policy, choose
 from compose_ops.backup.progress import shows_progress
-from compose_ops.backup.quiesce import StoreBackup
 from compose_ops.backup.service_control import StoppedContainer
+from compose_ops.backup.store_backup import StoreBackup
 from compose_ops.backup.volume_archive import VolumeBackup
 from compose_ops.console import say
 from compose_ops.errors import UnhealthyError
@@ -75,7 +75,9 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
         for item in preconditions.items(stack, chosen, request.consistency):
             say(f"would back up {_described(item)}")
         return None
-    with exclusive(stack, "invoke backup"):
+    names = {policy.service for policy in chosen}
+    concerned = {*names, *service_control.affected_by(stack, names)}
+    with exclusive(stack, "invoke backup", services=concerned):
         made = take_locked(stack, request, chosen, keys)
         restore_points.expire(stack, made)
         return made
@@ -207,7 +209,8 @@ def _resume(
     """Release and start what was quiesced, and wait until all is as before."""
     for lock in journal.facts.get("locked", ()):
         unlock.unlock(stack, lock)
-    stores, dependents = journal.facts["stores"], journal.facts["dependents"]
+    stores = service_control.from_facts(journal.facts, "stores")
+    dependents = service_control.from_facts(journal.facts, "dependents")
     service_control.start(stack, stores)
     journal.reach("stores started", locked=[])
     late = _late(stack, stores, since=None)
@@ -221,11 +224,11 @@ def _resume(
 
 
 def _late(
-    stack: StackContext, halted: Sequence[StoppedContainer], *, since: datetime | None
+    stack: StackContext, stopped: Sequence[StoppedContainer], *, since: datetime | None
 ) -> UnhealthyError | None:
-    """Wait until all of *halted* are healthy; return what one of them lacks."""
+    """Wait until all of *stopped* are healthy; return the failure if they do not."""
     try:
-        service_control.wait(stack, halted, since=since)
+        service_control.wait(stack, stopped, since=since)
     except UnhealthyError as failed:
         return failed
     return None

@@ -163,6 +163,16 @@ def users_of(
     ]
 
 
+def writes_to(model: Model, service: str, sources: Sequence[str]) -> bool:
+    """Say whether a service mounts one of *sources*, or a folder in it, writable."""
+    mounted = [_mount(model, service, m).source for m in _candidates(model, service)]
+    return any(
+        own == source or (is_path(own) and is_path(source) and _is_within(own, source))
+        for own in mounted
+        for source in sources
+    )
+
+
 def _is_within(path: str, folder: str) -> bool:
     return Path(path).resolve().is_relative_to(Path(folder).resolve())
 

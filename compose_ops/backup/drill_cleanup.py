@@ -41,7 +41,7 @@ def _created(stack: StackContext, journal: Journal) -> Created:
     project = journal.facts.get("project")
     if project is None:
         return _created_by_the_version_before(stack, journal)
-    run = journal.facts["run"]
+    run: str = journal.facts["run"]
 
     def is_own(labels: Mapping[str, str]) -> bool:
         return labels.get(LABEL) == run

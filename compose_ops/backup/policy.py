@@ -222,7 +222,47 @@ def choose(
                 hint=f"services with data: {', '.join(known)}; docs/backup.md says how "
                 "labels declare it",
             )
-    return tuple(known[name] for name in names or known)
+    return _without_repeated(known[name] for name in names or known)
+
+
+def _without_repeated(chosen: Iterable[Policy]) -> tuple[Policy, ...]:
+    """
+    Leave out a service all of whose data is in the archives of one before it.
+
+    ConfigurationError where only a part of it is.
+    """
+    found: dict[str, Policy] = {}
+    owners: dict[str, str] = {}
+    for policy in chosen:
+        sources = {mount.source for mount in policy.mounts}
+        repeated = sources & owners.keys()
+        if repeated and repeated != sources:
+            shared = min(repeated)
+            raise ConfigurationError(
+                f"{owners[shared]} and {policy.service} both declare {shared} as data",
+                hint="declare it on one of them; the other is stopped for the copy",
+            )
+        if not repeated:
+            found[policy.service] = policy
+            owners |= dict.fromkeys(sources, policy.service)
+    return tuple(found.values())
+
+
+def is_store(model: Model, service: str, products: Products) -> bool:
+    """Say whether a service has declared data, or is of a known product."""
+    if service not in model.services:
+        return False
+    return (
+        products.of_service(model.service(service)) is not None
+        or policy(model, service, products) is not None
+    )
+
+
+def disposable_of(model: Model, service: str, products: Products) -> frozenset[str]:
+    """Return what a service declares not to be data."""
+    return frozenset(
+        key.rstrip("/") for name, key in _disposable(model, products) if name == service
+    )
 
 
 def disposable(model: Model) -> frozenset[str]:
@@ -234,7 +274,8 @@ def undeclared(model: Model, products: Products | None = None) -> tuple[str, ...
     """
     Name the writable mounts that nobody declares, as `SERVICE: SOURCE on TARGET`.
 
-    A service of a known product is covered, and a volume that another one declares.
+    A volume that another service declares is covered, and what a known product mounts
+    by a name; an anonymous volume never is: the next container starts without it.
     """
     products = products or load()
     covered = policies(model, products)
@@ -245,10 +286,11 @@ def undeclared(model: Model, products: Products | None = None) -> tuple[str, ...
     }
     found: dict[str, None] = {}
     for name, service in model.services.items():
-        if products.of_service(service) is not None:
-            continue
+        is_known = products.of_service(service) is not None
         for mount in service.get("volumes") or ():
             source, target = str(mount.get("source") or ""), str(mount["target"])
+            if is_known and source:
+                continue
             skip = mount.get("read_only") or (name, target) in spared_paths
             if skip or source in spared or not _may_hold_data(mount):
                 continue

@@ -8,13 +8,19 @@ from pathlib import Path, PurePosixPath
 from compose_ops.backup import helper, service_control, store_commands
 from compose_ops.backup.data_mounts import exists, is_path, root_in
 from compose_ops.backup.helper import HelperJob
-from compose_ops.backup.policy import LEVELS, Policy, undeclared
-from compose_ops.backup.quiesce import StoreBackup
+from compose_ops.backup.policy import (
+    LEVELS,
+    Policy,
+    disposable_of,
+    is_store,
+    undeclared,
+)
 from compose_ops.backup.restore_targets import RestoreTarget
+from compose_ops.backup.store_backup import StoreBackup
 from compose_ops.console import say
 from compose_ops.docker.api import PROJECT_LABEL, Container, Volume
 from compose_ops.errors import DataError, UsageError
-from compose_ops.products import load
+from compose_ops.products import Products, load
 from compose_ops.project.labels import PREFIX
 from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_size
@@ -22,6 +28,7 @@ from compose_ops.units import readable_size
 MARGIN = 1.2
 SHOWN = 3
 BLOCK = 4096
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _PASSWORD = re.compile(r"(?i)((?:pass|secret|cred|token|key)\w*=)[^,]*")
 
 
@@ -44,22 +51,31 @@ def items(
                 f"{policy.service} cannot be backed up with --consistency {wanted}",
                 hint=f"it supports: {', '.join(policy.levels)}",
             )
-    found = stack.refresh()
-    return [
+    found = [c for c in stack.refresh() if not c.is_one_off]
+    made = [
         _item(stack, policy, wanted, [c for c in found if c.service == policy.service])
         for policy in chosen
     ]
+    written = {name for item in made for name in item.writers}
+    for item in made:
+        if item.level == "native" and item.policy.service in written:
+            say(f"{item.policy.service} writes to another store's data: stopping it")
+            item.level = "stop"
+    return made
 
 
 def _item(
     stack: StackContext, policy: Policy, wanted: str, there: Sequence[Container]
 ) -> StoreBackup:
+    level = wanted or policy.levels[0]
+    writers = service_control.writers_of(stack, [policy.service])
     return StoreBackup(
         policy=policy,
-        level=wanted or policy.levels[0],
+        level=level,
         forced=bool(wanted),
         containers=tuple(there),
         roots=_roots(stack, policy, there),
+        writers=() if level == "crash" else writers,
     )
 
 
@@ -129,7 +145,28 @@ def check_source(stack: StackContext, source: str) -> Volume | None:
 
 def left_out(stack: StackContext) -> tuple[str, ...]:
     """Return the writable mounts that nobody declares as data or as disposable."""
-    return undeclared(stack.model, load(stack.product_files))
+    products = load(stack.product_files)
+    return (
+        *undeclared(stack.model, products),
+        *_of_images(stack, products),
+    )
+
+
+def _of_images(stack: StackContext, products: Products) -> list[str]:
+    """Name the anonymous volumes that images of stores declare and nobody mounts."""
+    found: dict[str, None] = {}
+    for container in stack.refresh():
+        service = container.service
+        if container.is_one_off or not is_store(stack.model, service, products):
+            continue
+        mounted = stack.model.service(service).get("volumes") or ()
+        known = {str(mount["target"]).rstrip("/") for mount in mounted}
+        known |= disposable_of(stack.model, service, products)
+        for mount in container.mounts:
+            if _ANONYMOUS.fullmatch(mount.name) and mount.target not in known:
+                line = f"{service}: an anonymous volume of its image on {mount.target}"
+                found[line] = None
+    return list(found)
 
 
 def check_undeclared(
@@ -164,15 +201,23 @@ def check_links(policy: Policy, found: Sequence[str]) -> None:
 
 
 def check_users(stack: StackContext, policy: Policy, name: str) -> None:
-    """Raise DataError when a container of another service writes to the volume."""
+    """
+    Raise DataError when a container writes to the volume that is not stopped for it.
+
+    Stopped are the containers of the store and of the project's services that mount
+    it, but no container of `docker compose run`: nothing could start it again.
+    """
+    own = {policy.service, *service_control.writers_of(stack, [policy.service])}
     for container in service_control.users_of(stack, name):
-        its = (container.project, container.service) == (stack.project, policy.service)
-        if not its:
-            what = "folder" if is_path(name) else "volume"
-            raise DataError(
-                f"the container {container.name} uses the {what} {name}, too",
-                hint=f"stop it first: docker stop {container.name}",
-            )
+        is_stopped = container.project == stack.project and container.service in own
+        if is_stopped and not container.is_one_off:
+            continue
+        what = "folder" if is_path(name) else "volume"
+        origin = " (docker compose run)" if container.is_one_off else ""
+        raise DataError(
+            f"the container {container.name}{origin} writes to the {what} {name}",
+            hint=f"stop it first: docker stop {container.name}",
+        )
 
 
 def check_holds_data(name: str, *, empty: bool) -> None:

@@ -48,11 +48,11 @@ def restore(stack: StackContext, wish: RestoreRequest) -> Manifest | None:
     """
     kept, parts = _selected(stack, wish)
     named = {part.policy.service for part in parts}
-    stopped = {d for name in named for d in stack.model.dependents(name)}
+    stopped = set(service_control.affected_by(stack, named))
     stack.require("restore", services=named | stopped)
     manifest = repository.believed(kept)
     keys = verify.identities(manifest, wish.identity, needed=True)
-    with exclusive(stack, "invoke restore"):
+    with exclusive(stack, "invoke restore", services=named | stopped):
         helper.require(stack)
         with doubt.doubted(kept):
             for part in parts:
@@ -128,5 +128,5 @@ def _show_plan(
             f"{part.store.consistency}, taken {manifest.created}"
         )
     services = [part.policy.service for part in parts]
-    stopped = [*service_control.dependents_of(stack, services), *services]
+    stopped = [*service_control.affected_by(stack, services), *services]
     say("stopped meanwhile, if they run: " + ", ".join(dict.fromkeys(stopped)))

@@ -111,7 +111,7 @@ def test_folder_that_another_container_writes_to_is_refused(
     world.there.append(container("other", id="id-other", mounts=(mount,)))
 
     if refused:
-        with pytest.raises(DataError, match="uses the folder"):
+        with pytest.raises(DataError, match="writes to the folder"):
             back_up(bound, "memo")
     else:
         assert back_up(bound, "memo")

@@ -58,7 +58,7 @@ def _empty(world: World) -> str:
 def _in_use(world: World) -> str:
     mounts = world.of("memo").mounts
     world.there.append(container("other", project="x", mounts=mounts))
-    return "trial-other uses the volume"
+    return "trial-other writes to the volume"
 
 
 @pytest.mark.parametrize(
