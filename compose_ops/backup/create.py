@@ -17,6 +17,7 @@ from compose_ops.backup import (
     repository,
     restore_points,
     service_control,
+    undeclared,
     unlock,
     volume_archive,
 )
@@ -69,7 +70,7 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
     """
     chosen = choose(stack, request.services, everything=request.everything)
     if request.everything:
-        preconditions.check_undeclared(stack, chosen, allowed=request.allow_undeclared)
+        undeclared.check(stack, chosen, allowed=request.allow_undeclared)
     keys = encryption.recipients(request.encrypt)
     if stack.dry:
         for item in preconditions.items(stack, chosen, request.consistency):
@@ -94,7 +95,7 @@ def take_locked(
     items = preconditions.items(stack, chosen, request.consistency)
     volumes = preconditions.volumes(stack, chosen)
     coherent = request.everything and request.coherent
-    left_out = preconditions.left_out(stack) if request.everything else ()
+    left_out = undeclared.listed(stack) if request.everything else ()
     for item in items:
         if item.policy.product:
             say(_described(item))

@@ -1,10 +1,9 @@
 """What a service's data is and how it is copied: its labels, else its product."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any
 
 from compose_ops.backup.data_mounts import DataMount, mounts_of
 from compose_ops.errors import ConfigurationError, UsageError
@@ -248,78 +247,6 @@ def _without_repeated(chosen: Iterable[Policy]) -> tuple[Policy, ...]:
     return tuple(found.values())
 
 
-def is_store(model: Model, service: str, products: Products) -> bool:
-    """Say whether a service has declared data, or is of a known product."""
-    if service not in model.services:
-        return False
-    return (
-        products.of_service(model.service(service)) is not None
-        or policy(model, service, products) is not None
-    )
-
-
-def disposable_of(model: Model, service: str, products: Products) -> frozenset[str]:
-    """Return what a service declares not to be data."""
-    return frozenset(
-        key.rstrip("/") for name, key in _disposable(model, products) if name == service
-    )
-
-
-def disposable(model: Model) -> frozenset[str]:
-    """Return the volumes and folders that services declare not to be data."""
-    return frozenset(key for _, key in _disposable(model, load()))
-
-
-def undeclared(model: Model, products: Products | None = None) -> tuple[str, ...]:
-    """
-    Name the writable mounts that nobody declares, as `SERVICE: SOURCE on TARGET`.
-
-    A volume that another service declares is covered, and what a known product mounts
-    by a name; an anonymous volume never is: the next container starts without it.
-    """
-    products = products or load()
-    covered = policies(model, products)
-    kept = {mount.source for policy in covered.values() for mount in policy.mounts}
-    spared = {key for _, key in _disposable(model, products) if key in model.volumes}
-    spared_paths = {
-        (name, key) for name, key in _disposable(model, products) if key[:1] == "/"
-    }
-    found: dict[str, None] = {}
-    for name, service in model.services.items():
-        is_known = products.of_service(service) is not None
-        for mount in service.get("volumes") or ():
-            source, target = str(mount.get("source") or ""), str(mount["target"])
-            if is_known and source:
-                continue
-            skip = mount.get("read_only") or (name, target) in spared_paths
-            if skip or source in spared or not _may_hold_data(mount):
-                continue
-            real = model.volume_name(source) if mount["type"] == "volume" else source
-            if real not in kept or not source:
-                found[f"{name}: {source or 'an anonymous volume'} on {target}"] = None
-    return tuple(found)
-
-
-def _may_hold_data(mount: Mapping[str, Any]) -> bool:
-    source = str(mount.get("source") or "")
-    return mount["type"] == "volume" or (
-        mount["type"] == "bind" and not source.startswith(_SYSTEM)
-    )
-
-
-# What lies there is the machine's: sockets, devices, settings; no backup keeps it.
-_SYSTEM = ("/dev", "/etc/", "/proc", "/run", "/sys", "/tmp/.X11", "/var/run")  # noqa: S108
-
-
-def _disposable(model: Model, products: Products) -> Iterator[tuple[str, str]]:
-    for name, service in model.services.items():
-        product = products.of_service(service)
-        settings = dict(product.settings) if product else {}
-        stated = labels(model, name).get(PREFIX + "data.disposable")
-        for key in (stated or settings.get("data.disposable", "")).split():
-            yield name, key
-
-
 def _require(service: str, holds: bool, what: str) -> None:  # noqa: FBT001
     if not holds:
         raise ConfigurationError(
@@ -329,4 +256,4 @@ def _require(service: str, holds: bool, what: str) -> None:  # noqa: FBT001
         )
 
 
-__all__ = ["PRODUCT", "Policy", "choose", "disposable", "policies", "policies_of"]
+__all__ = ["PRODUCT", "Policy", "choose", "policies", "policies_of"]

@@ -8,27 +8,18 @@ from pathlib import Path, PurePosixPath
 from compose_ops.backup import helper, service_control, store_commands
 from compose_ops.backup.data_mounts import exists, is_path, root_in
 from compose_ops.backup.helper import HelperJob
-from compose_ops.backup.policy import (
-    LEVELS,
-    Policy,
-    disposable_of,
-    is_store,
-    undeclared,
-)
+from compose_ops.backup.policy import LEVELS, Policy
 from compose_ops.backup.restore_targets import RestoreTarget
 from compose_ops.backup.store_backup import StoreBackup
 from compose_ops.console import say
 from compose_ops.docker.api import PROJECT_LABEL, Container, Volume
 from compose_ops.errors import DataError, UsageError
-from compose_ops.products import Products, load
 from compose_ops.project.labels import PREFIX
 from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_size
 
 MARGIN = 1.2
-SHOWN = 3
 BLOCK = 4096
-_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _PASSWORD = re.compile(r"(?i)((?:pass|secret|cred|token|key)\w*=)[^,]*")
 
 
@@ -141,53 +132,6 @@ def check_source(stack: StackContext, source: str) -> Volume | None:
             hint=f"docker volume inspect {source}",
         )
     return volume
-
-
-def left_out(stack: StackContext) -> tuple[str, ...]:
-    """Return the writable mounts that nobody declares as data or as disposable."""
-    products = load(stack.product_files)
-    return (
-        *undeclared(stack.model, products),
-        *_of_images(stack, products),
-    )
-
-
-def _of_images(stack: StackContext, products: Products) -> list[str]:
-    """Name the anonymous volumes that images of stores declare and nobody mounts."""
-    found: dict[str, None] = {}
-    for container in stack.refresh():
-        service = container.service
-        if container.is_one_off or not is_store(stack.model, service, products):
-            continue
-        mounted = stack.model.service(service).get("volumes") or ()
-        known = {str(mount["target"]).rstrip("/") for mount in mounted}
-        known |= disposable_of(stack.model, service, products)
-        for mount in container.mounts:
-            if _ANONYMOUS.fullmatch(mount.name) and mount.target not in known:
-                line = f"{service}: an anonymous volume of its image on {mount.target}"
-                found[line] = None
-    return list(found)
-
-
-def check_undeclared(
-    stack: StackContext, chosen: Sequence[Policy], *, allowed: bool
-) -> None:
-    """Refuse to call a set whole that leaves out what may be data. DataError."""
-    found = left_out(stack)
-    if found and not allowed:
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        raise DataError(
-            "nobody says whether this is data: " + "; ".join(found[:SHOWN]) + more,
-            hint=f"the labels {PREFIX}data.volumes and {PREFIX}data.disposable say it; "
-            "--allow-undeclared leaves it out",
-        )
-    if not chosen:
-        raise DataError(
-            "no service has data that can be backed up",
-            hint=f"the label {PREFIX}data.volumes declares it; docs/backup.md",
-        )
-    for line in found:
-        say(f"warning: left out, nobody says whether it is data: {line}")
 
 
 def check_links(policy: Policy, found: Sequence[str]) -> None:
