@@ -132,7 +132,7 @@ def take_locked(
         journal.reach("named")
         repository.note(final, verified=manifest.created)
         if late is not None:
-            say(f"the set {manifest.id} is whole and verified")
+            say(f"the set {manifest.id} is complete and verified")
             raise late
         return manifest
 

@@ -136,8 +136,8 @@ def make(stack: StackContext, source: str) -> None:
             Path(source).mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as refused:
             raise DataError(
-                f"the folder {source} cannot be made: {refused.strerror}",
-                hint="make it yourself; a restore sets its owner",
+                f"the folder {source} cannot be created: {refused.strerror}",
+                hint="create it; a restore sets its owner",
             ) from refused
 
 

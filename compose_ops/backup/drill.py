@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import (
-    doubt,
+    damage,
     drill_cleanup,
     drill_project,
     helper,
@@ -81,8 +81,8 @@ def drill(stack: StackContext, request: DrillRequest) -> DrillResult:
     and how it went. Raises DataError or UnhealthyError when the set cannot be restored,
     counts nothing or otherwise than it says, or fails its store's check.
     """
-    kept = repository.choose(request.dest, stack.project, set_id=request.set_id)
-    manifest = repository.believed(kept)
+    backup_set = repository.choose(request.dest, stack.project, set_id=request.set_id)
+    manifest = repository.believed(backup_set)
     keys = verify.identities(manifest, request.identity, needed=True)
     known = policies_of(stack)
     if unknown := [s.service for s in manifest.stores if s.service not in known]:
@@ -98,39 +98,39 @@ def drill(stack: StackContext, request: DrillRequest) -> DrillResult:
     ]
     if not parts:
         raise DataError(
-            f"{manifest.id} holds nothing that can be drilled",
+            f"{manifest.id} holds no service of the compose files",
             hint="invoke backups lists the sets",
         )
     with exclusive(stack, "invoke drill", services=(), kinds=("drill",)):
         helper.require(stack)
         project.check_unused(stack.engine)
-        stores = _recorded(stack, project, kept, parts, keys)
+        stores = _recorded(stack, project, backup_set, parts, keys)
     return DrillResult(manifest.id, stores)
 
 
 def _recorded(
     stack: StackContext,
     project: DrillProject,
-    kept: BackupSet,
+    backup_set: BackupSet,
     parts: Sequence[RestoreTarget],
     keys: Sequence[Any],
 ) -> tuple[DrilledStore, ...]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        stores = _drilled(stack, project, kept, parts, keys)
+        stores = _drilled(stack, project, backup_set, parts, keys)
     except ComposeOpsError as failed:
-        repository.note(kept.path, drill={"at": now, "result": failed.message})
+        repository.note(backup_set.path, drill={"at": now, "result": failed.message})
         raise
     proven = all(store.proven for store in stores)
-    result = "proven" if proven else "booted, nothing of it was checked"
-    repository.note(kept.path, drilled=now, drill={"at": now, "result": result})
+    result = "proven" if proven else "booted, but no store has a count or a check"
+    repository.note(backup_set.path, drilled=now, drill={"at": now, "result": result})
     return stores
 
 
 def _drilled(
     stack: StackContext,
     project: DrillProject,
-    kept: BackupSet,
+    backup_set: BackupSet,
     parts: Sequence[RestoreTarget],
     keys: Sequence[Any],
 ) -> tuple[DrilledStore, ...]:
@@ -140,7 +140,7 @@ def _drilled(
         stack, "drill", project.run, file=str(file), project=project.name
     )
     try:
-        return _boot(stack, project, file, kept, parts, keys=keys)
+        return _boot(stack, project, file, backup_set, parts, keys=keys)
     finally:
         with undoing("removing the drill's containers and volumes"):
             drill_cleanup.undo(stack, journal)
@@ -150,7 +150,7 @@ def _boot(
     stack: StackContext,
     project: DrillProject,
     file: Path,
-    kept: BackupSet,
+    backup_set: BackupSet,
     parts: Sequence[RestoreTarget],
     *,
     keys: Sequence[Any],
@@ -158,13 +158,13 @@ def _boot(
     scratch = stack.engine.for_project(file, project.name)
     services = list(dict.fromkeys(part.policy.service for part in parts))
     scratch.up(services, start=False)
-    manifest = repository.believed(kept)
+    manifest = repository.believed(backup_set)
     for part in parts:
         project.check_volume(stack.engine, part.volume)
         preconditions.check_room(stack, part)
-        with doubt.doubted(kept):
-            verify.check_archive(stack, kept, part.archive, keys)
-        path = verify.stored(kept, manifest, part.archive)
+        with damage.marked(backup_set):
+            verify.check_archive(stack, backup_set, part.archive, keys)
+        path = verify.stored(backup_set, manifest, part.archive)
         with verify.source(path, keys) as (end, reading):
             _fill(stack, project.run, manifest, part, end=end, reading=reading)
     say("booting " + ", ".join(services) + " on what was restored")
@@ -218,8 +218,8 @@ def _store(
     found = store_commands.count(scratch, policy, container)
     if policy.count and found is None:
         raise DataError(
-            f"{service} counts nothing in the drill: its count command failed",
-            hint="correct compose-ops.backup.count; what is not counted is not proven",
+            f"{service} cannot be counted in the drill: its count command failed",
+            hint="correct the label compose-ops.backup.count",
         )
     if not part.store.holds(found):
         raise DataError(

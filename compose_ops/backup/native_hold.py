@@ -47,7 +47,7 @@ def _lock(journal: Journal, policy: Policy, container: Container) -> dict[str, s
         "release": policy.release,
         "session": "held" if policy.session else "",
         "mark": f"{unlock.MARK}={journal.facts['run']} {policy.service}",
-        "started": unlock.moment(container),
+        "started": unlock.start_time(container),
     }
 
 

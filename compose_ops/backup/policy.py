@@ -211,7 +211,7 @@ def choose(
     names = stack.model.check_services(services)
     if everything == bool(names):
         raise UsageError(
-            "name what is meant: --service NAME (repeatable), or --all",
+            "select services: --service NAME (repeatable), or --all",
             hint=f"services with data: {', '.join(known)}",
         )
     for name in names:

@@ -75,19 +75,21 @@ def _roots(
 ) -> dict[str, str]:
     """Return where in each folder of a store its data lies, as the server says."""
     running = [c for c in there if c.is_running]
-    said = (
+    reported = (
         store_commands.data_folder(stack.engine, policy, running[0]) if running else ""
     )
     found = {
         mount.key: root
         for mount in policy.mounts
-        for folder in ([said] if said else policy.paths)
+        for folder in ([reported] if reported else policy.paths)
         if (root := root_in(mount, folder)) is not None
     }
-    inside = any(PurePosixPath(m.target).is_relative_to(said) for m in policy.mounts)
-    if said and not found and not inside:
+    inside = any(
+        PurePosixPath(m.target).is_relative_to(reported) for m in policy.mounts
+    )
+    if reported and not found and not inside:
         raise DataError(
-            f"{policy.service} says that its data lies in {said}, which is none of its "
+            f"{policy.service} reports its data in {reported}, which is none of its "
             "volumes",
             hint=f"mount a volume there, or name its volumes: {PREFIX}data.volumes",
         )
@@ -114,21 +116,21 @@ def check_source(stack: StackContext, source: str) -> Volume | None:
     if is_path(source):
         if not exists(stack, source):
             raise DataError(
-                f"there is no folder {source}",
-                hint="invoke up makes what the compose files mount",
+                f"folder {source} not found",
+                hint="invoke up creates what the compose files mount",
             )
         return None
     volume = stack.engine.volume(source)
     if volume is None:
         raise DataError(
-            f"there is no volume {source}",
-            hint="invoke up makes the stack's volumes; docker volume ls lists all",
+            f"volume {source} not found",
+            hint="invoke up creates the volumes; docker volume ls lists all",
         )
     owner = volume.labels.get(PROJECT_LABEL, "")
     if owner != stack.project:
         raise DataError(
-            f"the volume {source} is not the project's: "
-            + (f"it is {owner}'s" if owner else "Compose did not make it"),
+            f"the volume {source} does not belong to the project: "
+            + (f"it belongs to {owner}" if owner else "Compose did not create it"),
             hint=f"docker volume inspect {source}",
         )
     return volume

@@ -9,7 +9,7 @@ from typing import Any
 
 from compose_ops.backup import data_mounts
 from compose_ops.backup.policy import policies_of
-from compose_ops.backup.unlock import moment, unlock
+from compose_ops.backup.unlock import start_time, unlock
 from compose_ops.console import health_progress, say
 from compose_ops.docker.api import Container
 from compose_ops.errors import ComposeOpsError, UnhealthyError
@@ -49,7 +49,7 @@ class StoppedContainer:
             name=container.name,
             service=container.service,
             paused=container.state == "paused",
-            started=moment(container),
+            started=start_time(container),
         )
 
 
@@ -246,7 +246,7 @@ def _end(stack: StackContext, stopping: StoppedContainer) -> None:
     What was started since is not what was to be stopped.
     """
     there = stack.engine.container(stopping.id)
-    if there is not None and there.is_running and moment(there) == stopping.started:
+    if there is not None and there.is_running and start_time(there) == stopping.started:
         stack.engine.stop(there.id)
 
 

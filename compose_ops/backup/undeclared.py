@@ -20,7 +20,7 @@ def listed(stack: StackContext) -> tuple[str, ...]:
     """Return the writable mounts that nobody declares as data or as disposable."""
     products = load(stack.product_files)
     return (
-        *_of_model(stack.model, products),
+        *in_model(stack.model, products),
         *_of_images(stack, products),
     )
 
@@ -48,7 +48,7 @@ def check(stack: StackContext, chosen: Sequence[Policy], *, allowed: bool) -> No
     if found and not allowed:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise DataError(
-            "nobody says whether this is data: " + "; ".join(found[:SHOWN]) + more,
+            "not declared as data or as disposable: " + "; ".join(found[:SHOWN]) + more,
             hint=f"the labels {PREFIX}data.volumes and {PREFIX}data.disposable say it; "
             "--allow-undeclared leaves it out",
         )
@@ -58,10 +58,10 @@ def check(stack: StackContext, chosen: Sequence[Policy], *, allowed: bool) -> No
             hint=f"the label {PREFIX}data.volumes declares it; docs/backup.md",
         )
     for line in found:
-        say(f"warning: left out, nobody says whether it is data: {line}")
+        say(f"warning: left out, not declared as data: {line}")
 
 
-def _of_model(model: Model, products: Products) -> tuple[str, ...]:
+def in_model(model: Model, products: Products) -> tuple[str, ...]:
     """
     Name the writable mounts that nobody declares, as `SERVICE: SOURCE on TARGET`.
 
@@ -118,6 +118,11 @@ def _is_store(model: Model, service: str, products: Products) -> bool:
         products.of_service(model.service(service)) is not None
         or policy(model, service, products) is not None
     )
+
+
+def disposable(model: Model, products: Products) -> frozenset[str]:
+    """Return the volumes and folders that services declare not to be data."""
+    return frozenset(key for _, key in _disposable(model, products))
 
 
 def _disposable_of(model: Model, service: str, products: Products) -> frozenset[str]:

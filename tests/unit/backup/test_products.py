@@ -213,7 +213,7 @@ def test_drill_fails_where_the_store_counts_nothing(
     world.commands["count"] = lambda _asked: Output(1, "", "NOAUTH")
     made = back_up(stack, "memo")
 
-    with pytest.raises(DataError, match="memo counts nothing in the drill"):
+    with pytest.raises(DataError, match="memo cannot be counted in the drill"):
         sets.drill(stack, "backups", set_id=made, identity="")
 
     kept = repository.load(stack.root / "backups/trial" / made)
