@@ -79,9 +79,9 @@ def _undo_restore(stack: Any, journal: Journal) -> None:
 
 
 def _undo_drill(stack: Any, journal: Journal) -> None:
-    from compose_ops.backup import drill_project
+    from compose_ops.backup import drill_cleanup
 
-    drill_project.undo(stack, journal)
+    drill_cleanup.undo(stack, journal)
 
 
 def _undo_update(stack: Any, _journal: Journal) -> None:

@@ -54,6 +54,7 @@ class World(FakeEngine):
         self.commands: dict[str, Callable[[Container], Output]] = {COUNT: self._count}
         self.sick: Callable[[str], bool] = lambda _service: False
         self.further: dict[str, Any] = {}
+        self.labels: dict[str, dict[str, str]] = {}
         self.fate = Fate()
         self.boot = "boot-1"
         self.free: int | None = None
@@ -139,12 +140,14 @@ class World(FakeEngine):
                     )
                     continue
                 volume = f"{self.project}_{mount['source']}"
-                self.create_volume(volume, labels={PROJECT: self.project})
+                labels = self.labels.get(mount["source"], {})
+                self.create_volume(volume, labels={PROJECT: self.project, **labels})
                 mounts.append(
                     Mount("volume", volume, "", mount["target"], writable=True)
                 )
             if name not in known:
-                made = container(name, id=own, mounts=tuple(mounts))
+                labels = self.services[name].get("labels") or {}
+                made = container(name, id=own, mounts=tuple(mounts), labels=labels)
                 self.there.append(replace(made, project=self.project))
                 if not how.get("start", True):
                     self.change(own, state="created", health="")
@@ -203,7 +206,9 @@ class World(FakeEngine):
     def for_project(self, file: Path, project: str) -> "World":
         made = copy(self)
         made.project = project
-        made.services = json.loads(file.read_text())["services"]
+        model = json.loads(file.read_text())
+        made.services = model["services"]
+        made.labels = {k: v.get("labels", {}) for k, v in model["volumes"].items()}
         return made
 
     def down(self, *, volumes: bool = False) -> None:
@@ -247,8 +252,9 @@ class World(FakeEngine):
         return self.made.get(name)
 
     def volumes(self, *, project: str | None = None) -> tuple[Volume, ...]:
-        del project
-        return tuple(self.made.values())
+        return tuple(
+            v for v in self.made.values() if project in {None, v.labels.get(PROJECT)}
+        )
 
     def create_volume(self, name: str, *, labels: dict[str, str]) -> None:
         (self.folder / name).mkdir(exist_ok=True)

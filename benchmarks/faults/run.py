@@ -54,8 +54,8 @@ FAULTS = (
     Fault(
         "a store that runs again under its copy goes unnoticed",
         "compose_ops/backup/quiesce.py",
-        'if container.state != "exited":\n                raise',
-        'if container.state == "never":\n                raise',
+        'if container.state != "exited":\n            raise',
+        'if container.state == "never":\n            raise',
         "tests/unit/backup/test_resting.py",
     ),
     Fault(

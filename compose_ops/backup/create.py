@@ -17,14 +17,15 @@ from compose_ops.backup import (
     repository,
     restore_points,
     service_control,
+    undeclared,
     unlock,
     volume_archive,
 )
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import Policy, choose
 from compose_ops.backup.progress import shows_progress
-from compose_ops.backup.quiesce import StoreBackup
 from compose_ops.backup.service_control import StoppedContainer
+from compose_ops.backup.store_backup import StoreBackup
 from compose_ops.backup.volume_archive import VolumeBackup
 from compose_ops.console import say
 from compose_ops.errors import UnhealthyError
@@ -69,13 +70,15 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
     """
     chosen = choose(stack, request.services, everything=request.everything)
     if request.everything:
-        preconditions.check_undeclared(stack, chosen, allowed=request.allow_undeclared)
+        undeclared.check(stack, chosen, allowed=request.allow_undeclared)
     keys = encryption.recipients(request.encrypt)
     if stack.dry:
         for item in preconditions.items(stack, chosen, request.consistency):
             say(f"would back up {_described(item)}")
         return None
-    with exclusive(stack, "invoke backup"):
+    names = {policy.service for policy in chosen}
+    concerned = {*names, *service_control.affected_by(stack, names)}
+    with exclusive(stack, "invoke backup", services=concerned):
         made = take_locked(stack, request, chosen, keys)
         restore_points.expire(stack, made)
         return made
@@ -92,7 +95,7 @@ def take_locked(
     items = preconditions.items(stack, chosen, request.consistency)
     volumes = preconditions.volumes(stack, chosen)
     coherent = request.everything and request.coherent
-    left_out = preconditions.left_out(stack) if request.everything else ()
+    left_out = undeclared.listed(stack) if request.everything else ()
     for item in items:
         if item.policy.product:
             say(_described(item))
@@ -129,7 +132,7 @@ def take_locked(
         journal.reach("named")
         repository.note(final, verified=manifest.created)
         if late is not None:
-            say(f"the set {manifest.id} is whole and verified")
+            say(f"the set {manifest.id} is complete and verified")
             raise late
         return manifest
 
@@ -207,7 +210,8 @@ def _resume(
     """Release and start what was quiesced, and wait until all is as before."""
     for lock in journal.facts.get("locked", ()):
         unlock.unlock(stack, lock)
-    stores, dependents = journal.facts["stores"], journal.facts["dependents"]
+    stores = service_control.from_facts(journal.facts, "stores")
+    dependents = service_control.from_facts(journal.facts, "dependents")
     service_control.start(stack, stores)
     journal.reach("stores started", locked=[])
     late = _late(stack, stores, since=None)
@@ -221,11 +225,11 @@ def _resume(
 
 
 def _late(
-    stack: StackContext, halted: Sequence[StoppedContainer], *, since: datetime | None
+    stack: StackContext, stopped: Sequence[StoppedContainer], *, since: datetime | None
 ) -> UnhealthyError | None:
-    """Wait until all of *halted* are healthy; return what one of them lacks."""
+    """Wait until all of *stopped* are healthy; return the failure if they do not."""
     try:
-        service_control.wait(stack, halted, since=since)
+        service_control.wait(stack, stopped, since=since)
     except UnhealthyError as failed:
         return failed
     return None

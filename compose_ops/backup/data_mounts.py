@@ -135,8 +135,8 @@ def make(stack: StackContext, source: str) -> None:
             Path(source).mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as refused:
             raise DataError(
-                f"the folder {source} cannot be made: {refused.strerror}",
-                hint="make it yourself; a restore sets its owner",
+                f"the folder {source} cannot be created: {refused.strerror}",
+                hint="create it; a restore sets its owner",
             ) from refused
 
 
@@ -160,6 +160,16 @@ def users_of(
             for m in c.mounts
         )
     ]
+
+
+def writes_to(model: Model, service: str, sources: Sequence[str]) -> bool:
+    """Say whether a service mounts one of *sources*, or a folder in it, writable."""
+    mounted = [_mount(model, service, m).source for m in _candidates(model, service)]
+    return any(
+        own == source or (is_path(own) and is_path(source) and _is_within(own, source))
+        for own in mounted
+        for source in sources
+    )
 
 
 def _is_within(path: str, folder: str) -> bool:

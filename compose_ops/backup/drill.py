@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import (
-    doubt,
+    damage,
+    drill_cleanup,
     drill_project,
     helper,
     preconditions,
@@ -16,6 +17,7 @@ from compose_ops.backup import (
     store_commands,
     verify,
 )
+from compose_ops.backup.drill_project import DrillProject
 from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import policies_of
@@ -29,7 +31,6 @@ from compose_ops.interrupts import undoing
 from compose_ops.runtime import health
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
-from compose_ops.state.journal import Journal
 from compose_ops.state.recovery import exclusive
 
 
@@ -80,107 +81,114 @@ def drill(stack: StackContext, request: DrillRequest) -> DrillResult:
     and how it went. Raises DataError or UnhealthyError when the set cannot be restored,
     counts nothing or otherwise than it says, or fails its store's check.
     """
-    kept = repository.choose(request.dest, stack.project, set_id=request.set_id)
-    manifest = repository.believed(kept)
+    backup_set = repository.choose(request.dest, stack.project, set_id=request.set_id)
+    manifest = repository.believed(backup_set)
     keys = verify.identities(manifest, request.identity, needed=True)
     known = policies_of(stack)
     if unknown := [s.service for s in manifest.stores if s.service not in known]:
         say(f"not in the compose files, and not drilled: {', '.join(unknown)}")
+    now = datetime.now(UTC)
+    run = f"{now:%Y%m%dT%H%M%S}-{now.microsecond:06d}"
+    project = drill_project.choose(stack, run)
     parts = [
-        replace(part, volume=drill_project.volume_name(stack, part.archive.key))
+        replace(part, volume=project.volume(part.archive.key))
         for store in manifest.stores
         if store.service in known
         for part in parts_of(manifest, known[store.service])
     ]
     if not parts:
         raise DataError(
-            f"{manifest.id} holds nothing that can be drilled",
+            f"{manifest.id} holds no service of the compose files",
             hint="invoke backups lists the sets",
         )
     with exclusive(stack, "invoke drill", services=(), kinds=("drill",)):
         helper.require(stack)
-        stores = _recorded(stack, kept, parts, keys)
+        project.check_unused(stack.engine)
+        stores = _recorded(stack, project, backup_set, parts, keys)
     return DrillResult(manifest.id, stores)
 
 
 def _recorded(
     stack: StackContext,
-    kept: BackupSet,
+    project: DrillProject,
+    backup_set: BackupSet,
     parts: Sequence[RestoreTarget],
     keys: Sequence[Any],
 ) -> tuple[DrilledStore, ...]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        stores = _held(stack, kept, parts, keys)
+        stores = _drilled(stack, project, backup_set, parts, keys)
     except ComposeOpsError as failed:
-        repository.note(kept.path, drill={"at": now, "result": failed.message})
+        repository.note(backup_set.path, drill={"at": now, "result": failed.message})
         raise
     proven = all(store.proven for store in stores)
-    result = "proven" if proven else "booted, nothing of it was checked"
-    repository.note(kept.path, drilled=now, drill={"at": now, "result": result})
+    result = "proven" if proven else "booted, but no store has a count or a check"
+    repository.note(backup_set.path, drilled=now, drill={"at": now, "result": result})
     return stores
 
 
-def _held(
+def _drilled(
     stack: StackContext,
-    kept: BackupSet,
+    project: DrillProject,
+    backup_set: BackupSet,
     parts: Sequence[RestoreTarget],
     keys: Sequence[Any],
 ) -> tuple[DrilledStore, ...]:
     services = list(dict.fromkeys(part.policy.service for part in parts))
-    file = drill_project.written(stack, services)
-    now = datetime.now(UTC)
+    file = drill_project.write(stack, project, services)
     journal = journals.begin(
-        stack, "drill", f"{now:%Y%m%dT%H%M%S}-{now.microsecond:06d}", file=str(file)
+        stack, "drill", project.run, file=str(file), project=project.name
     )
     try:
-        return _boot(stack, journal, kept, parts, keys)
+        return _boot(stack, project, file, backup_set, parts, keys=keys)
     finally:
         with undoing("removing the drill's containers and volumes"):
-            drill_project.undo(stack, journal)
+            drill_cleanup.undo(stack, journal)
 
 
 def _boot(
     stack: StackContext,
-    journal: Journal,
-    kept: BackupSet,
+    project: DrillProject,
+    file: Path,
+    backup_set: BackupSet,
     parts: Sequence[RestoreTarget],
+    *,
     keys: Sequence[Any],
 ) -> tuple[DrilledStore, ...]:
-    place = drill_project.engine(stack, Path(journal.facts["file"]))
+    scratch = stack.engine.for_project(file, project.name)
     services = list(dict.fromkeys(part.policy.service for part in parts))
-    place.up(services, start=False)
-    manifest = repository.believed(kept)
+    scratch.up(services, start=False)
+    manifest = repository.believed(backup_set)
     for part in parts:
+        project.check_volume(stack.engine, part.volume)
         preconditions.check_room(stack, part)
-        with doubt.doubted(kept):
-            verify.check_archive(stack, kept, part.archive, keys)
-        path = verify.stored(kept, manifest, part.archive)
+        with damage.marked(backup_set):
+            verify.check_archive(stack, backup_set, part.archive, keys)
+        path = verify.stored(backup_set, manifest, part.archive)
         with verify.source(path, keys) as (end, reading):
-            _fill(stack, journal, manifest, part, end=end, reading=reading)
+            _fill(stack, project.run, manifest, part, end=end, reading=reading)
     say("booting " + ", ".join(services) + " on what was restored")
-    place.up(services)
+    scratch.up(services)
     with health_progress() as report:
         health.wait_until_healthy(
-            lambda: place.containers(project=drill_project.project(stack)),
+            lambda: scratch.containers(project=project.name),
             expected=dict.fromkeys(services, 1),
             timeout=stack.model.patience(services),
             clock=service_control.CLOCK,
             report=report,
         )
-    return _judged(stack, place, parts)
+    return _judged(scratch, project, parts)
 
 
 def _fill(
     stack: StackContext,
-    journal: Journal,
+    run: str,
     manifest: Manifest,
     part: RestoreTarget,
     *,
     end: Path,
     reading: Any,
 ) -> None:
-    run = journal.facts["run"]
     work = HelperJob(
         run=run, label=part.volume, volume=part.volume, archive=end, changes=True
     )
@@ -194,24 +202,24 @@ def _fill(
 
 
 def _judged(
-    stack: StackContext, place: Engine, parts: Sequence[RestoreTarget]
+    scratch: Engine, project: DrillProject, parts: Sequence[RestoreTarget]
 ) -> tuple[DrilledStore, ...]:
     """Let each store count and check what it got."""
-    there = place.containers(project=drill_project.project(stack))
+    there = scratch.containers(project=project.name)
     stores = {part.policy.service: part for part in parts}
-    return tuple(_store(place, part, there) for part in stores.values())
+    return tuple(_store(scratch, part, there) for part in stores.values())
 
 
 def _store(
-    place: Engine, part: RestoreTarget, there: Sequence[Container]
+    scratch: Engine, part: RestoreTarget, there: Sequence[Container]
 ) -> DrilledStore:
     policy, service = part.policy, part.policy.service
     (container,) = [c for c in there if c.service == service]
-    found = store_commands.count(place, policy, container)
+    found = store_commands.count(scratch, policy, container)
     if policy.count and found is None:
         raise DataError(
-            f"{service} counts nothing in the drill: its count command failed",
-            hint="correct compose-ops.backup.count; what is not counted is not proven",
+            f"{service} cannot be counted in the drill: its count command failed",
+            hint="correct the label compose-ops.backup.count",
         )
     if not part.store.holds(found):
         raise DataError(
@@ -219,7 +227,7 @@ def _store(
             f"{' to '.join(map(str, part.store.count))}",
             hint="take another backup, and drill it",
         )
-    if policy.check and (why := store_commands.check(place, policy, container)):
+    if policy.check and (why := store_commands.check(scratch, policy, container)):
         raise DataError(
             f"{service} failed its check in the drill: {why}",
             hint="take another backup, and drill it; compose-ops.drill.check is the "

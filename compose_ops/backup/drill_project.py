@@ -1,19 +1,22 @@
 """A project for one drill: the stores' images on scratch volumes, on an own network."""
 
 import json
+import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compose_ops.backup import helper
 from compose_ops.backup.policy import Policy, policies_of
 from compose_ops.docker.api import Engine
-from compose_ops.errors import ConfigurationError
+from compose_ops.errors import ConfigurationError, DataError
+from compose_ops.project.labels import PREFIX
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import store
-from compose_ops.state.journal import Journal
 
 NETWORK = "drill"
+LABEL = f"{PREFIX}drill"
+"""Holds the drill's run id on everything that the drill creates."""
 FILE = "drill.json"
 # What ties a service to its neighbours, to the host's ports or to a build.
 LEFT_OUT = (
@@ -25,25 +28,64 @@ LEFT_OUT = (
 SOURCES = ("file", "content")
 
 
-def project(stack: StackContext) -> str:
-    return f"{stack.project}-drill"
+@dataclass(frozen=True, slots=True)
+class DrillProject:
+    """The Compose project of one drill; `run` is the value of its label."""
+
+    name: str
+    run: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {LABEL: self.run}
+
+    def volume(self, key: str) -> str:
+        """Return the name of the scratch volume for an archive."""
+        return f"{self.name}_{key}"
+
+    def check_unused(self, engine: Engine) -> None:
+        """Raise DataError when the engine has anything of that project's name."""
+        found = [
+            *(c.name for c in engine.containers(project=self.name)),
+            *(v.name for v in engine.volumes() if v.name.startswith(f"{self.name}_")),
+            *(n.name for n in engine.networks() if n.name.startswith(f"{self.name}_")),
+        ]
+        if found:
+            raise DataError(
+                f"the drill's project name {self.name} is in use: {', '.join(found)}",
+                hint="run the drill again: it chooses another name",
+            )
+
+    def check_volume(self, engine: Engine, name: str) -> None:
+        """Raise DataError when a volume is not one that this drill created."""
+        volume = engine.volume(name)
+        if volume is None or volume.labels.get(LABEL) != self.run:
+            raise DataError(
+                f"the volume {name} was not created by the drill",
+                hint="run the drill again: it chooses another name",
+            )
 
 
-def volume_name(stack: StackContext, key: str) -> str:
-    return f"{project(stack)}_{key}"
+def choose(stack: StackContext, run: str) -> DrillProject:
+    """Return a project for the drill *run*, with a random part in its name."""
+    return DrillProject(f"{stack.project}-drill-{secrets.token_hex(4)}", run)
 
 
-def written(stack: StackContext, services: Sequence[str]) -> Path:
-    """Write the drill's compose file, 0600, and return where it lies."""
+def write(stack: StackContext, drill: DrillProject, services: Sequence[str]) -> Path:
+    """Write the drill's compose file with mode 0600 and return its path."""
     path = stack.state / FILE
-    store.write(path, json.dumps(model(stack, services)))
+    store.write(path, json.dumps(model(stack, drill, services)))
     return path
 
 
-def model(stack: StackContext, services: Sequence[str]) -> dict[str, Any]:
+def model(
+    stack: StackContext, drill: DrillProject, services: Sequence[str]
+) -> dict[str, Any]:
     """Return the compose model of *services* alone, on volumes of their own."""
     known = policies_of(stack)
     chosen = {name: _service(stack, name, known.get(name)) for name in services}
+    for service in chosen.values():
+        service["labels"] = {**(service.get("labels") or {}), **drill.labels}
     volumes = {
         mount["source"]
         for service in chosen.values()
@@ -51,10 +93,10 @@ def model(stack: StackContext, services: Sequence[str]) -> dict[str, Any]:
         if mount.get("type") == "volume" and mount.get("source")
     }
     return {
-        "name": project(stack),
+        "name": drill.name,
         "services": chosen,
-        "volumes": {key: {} for key in sorted(volumes)},
-        "networks": {NETWORK: {"internal": True}},
+        "volumes": {key: {"labels": drill.labels} for key in sorted(volumes)},
+        "networks": {NETWORK: {"internal": True, "labels": drill.labels}},
         "secrets": _given(stack, chosen, "secrets"),
         "configs": _given(stack, chosen, "configs"),
     }
@@ -109,18 +151,3 @@ def _mount(mount: dict[str, Any], policy: Policy | None) -> dict[str, Any]:
         if data.is_bind and data.target == mount["target"]:
             return {"type": "volume", "source": data.key, "target": data.target}
     return {**mount, "read_only": True}
-
-
-def engine(stack: StackContext, file: Path) -> Engine:
-    return stack.engine.for_project(file, project(stack))
-
-
-def undo(stack: StackContext, journal: Journal) -> None:
-    """Remove all that a drill made. Can be repeated."""
-    helper.remove_strays(stack, journal.facts["run"])
-    # The folder of the state, or the checkout, may have moved since.
-    file = stack.state / Path(journal.facts["file"]).name
-    if file.exists():
-        engine(stack, file).down(volumes=True)
-        file.unlink(missing_ok=True)
-    journal.close()

@@ -63,7 +63,7 @@ def _recipient(text: str) -> Any:
         return kind.Recipient.from_str(text)
     except RecipientError as wrong:
         raise UsageError(
-            f"{text!r:.40} is no age recipient",
+            f"{text!r:.40} is not an age recipient",
             hint="give --encrypt age1…, an ssh- public key, or a file of them",
         ) from wrong
 

@@ -107,7 +107,7 @@ class Manifest:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
-    def moment(self) -> datetime:
+    def created_at(self) -> datetime:
         return datetime.fromisoformat(self.created)
 
     @property
@@ -154,7 +154,7 @@ def read(path: Path) -> Manifest:
 def _undamaged(path: Path) -> dict[str, Any]:
     data = untrusted.read_json(path, most=MAX_BYTES)
     if data.pop("digest") != _digest(data):
-        raise ValueError("it is not what was written")
+        raise ValueError("its digest does not match its content")
     return data
 
 
@@ -174,7 +174,7 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
     return Manifest(
         id=_matching(SET_ID, data["id"]),
         project=_matching(_NAME, data["project"]),
-        created=untrusted.moment(data["created"]).isoformat(),
+        created=untrusted.timestamp(data["created"]).isoformat(),
         coherent=bool(data["coherent"]),
         compression=_one_of(COMPRESSIONS, data["compression"]),
         encrypted=bool(data["encrypted"]),
@@ -189,7 +189,7 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
 
 def _require_single(names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
-        raise ValueError("it names something twice")
+        raise ValueError("it has duplicate entries")
 
 
 def _store(data: Mapping[str, Any]) -> Store:
@@ -229,7 +229,7 @@ def _archive(data: Mapping[str, Any]) -> Archive:
 
 def _matching(pattern: re.Pattern[str], value: Any) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ValueError(f"{value!r:.60} is no valid name")
+        raise ValueError(f"{value!r:.60} is not a valid name")
     return value
 
 
@@ -241,5 +241,5 @@ def _one_of(values: Any, value: Any) -> str:
 
 def _amount(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{value!r:.60} is no amount")
+        raise ValueError(f"{value!r:.60} is not a valid number")
     return value

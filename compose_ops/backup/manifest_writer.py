@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from compose_ops.backup import store_commands, volume_archive
 from compose_ops.backup.manifest import Manifest, Store
-from compose_ops.backup.quiesce import StoreBackup
+from compose_ops.backup.store_backup import StoreBackup
 from compose_ops.backup.volume_archive import ArchiveFormat, VolumeBackup
 from compose_ops.runtime.context import StackContext
 

@@ -1,10 +1,9 @@
 """What a service's data is and how it is copied: its labels, else its product."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any
 
 from compose_ops.backup.data_mounts import DataMount, mounts_of
 from compose_ops.errors import ConfigurationError, UsageError
@@ -212,7 +211,7 @@ def choose(
     names = stack.model.check_services(services)
     if everything == bool(names):
         raise UsageError(
-            "name what is meant: --service NAME (repeatable), or --all",
+            "select services: --service NAME (repeatable), or --all",
             hint=f"services with data: {', '.join(known)}",
         )
     for name in names:
@@ -222,60 +221,30 @@ def choose(
                 hint=f"services with data: {', '.join(known)}; docs/backup.md says how "
                 "labels declare it",
             )
-    return tuple(known[name] for name in names or known)
+    return _without_repeated(known[name] for name in names or known)
 
 
-def disposable(model: Model) -> frozenset[str]:
-    """Return the volumes and folders that services declare not to be data."""
-    return frozenset(key for _, key in _disposable(model, load()))
-
-
-def undeclared(model: Model, products: Products | None = None) -> tuple[str, ...]:
+def _without_repeated(chosen: Iterable[Policy]) -> tuple[Policy, ...]:
     """
-    Name the writable mounts that nobody declares, as `SERVICE: SOURCE on TARGET`.
+    Leave out a service all of whose data is in the archives of one before it.
 
-    A service of a known product is covered, and a volume that another one declares.
+    ConfigurationError where only a part of it is.
     """
-    products = products or load()
-    covered = policies(model, products)
-    kept = {mount.source for policy in covered.values() for mount in policy.mounts}
-    spared = {key for _, key in _disposable(model, products) if key in model.volumes}
-    spared_paths = {
-        (name, key) for name, key in _disposable(model, products) if key[:1] == "/"
-    }
-    found: dict[str, None] = {}
-    for name, service in model.services.items():
-        if products.of_service(service) is not None:
-            continue
-        for mount in service.get("volumes") or ():
-            source, target = str(mount.get("source") or ""), str(mount["target"])
-            skip = mount.get("read_only") or (name, target) in spared_paths
-            if skip or source in spared or not _may_hold_data(mount):
-                continue
-            real = model.volume_name(source) if mount["type"] == "volume" else source
-            if real not in kept or not source:
-                found[f"{name}: {source or 'an anonymous volume'} on {target}"] = None
-    return tuple(found)
-
-
-def _may_hold_data(mount: Mapping[str, Any]) -> bool:
-    source = str(mount.get("source") or "")
-    return mount["type"] == "volume" or (
-        mount["type"] == "bind" and not source.startswith(_SYSTEM)
-    )
-
-
-# What lies there is the machine's: sockets, devices, settings; no backup keeps it.
-_SYSTEM = ("/dev", "/etc/", "/proc", "/run", "/sys", "/tmp/.X11", "/var/run")  # noqa: S108
-
-
-def _disposable(model: Model, products: Products) -> Iterator[tuple[str, str]]:
-    for name, service in model.services.items():
-        product = products.of_service(service)
-        settings = dict(product.settings) if product else {}
-        stated = labels(model, name).get(PREFIX + "data.disposable")
-        for key in (stated or settings.get("data.disposable", "")).split():
-            yield name, key
+    found: dict[str, Policy] = {}
+    owners: dict[str, str] = {}
+    for policy in chosen:
+        sources = {mount.source for mount in policy.mounts}
+        repeated = sources & owners.keys()
+        if repeated and repeated != sources:
+            shared = min(repeated)
+            raise ConfigurationError(
+                f"{owners[shared]} and {policy.service} both declare {shared} as data",
+                hint="declare it on one of them; the other is stopped for the copy",
+            )
+        if not repeated:
+            found[policy.service] = policy
+            owners |= dict.fromkeys(sources, policy.service)
+    return tuple(found.values())
 
 
 def _require(service: str, holds: bool, what: str) -> None:  # noqa: FBT001
@@ -287,4 +256,4 @@ def _require(service: str, holds: bool, what: str) -> None:  # noqa: FBT001
         )
 
 
-__all__ = ["PRODUCT", "Policy", "choose", "disposable", "policies", "policies_of"]
+__all__ = ["PRODUCT", "Policy", "choose", "policies", "policies_of"]

@@ -8,19 +8,17 @@ from pathlib import Path, PurePosixPath
 from compose_ops.backup import helper, service_control, store_commands
 from compose_ops.backup.data_mounts import exists, is_path, root_in
 from compose_ops.backup.helper import HelperJob
-from compose_ops.backup.policy import LEVELS, Policy, undeclared
-from compose_ops.backup.quiesce import StoreBackup
+from compose_ops.backup.policy import LEVELS, Policy
 from compose_ops.backup.restore_targets import RestoreTarget
+from compose_ops.backup.store_backup import StoreBackup
 from compose_ops.console import say
 from compose_ops.docker.api import PROJECT_LABEL, Container, Volume
 from compose_ops.errors import DataError, UsageError
-from compose_ops.products import load
 from compose_ops.project.labels import PREFIX
 from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_size
 
 MARGIN = 1.2
-SHOWN = 3
 BLOCK = 4096
 _PASSWORD = re.compile(r"(?i)((?:pass|secret|cred|token|key)\w*=)[^,]*")
 
@@ -44,22 +42,31 @@ def items(
                 f"{policy.service} cannot be backed up with --consistency {wanted}",
                 hint=f"it supports: {', '.join(policy.levels)}",
             )
-    found = stack.refresh()
-    return [
+    found = [c for c in stack.refresh() if not c.is_one_off]
+    made = [
         _item(stack, policy, wanted, [c for c in found if c.service == policy.service])
         for policy in chosen
     ]
+    written = {name for item in made for name in item.writers}
+    for item in made:
+        if item.level == "native" and item.policy.service in written:
+            say(f"{item.policy.service} writes to another store's data: stopping it")
+            item.level = "stop"
+    return made
 
 
 def _item(
     stack: StackContext, policy: Policy, wanted: str, there: Sequence[Container]
 ) -> StoreBackup:
+    level = wanted or policy.levels[0]
+    writers = service_control.writers_of(stack, [policy.service])
     return StoreBackup(
         policy=policy,
-        level=wanted or policy.levels[0],
+        level=level,
         forced=bool(wanted),
         containers=tuple(there),
         roots=_roots(stack, policy, there),
+        writers=() if level == "crash" else writers,
     )
 
 
@@ -68,19 +75,21 @@ def _roots(
 ) -> dict[str, str]:
     """Return where in each folder of a store its data lies, as the server says."""
     running = [c for c in there if c.is_running]
-    said = (
+    reported = (
         store_commands.data_folder(stack.engine, policy, running[0]) if running else ""
     )
     found = {
         mount.key: root
         for mount in policy.mounts
-        for folder in ([said] if said else policy.paths)
+        for folder in ([reported] if reported else policy.paths)
         if (root := root_in(mount, folder)) is not None
     }
-    inside = any(PurePosixPath(m.target).is_relative_to(said) for m in policy.mounts)
-    if said and not found and not inside:
+    inside = any(
+        PurePosixPath(m.target).is_relative_to(reported) for m in policy.mounts
+    )
+    if reported and not found and not inside:
         raise DataError(
-            f"{policy.service} says that its data lies in {said}, which is none of its "
+            f"{policy.service} reports its data in {reported}, which is none of its "
             "volumes",
             hint=f"mount a volume there, or name its volumes: {PREFIX}data.volumes",
         )
@@ -107,50 +116,24 @@ def check_source(stack: StackContext, source: str) -> Volume | None:
     if is_path(source):
         if not exists(stack, source):
             raise DataError(
-                f"there is no folder {source}",
-                hint="invoke up makes what the compose files mount",
+                f"folder {source} not found",
+                hint="invoke up creates what the compose files mount",
             )
         return None
     volume = stack.engine.volume(source)
     if volume is None:
         raise DataError(
-            f"there is no volume {source}",
-            hint="invoke up makes the stack's volumes; docker volume ls lists all",
+            f"volume {source} not found",
+            hint="invoke up creates the volumes; docker volume ls lists all",
         )
     owner = volume.labels.get(PROJECT_LABEL, "")
     if owner != stack.project:
         raise DataError(
-            f"the volume {source} is not the project's: "
-            + (f"it is {owner}'s" if owner else "Compose did not make it"),
+            f"the volume {source} does not belong to the project: "
+            + (f"it belongs to {owner}" if owner else "Compose did not create it"),
             hint=f"docker volume inspect {source}",
         )
     return volume
-
-
-def left_out(stack: StackContext) -> tuple[str, ...]:
-    """Return the writable mounts that nobody declares as data or as disposable."""
-    return undeclared(stack.model, load(stack.product_files))
-
-
-def check_undeclared(
-    stack: StackContext, chosen: Sequence[Policy], *, allowed: bool
-) -> None:
-    """Refuse to call a set whole that leaves out what may be data. DataError."""
-    found = left_out(stack)
-    if found and not allowed:
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        raise DataError(
-            "nobody says whether this is data: " + "; ".join(found[:SHOWN]) + more,
-            hint=f"the labels {PREFIX}data.volumes and {PREFIX}data.disposable say it; "
-            "--allow-undeclared leaves it out",
-        )
-    if not chosen:
-        raise DataError(
-            "no service has data that can be backed up",
-            hint=f"the label {PREFIX}data.volumes declares it; docs/backup.md",
-        )
-    for line in found:
-        say(f"warning: left out, nobody says whether it is data: {line}")
 
 
 def check_links(policy: Policy, found: Sequence[str]) -> None:
@@ -164,15 +147,23 @@ def check_links(policy: Policy, found: Sequence[str]) -> None:
 
 
 def check_users(stack: StackContext, policy: Policy, name: str) -> None:
-    """Raise DataError when a container of another service writes to the volume."""
+    """
+    Raise DataError when a container writes to the volume that is not stopped for it.
+
+    Stopped are the containers of the store and of the project's services that mount
+    it, but no container of `docker compose run`: nothing could start it again.
+    """
+    own = {policy.service, *service_control.writers_of(stack, [policy.service])}
     for container in service_control.users_of(stack, name):
-        its = (container.project, container.service) == (stack.project, policy.service)
-        if not its:
-            what = "folder" if is_path(name) else "volume"
-            raise DataError(
-                f"the container {container.name} uses the {what} {name}, too",
-                hint=f"stop it first: docker stop {container.name}",
-            )
+        is_stopped = container.project == stack.project and container.service in own
+        if is_stopped and not container.is_one_off:
+            continue
+        what = "folder" if is_path(name) else "volume"
+        origin = " (docker compose run)" if container.is_one_off else ""
+        raise DataError(
+            f"the container {container.name}{origin} writes to the {what} {name}",
+            hint=f"stop it first: docker stop {container.name}",
+        )
 
 
 def check_holds_data(name: str, *, empty: bool) -> None:

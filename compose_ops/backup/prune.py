@@ -23,32 +23,33 @@ def prune(
     """
     if rules.keep_nothing:
         raise UsageError(
-            "say what to keep", hint="--keep-last 7 --keep-daily 14 --keep-monthly 12"
+            "no retention rule is given",
+            hint="--keep-last 7 --keep-daily 14 --keep-monthly 12",
         )
     with exclusive(stack, "invoke prune", services=()):
         found = {k.id: k for k in repository.listed(dest, stack.project) if k.manifest}
         candidates = [
             Candidate(
                 k.id,
-                k.manifest.moment,
+                k.manifest.created_at,
                 k.verified is not None,
                 frozenset(store.service for store in k.manifest.stores),
             )
             for k in found.values()
             if k.manifest
         ]
-        kept = reasons(candidates, rules, now=datetime.now(UTC))
-        doomed = [set_id for set_id in found if set_id not in kept]
-        for set_id, why in kept.items():
+        retained = reasons(candidates, rules, now=datetime.now(UTC))
+        doomed = [set_id for set_id in found if set_id not in retained]
+        for set_id, why in retained.items():
             say(f"keep {set_id}: {why}")
         for set_id in doomed:
             say(f"{'would ' if stack.dry else ''}remove {set_id}")
         if not stack.dry:
             repository.remove_rest(dest, stack.project)
         if stack.dry or not doomed:
-            return {"kept": kept, "removed": []}
+            return {"kept": retained, "removed": []}
         if not confirm(f"{len(doomed)} sets are removed for good.", yes=yes):
             raise UsageError("nothing was removed", hint="--yes answers for a script")
         for set_id in doomed:
             repository.remove(found[set_id])
-    return {"kept": kept, "removed": doomed}
+    return {"kept": retained, "removed": doomed}

@@ -1,4 +1,4 @@
-"""What other operations are told about the sets of a project and its restore points."""
+"""What other operations ask about the sets of a project and its restore points."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from compose_ops.backup import destinations, helper, repository
-from compose_ops.backup import restore_points as kept
+from compose_ops.backup import restore_points as points
 from compose_ops.backup.restore_points import RestorePoint
 from compose_ops.console import say
 from compose_ops.errors import DataError
@@ -43,13 +43,13 @@ def newest_size(stack: StackContext) -> int:
 
 def restore_points(stack: StackContext) -> Sequence[RestorePoint]:
     """Return what restores have moved aside and nobody discarded, oldest first."""
-    return kept.listed(stack)
+    return points.listed(stack)
 
 
 def restore_points_as_json(stack: StackContext) -> list[Mapping[str, Any]]:
     """Return what `status` says of the data that restores have moved aside."""
     try:
-        return [asdict(entry) for entry in kept.listed(stack)]
+        return [asdict(entry) for entry in points.listed(stack)]
     except DataError as damaged:
         say(f"warning: {damaged.message}; {damaged.hint}")
         return []
@@ -57,4 +57,4 @@ def restore_points_as_json(stack: StackContext) -> list[Mapping[str, Any]]:
 
 def forget_removed_volumes(stack: StackContext) -> None:
     """Forget the restore points whose volumes were removed."""
-    kept.forget_volumes(stack)
+    points.forget_volumes(stack)

@@ -49,18 +49,18 @@ class BackupSet:
 def folder(dest: Path, project: str) -> Path:
     """Return where a project's sets lie; UsageError for what is no project's name."""
     if not _PROJECT.fullmatch(project):
-        raise UsageError(f"{project!r} is no name of a project", hint="see .env")
+        raise UsageError(f"{project!r} is not a project name", hint="see .env")
     return dest / project
 
 
 def listed(dest: Path, project: str) -> list[BackupSet]:
     """Return the sets of a project, newest first; unreadable ones too."""
-    place = folder(dest, project)
+    directory = folder(dest, project)
     try:
-        found = list(place.iterdir()) if place.is_dir() else []
+        found = list(directory.iterdir()) if directory.is_dir() else []
     except OSError as refused:
         raise DataError(
-            f"{place} cannot be read: {refused.strerror}",
+            f"{directory} cannot be read: {refused.strerror}",
             hint="--dest DIR names another destination",
         ) from refused
     names = [path for path in found if SET_ID.fullmatch(path.name)]
@@ -81,8 +81,8 @@ def load(path: Path) -> BackupSet:
         path=path,
         manifest=found,
         fault=fault,
-        verified=None if fault else _moment(record.get("verified")),
-        drilled=_moment(record.get("drilled")),
+        verified=None if fault else _timestamp(record.get("verified")),
+        drilled=_timestamp(record.get("drilled")),
         drill=_drill(record.get("drill")),
     )
 
@@ -101,8 +101,8 @@ def _amiss(path: Path, manifest: Manifest | None) -> str:
     return ""
 
 
-def _age(kept: BackupSet) -> tuple[int, str]:
-    return int(kept.id.rpartition("-")[2]), kept.id
+def _age(backup_set: BackupSet) -> tuple[int, str]:
+    return int(backup_set.id.rpartition("-")[2]), backup_set.id
 
 
 def next_path(dest: Path, project: str, now: datetime) -> Path:
@@ -111,13 +111,15 @@ def next_path(dest: Path, project: str, now: datetime) -> Path:
 
     The number in it grows even when the clock is set back.
     """
-    place = folder(dest, project)
+    directory = folder(dest, project)
     try:
-        names = [path.name for path in place.iterdir()] if place.exists() else []
+        names = (
+            [path.name for path in directory.iterdir()] if directory.exists() else []
+        )
     except OSError as refused:
         raise unwritable(dest, refused) from refused
     number = max(map(_number, names), default=0) + 1
-    return place / f".partial-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{number:04d}"
+    return directory / f".partial-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{number:04d}"
 
 
 def make(partial: Path) -> None:
@@ -164,10 +166,10 @@ def remove_partial(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def remove(kept: BackupSet) -> None:
+def remove(backup_set: BackupSet) -> None:
     """Remove a set: first its name, so that a half removed one is no set."""
-    doomed = kept.path.with_name(f"{REMOVED}{kept.path.name}")
-    kept.path.rename(doomed)
+    doomed = backup_set.path.with_name(f"{REMOVED}{backup_set.path.name}")
+    backup_set.path.rename(doomed)
     shutil.rmtree(doomed)
 
 
@@ -213,9 +215,13 @@ def choose(
     """
     if set_id:
         return _by_id(dest, project, set_id)
-    for kept in listed(dest, project):
-        if kept.manifest and kept.verified and _fits(kept.manifest, services, at):
-            return kept
+    for backup_set in listed(dest, project):
+        if (
+            backup_set.manifest
+            and backup_set.verified
+            and _fits(backup_set.manifest, services, at)
+        ):
+            return backup_set
     about = f" of {', '.join(services)}" if services else ""
     until = f" from {at:%Y-%m-%d %H:%M} or before" if at else ""
     raise DataError(
@@ -237,17 +243,17 @@ def _by_id(dest: Path, project: str, set_id: str) -> BackupSet:
 
 def _fits(found: Manifest, services: tuple[str, ...], at: datetime | None) -> bool:
     there = {store.service for store in found.stores}
-    return there.issuperset(services) and (at is None or found.moment <= at)
+    return there.issuperset(services) and (at is None or found.created_at <= at)
 
 
-def believed(kept: BackupSet) -> Manifest:
+def believed(backup_set: BackupSet) -> Manifest:
     """Return the set's manifest; DataError when it is invalid."""
-    if kept.manifest is None:
+    if backup_set.manifest is None:
         raise DataError(
-            f"{kept.id} cannot be used: {kept.fault}",
+            f"{backup_set.id} cannot be used: {backup_set.fault}",
             hint="invoke backups lists the sets",
         )
-    return kept.manifest
+    return backup_set.manifest
 
 
 def _record(path: Path) -> dict[str, Any]:
@@ -257,26 +263,26 @@ def _record(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _moment(text: Any) -> datetime | None:
+def _timestamp(text: Any) -> datetime | None:
     try:
-        return untrusted.moment(text)
+        return untrusted.timestamp(text)
     except UNTRUE:
         return None
 
 
 def _drill(last: Any) -> dict[str, str] | None:
     """Return when the last drill was and how it ended, as a record says it."""
-    if not isinstance(last, dict) or (at := _moment(last.get("at"))) is None:
+    if not isinstance(last, dict) or (at := _timestamp(last.get("at"))) is None:
         return None
-    said = "".join(c for c in str(last.get("result"))[:LONGEST] if c.isprintable())
-    return {"at": at.isoformat(), "result": said}
+    result = "".join(c for c in str(last.get("result"))[:LONGEST] if c.isprintable())
+    return {"at": at.isoformat(), "result": result}
 
 
 def ratios(dest: Path, project: str) -> dict[str, float]:
     """Return how far each volume shrank in the newest set that has it."""
     known: dict[str, float] = {}
-    for kept in reversed(listed(dest, project)):
-        for store in kept.manifest.stores if kept.manifest else ():
+    for backup_set in reversed(listed(dest, project)):
+        for store in backup_set.manifest.stores if backup_set.manifest else ():
             for archive in store.archives:
                 known[archive.key] = archive.size / max(archive.bytes, 1)
     return known

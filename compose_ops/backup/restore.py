@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from compose_ops.backup import (
-    doubt,
+    damage,
     helper,
     preconditions,
     repository,
@@ -39,29 +39,29 @@ class RestoreRequest:
     yes: bool = False
 
 
-def restore(stack: StackContext, wish: RestoreRequest) -> Manifest | None:
+def restore(stack: StackContext, request: RestoreRequest) -> Manifest | None:
     """
     Replace the data of services by a set's, and return its manifest; None with `--dry`.
 
     Nothing is touched before the archives are verified and the version fits. Whatever
     fails afterwards, the previous data is put back. Raises DataError, UsageError.
     """
-    kept, parts = _selected(stack, wish)
+    backup_set, parts = _selected(stack, request)
     named = {part.policy.service for part in parts}
-    stopped = {d for name in named for d in stack.model.dependents(name)}
+    stopped = set(service_control.affected_by(stack, named))
     stack.require("restore", services=named | stopped)
-    manifest = repository.believed(kept)
-    keys = verify.identities(manifest, wish.identity, needed=True)
-    with exclusive(stack, "invoke restore"):
+    manifest = repository.believed(backup_set)
+    keys = verify.identities(manifest, request.identity, needed=True)
+    with exclusive(stack, "invoke restore", services=named | stopped):
         helper.require(stack)
-        with doubt.doubted(kept):
+        with damage.marked(backup_set):
             for part in parts:
-                verify.check_archive(stack, kept, part.archive, keys)
+                verify.check_archive(stack, backup_set, part.archive, keys)
         preconditions.check_restore(stack, parts)
         _show_plan(stack, manifest, parts)
         if stack.dry:
             return None
-        if not confirm("The present data is moved aside.", yes=wish.yes):
+        if not confirm("The present data is moved aside.", yes=request.yes):
             raise UsageError(
                 "nothing was restored: it was not confirmed",
                 hint="--yes answers for a script",
@@ -69,33 +69,33 @@ def restore(stack: StackContext, wish: RestoreRequest) -> Manifest | None:
         with transaction.transaction(stack, parts) as journal:
             transaction.create_missing(stack, parts)
             transaction.halt(stack, journal, parts)
-            transaction.stage(stack, journal, kept, parts, keys)
+            transaction.stage(stack, journal, backup_set, parts, keys)
             transaction.swap_and_try(stack, journal, parts)
     return manifest
 
 
 def _selected(
-    stack: StackContext, wish: RestoreRequest
+    stack: StackContext, request: RestoreRequest
 ) -> tuple[BackupSet, list[RestoreTarget]]:
-    chosen = choose(stack, wish.services, everything=wish.everything)
-    project = wish.from_project or stack.project
-    kept = repository.choose(
-        wish.dest,
+    chosen = choose(stack, request.services, everything=request.everything)
+    project = request.from_project or stack.project
+    backup_set = repository.choose(
+        request.dest,
         project,
         services=tuple(policy.service for policy in chosen),
-        set_id=wish.set_id,
-        at=wish.at,
+        set_id=request.set_id,
+        at=request.at,
     )
-    manifest = repository.believed(kept)
+    manifest = repository.believed(backup_set)
     if manifest.project != project:
         raise DataError(
-            f"{kept.id} is a set of the project {manifest.project}, not {project}",
+            f"{backup_set.id} is a set of project {manifest.project}, not {project}",
             hint=f"--from-project {manifest.project} restores it here",
         )
-    if wish.everything:
+    if request.everything:
         chosen = _all_of(manifest, chosen)
     parts = [part for policy in chosen for part in parts_of(manifest, policy)]
-    return kept, parts
+    return backup_set, parts
 
 
 def _all_of(manifest: Manifest, known: Sequence[Policy]) -> tuple[Policy, ...]:
@@ -128,5 +128,5 @@ def _show_plan(
             f"{part.store.consistency}, taken {manifest.created}"
         )
     services = [part.policy.service for part in parts]
-    stopped = [*service_control.dependents_of(stack, services), *services]
+    stopped = [*service_control.affected_by(stack, services), *services]
     say("stopped meanwhile, if they run: " + ", ".join(dict.fromkeys(stopped)))

@@ -29,7 +29,7 @@ class RestorePoint:
     counts: dict[str, int]
 
     def __post_init__(self) -> None:
-        untrusted.moment(self.moved)
+        untrusted.timestamp(self.moved)
 
     @property
     def moment(self) -> datetime:

@@ -79,7 +79,7 @@ def _halt_stores(stack: StackContext, journal: Journal) -> None:
     holding = service_control.running_of(
         stack.refresh(), services, service_control.HOLDING
     )
-    service_control.stop(stack, journal, service_control.as_halted(holding))
+    service_control.stop(stack, journal, service_control.to_stop(holding))
 
 
 def _give_back(stack: StackContext, journal: Journal, volume: str) -> None:
@@ -98,11 +98,11 @@ def _give_back(stack: StackContext, journal: Journal, volume: str) -> None:
 def _resume(stack: StackContext, journal: Journal) -> None:
     """Start what ran before the restore; stop a store that did not."""
     facts = journal.facts
-    before = {halted["service"] for halted in facts.get("stores", ())}
+    before = {c.service for c in service_control.from_facts(facts, "stores")}
     idle = [s for s in facts["services"] if s not in before]
     if facts.get("touched"):
         holding = service_control.running_of(
             stack.refresh(), idle, service_control.HOLDING
         )
-        service_control.stop(stack, journal, service_control.as_halted(holding))
+        service_control.stop(stack, journal, service_control.to_stop(holding))
     service_control.resume(stack, facts)

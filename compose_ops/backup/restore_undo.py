@@ -6,6 +6,7 @@ from compose_ops.backup import (
     preconditions,
     restore_points,
     restore_rollback,
+    service_control,
     transaction,
 )
 from compose_ops.backup.restore_points import RestorePoint
@@ -23,8 +24,10 @@ def undo(stack: StackContext, services: Sequence[str], *, yes: bool) -> str:
 
     Of all services of that restore when none is named.
     """
-    with exclusive(stack, "invoke restore --undo"):
-        entry = restore_points.newest(stack, stack.model.check_services(services))
+    wanted = stack.model.check_services(services)
+    concerned = {*wanted, *service_control.affected_by(stack, wanted)} or None
+    with exclusive(stack, "invoke restore --undo", services=concerned):
+        entry = restore_points.newest(stack, wanted)
         parts = _parts(stack, entry, services or entry.services)
         named = list(dict.fromkeys(part.policy.service for part in parts))
         say(
@@ -78,7 +81,7 @@ def discard(stack: StackContext, services: Sequence[str], *, yes: bool) -> list[
     What they moved aside of other services stays.
     """
     wanted = stack.model.check_services(services)
-    with exclusive(stack, "invoke restore --discard"):
+    with exclusive(stack, "invoke restore --discard", services=wanted or None):
         found = [
             (entry, lost)
             for entry in restore_points.listed(stack)

@@ -1,14 +1,15 @@
 """Stop, pause and start services for as long as their data is taken or replaced."""
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from compose_ops.backup import data_mounts
-from compose_ops.backup.unlock import moment, unlock
+from compose_ops.backup.policy import policies_of
+from compose_ops.backup.unlock import start_time, unlock
 from compose_ops.console import health_progress, say
 from compose_ops.docker.api import Container
 from compose_ops.errors import ComposeOpsError, UnhealthyError
@@ -19,27 +20,51 @@ from compose_ops.state.journal import Journal
 
 CLOCK = Clock(now=time.monotonic, sleep=time.sleep)
 
-# A store is away until it is seen to be back; a look takes 3 ms.
+# The downtime of a store lasts until its health is read; a reading takes 3 ms.
 LOOK_PERIOD = 0.1
 LIVING = frozenset({"running", "restarting"})
 # A paused one writes nothing, but goes on with its files as it knew them.
 HOLDING = LIVING | {"paused"}
 
-# {"id", "name", "service", "paused", "started"}: as a journal keeps it
-StoppedContainer = dict[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class StoppedContainer:
+    """
+    A container that a task stops or pauses, and starts again afterwards.
+
+    `paused` says that it was paused before; `started` is the start that is to be ended:
+    what was started later is not stopped by a recovery.
+    """
+
+    id: str
+    name: str
+    service: str
+    paused: bool = False
+    started: str = ""
+
+    @classmethod
+    def of(cls, container: Container) -> "StoppedContainer":
+        return cls(
+            id=container.id,
+            name=container.name,
+            service=container.service,
+            paused=container.state == "paused",
+            started=start_time(container),
+        )
 
 
-def as_halted(containers: Iterable[Container]) -> list[StoppedContainer]:
-    return [
-        {
-            "id": c.id,
-            "name": c.name,
-            "service": c.service,
-            "paused": c.state == "paused",
-            "started": moment(c),
-        }
-        for c in containers
-    ]
+def to_stop(containers: Iterable[Container]) -> list[StoppedContainer]:
+    return [StoppedContainer.of(container) for container in containers]
+
+
+def as_facts(stopped: Iterable[StoppedContainer]) -> list[dict[str, Any]]:
+    """Return stopped containers as a journal keeps them."""
+    return [asdict(container) for container in stopped]
+
+
+def from_facts(facts: Mapping[str, Any], group: str) -> list[StoppedContainer]:
+    """Return what a journal's *facts* hold under *group*; empty where it is absent."""
+    return [StoppedContainer(**container) for container in facts.get(group, ())]
 
 
 def running_of(
@@ -67,13 +92,47 @@ def users_of(stack: StackContext, source: str) -> list[Container]:
 
 def dependents_of(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
     """Return what depends on *services*, the furthest away first."""
-    chosen = tuple(services)
-    found = {d for name in chosen for d in stack.model.dependents(name)} - set(chosen)
-    return tuple(sorted(found, key=lambda name: -len(stack.model.dependencies([name]))))
+    chosen = set(services)
+    return _furthest_first(stack, _dependents(stack, chosen) - chosen)
+
+
+def writers_of(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
+    """
+    Return the other services that write to the data of *services*.
+
+    What depends on these is named, too; the furthest away comes first.
+    """
+    chosen = set(services)
+    known = policies_of(stack)
+    sources = [m.source for n in chosen if n in known for m in known[n].mounts]
+    found = {
+        name
+        for name in stack.model.services
+        if name not in chosen and data_mounts.writes_to(stack.model, name, sources)
+    }
+    return _furthest_first(stack, (found | _dependents(stack, found)) - chosen)
+
+
+def affected_by(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
+    """Return what must not run while the data of *services* is replaced."""
+    chosen = set(services)
+    found = {*dependents_of(stack, chosen), *writers_of(stack, chosen)}
+    return _furthest_first(stack, found)
+
+
+def _dependents(stack: StackContext, services: Iterable[str]) -> set[str]:
+    return {d for name in services for d in stack.model.dependents(name)}
+
+
+def _furthest_first(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
+    def order(name: str) -> tuple[int, str]:
+        return -len(stack.model.dependencies([name])), name
+
+    return tuple(sorted(services, key=order))
 
 
 def stop(
-    stack: StackContext, journal: Journal, halted: Sequence[StoppedContainer]
+    stack: StackContext, journal: Journal, stopped: Sequence[StoppedContainer]
 ) -> None:
     """
     Stop each in turn with its own grace period.
@@ -81,37 +140,35 @@ def stop(
     The journal says of which that was begun: the engine goes on with it when the task
     dies, and what is still running then may end at any moment.
     """
-    for container in halted:
-        say(f"stopping {container['name']}")
-        ending = [*journal.facts.get("ending", ()), container]
-        journal.reach(f"stopping {container['name']}", ending=ending)
-        if container.get("paused"):
-            stack.engine.unpause(container["id"])
-        stack.engine.stop(container["id"])
+    for container in stopped:
+        say(f"stopping {container.name}")
+        ending = [*journal.facts.get("ending", ()), *as_facts([container])]
+        journal.reach(f"stopping {container.name}", ending=ending)
+        if container.paused:
+            stack.engine.unpause(container.id)
+        stack.engine.stop(container.id)
 
 
-def start(stack: StackContext, halted: Sequence[StoppedContainer]) -> None:
+def start(stack: StackContext, stopped: Sequence[StoppedContainer]) -> None:
     """
-    Start what was stopped, the last first; what is gone by now is made anew.
+    Start what was stopped, the last first; containers removed meanwhile are recreated.
 
     So what others depend on runs before they do.
     """
-    for container in reversed(halted):
-        there = stack.engine.container(container["id"])
+    for container in reversed(stopped):
+        there = stack.engine.container(container.id)
         if there is None:
-            stack.engine.up(
-                [container["service"]], dependencies=False, recreate="never"
-            )
+            stack.engine.up([container.service], dependencies=False, recreate="never")
         elif there.state == "paused":
             stack.engine.unpause(there.id)
         elif not there.is_running:
-            say(f"starting {container['name']}")
+            say(f"starting {container.name}")
             stack.engine.start(there.id)
 
 
 def wait(
     stack: StackContext,
-    halted: Sequence[StoppedContainer],
+    stopped: Sequence[StoppedContainer],
     *,
     timeout: float | None = None,
     since: datetime | None = None,
@@ -121,11 +178,11 @@ def wait(
 
     A failed probe that began before *since* says nothing: the pause may have failed it.
     """
-    if not halted:
+    if not stopped:
         return
     expected: dict[str, int] = {}
-    for container in halted:
-        expected[container["service"]] = expected.get(container["service"], 0) + 1
+    for container in stopped:
+        expected[container.service] = expected.get(container.service, 0) + 1
     limit = stack.model.patience(expected) if timeout is None else timeout
     try:
         with health_progress() as report:
@@ -167,10 +224,10 @@ def resume(stack: StackContext, facts: dict[str, Any]) -> None:
     does no harm. Raises what hinders it, after everything was tried.
     """
     now = datetime.now(UTC)
-    steps = [partial(_end, stack, one) for one in facts.get("ending", ())]
+    steps = [partial(_end, stack, stopping) for stopping in from_facts(facts, "ending")]
     steps += [partial(unlock, stack, lock) for lock in facts.get("locked", ())]
-    for group in (facts.get("stores", ()), facts.get("dependents", ())):
-        steps += [partial(start, stack, [halted]) for halted in reversed(group)]
+    for group in (from_facts(facts, "stores"), from_facts(facts, "dependents")):
+        steps += [partial(start, stack, [stopped]) for stopped in reversed(group)]
         steps += [partial(wait, stack, group, since=now)]
     faults: list[ComposeOpsError] = []
     for step in steps:
@@ -182,14 +239,14 @@ def resume(stack: StackContext, facts: dict[str, Any]) -> None:
         raise _worst(faults)
 
 
-def _end(stack: StackContext, halted: StoppedContainer) -> None:
+def _end(stack: StackContext, stopping: StoppedContainer) -> None:
     """
     Let a stop that was begun come to its end, so that a start comes after it.
 
     What was started since is not what was to be stopped.
     """
-    there = stack.engine.container(halted["id"])
-    if there is not None and there.is_running and moment(there) == halted["started"]:
+    there = stack.engine.container(stopping.id)
+    if there is not None and there.is_running and start_time(there) == stopping.started:
         stack.engine.stop(there.id)
 
 

@@ -77,7 +77,7 @@ class Session:
         try:
             data = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
-            raise self._lost(f"it printed no base64 for {path!r:.60}") from None
+            raise self._lost(f"it printed invalid base64 for {path!r:.60}") from None
         if not _PATH.fullmatch(path) or path in self.files:
             raise self._lost(f"it named the file {path!r:.60}")
         self.files[path] = data
@@ -87,7 +87,7 @@ class Session:
     def _lost(self, why: str) -> DataError:
         return DataError(
             f"the session that holds {self.service} for the copy ended: "
-            f"{why or 'without a word'}",
+            f"{why or 'it printed nothing'}",
             hint="run the backup again; --consistency stop stops the store for it",
         )
 

@@ -94,17 +94,17 @@ def halt(stack: StackContext, journal: Journal, parts: Sequence[RestoreTarget]) 
     there = stack.refresh()
     stores = service_control.running_of(there, services, service_control.HOLDING)
     dependents = service_control.running_of(
-        there, service_control.dependents_of(stack, services)
+        there, service_control.affected_by(stack, services)
     )
     journal.reach(
         "stopping",
-        stores=service_control.as_halted(stores),
-        dependents=service_control.as_halted(dependents),
+        stores=service_control.as_facts(service_control.to_stop(stores)),
+        dependents=service_control.as_facts(service_control.to_stop(dependents)),
         engine=stack.engine.boot_id(),
     )
-    service_control.stop(stack, journal, journal.facts["dependents"])
+    service_control.stop(stack, journal, service_control.to_stop(dependents))
     journal.reach("stopping stores", counts=_counts(stack, parts, stores))
-    service_control.stop(stack, journal, journal.facts["stores"])
+    service_control.stop(stack, journal, service_control.to_stop(stores))
 
 
 def _counts(
@@ -179,7 +179,7 @@ def swap_and_try(
     journal.reach("trying")
     services = journal.facts["services"]
     containers = [c for c in stack.refresh() if c.service in services]
-    tried = service_control.as_halted(containers)
+    tried = service_control.to_stop(containers)
     service_control.start(stack, tried)
     service_control.wait(stack, tried)
     for part in parts:

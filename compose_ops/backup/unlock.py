@@ -56,7 +56,7 @@ def unlock(stack: StackContext, lock: dict[str, str]) -> None:
         container = stack.engine.container(lock["id"])
         if container is None or not container.is_running:
             return
-        if lock.get("started", moment(container)) != moment(container):
+        if lock.get("started", start_time(container)) != start_time(container):
             return
         CLOCK.sleep(attempt * SECONDS_BETWEEN)
         if (mark := lock.get("mark")) and (lock["release"] or lock.get("session")):
@@ -87,6 +87,6 @@ def _abandon(stack: StackContext, container: Container, shell: str, mark: str) -
         say(f"warning: what prepared {container.name} may still run: {said:.80}")
 
 
-def moment(container: Container) -> str:
+def start_time(container: Container) -> str:
     """Return when a container was started, as a journal keeps it."""
     return container.started.isoformat() if container.started else ""

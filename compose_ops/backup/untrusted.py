@@ -33,7 +33,7 @@ def read_json(path: Path, *, most: int) -> dict[str, Any]:
     return data
 
 
-def moment(text: Any) -> datetime:
+def timestamp(text: Any) -> datetime:
     """Return a time with its zone, in years that every calendar can reckon with."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:

@@ -12,7 +12,8 @@ from compose_ops.backup.data_mounts import DataMount
 from compose_ops.backup.helper import Helper, HelperJob
 from compose_ops.backup.manifest import Archive
 from compose_ops.backup.progress import meter
-from compose_ops.backup.quiesce import CHANGES, StoreBackup
+from compose_ops.backup.quiesce import CHANGES
+from compose_ops.backup.store_backup import StoreBackup
 from compose_ops.console import say
 from compose_ops.docker.api import Volume
 from compose_ops.errors import DataError

@@ -148,13 +148,13 @@ def verify(
 
 
 def _verified(stack: StackContext, found: "BackupSet", identity: str) -> Verification:
-    from compose_ops.backup import doubt, repository
+    from compose_ops.backup import damage, repository
     from compose_ops.backup import verify as proof
 
     try:
         manifest = repository.believed(found)
         keys = proof.identities(manifest, identity, needed=False)
-        with doubt.doubted(found):
+        with damage.marked(found):
             proof.check(stack, found, keys)
     except DataError as damaged:
         return Verification(found.id, damaged.message, opened=False)

@@ -7,7 +7,9 @@ import pytest
 from compose_models import rendered
 from repository import ROOT, STAGES, own_files
 
-from compose_ops.backup.policy import disposable, policies, undeclared
+from compose_ops.backup import undeclared
+from compose_ops.backup.policy import policies
+from compose_ops.products import load
 from compose_ops.project.model import Model
 
 FORGOTTEN = """
@@ -32,11 +34,13 @@ def test_every_writable_mount_is_data_or_disposable(
     """What nobody declares would be in no backup, and nobody would know."""
     model = merged(own_files(stage, offline=offline))
     kept = [key for policy in policies(model).values() for key in policy.volumes]
-    spared = [key for key in disposable(model) if key in model.volumes]
+    spared = [
+        key for key in undeclared.disposable(model, load()) if key in model.volumes
+    ]
 
     assert model.volumes
     assert Counter([*kept, *spared]) == Counter([*model.volumes])
-    assert undeclared(model) == ()
+    assert undeclared.in_model(model, load()) == ()
 
 
 @pytest.mark.compose
@@ -46,4 +50,6 @@ def test_volume_that_was_forgotten_is_noticed(tmp_path: Path) -> None:
 
     model = merged([*own_files("base"), str(overlay)])
 
-    assert undeclared(model) == ("app: forgotten_data on /forgotten",)
+    found = undeclared.in_model(model, load())
+
+    assert found == ("app: forgotten_data on /forgotten",)

@@ -58,6 +58,6 @@ def test_drill_of_nothing_is_no_drill(stack: StackContext, world: World) -> None
     world.services["reader"]["depends_on"] = {}
 
     now = opened(stack.root, world)
-    with pytest.raises(DataError, match="nothing that can be drilled"):
+    with pytest.raises(DataError, match="holds no service of the compose files"):
         sets.drill(now, "backups", set_id=made, identity="")
     assert sets.listed(stack, "backups")[0].drilled is None

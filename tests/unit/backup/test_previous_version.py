@@ -28,7 +28,7 @@ from compose_ops.backup import (
     verify,
 )
 from compose_ops.backup.helper import HelperJob
-from compose_ops.docker.api import Mount, RunSpec, Volume
+from compose_ops.docker.api import FILES_LABEL, Mount, RunSpec, Volume
 from compose_ops.doctor import baseline
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
@@ -71,6 +71,8 @@ def _container(entry: dict[str, str]) -> Any:
         for key in volumes.get(entry["service"], ())
     )
     made = container(entry["service"], id=entry["id"], mounts=mounts)
+    if "file" in entry:
+        made = replace(made, labels={FILES_LABEL: entry["file"]})
     health = "healthy" if entry["state"] == "running" else ""
     return replace(made, project=entry["project"], state=entry["state"], health=health)
 
@@ -120,6 +122,24 @@ def test_interrupted_drill_leaves_nothing(left: Any, world: World) -> None:
 
     assert {c.project for c in world.there} == {"trial"}
     assert not [name for name in world.made if "drill" in name]
+    assert not recovery.pending(stack)
+
+
+def test_interrupted_drill_takes_nothing_of_another_project(
+    left: Any, world: World
+) -> None:
+    """A project of the drill's name was there: its containers name another file."""
+    stack = left("drill")
+    [memo] = [c for c in world.there if c.id == "trial-drill-memo"]
+    other = {FILES_LABEL: "/srv/other/compose.yml"}
+    world.there.append(replace(memo, id="other", service="other", labels=other))
+    world.create_volume("trial-drill_more", labels={PROJECT: "trial-drill"})
+
+    recovery.recover(stack)
+
+    assert {c.id for c in world.there if c.project == "trial-drill"} == {"other"}
+    drills = {name for name in world.made if "drill" in name}
+    assert drills == {"trial-drill_memo_data", "trial-drill_more"}
     assert not recovery.pending(stack)
 
 

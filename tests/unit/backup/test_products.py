@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backup_steps import back_up, opened
+from backup_steps import back_up, opened, store
 from backup_world import World
 
 from compose_ops import products
 from compose_ops.backup import policy, repository
-from compose_ops.docker.api import Output
+from compose_ops.docker.api import Mount, Output
 from compose_ops.errors import ConfigurationError, DataError, UsageError
 from compose_ops.library import backups as sets
 from compose_ops.project.model import Model
@@ -213,7 +213,7 @@ def test_drill_fails_where_the_store_counts_nothing(
     world.commands["count"] = lambda _asked: Output(1, "", "NOAUTH")
     made = back_up(stack, "memo")
 
-    with pytest.raises(DataError, match="memo counts nothing in the drill"):
+    with pytest.raises(DataError, match="memo cannot be counted in the drill"):
         sets.drill(stack, "backups", set_id=made, identity="")
 
     kept = repository.load(stack.root / "backups/trial" / made)
@@ -245,3 +245,32 @@ def test_destination_that_is_no_folder_is_refused(
         sets.backup(stack, dest, everything=True)
 
     assert not [path for path in stack.root.iterdir() if ":" in path.name]
+
+
+def test_anonymous_volume_that_the_image_of_a_store_declares_is_named(
+    stack: StackContext, world: World
+) -> None:
+    """Its data is lost with the container, and is in no set."""
+    memo = world.of("memo")
+    more = Mount("volume", "0123456789abcdef" * 4, "", "/journal", writable=True)
+    world.change("id-memo", mounts=(*memo.mounts, more))
+
+    with pytest.raises(DataError, match="memo: an anonymous volume of its image on /j"):
+        back_up(stack)
+
+    labels = {"data.disposable": "/journal"}
+    world.services["memo"] = store("memo_data", **labels)
+    assert back_up(opened(stack.root, world))
+
+
+def test_anonymous_volume_of_a_known_product_is_named(
+    stack: StackContext, world: World
+) -> None:
+    """The product covers what is mounted by a name; this is lost when it is removed."""
+    world.services["db"] = {
+        "image": "postgres:17",
+        "volumes": [{"type": "volume", "target": "/var/lib/postgresql/data"}],
+    }
+
+    with pytest.raises(DataError, match="db: an anonymous volume on /var/lib/postgres"):
+        back_up(opened(stack.root, world))

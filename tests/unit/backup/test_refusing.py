@@ -34,20 +34,20 @@ def changed(world: World) -> list[tuple[str, ...]]:
 
 def _missing(world: World) -> str:
     world.remove_volume("trial_memo_data")
-    return "there is no volume trial_memo_data"
+    return "volume trial_memo_data not found"
 
 
 def _another_projects(world: World) -> str:
     labels = {"com.docker.compose.project": "other"}
     name = "trial_memo_data"
     world.made[name] = Volume(name, "local", {}, labels)
-    return "is not the project's: it is other's"
+    return "does not belong to the project: it belongs to other"
 
 
 def _made_by_hand(world: World) -> str:
     name = "trial_memo_data"
     world.made[name] = Volume(name, "local", {}, {})
-    return "is not the project's: Compose did not make it"
+    return "does not belong to the project: Compose did not create it"
 
 
 def _empty(world: World) -> str:
@@ -58,7 +58,7 @@ def _empty(world: World) -> str:
 def _in_use(world: World) -> str:
     mounts = world.of("memo").mounts
     world.there.append(container("other", project="x", mounts=mounts))
-    return "trial-other uses the volume"
+    return "trial-other writes to the volume"
 
 
 @pytest.mark.parametrize(

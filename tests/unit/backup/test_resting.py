@@ -186,10 +186,10 @@ def test_probe_that_a_pause_failed_is_no_verdict(
         return world.containers(project="trial")
 
     native.refresh = refreshed  # type: ignore[method-assign]
-    halted = service_control.as_halted([world.of("reader")])
+    stopped = service_control.to_stop([world.of("reader")])
 
     if healthy:
-        service_control.wait(native, halted, since=woken)
+        service_control.wait(native, stopped, since=woken)
     else:
         with pytest.raises(UnhealthyError, match="reader is unhealthy"):
-            service_control.wait(native, halted, since=woken)
+            service_control.wait(native, stopped, since=woken)

@@ -4,20 +4,23 @@ from typing import Any
 
 import pytest
 from backup_steps import back_up
-from backup_world import COUNT, World
+from backup_world import COUNT, PROJECT, World
+from fakes import container
 
 from compose_ops.backup import drill_project, repository
-from compose_ops.docker.api import Output
+from compose_ops.docker.api import Mount, Output
 from compose_ops.errors import ConfigurationError, DataError
 from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal
 
+DRILL = drill_project.DrillProject("trial-drill-1a2b3c4d", "run")
+
 
 def drilled(stack: StackContext, world: World, **more: Any) -> dict[str, Any]:
     """Return how memo would run in a drill if it were declared with *more*."""
     world.services["memo"] |= more
-    model = drill_project.model(stack, ["memo"])
+    model = drill_project.model(stack, DRILL, ["memo"])
     service: dict[str, Any] = model["services"]["memo"]
     return service | {"all": model}
 
@@ -40,7 +43,7 @@ def test_network_of_another_is_not_shared(
 
     assert "network_mode" not in found
     assert found["networks"] == ["drill"]
-    assert found["all"]["networks"]["drill"] == {"internal": True}
+    assert found["all"]["networks"]["drill"]["internal"]
 
 
 def test_service_without_network_keeps_having_none(
@@ -113,4 +116,67 @@ def test_drill_that_counts_otherwise_is_recorded_as_failed(
         sets.drill(stack, "backups", set_id=made, identity="")
 
     assert repository.load(stack.root / "backups/trial" / made).drilled is None
-    assert world.volume("trial-drill_memo_data") is None
+    assert not [name for name in world.made if "drill" in name]
+
+
+@pytest.fixture
+def neighbour(world: World) -> World:
+    """Put a project beside the stack that has the name of a drill."""
+    own = {PROJECT: "trial-drill"}
+    world.create_volume("trial-drill_memo_data", labels=own)
+    (world.folder / "trial-drill_memo_data/lines").write_text("line\n" * 90)
+    mount = Mount("volume", "trial-drill_memo_data", "", "/memo_data", writable=True)
+    world.there.append(
+        container("memo", id="neighbour", project="trial-drill", mounts=(mount,))
+    )
+    return world
+
+
+def test_drill_touches_no_project_of_a_similar_name(
+    stack: StackContext, neighbour: World
+) -> None:
+    before = [c for c in neighbour.there if c.id == "neighbour"]
+
+    sets.drill(stack, "backups", set_id=back_up(stack), identity="")
+
+    assert [c for c in neighbour.there if c.id == "neighbour"] == before
+    lines = neighbour.folder / "trial-drill_memo_data/lines"
+    assert lines.read_text().count("line") == 90
+
+
+def test_drill_refuses_a_name_that_is_in_use(
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda _bytes: "1a2b3c4d")
+    name = f"{DRILL.name}_memo_data"
+    world.create_volume(name, labels={})
+    made = back_up(stack, "memo")
+    world.done.clear()
+
+    with pytest.raises(DataError, match=f"{DRILL.name} is in use: {name}"):
+        sets.drill(stack, "backups", set_id=made, identity="")
+
+    assert name in world.made
+    assert ("up", "memo") not in world.done
+
+
+def test_only_what_carries_the_drills_label_is_removed(
+    stack: StackContext, world: World
+) -> None:
+    """Somebody put a volume and a container into the drill's project meanwhile."""
+    made = back_up(stack, "memo")
+    strange: list[str] = []
+
+    def intrude() -> Output:
+        [name] = {c.project for c in world.there} - {"trial"}
+        strange.extend([f"{name}_other", name])
+        world.create_volume(f"{name}_other", labels={PROJECT: name})
+        world.there.append(container("other", id="other", project=name))
+        return Output(0, "3", "")
+
+    world.commands[COUNT] = lambda _asked: intrude()
+
+    sets.drill(stack, "backups", set_id=made, identity="")
+
+    assert [name for name in world.made if "drill" in name] == strange[:1]
+    assert [c.id for c in world.there if c.project == strange[1]] == ["other"]

@@ -182,7 +182,7 @@ def test_manifest_with_one_flipped_bit_is_refused(tmp_path: Path) -> None:
     text = file.read_text().replace("memgraph", "memgrapi", 1)
     file.write_text(text)
 
-    with pytest.raises(DataError, match="not what was written"):
+    with pytest.raises(DataError, match="its digest does not match"):
         manifests.read(file)
 
 

@@ -85,7 +85,7 @@ def test_undo_never_makes_a_volume(restored: StackContext, world: World) -> None
     world.remove("id-memo")
     world.remove_volume("trial_memo_data")
 
-    with pytest.raises(DataError, match="there is no volume trial_memo_data"):
+    with pytest.raises(DataError, match="volume trial_memo_data not found"):
         restore_undo.undo(restored, (), yes=True)
 
     assert world.volume("trial_memo_data") is None

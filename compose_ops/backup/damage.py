@@ -1,4 +1,4 @@
-"""What is believed of a set, until it turns out to be damaged."""
+"""Mark a set that turns out to be damaged."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from compose_ops.errors import DataError
 
 
 @contextmanager
-def doubted(kept: BackupSet) -> Iterator[None]:
+def marked(backup_set: BackupSet) -> Iterator[None]:
     """
     Read a set's archives in the block; one that is damaged is not verified any more.
 
@@ -21,5 +21,5 @@ def doubted(kept: BackupSet) -> Iterator[None]:
     except WrongKey:
         raise
     except DataError:
-        repository.note(kept.path, verified=None)
+        repository.note(backup_set.path, verified=None)
         raise
