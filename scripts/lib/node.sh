@@ -5,7 +5,7 @@ NODE_MINIMUM=18
 
 node_suits() {
     have npm && have node &&
-        node -e "process.exit(parseInt(process.versions.node) < $NODE_MINIMUM)"
+        node -e "process.exit(parseInt(process.versions.node) < $NODE_MINIMUM ? 1 : 0)"
 }
 
 # ensure_node: after this there are node and npm, or the script has ended with code 5.
