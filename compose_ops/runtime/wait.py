@@ -62,11 +62,25 @@ def _observer(
     healthy before Compose has ended: it may be about to replace it.
     """
     jobs = stack.model.jobs
+    # Compose stops them while it recreates what they follow, and starts them again.
+    followers = {
+        f for name in stack.model.services for f in stack.model.followers(name)
+    }
     failed_before = {
         c.id: c.finished
         for c in stack.containers
         if health.verdict(c) == "failed" or c.service in jobs
     }
+
+    def undecided(containers: Sequence[Container]) -> list[Container]:
+        return [
+            c
+            for c in containers
+            if health.verdict(c, jobs) != "healthy"
+            and not (c.service in followers and c.state in health.FAILED_STATES)
+            and not (c.id in failed_before and c.finished == failed_before[c.id])
+            and not is_being_replaced(c, containers)
+        ]
 
     def observe() -> Sequence[Container]:
         if failures and not _is_about_health(failures[0]):
@@ -75,13 +89,12 @@ def _observer(
         containers = stack.refresh()
         if ended:
             return containers
-        return [
-            c
-            for c in containers
-            if health.verdict(c, jobs) != "healthy"
-            and not (c.id in failed_before and c.finished == failed_before[c.id])
-            and not is_being_replaced(c, containers)
-        ]
+        found = undecided(containers)
+        if any(health.verdict(c, jobs) == "failed" for c in found):
+            # Ids are listed before they are inspected: what replaces a container may
+            # have been created in between, and is listed now.
+            found = undecided(stack.refresh())
+        return found
 
     return observe
 
