@@ -64,7 +64,11 @@ def _sorted(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     items = [_sorted(one) for one in value]
-    return sorted(items, key=json.dumps) if _are_objects(items) else items
+    return sorted(items, key=_text) if _are_objects(items) else items
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _are_objects(items: list[Any]) -> bool:
