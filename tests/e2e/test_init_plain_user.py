@@ -83,7 +83,7 @@ def test_keys_and_folders_are_made_through_a_container(checkout: Path) -> None:
     second = as_plain_user(init(checkout, DockerEngine()))
 
     assert isinstance(first, list), first
-    assert len(first) == 2
+    assert len(first) == 3
     for name, server in SERVERS.items():
         key = (checkout / "certs" / name / "key.pem").stat()
         assert (key.st_uid, key.st_gid) == (server.uid, server.gid)

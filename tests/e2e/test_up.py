@@ -108,7 +108,7 @@ def test_taken_port_is_refused_before_anything_changes(scenario: Scenario) -> No
     finally:
         docker("rm", "--force", holder)
 
-    assert f"held by the container {name}" in done.stderr
+    assert f"used by the container {name}" in done.stderr
     assert scenario.containers() == []
 
 
