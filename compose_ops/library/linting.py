@@ -69,6 +69,7 @@ def settings_of(config: Config) -> LintSettings:
             for rule, one in table.accept.items()
         ),
         baseline=config.path(table.baseline) if table.baseline else None,
+        labels=config.service_settings,
     )
 
 

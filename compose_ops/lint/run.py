@@ -6,10 +6,11 @@ several show is named once. Only reads; no container is started unless asked.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from compose_ops.docker.api import Engine
 from compose_ops.errors import ConfigurationError, EngineError, UsageError
@@ -51,7 +52,10 @@ def judge(
         env_files=env_files,
         start_timeout=settings.start_timeout,
     )
-    made = tuple(replace(one, memory=settings.memory) for one in made)
+    made = tuple(
+        replace(one, memory=settings.memory, model=labelled(one.model, settings.labels))
+        for one in made
+    )
     with suppress(EngineError):
         made = ask_images(made, engine, start=ask)
     asked = only or None
@@ -64,6 +68,21 @@ def judge(
         found = (*new, *(one for one in found if one.accepted))
     asked_rules = len(only) or len(all_rules())
     return LintReport(found, skipped(made, asked), known, asked_rules, settings)
+
+
+def labelled(
+    model: Mapping[str, Any], labels: Mapping[str, Mapping[str, str]]
+) -> Mapping[str, Any]:
+    """Return a model whose services have *labels* beside those of the files."""
+    if not labels:
+        return model
+    services = {
+        name: {**service, "labels": {**labels[name], **(service.get("labels") or {})}}
+        if name in labels
+        else service
+        for name, service in (model.get("services") or {}).items()
+    }
+    return {**model, "services": services}
 
 
 def settled(findings: Sequence[Finding], settings: LintSettings) -> Iterator[Finding]:

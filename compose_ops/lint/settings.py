@@ -45,7 +45,8 @@ class LintSettings:
     severity; `start_timeout` are the seconds that a start waits for health (0: nobody
     waits) and `memory` the bytes that the machine has for containers (0: not known);
     `exclude` are patterns of files that are left out; `baseline` is a file of findings
-    that were there before.
+    that were there before; `labels` are those that the project's configuration states
+    by service, as a compose file could.
 
     >>> LintSettings(rules={"root-user": "off"}).severity("root-user", "warning")
     'off'
@@ -58,6 +59,7 @@ class LintSettings:
     exclude: tuple[str, ...] = ()
     accept: tuple[AcceptedRule, ...] = ()
     baseline: Path | None = None
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def severity(self, rule: str, default: str) -> str:
         """Return the severity of a rule's finding, `off` for none."""
