@@ -140,7 +140,6 @@ class Engine(Protocol):
         start: bool = True,
         dependencies: bool = True,
         recreate: str = "changed",
-        remove_orphans: bool = False,
         scale: Mapping[str, int] | None = None,
     ) -> None:
         """Run `compose up --detach`; *recreate* is changed, never or always."""

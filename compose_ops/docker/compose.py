@@ -47,7 +47,6 @@ class ComposeRequests(CommandLine):
         start: bool = True,
         dependencies: bool = True,
         recreate: str = "changed",
-        remove_orphans: bool = False,
         scale: Mapping[str, int] | None = None,
     ) -> None:
         self.call(
@@ -59,7 +58,6 @@ class ComposeRequests(CommandLine):
                 dependencies=dependencies,
                 recreate=recreate != "never",
                 force_recreate=recreate == "always",
-                remove_orphans=remove_orphans,
                 scales=dict(scale or {}),
                 quiet=True,
             ),

@@ -6,11 +6,10 @@ several show is named once. Only reads; no container is started unless asked.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from compose_ops.docker.api import Engine
 from compose_ops.errors import ConfigurationError, EngineError, UsageError
@@ -21,6 +20,7 @@ from compose_ops.lint.image_probe import ask_images
 from compose_ops.lint.loader import Combination, subjects
 from compose_ops.lint.report import LintReport
 from compose_ops.lint.settings import OFF, LintSettings, check_settings
+from compose_ops.project.labels import with_labels
 
 
 def judge(
@@ -53,7 +53,9 @@ def judge(
         start_timeout=settings.start_timeout,
     )
     made = tuple(
-        replace(one, memory=settings.memory, model=labelled(one.model, settings.labels))
+        replace(
+            one, memory=settings.memory, model=with_labels(one.model, settings.labels)
+        )
         for one in made
     )
     with suppress(EngineError):
@@ -68,21 +70,6 @@ def judge(
         found = (*new, *(one for one in found if one.accepted))
     asked_rules = len(only) or len(all_rules())
     return LintReport(found, skipped(made, asked), known, asked_rules, settings)
-
-
-def labelled(
-    model: Mapping[str, Any], labels: Mapping[str, Mapping[str, str]]
-) -> Mapping[str, Any]:
-    """Return a model whose services have *labels* beside those of the files."""
-    if not labels:
-        return model
-    services = {
-        name: {**service, "labels": {**labels[name], **(service.get("labels") or {})}}
-        if name in labels
-        else service
-        for name, service in (model.get("services") or {}).items()
-    }
-    return {**model, "services": services}
 
 
 def settled(findings: Sequence[Finding], settings: LintSettings) -> Iterator[Finding]:
