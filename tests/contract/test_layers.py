@@ -19,7 +19,7 @@ ORDER = (
     {"cli"},
     {"library"},
     {"composition"},
-    {"backup", "doctor", "gpu", "rollout", "stack"},
+    {"backup", "doctor", "gpu", "rollout", "stack", "swarm"},
     {"lint"},
     {"runtime"},
     {"state"},
