@@ -77,6 +77,15 @@ def status(c: Context, *, json: bool = False) -> None:
 
 
 @task
+def nodes(c: Context, *, json: bool = False) -> None:
+    """Show the machines of the Swarm: managers, states, labels, GPUs."""
+    found = stack(c).nodes()
+    from compose_ops.cli.output import stack as output
+
+    emit(output.nodes_as_json(found)) if json else output.print_nodes(found)
+
+
+@task
 def recover(c: Context, *, json: bool = False) -> None:
     """Put right what interrupted tasks left; quiet when nothing is left."""
     from compose_ops.cli.output import recovery as output

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from compose_ops.docker.cluster import STACK_LABEL, Cluster, Node, Service, Task
 from compose_ops.docker.values import (
     CONFIG_HASH_LABEL,
     DIRECTORY_LABEL,
@@ -46,7 +47,9 @@ __all__ = [
     "QUICK_TIMEOUT",
     "SERVICE_LABEL",
     "SILENCE_TIMEOUT",
+    "STACK_LABEL",
     "TIMEOUT",
+    "Cluster",
     "Container",
     "Echo",
     "Endpoint",
@@ -58,10 +61,13 @@ __all__ = [
     "InteractiveRun",
     "Mount",
     "Network",
+    "Node",
     "Output",
     "Probe",
     "PublishedPort",
     "RunSpec",
+    "Service",
+    "Task",
     "Usage",
     "Volume",
 ]
@@ -111,7 +117,7 @@ class InteractiveRun(Protocol):
         """
 
 
-class Engine(Protocol):
+class Engine(Cluster, Protocol):
     """What operations ask of Docker. Every method may raise EngineError."""
 
     def endpoint(self) -> Endpoint:

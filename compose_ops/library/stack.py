@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from compose_ops.config import Config
 from compose_ops.library import backups as sets
+from compose_ops.library import swarm
 from compose_ops.library.opening import Selection, find, host_engine, open_stack
 from compose_ops.runtime.context import StackContext
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
     from compose_ops.backup.retention import Rules
+    from compose_ops.docker.api import Node
     from compose_ops.doctor.bundle import Bundle
     from compose_ops.doctor.run import Report
     from compose_ops.gpu.report import GpuReport
@@ -94,6 +96,10 @@ class Stack:
             echo=self.echo,
         )
 
+    def _single(self, task: str) -> StackContext:
+        """Return the stack for a task that acts on one engine alone."""
+        return swarm.on_one_engine(self.context, task)
+
     @property
     def configuration(self) -> Config:
         """What the project's `compose-ops.toml` states, the defaults without one."""
@@ -114,9 +120,14 @@ class Stack:
 
         >>> Stack.open().up(["web"], build=True)
         """
+        stack = self.context()
+        swarm.refuse_both(stack)
+        if stack.mode.swarm:
+            swarm.up(stack, services, build=build, timeout=timeout)
+            return
         from compose_ops.stack import up
 
-        up.up(self.context(), services, build=build, timeout=timeout)
+        up.up(stack, services, build=build, timeout=timeout)
 
     def down(self, *, volumes: bool = False, yes: bool = False) -> None:
         """
@@ -125,8 +136,13 @@ class Stack:
         >>> Stack.open().down()
         """
         from compose_ops.stack import down
+        from compose_ops.swarm import down as swarm_down
 
-        down.down(self.context(), volumes=volumes, yes=yes)
+        stack = self.context()
+        if stack.mode.swarm:
+            swarm_down.down(stack, volumes=volumes)
+        else:
+            down.down(stack, volumes=volumes, yes=yes)
 
     def restart(
         self, services: Iterable[str] = (), *, timeout: int | None = None
@@ -138,7 +154,7 @@ class Stack:
         """
         from compose_ops.stack import restart
 
-        restart.restart(self.context(), services, timeout=timeout)
+        restart.restart(self._single("restart"), services, timeout=timeout)
 
     def rebuild(
         self,
@@ -154,7 +170,9 @@ class Stack:
         """
         from compose_ops.stack import rebuild
 
-        rebuild.rebuild(self.context(), tuple(services), cache=cache, timeout=timeout)
+        rebuild.rebuild(
+            self._single("rebuild"), tuple(services), cache=cache, timeout=timeout
+        )
 
     def status(self) -> "Status":
         """
@@ -165,7 +183,19 @@ class Stack:
         """
         from compose_ops.stack import status
 
-        return status.services(self.context())
+        stack = self.context()
+        return swarm.status(stack) if stack.mode.swarm else status.services(stack)
+
+    def nodes(self) -> "tuple[Node, ...]":
+        """
+        Return the machines of the Swarm, managers first.
+
+        >>> [node.hostname for node in Stack.open().nodes() if not node.takes_tasks]
+        []
+        """
+        from compose_ops.swarm import view
+
+        return view.nodes(self.context(read_only=True))
 
     def recover(self) -> "tuple[Unfinished, ...]":
         """
@@ -188,15 +218,18 @@ class Stack:
         """Return what running containers use; UsageError when none of them runs."""
         from compose_ops.stack import status
 
-        return status.usage(self.context(), tuple(services))
+        return status.usage(self._single("stats"), tuple(services))
 
     def logs(
         self, services: Iterable[str] = (), *, tail: int = 100, follow: bool = False
     ) -> None:
         """Let Docker print the last *tail* lines of services to this terminal."""
         from compose_ops.stack import logs
+        from compose_ops.swarm import view
 
-        logs.logs(self.context(), services, tail=tail, follow=follow)
+        stack = self.context()
+        write = view.logs if stack.mode.swarm else logs.logs
+        write(stack, services, tail=tail, follow=follow)
 
     def config(self) -> dict[str, Any]:
         """
@@ -314,7 +347,7 @@ class Stack:
         'stop'
         """
         return sets.backup(
-            self.context(),
+            self._single("backup"),
             dest,
             services=tuple(services),
             everything=all,
@@ -373,7 +406,7 @@ class Stack:
         '20261127-210000'
         """
         return sets.restore(
-            self.context(),
+            self._single("restore"),
             dest,
             services=tuple(services),
             everything=all,
@@ -388,7 +421,9 @@ class Stack:
         """Bring back the data from before the last restore; return its id."""
         from compose_ops.backup import restore_undo
 
-        return restore_undo.undo(self.context(), tuple(services), yes=yes)
+        return restore_undo.undo(
+            self._single("restore --undo"), tuple(services), yes=yes
+        )
 
     def discard_restore(
         self, services: Iterable[str] = (), *, yes: bool = False
@@ -396,14 +431,16 @@ class Stack:
         """Remove the data from before restores for good; return whose."""
         from compose_ops.backup import restore_undo
 
-        found = restore_undo.discard(self.context(), tuple(services), yes=yes)
+        found = restore_undo.discard(
+            self._single("restore --discard"), tuple(services), yes=yes
+        )
         return tuple(found)
 
     def drill(
         self, set_id: str = "", *, dest: str | Path = "", identity: str = ""
     ) -> "DrillResult":
         """Restore a set into scratch volumes, boot it, remove everything."""
-        return sets.drill(self.context(), dest, set_id=set_id, identity=identity)
+        return sets.drill(self._single("drill"), dest, set_id=set_id, identity=identity)
 
     def prune(
         self, rules: "Rules", *, dest: str | Path = "", yes: bool = False
@@ -436,7 +473,7 @@ class Stack:
         from compose_ops.rollout.update import UpdateRequest, update
 
         request = UpdateRequest(image=image, build=build)
-        return update(self.context(), service, request, timeout=timeout)
+        return update(self._single("rolling-update"), service, request, timeout=timeout)
 
     def update_all(self, *, timeout: int | None = None) -> "Iterator[UpdateResult]":
         """
@@ -449,13 +486,13 @@ class Stack:
         """
         from compose_ops.rollout.update_all import update_all
 
-        return update_all(self.context(), timeout=timeout)
+        return update_all(self._single("rolling-update --all"), timeout=timeout)
 
     def rollback(self, service: str, *, timeout: int | None = None) -> "UpdateResult":
         """Go back to the image before the last update; RolledBack as for an update."""
         from compose_ops.rollout import rollback
 
-        return rollback.rollback(self.context(), service, timeout=timeout)
+        return rollback.rollback(self._single("rollback"), service, timeout=timeout)
 
     def destination(self, dest: str | Path = "") -> Path:
         """Return the folder of the sets; a relative *dest* is the project's."""

@@ -19,7 +19,8 @@ class ContainerStatus:
     A container, or a service of the model that has none: its `state` is "absent".
 
     `since` is RFC 3339, "" for none; `published` has host:port, `urls` what a browser
-    opens; `memory` and `memory_limit` are bytes, None when it does not run.
+    opens; `memory` and `memory_limit` are bytes, None when it does not run. `node` is
+    the machine of a Swarm that it is on.
     """
 
     service: str
@@ -31,10 +32,12 @@ class ContainerStatus:
     urls: tuple[str, ...] = ()
     memory: int | None = None
     memory_limit: int | None = None
+    node: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `status --json` says of it."""
+        """Return what `status --json` says of it; `node` only on a Swarm."""
         return {
+            **({"node": self.node} if self.node else {}),
             "service": self.service,
             "container": self.container,
             "state": self.state,
