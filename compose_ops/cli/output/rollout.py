@@ -80,7 +80,8 @@ def run_all(results: Iterator[UpdateResult], emit: Emit | None) -> None:
 
 def failure(service: str, error: ComposeOpsError) -> dict[str, object]:
     """Return the documented JSON of an update that failed."""
-    proof = getattr(error, "proof", None)
+    outcome = error.outcome if isinstance(error.outcome, UpdateResult) else None
+    found = outcome.as_json() if outcome else {}
     return {
         "service": service,
         "result": "failed",
@@ -88,5 +89,6 @@ def failure(service: str, error: ComposeOpsError) -> dict[str, object]:
         "error": error.message,
         "hint": error.hint,
         "detail": error.detail,
-        "proof": proof.as_json() if proof else None,
+        "proof": found.get("proof"),
+        "recording": found.get("recording"),
     }
