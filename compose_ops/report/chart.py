@@ -12,7 +12,7 @@ BAND, GAP, FOOT, TOP = 22.0, 6.0, 24.0, 22.0
 HEIGHT = 150.0
 # How wide a letter of a label is, about, and how high a line.
 LETTER, LINE = 6.6, 14
-STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +117,16 @@ def lines(
     unit: str,
     rules: Sequence[float] = (),
 ) -> ET.Element:
-    """Return lines, each with its label at its right end."""
+    """Return lines, each with its label at its right end; the highest comes first."""
     values = [v for line in drawn for _, v in line.points if v is not None]
     ceiling = nice(max([1.0, *values]))
     found = [*_grid(ceiling, unit), *_rules(axis, rules)]
     taken: list[float] = []
-    for line in drawn:
+    for above, line in reversed([*enumerate(drawn)]):
         path, last = _path(axis, line, ceiling)
         if path:
             found.append(node("path", d=path, class_=f"line {line.kind}"))
-            y = last
+            y = max(last, TOP + LINE * above)
             while any(abs(y - other) < LINE for other in taken):
                 y -= LINE
             taken.append(y)
@@ -176,7 +176,7 @@ def nice(value: float) -> float:
     Return the end of an axis that holds *value*.
 
     >>> nice(61), nice(3.1)
-    (100.0, 5.0)
+    (80.0, 4.0)
     """
     scale = 1.0
     while value > 10 * scale:

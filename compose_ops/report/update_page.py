@@ -12,6 +12,11 @@ from compose_ops.rollout.result import UpdateResult
 
 ADMIT, DRAIN, BACK = "admit", "drain and stop", "put the old version back"
 LOOKS = {OLD: "bar-old", NEW: "bar-new"}
+LEGEND = (
+    ("bar-old", "old version (plain)"),
+    ("bar-new", "new version (hatched)"),
+    ("bar-none", "the update itself, or versions not told apart"),
+)
 SERVES = "gets requests"
 
 
@@ -90,9 +95,8 @@ def _timeline(recording: Recording, outcome: UpdateResult) -> Iterator[Child]:
     ends = [s.at + recording.width for s in recording.seconds]
     axis = Axis(0.0, max([1.0, *ends]))
     rules = [s.start for s in recording.steps if s.name in {ADMIT, DRAIN, BACK}]
-    looks = (("bar-old", "old version (plain)"), ("bar-new", "new version (hatched)"))
     yield node("h2", "Timeline")
-    yield chart.legend([*looks, ("bar-none", "the update, or not known")])
+    yield chart.legend(LEGEND)
     told = "What was done to which container. Its name and times are shown on hover."
     drawn = chart.lanes(axis, list(_lanes(recording, outcome)), "steps of the update")
     yield node("figure", node("figcaption", told), drawn)

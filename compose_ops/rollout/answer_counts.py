@@ -43,7 +43,7 @@ def _count(
     recorder: Recorder,
     ended: threading.Event,
 ) -> None:
-    refusals = 0
+    refusals, since = 0, recorder.passed
     while refusals < MAX_REFUSALS and not ended.wait(PERIOD):
         try:
             found = ask()
@@ -52,8 +52,9 @@ def _count(
             continue
         refusals = 0
         if before:
-            recorder.answered(difference(before, found, recorder.admitted))
-        before = found
+            got = difference(before, found, recorder.admitted)
+            recorder.answered(since, got)
+        before, since = found, recorder.passed
 
 
 def difference(

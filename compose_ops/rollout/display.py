@@ -91,9 +91,14 @@ def rows(
     if cut := sum(count for _, count in recorder.cuts):
         found.append(("cut", f"{cut} connections outlasted the drain timeout", ""))
     if recorder.answers:
-        found.append(("answers", _by_version(recorder.answers[-1][1]), ""))
+        found.append(("answers", _by_version(recorder.answers[-1]), ""))
     return found
 
 
-def _by_version(answers: Answers) -> str:
-    return f"{answers.old} a second by the old version, {answers.new} by the new one"
+def _by_version(reading: tuple[float, float, Answers]) -> str:
+    since, until, got = reading
+    length = max(until - since, 0.1)
+    return (
+        f"{got.old / length:.0f} a second by the old version, "
+        f"{got.new / length:.0f} by the new one"
+    )

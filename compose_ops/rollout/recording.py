@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
@@ -102,7 +102,7 @@ class Recorder:
     steps: list[Step] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     cuts: list[tuple[float, int]] = field(default_factory=list)
-    answers: list[tuple[float, Answers]] = field(default_factory=list)
+    answers: list[tuple[float, float, Answers]] = field(default_factory=list)
     admitted: set[str] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)
 
@@ -132,9 +132,9 @@ class Recorder:
         if count:
             self.cuts.append((self.passed, count))
 
-    def answered(self, answers: Answers) -> None:
-        """Record what the gateway got since it was asked last."""
-        self.answers.append((self.passed, answers))
+    def answered(self, since: float, answers: Answers) -> None:
+        """Record what the gateway got *since* then, in seconds that had passed."""
+        self.answers.append((since, self.passed, answers))
 
     def recording(self, requests: Sequence[Request]) -> Recording:
         """Return all of it, with the probe's *requests*."""
@@ -165,11 +165,7 @@ class Recorder:
         cuts = [0] * parts
         for at, count in self.cuts:
             cuts[part(at)] += count
-        answers: list[Answers | None] = [None] * parts
-        for at, got in self.answers:
-            # What is read now was answered in the second before.
-            place = part(at - 0.5)
-            answers[place] = got.with_(answers[place] or Answers())
+        answers = self._spread(width, parts)
         for number, group in enumerate(by_part):
             latencies = sorted(r.latency for r in group)
             yield Second(
@@ -180,8 +176,20 @@ class Recorder:
                 p50_ms=_ms(latencies, 50),
                 p95_ms=_ms(latencies, 95),
                 p99_ms=_ms(latencies, 99),
-                answers=answers[number],
+                answers=answers.get(number),
             )
+
+    def _spread(self, width: int, parts: int) -> dict[int, Answers]:
+        """Return the answers of each part; a reading counts evenly over its time."""
+        sums: dict[int, list[float]] = {}
+        for start, end, got in self.answers:
+            for number in range(int(start // width), min(int(end // width) + 1, parts)):
+                overlap = min(end, (number + 1) * width) - max(start, number * width)
+                share = max(overlap, 0.0) / max(end - start, 1e-9)
+                before = sums.get(number, [0.0] * 4)
+                now = zip(before, astuple(got), strict=True)
+                sums[number] = [a + b * share for a, b in now]
+        return {n: Answers(*map(round, found)) for n, found in sums.items()}
 
 
 def _ms(latencies: Sequence[float], percent: float) -> float:

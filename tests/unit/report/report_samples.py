@@ -38,7 +38,8 @@ def outcome(text: str = "plain", *, failed: bool = False) -> UpdateResult:
         with recorder.step("drain and stop", [f"app-{number + 1}{text}"], "old"):
             clock[0] += 1
             recorder.cut(number)
-        recorder.answered(Answers(40 - 20 * number, 20 + 20 * number, 0, 0))
+        got = Answers(40 - 20 * number, 20 + 20 * number)
+        recorder.answered(recorder.passed - 1, got)
     with recorder.step("put the old version back" if failed else "remove"):
         clock[0] += 1
     plan = Plan(

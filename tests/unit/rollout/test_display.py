@@ -52,7 +52,7 @@ def probe(*requests: Request) -> TrafficProbe:
 def test_the_table_names_slots_and_what_the_probe_saw(recorder: Recorder) -> None:
     """Each container with its state and for how long, requests, cuts, versions."""
     recorder.cut(3)
-    recorder.answered(Answers(old=40, new=21))
+    recorder.answered(9.0, Answers(old=40, new=21))
     tally = Tally([Request(0.0, 0.01), Request(0.1, 0.2, wrong="GET / 500")], 0.0)
     states = {"app-3": ("admitted", 4.0), "app-1": ("draining", 8.0)}
 

@@ -50,23 +50,23 @@ def test_a_request_counts_in_the_second_in_which_it_was_due() -> None:
 
 
 def test_cuts_and_answers_stand_in_their_second() -> None:
-    now = [100.0]
+    """What was read counts evenly over the time since the reading before."""
+    now = [100.5]
     made = Recorder(lambda: now[0], 100.0)
-    now[0] = 101.2
-    made.answered(Answers(old=30, new=0))
-    now[0] = 102.2
+    now[0] = 101.5
+    made.answered(0.5, Answers(old=30, new=0))
+    now[0] = 102.5
     made.cut(2)
-    made.answered(Answers(old=10, new=20, new_failed=1))
+    made.answered(1.5, Answers(old=10, new=20, new_failed=4))
 
     found = made.recording([]).seconds
 
     assert [s.cut for s in found] == [0, 0, 2]
-    assert [s.answers and (s.answers.old, s.answers.new) for s in found] == [
-        (30, 0),
-        (10, 20),
-        None,
+    assert [s.answers for s in found] == [
+        Answers(15, 0, 0, 0),
+        Answers(20, 10, 0, 2),
+        Answers(5, 10, 0, 2),
     ]
-    assert found[1].answers == Answers(10, 20, 0, 1)
 
 
 def test_a_long_update_is_kept_in_as_many_parts(
