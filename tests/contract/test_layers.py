@@ -18,6 +18,7 @@ ORDER = (
     {"__main__", "nox", "tasks"},
     {"cli"},
     {"library"},
+    {"report"},
     {"composition"},
     {"backup", "doctor", "gpu", "rollout", "stack"},
     {"lint"},
