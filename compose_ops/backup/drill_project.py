@@ -134,7 +134,7 @@ def _service(stack: StackContext, name: str, policy: Policy | None) -> dict[str,
         "image": image,
         "pull_policy": "never",
         "restart": "no",
-        "volumes": [_mount(mount, policy) for mount in service.get("volumes") or ()],
+        "volumes": [_mount(mount, policy) for mount in stack.model.mounts(name)],
         **where,
     }
 

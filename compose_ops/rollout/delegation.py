@@ -88,7 +88,7 @@ def _is_stale(stack: StackContext, service: str) -> bool:
     """Say whether a container is not as the compose files say now."""
     image = stack.engine.image(stack.model.image_name(service))
     return any(
-        c.config_hash != stack.config_hashes[service]
+        c.config_hash != stack.config_hashes.get(service, c.config_hash)
         or (image is not None and c.image_id != image.id)
         for c in stack.refresh()
         if c.service == service
