@@ -127,7 +127,11 @@ class Engine(Protocol):
         """Return the merged compose model; ConfigurationError when it is invalid."""
 
     def config_hashes(self) -> dict[str, str]:
-        """Return Compose's config hash per service."""
+        """
+        Return the hash that Compose gives the containers of each service.
+
+        A service whose hash cannot be known before its creation is left out.
+        """
 
     def preload(self) -> None:
         """Load python-on-whales (0.2 s), so that the first change does not wait."""

@@ -215,5 +215,5 @@ def _fixed_name(stack: StackContext, model: Model, plan: Plan) -> str:
 
 def _without_name(plan: Plan, engine: Engine) -> Plan:
     """Return the plan with the hash of what *engine* creates, without a fixed name."""
-    found = engine.config_hashes()[plan.service] if plan.wanted.config_hash else ""
+    found = engine.config_hashes().get(plan.service, "")
     return replace(plan, wanted=replace(plan.wanted, config_hash=found))

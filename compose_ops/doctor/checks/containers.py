@@ -139,7 +139,8 @@ def container_networks(
         (container, key)
         for container in ours
         if container.is_running
-        and hashes.get(container.service) == container.config_hash
+        and container.config_hash
+        == hashes.get(container.service, container.config_hash)
         for key in model.service(container.service).get("networks") or {}
         if not is_connected(container, model.network_name(key))
     ]
