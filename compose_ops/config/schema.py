@@ -119,6 +119,18 @@ class BackupTable:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayTable:
+    """The gateway that stands in front of each service with a port for rollouts."""
+
+    image: str = key("Its image: HAProxy 2.6 or later.", "haproxy:3.0")
+    moved_labels: tuple[str, ...] = key(
+        "Labels that go from the service to its gateway, for an edge proxy that reads "
+        "labels; `*` stands for any text.",
+        ("traefik.*", "caddy*"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SecretTable:
     """A file with a secret, made when it is missing."""
 
@@ -260,6 +272,7 @@ class Config:
         {},
         labels=ROLLOUT_KEYS,
     )
+    gateway: GatewayTable = key("The gateway of rolling updates.", GatewayTable)
     init: InitTable = key("What `init` makes.", InitTable)
     hints: HintsTable = key("What messages tell.", HintsTable)
     gpu: GpuTable = key("GPU checks.", GpuTable)
@@ -279,6 +292,12 @@ class Config:
     def example(self) -> Path:
         """The example of `.env`, absolute; it may not exist."""
         return self.path(self.env_example)
+
+    @property
+    def fronted(self) -> tuple[str, ...]:
+        """The services that state a port for rollouts, and no gateway of their own."""
+        tables = self.rollout.items()
+        return tuple(n for n, t in tables if "port" in t and not t.get("gateway"))
 
     def modes_of(self, base: tuple[Path, ...]) -> Modes:
         """Return every mode of a project whose files for all modes are *base*."""

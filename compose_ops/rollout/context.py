@@ -63,7 +63,11 @@ class UpdateContext:
         if self.traffic is None or not self.gateway:
             return []
         found = [self.container(i).networks.get(self.network, "") for i in ids]
-        return [f"{address}:{self.traffic.port}" for address in found if address]
+        return [
+            f"{address}:{port}"
+            for address in filter(None, found)
+            for port in self.traffic.ports
+        ]
 
     @property
     def api(self) -> RuntimeApi | None:

@@ -7,6 +7,7 @@ from compose_ops.console import say
 from compose_ops.docker.api import Container, Network
 from compose_ops.errors import ConfigurationError
 from compose_ops.rollout import deployments, journal, policy, recover
+from compose_ops.rollout.gateway import adoption
 from compose_ops.rollout.proxy.haproxy import GatewayUnfit
 from compose_ops.rollout.request import UpdateRequest
 from compose_ops.rollout.update import CLOCK, perform
@@ -63,6 +64,13 @@ def update(
             perform(stack, name, request, timeout=timeout)
     if deployments.override(deployments.read(stack.state)) != before:
         stack.reload()  # or Compose would recreate what has just been proven
+
+
+def start(
+    stack: StackContext, services: Iterable[str], compose: Callable[[], None]
+) -> None:
+    """Let *compose* start *services*; those of gateways of ours go behind them."""
+    adoption.start(stack, services, compose, CLOCK)
 
 
 def _recreate_gateway(

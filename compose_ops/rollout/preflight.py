@@ -50,6 +50,12 @@ def probe_of(context: UpdateContext) -> TrafficProbe | None:
     container = context.container(context.gateway)
     port = context.traffic.gateway_port or context.traffic.port
     opening = next((p for p in container.published if p.target == port), None)
+    if opening is None and context.traffic.alias:
+        # Only services of the project use it, from inside.
+        inside = _probe_host(context, network=f"container:{container.id}")
+        probe = TrafficProbe("127.0.0.1", port, context.traffic, elsewhere=inside)
+        probe.start()
+        return probe
     if opening is None:
         raise UnhealthyError(
             f"{context.traffic.gateway} does not publish its port {port}: the update "
@@ -64,14 +70,14 @@ def probe_of(context: UpdateContext) -> TrafficProbe | None:
     return probe
 
 
-def _probe_host(context: UpdateContext) -> ProbeHost:
-    """Return a helper in the network of the engine's host, which has the ports."""
+def _probe_host(context: UpdateContext, *, network: str = "host") -> ProbeHost:
+    """Return a helper in *network*, by default that of the host, with the ports."""
     spec = RunSpec(
         image=context.helpers.image(),
         entrypoint="python3",
         command=("-c", SOURCE.read_text(encoding="utf-8")),
         name=f"{context.project}-probe-{os.getpid()}",
-        network="host",
+        network=network,
         labels={PROJECT_LABEL: context.project},
     )
     return ProbeHost(context.engine, spec)

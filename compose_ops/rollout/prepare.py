@@ -138,4 +138,14 @@ def _plan(
         context.containers(),
         admitted_by=context.network,
         forced=forced,
+        fronted_on=_fronted_on(context),
     )
+
+
+def _fronted_on(context: UpdateContext) -> tuple[str, ...]:
+    """Return the networks where the service's name is the gateway's."""
+    if context.traffic is None or not context.traffic.alias:
+        return ()
+    gateway = context.engine.container(context.gateway)
+    networks = gateway.networks if gateway else ()
+    return tuple(name for name in networks if name != context.network)

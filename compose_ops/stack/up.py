@@ -63,7 +63,8 @@ def up(
             # Compose 2.26 does not see that a network of theirs was recreated.
             stack.engine.up(change.services, recreate="always", start=False)
         more = [n for n in change.services if names and n not in wanted]
-        _start(stack, [*names, *more], [*wanted, *more], timeout)
+        begin = partial(_start, stack, [*names, *more], [*wanted, *more], timeout)
+        updates.start(stack, wanted, begin)
         config_hashes.remember(stack)
 
 
