@@ -159,6 +159,7 @@ def open_stack(
         other_checkout=other,
         service_settings=place.config.service_settings,
         product_files=tuple(map(place.config.path, place.config.products)),
+        variables=place.found.values,
         config=place.config,
         modes=place.modes,
         merged=None if deployed or fronted else known,

@@ -1,6 +1,6 @@
 """What an update will do, slot by slot and why; computed before anything is touched."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from compose_ops.docker.api import Container
@@ -74,14 +74,17 @@ def plan(
     admitted_by: str = "",
     forced: str = "",
     fronted_on: Collection[str] = (),
+    replaced: Mapping[str, Sequence[str]] | None = None,
 ) -> Plan:
     """
     Compare what runs with what is wanted.
 
     *admitted_by* is the network through which a replica gets requests; *forced* is a
-    reason to replace every replica; on the networks *fronted_on* the service's name is
-    the gateway's. Raises UsageError when the service has none.
+    reason to replace every replica, *replaced* are reasons by container id; on the
+    networks *fronted_on* the service's name is the gateway's. Raises UsageError when
+    the service has none.
     """
+    stale = replaced or {}
     if not containers:
         raise UsageError(
             f"{service} does not run", hint=f"invoke up --service {service} starts it"
@@ -89,7 +92,16 @@ def plan(
     there = sorted(containers, key=lambda c: (not c.is_healthy, c.number))
     slots: list[Container | None] = [*there[: wanted.replicas]]
     slots += [None] * (wanted.replicas - len(slots))
-    judged = [(c, causes(c, wanted, admitted_by, forced, fronted_on)) for c in slots]
+    judged = [
+        (
+            c,
+            (
+                *causes(c, wanted, admitted_by, forced, fronted_on),
+                *stale.get(c.id if c else "", ()),
+            ),
+        )
+        for c in slots
+    ]
     return Plan(
         service=service,
         wanted=wanted,

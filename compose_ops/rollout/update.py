@@ -19,6 +19,7 @@ from compose_ops.rollout import (
 from compose_ops.rollout.commit import DeploymentRecord, recorded, settle
 from compose_ops.rollout.context import update_context
 from compose_ops.rollout.executor import events_of, execute, require_success
+from compose_ops.rollout.followers import followed
 from compose_ops.rollout.plan import Plan
 from compose_ops.rollout.policy import policy
 from compose_ops.rollout.preflight import CheckedPlan, Shortage
@@ -26,6 +27,7 @@ from compose_ops.rollout.prepare import Preparation, prepare, tag_returns
 from compose_ops.rollout.request import UpdateRequest
 from compose_ops.rollout.result import UpdateResult
 from compose_ops.rollout.retained_images import released
+from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 from compose_ops.state.recovery import exclusive
@@ -133,15 +135,13 @@ def _update(
                 return _unchanged(stack, prepared, book, request, shortage)
             checked, record = _check(stack, prepared, request, shortage)
         book.record = record.as_json()
-        done, proof = execute(
-            checked, book, settle=partial(settle, stack, service, record)
-        )
-    require_success(done, proof)
-    healthy = tuple(round(s, 2) for s in done.healthy_after.values())
-    spent = CLOCK.now() - begin
-    return UpdateResult(
-        service, "updated", checked.plan, proof, healthy, spent, done.cut
-    )
+        with contents.remembered(stack), followed(stack, service, timeout):
+            done, outcome = execute(
+                checked, book, settle=partial(settle, stack, service, record)
+            )
+    outcome = replace(outcome, seconds=CLOCK.now() - begin)
+    require_success(done, outcome)
+    return outcome
 
 
 def _check(
@@ -215,5 +215,5 @@ def _fixed_name(stack: StackContext, model: Model, plan: Plan) -> str:
 
 def _without_name(plan: Plan, engine: Engine) -> Plan:
     """Return the plan with the hash of what *engine* creates, without a fixed name."""
-    found = engine.config_hashes()[plan.service]
+    found = engine.config_hashes()[plan.service] if plan.wanted.config_hash else ""
     return replace(plan, wanted=replace(plan.wanted, config_hash=found))

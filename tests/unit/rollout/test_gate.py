@@ -119,7 +119,7 @@ def test_what_never_answers_is_told_with_its_answer(server: SmallServer) -> None
     server.reply = lambda _asked: answer(404, b"")
     place = SlotState({}, health="")
 
-    with pytest.raises(UnhealthyError, match="does not answer .* answered 404"):
+    with pytest.raises(UnhealthyError, match=r"does not answer .* answered 404"):
         health_gate.wait_healthy(place.site(server.traffic), ["id-app"], place)
 
 
