@@ -46,10 +46,14 @@ ROLLOUT_KEYS = {
     for name in (
         *("gateway", "network", "port", "gateway-port", "runtime-port"),
         *("get", "method", "body", "status", "host", "scheme", "post", "health"),
-        *("drain-timeout", "drain"),
+        *("drain-timeout", "drain", "before"),
     )
 }
 """The keys of `[rollout.SERVICE]`, and the label that each stands for."""
+
+
+ARGUMENTS = frozenset({"before"})
+"""Keys whose list is a command: its words stay apart in the label."""
 
 
 def key(

@@ -35,6 +35,7 @@ KEYS = frozenset(
         "body",
         "status",
         "drain-timeout",
+        "before",
         "alias",
         "ports",
     ]

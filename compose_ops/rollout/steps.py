@@ -25,7 +25,7 @@ def create(context: UpdateContext, count: int, wanted: DesiredState) -> tuple[st
     them, and those that it creates because they were missing are removed again.
     """
     before = {c.id: c for c in context.engine.containers(project=context.project)}
-    there = sum(c.service == context.service for c in before.values())
+    there = len(context.containers())
     context.engine.up(
         [context.service],
         start=False,

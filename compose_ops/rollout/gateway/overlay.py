@@ -10,6 +10,7 @@ import yaml
 
 from compose_ops.config import Config
 from compose_ops.errors import ConfigurationError
+from compose_ops.project.labels import GATEWAY_LABEL
 from compose_ops.project.model import Model
 from compose_ops.rollout.gateway.configuration import GatewayConfiguration
 from compose_ops.rollout.policy import (
@@ -21,7 +22,6 @@ from compose_ops.rollout.policy import (
 )
 
 CONFIGURATION = "/etc/compose-ops/haproxy.cfg"
-DIGEST_LABEL = "compose-ops.gateway.configuration"
 MIN_SLOTS = 16
 OF_A_GATEWAY = ("network", "gateway-port", "runtime-port", "alias", "ports")
 PAGE = "docs/gateway.md has a table of what a gateway can do"
@@ -258,7 +258,7 @@ class _Gateway:
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges:true"],
             # Compose does not look into what a configuration holds.
-            "labels": {**self._moved_labels(), DIGEST_LABEL: digest},
+            "labels": {**self._moved_labels(), GATEWAY_LABEL: digest},
             "networks": {self.name: {}, **edge, **shared},
         }
         for key in ("ports", "logging", "profiles"):
