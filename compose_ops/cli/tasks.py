@@ -161,6 +161,17 @@ def rolling_update(
     )
 
 
+@task(write="Write it beside the compose files, to be one of them.")
+def gateway(
+    c: Context, mode: SelectionFlags, *, write: bool = False, json: bool = False
+) -> None:
+    """Show the compose file with the gateways that [rollout] asks for."""
+    found = stack(c, mode).gateway(write=write)
+    from compose_ops.cli.output.stack import print_gateway
+
+    emit(found.as_json()) if json else print_gateway(found)
+
+
 @task(service="The service to take back.")
 def rollback(
     c: Context, *, service: Names = None, timeout: int = 0, json: bool = False

@@ -46,10 +46,14 @@ ROLLOUT_KEYS = {
     for name in (
         *("gateway", "network", "port", "gateway-port", "runtime-port"),
         *("get", "method", "body", "status", "host", "scheme", "post", "health"),
-        *("drain-timeout", "drain"),
+        *("drain-timeout", "drain", "before"),
     )
 }
 """The keys of `[rollout.SERVICE]`, and the label that each stands for."""
+
+
+ARGUMENTS = frozenset({"before"})
+"""Keys whose list is a command: its words stay apart in the label."""
 
 
 def key(
@@ -119,6 +123,18 @@ class BackupTable:
         "Base images for the helper; the first that is there is taken, the last one "
         "is pulled.",
         ("debian:bookworm-slim",),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayTable:
+    """The gateway that stands in front of each service with a port for rollouts."""
+
+    image: str = key("Its image: HAProxy 2.6 or later.", "haproxy:3.0")
+    moved_labels: tuple[str, ...] = key(
+        "Labels that go from the service to its gateway, for an edge proxy that reads "
+        "labels; `*` stands for any text.",
+        ("traefik.*", "caddy*"),
     )
 
 
@@ -275,6 +291,7 @@ class Config:
         {},
         labels=ROLLOUT_KEYS,
     )
+    gateway: GatewayTable = key("The gateway of rolling updates.", GatewayTable)
     init: InitTable = key("What `init` makes.", InitTable)
     hints: HintsTable = key("What messages tell.", HintsTable)
     gpu: GpuTable = key("GPU checks.", GpuTable)
@@ -295,6 +312,12 @@ class Config:
     def example(self) -> Path:
         """The example of `.env`, absolute; it may not exist."""
         return self.path(self.env_example)
+
+    @property
+    def fronted(self) -> tuple[str, ...]:
+        """The services that state a port for rollouts, and no gateway of their own."""
+        tables = self.rollout.items()
+        return tuple(n for n, t in tables if "port" in t and not t.get("gateway"))
 
     def modes_of(self, base: tuple[Path, ...]) -> Modes:
         """Return every mode of a project whose files for all modes are *base*."""

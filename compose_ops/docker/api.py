@@ -148,6 +148,15 @@ class Engine(Protocol):
     ) -> None:
         """Run `compose up --detach`; *recreate* is changed, never or always."""
 
+    def run_service(
+        self, service: str, command: Sequence[str], *, name: str, timeout: float
+    ) -> Output:
+        """
+        Run *command* in a one-off container of a service, and remove it.
+
+        Nothing else is started, no image is pulled; code 124 after *timeout* seconds.
+        """
+
     def build(
         self, services: Iterable[str] = (), *, cache: bool = True, pull: bool = False
     ) -> None:

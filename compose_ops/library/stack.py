@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from compose_ops.doctor.bundle import Bundle
     from compose_ops.doctor.run import Report
     from compose_ops.gpu.report import GpuReport
+    from compose_ops.library.gateway import GatewayFile
     from compose_ops.lint import Finding
     from compose_ops.rollout.result import UpdateResult
     from compose_ops.stack.status import ContainerUsage, Status
@@ -437,6 +438,20 @@ class Stack:
 
         request = UpdateRequest(image=image, build=build)
         return update(self.context(), service, request, timeout=timeout)
+
+    def gateway(self, *, write: bool = False) -> "GatewayFile":
+        """
+        Return the compose file with the gateways that `[rollout]` asks for.
+
+        With *write* it is written beside the compose files, where it can be changed and
+        named as another of them. Raises UsageError where none is asked for.
+
+        >>> Stack.open().gateway().text.splitlines()[2]
+        'services:'
+        """
+        from compose_ops.library.gateway import gateway_file
+
+        return gateway_file(self.selection, write=write and not self.dry)
 
     def update_all(self, *, timeout: int | None = None) -> "Iterator[UpdateResult]":
         """

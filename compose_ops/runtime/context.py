@@ -55,6 +55,13 @@ class RollingUpdates(Protocol):
         timeout: int | None,
     ) -> None: ...
 
+    def start(
+        self,
+        stack: "StackContext",
+        services: Iterable[str],
+        compose: Callable[[], None],
+    ) -> None: ...
+
     def refuse_to_cut(
         self,
         stack: "StackContext",

@@ -28,6 +28,13 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.alone]
 
 # What a new replica is watched for; longer where a fault shows only after seconds.
 QUICK, LONG = "2s", "8s"
+PRODUCTION = dict(
+    re.findall(
+        r"^ +(monitor|delay): (\w+)",
+        (ROOT / "docker-compose.prod.yml").read_text(),
+        re.MULTILINE,
+    )
+)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +144,7 @@ def upload_slowly(port: int, ended: threading.Event) -> None:
     [
         ("sick", "not healthy", QUICK),
         ("dies", "this version dies", LONG),
+        ("dies-late", "this version dies", PRODUCTION["monitor"]),
         ("flaky", "500", QUICK),
     ],
 )
@@ -262,9 +270,7 @@ def test_two_replicas_take_a_minute_with_the_settings_of_production(
     site: RolloutSite, load: Load
 ) -> None:
     """What waits for nothing overlaps: the delay is spent on the next replica."""
-    config = (ROOT / "docker-compose.prod.yml").read_text()
-    [monitor] = re.findall(r"monitor: (\w+)", config)
-    [delay] = re.findall(r"delay: (\w+)", config)
+    monitor, delay = PRODUCTION["monitor"], PRODUCTION["delay"]
     site.scenario.set(SETTING="minute", MONITOR=monitor, DELAY=delay)
 
     outcome = site.update()
