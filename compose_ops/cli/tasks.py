@@ -144,20 +144,18 @@ def rolling_update(
 ) -> None:
     """Replace a service's containers without losing a request, or put them back."""
     from compose_ops.cli.output import rollout
-    from compose_ops.report.file import check_path
 
     limit = timeout or None
     if all:
         rollout.refuse_with_all(service, image=image, build=build, report=report)
         rollout.run_all(stack(c).update_all(timeout=limit), emit if json else None)
         return
-    name, page = rollout.one(service), check_path(report)
-    opened = stack(c)
+    name, opened = rollout.one(service), stack(c)
     rollout.run(
         lambda: opened.rolling_update(name, image=image, build=build, timeout=limit),
         name,
         emit if json else None,
-        page,
+        report=report,
     )
 
 
