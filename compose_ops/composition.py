@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Preconditions,
         RollingUpdates,
         StackContext,
+        StorePoints,
     )
 
 
@@ -36,6 +37,12 @@ class Operations:
         from compose_ops.backup import reports
 
         return reports
+
+    @property
+    def store_points(self) -> "StorePoints":
+        from compose_ops.backup import update_points
+
+        return update_points
 
     @property
     def prepare_images(self) -> Callable[["StackContext"], None]:
