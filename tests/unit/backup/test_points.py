@@ -36,8 +36,8 @@ def volume(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def die_at(patch: pytest.MonkeyPatch, step: int) -> list[int]:
-    """Let the *step*-th change be the last; return the count of those that were."""
+def die_at(patch: pytest.MonkeyPatch, step: int) -> None:
+    """Let the *step*-th change be the last."""
     done = [0]
 
     def counting(name: str) -> None:
@@ -53,7 +53,6 @@ def die_at(patch: pytest.MonkeyPatch, step: int) -> list[int]:
 
     for name in ("rename", "unlink", "mkdir", "rmdir"):
         counting(name)
-    return done
 
 
 def test_data_comes_back_and_nothing_is_left(volume: Path) -> None:
@@ -68,7 +67,7 @@ def test_death_on_the_way_back_is_carried_on(
     volume: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     with monkeypatch.context() as during:
-        done = die_at(during, step)
+        die_at(during, step)
         with suppress(Killed):
             points.bring_back(volume, "p-1")
 
