@@ -128,6 +128,22 @@ class Model:
                     waiting.append(other)
         return tuple(found)
 
+    def comparable(self, hashes: Mapping[str, str]) -> dict[str, str]:
+        """
+        Return those of Compose's hashes that a container can be compared with.
+
+        That of a service in another's namespace names the other's container: it never
+        equals the one that Compose prints.
+        """
+        return {n: h for n, h in hashes.items() if not self._is_in_namespace(n)}
+
+    def _is_in_namespace(self, name: str) -> bool:
+        service = self.services.get(name) or {}
+        shared = [str(service.get(key)) for key in ("network_mode", "pid", "ipc")]
+        return any(text.startswith("service:") for text in shared) or bool(
+            service.get("volumes_from")
+        )
+
     def _follows(self, other: str, name: str) -> bool:
         service = self.service(other)
         shared = [service.get(key) for key in ("network_mode", "pid", "ipc")]

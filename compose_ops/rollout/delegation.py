@@ -10,6 +10,7 @@ from compose_ops.rollout import deployments, journal, policy, recover
 from compose_ops.rollout.proxy.haproxy import GatewayUnfit
 from compose_ops.rollout.request import UpdateRequest
 from compose_ops.rollout.update import CLOCK, perform
+from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.wait import wait
 
@@ -87,11 +88,14 @@ def _recreate_gateway(
 def _is_stale(stack: StackContext, service: str) -> bool:
     """Say whether a container is not as the compose files say now."""
     image = stack.engine.image(stack.model.image_name(service))
+    there = [c for c in stack.refresh() if c.service == service]
+    judged = contents.judge(contents.look(stack), there)
+    hashes = stack.model.comparable(stack.config_hashes)
     return any(
-        c.config_hash != stack.config_hashes[service]
+        c.config_hash != hashes.get(service, c.config_hash)
         or (image is not None and c.image_id != image.id)
-        for c in stack.refresh()
-        if c.service == service
+        or (c.id in judged and bool(judged[c.id].replaced))
+        for c in there
     )
 
 

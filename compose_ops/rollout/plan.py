@@ -1,6 +1,6 @@
 """What an update will do, slot by slot and why; computed before anything is touched."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from compose_ops.docker.api import Container
@@ -73,13 +73,16 @@ def plan(
     *,
     admitted_by: str = "",
     forced: str = "",
+    replaced: Mapping[str, Sequence[str]] | None = None,
 ) -> Plan:
     """
     Compare what runs with what is wanted.
 
     *admitted_by* is the network through which a replica gets requests; *forced* is a
-    reason to replace every replica. Raises UsageError when the service has none.
+    reason to replace every replica; *replaced* are reasons by container id. Raises
+    UsageError when the service has none.
     """
+    stale = replaced or {}
     if not containers:
         raise UsageError(
             f"{service} does not run", hint=f"invoke up --service {service} starts it"
@@ -87,7 +90,16 @@ def plan(
     there = sorted(containers, key=lambda c: (not c.is_healthy, c.number))
     slots: list[Container | None] = [*there[: wanted.replicas]]
     slots += [None] * (wanted.replicas - len(slots))
-    judged = [(c, causes(c, wanted, admitted_by, forced)) for c in slots]
+    judged = [
+        (
+            c,
+            (
+                *causes(c, wanted, admitted_by, forced),
+                *stale.get(c.id if c else "", ()),
+            ),
+        )
+        for c in slots
+    ]
     return Plan(
         service=service,
         wanted=wanted,

@@ -1,6 +1,6 @@
 """From a request to the plan: which image, which model, which slots change."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +15,7 @@ from compose_ops.rollout.journal import Journal
 from compose_ops.rollout.plan import DesiredState, Plan, plan
 from compose_ops.rollout.policy import policy
 from compose_ops.rollout.request import ImageChoice, UpdateRequest
+from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 
@@ -54,7 +55,16 @@ def prepare(
     model = stack.model if choice is None else image_choice.model_of(stack, engine)
     hashes = stack.config_hashes if choice is None else engine.config_hashes()
     context = update_context(stack, model, engine, service, limit=timeout, clock=clock)
-    planned = _plan(context, model, hashes, request, dry=stack.dry)
+    there = context.containers()
+    judged = contents.judge(contents.look(stack), there)
+    planned = _plan(
+        context,
+        model,
+        hashes,
+        request,
+        replaced={id_: one.causes for id_, one in judged.items()},
+        dry=stack.dry,
+    )
     return Preparation(context, model, choice, planned)
 
 
@@ -110,6 +120,7 @@ def _plan(
     hashes: Mapping[str, str],
     request: UpdateRequest,
     *,
+    replaced: Mapping[str, Sequence[str]],
     dry: bool,
 ) -> Plan:
     service = context.service
@@ -129,7 +140,7 @@ def _plan(
         replicas,
         reference,
         image_id=found.id if found else "",
-        config_hash=hashes[service] if found else "",
+        config_hash=model.comparable(hashes).get(service, "") if found else "",
     )
     return plan(
         service,
@@ -138,4 +149,5 @@ def _plan(
         context.containers(),
         admitted_by=context.network,
         forced=forced,
+        replaced=replaced,
     )

@@ -19,6 +19,7 @@ from compose_ops.rollout import (
 from compose_ops.rollout.commit import DeploymentRecord, recorded, settle
 from compose_ops.rollout.context import update_context
 from compose_ops.rollout.executor import events_of, execute, require_success
+from compose_ops.rollout.followers import followed
 from compose_ops.rollout.plan import Plan
 from compose_ops.rollout.policy import policy
 from compose_ops.rollout.preflight import CheckedPlan, Shortage
@@ -31,6 +32,7 @@ from compose_ops.rollout.store_update import (
     require_consistent,
     restore_point,
 )
+from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 from compose_ops.state.recovery import exclusive
@@ -140,9 +142,10 @@ def _update(
             checked, record = _check(stack, prepared, request, shortage)
         book.record = record.as_json()
         book.point = checked.point
-        done, outcome = execute(
-            checked, book, settle=partial(_settle, stack, book, record)
-        )
+        with contents.remembered(stack), followed(stack, service, timeout):
+            done, outcome = execute(
+                checked, book, settle=partial(_settle, stack, book, record)
+            )
     outcome = replace(outcome, seconds=CLOCK.now() - begin)
     require_success(done, outcome)
     return outcome
@@ -232,5 +235,5 @@ def _fixed_name(stack: StackContext, model: Model, plan: Plan) -> str:
 
 def _without_name(plan: Plan, engine: Engine) -> Plan:
     """Return the plan with the hash of what *engine* creates, without a fixed name."""
-    found = engine.config_hashes()[plan.service]
+    found = engine.config_hashes()[plan.service] if plan.wanted.config_hash else ""
     return replace(plan, wanted=replace(plan.wanted, config_hash=found))

@@ -32,8 +32,9 @@ STATE_FILE = StateFile(
 
 
 def of(stack: StackContext) -> Mapping[str, str]:
-    """Return the hash of each service as the files say it now."""
-    return _remembered(stack) or stack.engine.config_hashes()
+    """Return the hash of each service, as its containers should have it."""
+    found = _remembered(stack) or stack.engine.config_hashes()
+    return stack.model.comparable(found)
 
 
 def remember(stack: StackContext) -> None:

@@ -20,7 +20,7 @@ ORDER = (
     {"library"},
     {"report"},
     {"composition"},
-    {"backup", "doctor", "gpu", "rollout", "stack"},
+    {"backup", "doctor", "gpu", "rollout", "stack", "swarm"},
     {"lint"},
     {"runtime"},
     {"state"},

@@ -23,6 +23,15 @@ def print_status(found: Status) -> None:
     ]
     columns = ["service", "state", "health", "since", "published", "memory"]
     table(f"{found.project} ({found.mode})", columns, rows)
+    for entry in found.containers:
+        if entry.outdated:
+            show(f"not current: {entry.container}: {', '.join(entry.outdated)}")
+    unknown = sorted({e.service for e in found.containers if e.unknown_contents})
+    if unknown:
+        show(
+            f"unknown: which contents of secrets, configs and mounted files "
+            f"{', '.join(unknown)} started with"
+        )
     for one in found.unfinished:
         age = readable_duration(one["age"])
         show(
