@@ -5,9 +5,9 @@ Ways to bring a changed setting to two replicas, under one load, in one run.
 
 Needs an engine, the offline base images, and wrk. The ways: this project's rolling
 update; what docker-rollout does, twice as many replicas, wait until all are healthy,
-the old ones stopped; `docker compose up -d`, which recreates; and one more replica, wait
-until it is healthy, one fewer. All are behind one HAProxy. wrk counts what failed and
-measures the 99th percentile; a second client of 30 requests a second, some of which
+the old ones stopped; `docker compose up -d`, which recreates; and one more replica,
+wait until it is healthy, one fewer. All are behind one HAProxy. wrk counts what failed
+and measures the 99th percentile; a second client of 30 requests a second, some of which
 take seconds, measures the longest time without a good answer. First wrk measures how
 many of the same requests the two replicas answer at most, and the load is a third of
 that. At the end it says whether the update reached what is asked of it.

@@ -63,7 +63,8 @@ def test_a_version_that_spoils_the_data_takes_it_with_itself(
     """The old one would be ill on what the new one left; all is said before."""
     before = docker("ps", "-q", "--filter", f"name={scenario.project}-notes")
 
-    said = update(scenario, "3.1-spoils", code=8)
+    page = scenario.root / "update.html"
+    said = update(scenario, "3.1-spoils", "--report", str(page), code=8)
 
     assert "from 2.1 to 3.1, another major version" in said
     assert said.index("a restore point before the new version starts") < said.index(
@@ -74,6 +75,7 @@ def test_a_version_that_spoils_the_data_takes_it_with_itself(
     assert left(scenario) == {"notes", "ready", "end"}
     assert docker("ps", "-q", "--filter", f"name={scenario.project}-notes") == before
     assert strays(scenario) == ""
+    assert "restore point" in page.read_text()
 
 
 def test_a_plan_says_what_the_restore_point_costs(scenario: Scenario) -> None:
@@ -99,6 +101,10 @@ def test_a_set_that_no_drill_has_proven_is_no_restore_point(
     assert "no drill has proven it" in said
 
     scenario.invoke("drill", "--set", made)
+    scenario.invoke("report", "--file", "sets.html")
+    page = (scenario.root / "sets.html").read_text()
+    assert made in page
+    assert "proven: 20" in page
     write(scenario, 2)
     said = update(scenario, "3.1-spoils", "--restore-point", made, code=8)
 
