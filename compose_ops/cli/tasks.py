@@ -129,6 +129,8 @@ def init(c: Context, mode: ModeFlags) -> None:
     image="Deploy this image; later tasks keep it.",
     build="Build the image first, and deploy what the compose files name.",
     timeout="Seconds for a new replica to become healthy. Default: as its check says.",
+    restore_point="Of a store: bring back this proven set, not a copy, if it fails.",
+    no_restore_point="Of a store: no copy of its data before the new version starts.",
     report="Write a page about the update, also about one that fails, to this .html.",
 )
 def rolling_update(
@@ -139,25 +141,32 @@ def rolling_update(
     image: str = "",
     build: bool = False,
     timeout: int = 0,
+    restore_point: str = "",
+    no_restore_point: bool = False,
     report: str = "",
     json: bool = False,
 ) -> None:
     """Replace a service's containers without losing a request, or put them back."""
     from compose_ops.cli.output import rollout
-    from compose_ops.report.file import check_path
 
     limit = timeout or None
     if all:
         rollout.refuse_with_all(service, image=image, build=build, report=report)
         rollout.run_all(stack(c).update_all(timeout=limit), emit if json else None)
         return
-    name, page = rollout.one(service), check_path(report)
-    opened = stack(c)
+    name, opened = rollout.one(service), stack(c)
     rollout.run(
-        lambda: opened.rolling_update(name, image=image, build=build, timeout=limit),
+        lambda: opened.rolling_update(
+            name,
+            image=image,
+            build=build,
+            timeout=limit,
+            restore_point=restore_point,
+            no_restore_point=no_restore_point,
+        ),
         name,
         emit if json else None,
-        page,
+        report=report,
     )
 
 

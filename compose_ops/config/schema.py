@@ -124,6 +124,10 @@ class BackupTable:
         "is pulled.",
         ("debian:bookworm-slim",),
     )
+    restore_point_age: str = key(
+        "How old a proven set may be that `rolling-update --restore-point` takes.",
+        "24h",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -425,18 +425,27 @@ class Stack:
         image: str = "",
         build: bool = False,
         timeout: int | None = None,
+        restore_point: str = "",
+        no_restore_point: bool = False,
     ) -> "UpdateResult":
         """
         Replace a service's replicas as `update_config` says, without losing a request.
 
-        Raises RolledBack when that failed and was undone.
+        A store's data is copied before the new version starts, unless *restore_point*
+        names a proven set or *no_restore_point* does without. Raises RolledBack when
+        the update failed and was undone, DataError where no copy can be made.
 
         >>> Stack.open().rolling_update("web", image="shop-web:2").result
         'updated'
         """
         from compose_ops.rollout.update import UpdateRequest, update
 
-        request = UpdateRequest(image=image, build=build)
+        request = UpdateRequest(
+            image=image,
+            build=build,
+            restore_point=restore_point,
+            no_restore_point=no_restore_point,
+        )
         return update(self.context(), service, request, timeout=timeout)
 
     def gateway(self, *, write: bool = False) -> "GatewayFile":

@@ -149,5 +149,7 @@ def pinned(stack: StackContext, service: str) -> str:
 def all_removed(stack: StackContext) -> None:
     """Forget the interrupted update of a project whose containers were removed."""
     if left := journal.read(stack.state):
+        if left.point_made:
+            stack.collaborators.store_points.keep(stack, left.service, left.point)
         recover.abandon(stack.engine, left)
     deployments.forget_names(stack.state)
