@@ -16,6 +16,7 @@ SCHEMA = 2
 READABLE = (1, 2)
 MAX_BYTES = 4 << 20
 LONGEST = 300  # characters that are kept of a text
+LONGEST_STOP = 1e9  # seconds
 SET_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9]{4,9}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _FOLDER = re.compile(r"/[^\0]{0,4095}", re.DOTALL)
@@ -61,7 +62,8 @@ class Store:
     `count` is what the store said of itself: before the copy, once it was prepared for
     a native one, and after the copy ([] when it cannot say). It may have grown and
     shrunk between. With `grows` a restored store may have more. `product` and `recipe`
-    say how a known product was copied.
+    say how a known product was copied. `downtime` is the seconds from its stop until it
+    was healthy again, 0 for one that was not stopped.
     """
 
     service: str
@@ -75,6 +77,7 @@ class Store:
     archives: tuple[Archive, ...]
     product: str = ""
     recipe: str = ""
+    downtime: float = 0.0
 
     def holds(self, count: int | None) -> bool:
         """Say whether a store that counts *count* can be this one, restored."""
@@ -206,6 +209,7 @@ def _store(data: Mapping[str, Any]) -> Store:
         archives=tuple(_archive(entry) for entry in data["archives"]),
         product=str(data.get("product", ""))[:LONGEST],
         recipe=str(data.get("recipe", ""))[:LONGEST],
+        downtime=_seconds(data.get("downtime", 0.0)),
     )
 
 
@@ -237,6 +241,12 @@ def _one_of(values: Any, value: Any) -> str:
     if value not in tuple(values):
         raise ValueError(f"{value!r:.60} is unknown")
     return str(value)
+
+
+def _seconds(value: Any) -> float:
+    if type(value) not in {int, float} or not 0 <= value < LONGEST_STOP:
+        raise ValueError(f"{value!r:.60} is not a valid time")
+    return float(value)
 
 
 def _amount(value: Any) -> int:

@@ -19,7 +19,7 @@ ORDER = (
     {"cli"},
     {"library"},
     {"composition"},
-    {"backup", "doctor", "gpu", "rollout", "stack"},
+    {"backup", "doctor", "gpu", "notify", "rollout", "schedule", "stack"},
     {"lint"},
     {"runtime"},
     {"state"},
@@ -43,6 +43,8 @@ ONLY = {
     "invoke": "cli",
     "rich": "console",
     "nox": "nox",
+    "apprise": "notify",
+    "prometheus_client": "notify",
 }
 
 
