@@ -219,6 +219,9 @@ def _resume(
     service_control.start(stack, stores)
     journal.reach("stores started", locked=[])
     late = _late(stack, stores, since=None)
+    for item in items:
+        if item.stopped is not None:
+            item.downtime = round(service_control.CLOCK.now() - item.stopped, 3)
     if late is None:
         quiesce.count(stack, items)
     woken = datetime.now(UTC)

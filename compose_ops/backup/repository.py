@@ -20,6 +20,8 @@ from compose_ops.project.env_file import write_private
 MANIFEST = "manifest.json"
 RECORD = "record.json"
 LONGEST = 300  # characters that are shown of a record's text
+PROVEN = "proven"
+"""The result of a drill that proved a set, as the set's record has it."""
 REMOVED = ".removed-"
 PARTIAL = re.compile(r"\.partial-" + SET_ID.pattern)
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
