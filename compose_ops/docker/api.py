@@ -275,6 +275,9 @@ class Engine(Protocol):
 
     def volumes(self, *, project: str | None = None) -> tuple[Volume, ...]: ...
 
+    def create_volume(self, name: str, *, labels: Mapping[str, str]) -> None:
+        """Create a volume; one that is there stays as it is, its labels too."""
+
     def remove_volume(self, name: str) -> None: ...
 
     def networks(self, *, project: str | None = None) -> tuple[Network, ...]: ...
