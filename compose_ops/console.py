@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from compose_ops.errors import START_ENGINE
 from compose_ops.redaction import clean
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from compose_ops.docker.api import Container
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
+DUMB = frozenset({"", "dumb", "unknown"})
 
 
 _attached: list[bool] = []
@@ -134,21 +135,53 @@ def live_table(
     columns: Sequence[str], rows: Callable[[], Sequence[Sequence[str]]]
 ) -> Iterator[None]:
     """Show on stderr, a terminal, what *rows* returns, again and again."""
-    if not _attached:
+    if not has_screen():
         yield
         return
     from rich.console import Console
     from rich.live import Live
     from rich.table import Table
+    from rich.text import Text
 
     def render() -> Table:
         made = Table(*columns)
         for row in rows():
-            made.add_row(*row)
+            made.add_row(*(Text(_worded(cell)) for cell in row))
         return made
 
-    with Live(get_renderable=render, console=Console(stderr=True)):
+    stream = cast("TextIO", _BestEffort(sys.stderr))
+    screen = Console(file=stream, force_terminal=True)
+    with Live(get_renderable=render, console=screen, redirect_stdout=False):
         yield
+
+
+def has_screen() -> bool:
+    """Say whether stderr is a terminal on which lines can be written over."""
+    return bool(
+        _attached
+        and sys.stderr is not None
+        and sys.stderr.isatty()
+        and os.environ.get("TERM", "").lower() not in DUMB
+    )
+
+
+class _BestEffort:
+    """A stream that takes everything, also when its terminal is gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _elapsed(begin: float) -> str:

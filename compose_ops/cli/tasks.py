@@ -129,6 +129,7 @@ def init(c: Context, mode: ModeFlags) -> None:
     image="Deploy this image; later tasks keep it.",
     build="Build the image first, and deploy what the compose files name.",
     timeout="Seconds for a new replica to become healthy. Default: as its check says.",
+    report="Write a page about the update, also about one that fails, to this .html.",
 )
 def rolling_update(
     c: Context,
@@ -138,21 +139,25 @@ def rolling_update(
     image: str = "",
     build: bool = False,
     timeout: int = 0,
+    report: str = "",
     json: bool = False,
 ) -> None:
     """Replace a service's containers without losing a request, or put them back."""
     from compose_ops.cli.output import rollout
+    from compose_ops.report.file import check_path
 
     limit = timeout or None
     if all:
-        rollout.refuse_with_all(service, image=image, build=build)
+        rollout.refuse_with_all(service, image=image, build=build, report=report)
         rollout.run_all(stack(c).update_all(timeout=limit), emit if json else None)
         return
-    name, opened = rollout.one(service), stack(c)
+    name, page = rollout.one(service), check_path(report)
+    opened = stack(c)
     rollout.run(
         lambda: opened.rolling_update(name, image=image, build=build, timeout=limit),
         name,
         emit if json else None,
+        page,
     )
 
 
@@ -330,6 +335,20 @@ def backups(
         emit(output.sets_as_json(place, found))
     else:
         output.print_sets(place, found)
+
+
+@task(
+    dest=DEST,
+    project="Another project's sets.",
+    file="The page to write. Default: report.html in the current folder.",
+)
+def report(
+    c: Context, *, dest: str = "", project: str = "", file: str = "report.html"
+) -> None:
+    """Write a page about the sets: size, downtime, verified and proven, over time."""
+    from compose_ops.cli.output import backup as output
+
+    output.write_report(stack(c), dest=dest, project=project, file=file)
 
 
 @task(

@@ -80,6 +80,10 @@ class ModeTable:
     files: tuple[str, ...] = key("Compose files after the project's own.", ())
     environment: Mapping[str, str] = key("Variables over those of `.env`.", {})
     combines: bool = key("May be given together with another mode.", default=False)
+    only_with: tuple[str, ...] = key(
+        "Only together with one of these modes; for one that combines.", ()
+    )
+    swarm: bool = key("Runs on the machines of a Swarm: docs/swarm.md.", default=False)
     gpu: bool = key("May use a GPU; overlays for `gpu` need that.", default=True)
     production: bool = key("Placeholders for secrets are failures.", default=False)
     substitutes: bool = key(
@@ -200,6 +204,17 @@ class GpuTable:
 
 
 @dataclass(frozen=True, slots=True)
+class SwarmTable:
+    """Modes with `swarm = true`: the project on several machines."""
+
+    registry: str = key(
+        "Where images are pushed, such as `registry.lan:5000/shop`; `$NAME` is a "
+        "variable of `.env`.",
+        "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptTable:
     """A rule whose findings are accepted."""
 
@@ -263,6 +278,7 @@ class Config:
     init: InitTable = key("What `init` makes.", InitTable)
     hints: HintsTable = key("What messages tell.", HintsTable)
     gpu: GpuTable = key("GPU checks.", GpuTable)
+    swarm: SwarmTable = key("Several machines.", SwarmTable)
     lint: LintTable = key("The linter.", LintTable)
     folder: Path = Path()
 
@@ -288,6 +304,8 @@ class Config:
                 files=tuple(map(self.path, table.files)),
                 environment=table.environment,
                 combines=table.combines,
+                only_with=table.only_with,
+                swarm=table.swarm,
                 gpu=table.gpu,
                 production=table.production,
                 substitutes=table.substitutes,

@@ -151,6 +151,7 @@ def open_stack(
         other_checkout=other,
         service_settings=place.config.service_settings,
         product_files=tuple(map(place.config.path, place.config.products)),
+        variables=place.found.values,
         config=place.config,
         modes=place.modes,
         merged=merged if same else None,

@@ -199,10 +199,19 @@ class Stack:
         logs.logs(self.context(), services, tail=tail, follow=follow)
 
     def config(self) -> dict[str, Any]:
-        """Return the merged compose model with secrets redacted; needs no engine."""
-        from compose_ops.stack import status
+        """
+        Return the merged compose model with secrets redacted; needs no engine.
 
-        return status.redacted_model(self.context(need_engine=False))
+        In a mode for Swarm it is the file that `docker stack deploy` takes; raises
+        ConfigurationError for what Swarm has no equivalent for.
+        """
+        from compose_ops.stack import status
+        from compose_ops.swarm import render
+
+        stack = self.context(need_engine=False)
+        if stack.mode.swarm:
+            return render.printed(stack)
+        return status.redacted_model(stack)
 
     def init(self) -> tuple[str, ...]:
         """

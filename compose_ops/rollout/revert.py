@@ -32,10 +32,12 @@ def revert(
         if isinstance(error, UnhealthyError):
             health_gate.with_evidence(update.context, update.new, error)
         update.report("putting the old version back")
-        wrong = _back(update, settle, paused=paused)
+        with update.recorder.step("put the old version back"):
+            wrong = _back(update, settle, paused=paused)
         proof = probe.stop() if probe else None
     found = _error(update, error, proof, done=done, wrong=wrong)
-    found.proof = proof
+    requests = probe.requests if probe else ()
+    found.outcome = update.outcome("failed", proof, requests)
     return found
 
 

@@ -136,15 +136,12 @@ def _update(
             checked, record = _check(stack, prepared, request, shortage)
         book.record = record.as_json()
         with contents.remembered(stack), followed(stack, service, timeout):
-            done, proof = execute(
+            done, outcome = execute(
                 checked, book, settle=partial(settle, stack, service, record)
             )
-    require_success(done, proof)
-    healthy = tuple(round(s, 2) for s in done.healthy_after.values())
-    spent = CLOCK.now() - begin
-    return UpdateResult(
-        service, "updated", checked.plan, proof, healthy, spent, done.cut
-    )
+    outcome = replace(outcome, seconds=CLOCK.now() - begin)
+    require_success(done, outcome)
+    return outcome
 
 
 def _check(

@@ -153,6 +153,7 @@ class StackContext:
     other_checkout: Path | None = None
     service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     product_files: Sequence[Path] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
     config: Config = field(default_factory=Config)
     modes: Modes = field(default_factory=lambda: Modes(()))
     merged: Mapping[str, Any] | None = None
