@@ -105,6 +105,28 @@ def show(text: str, *, verbatim: bool = False) -> None:
         raise OutputLostError(str(lost)) from lost
 
 
+def show_raw(text: str) -> None:
+    """Print what is redacted already as it is; OutputLostError as for `show`."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError) as lost:
+        _discard_output()
+        raise OutputLostError(str(lost)) from lost
+
+
+def say_raw(text: str) -> None:
+    """Print on stderr what is redacted already; best effort."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def is_terminal() -> bool:
+    """Say whether results go to a terminal."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def _discard_output() -> None:
     """Let nothing more be written, or the interpreter would complain at its end."""
     with suppress(OSError, ValueError, AttributeError):
@@ -123,10 +145,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         made.add_column(column, overflow="fold", no_wrap=False)
     for row in rows:
         made.add_row(*row)
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
     text = io.StringIO()
-    width = None if is_terminal else PLAIN_WIDTH
-    Console(file=text, width=width, force_terminal=is_terminal).print(made)
+    width = None if is_terminal() else PLAIN_WIDTH
+    Console(file=text, width=width, force_terminal=is_terminal()).print(made)
     show(text.getvalue().rstrip("\n"))
 
 

@@ -195,7 +195,7 @@ class Stack:
     def logs(
         self, services: Iterable[str] = (), *, tail: int = 100, follow: bool = False
     ) -> None:
-        """Let Docker print the last *tail* lines of services to this terminal."""
+        """Print the last *tail* lines of services on stdout, secrets replaced."""
         from compose_ops.stack import logs
 
         logs.logs(self.context(), services, tail=tail, follow=follow)
