@@ -73,4 +73,3 @@ def test_page_has_every_element_of_composes_schema() -> None:
 
     assert len(known) > 250
     assert sorted(known - documented()) == []
-
