@@ -101,7 +101,7 @@ def take_locked(
             say(_described(item))
     partial = repository.next_path(request.dest, stack.project, datetime.now(UTC))
     with _settled(stack, partial) as journal, ExitStack() as helpers:
-        repository.make(partial)
+        repository.make(partial, encrypted=bool(keys))
         shape = volume_archive.ArchiveFormat(partial, request.compression, tuple(keys))
         found = [
             volume_archive.opened(
