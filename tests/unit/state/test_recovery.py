@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from compose_ops.errors import ComposeOpsError, DataError, EngineError, UnhealthyError
-from compose_ops.state import journal, recovery
+from compose_ops.state import engine_lock, journal, recovery
 from compose_ops.state.journal import Journal
 from compose_ops.state.recovery import exclusive, pending, recover, register
 
