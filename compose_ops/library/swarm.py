@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from compose_ops.runtime.context import StackContext
     from compose_ops.stack.status import Status
 
+ANYWHERE = frozenset({"recover", "verify", "prune"})
+"""Tasks that concern no container, so they are the same on a Swarm."""
+
 
 def status(stack: "StackContext") -> "Status":
     """Return what there is of a stack: an entry for each task that Swarm wants."""
@@ -52,7 +55,7 @@ def up(
 def on_one_engine(opening: "Callable[[], StackContext]", task: str) -> "StackContext":
     """Return the stack for a task that acts on one engine; UsageError on a Swarm."""
     stack = opening()
-    if stack.mode.swarm:
+    if stack.mode.swarm and task not in ANYWHERE:
         raise UsageError(
             f"{task} does not act on a Swarm yet",
             hint="docs/swarm.md says what does, and what to type instead",
