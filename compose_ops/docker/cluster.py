@@ -5,7 +5,7 @@ The port to a Swarm, which a manager's engine answers for: nodes, services, task
 tables that `docker` prints: `2/2 (max 1 per node)` is for people.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -117,6 +117,12 @@ class Cluster(Protocol):
         """Push an image of this engine; return its reference with the digest."""
 
     def follow_service_logs(
-        self, services: Sequence[str], *, tail: int | None, follow: bool
+        self,
+        services: Sequence[str],
+        *,
+        tail: int | None,
+        follow: bool,
+        write: Callable[[str], object],
+        write_error: Callable[[str], object],
     ) -> int:
-        """Print the logs of services on this terminal; return the exit code."""
+        """Give *write* the services' logs, as `Engine.follow_logs` does."""

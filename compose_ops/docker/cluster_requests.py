@@ -1,8 +1,8 @@
 """Requests about a Swarm by the docker client."""
 
 import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from compose_ops.docker import failure, process
@@ -77,23 +77,25 @@ class ClusterRequests(EngineRequests):
         )
 
     def follow_service_logs(
-        self, services: Sequence[str], *, tail: int | None, follow: bool
+        self,
+        services: Sequence[str],
+        *,
+        tail: int | None,
+        follow: bool,
+        write: Callable[[str], object],
+        write_error: Callable[[str], object],
     ) -> int:
         limit = [] if tail is None else ["--tail", str(tail)]
         more = [*limit, *(["--follow"] if follow else [])]
-        sys.stdout.flush()
-        argvs = [self.command("service", "logs", *more, name) for name in services]
-        running = []
-        for argv in argvs:
+
+        def one(name: str) -> int:
+            argv = self.command("service", "logs", *more, name)
             process.shown(argv, None, self.echo)
-            begun = process.begin(argv)
-            running.append(begun)
-            if not follow:
-                process.finish(begun, None, CHANGE_TIMEOUT)
-        if follow:
-            for begun in running:
-                process.finish(begun, None, None)
-        return max((begun.returncode for begun in running), default=0)
+            return process.redacted(argv, None, write=write, write_error=write_error)
+
+        together = max(len(services), 1) if follow else 1
+        with ThreadPoolExecutor(together) as pool:
+            return max(pool.map(one, services), default=0)
 
 
 def _of(stack: str) -> str:

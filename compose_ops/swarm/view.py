@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from compose_ops.console import say_raw, show_raw
 from compose_ops.docker.api import Node, Service, Task
 from compose_ops.errors import EngineError
 from compose_ops.runtime.context import StackContext
@@ -51,7 +52,9 @@ def logs(
     """Print what services wrote, on whichever node; EngineError when Docker refuses."""
     names: Sequence[str] = stack.model.check_services(services)
     wanted = [f"{stack.project}_{name}" for name in names or stack.model.services]
-    code = stack.engine.follow_service_logs(wanted, tail=tail, follow=follow)
+    code = stack.engine.follow_service_logs(
+        wanted, tail=tail, follow=follow, write=show_raw, write_error=say_raw
+    )
     if code != 0:
         raise EngineError(
             f"docker service logs ended with exit code {code}",
