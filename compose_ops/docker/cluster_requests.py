@@ -95,7 +95,11 @@ class ClusterRequests(EngineRequests):
 
         together = max(len(services), 1) if follow else 1
         with ThreadPoolExecutor(together) as pool:
-            return max(pool.map(one, services), default=0)
+            try:
+                return max(pool.map(one, services), default=0)
+            except BaseException:
+                process.terminate_all()  # the pool waits for its clients
+                raise
 
 
 def _of(stack: str) -> str:
