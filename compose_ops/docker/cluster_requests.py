@@ -43,15 +43,14 @@ class ClusterRequests(EngineRequests):
         return found
 
     def deploy_stack(self, stack: str, content: Mapping[str, Any]) -> None:
-        flags = ("--detach=true", "--prune", "--with-registry-auth")
+        flags = ("--prune", "--with-registry-auth")
         argv = self.command("stack", "deploy", *flags, "--compose-file", "-", stack)
         text = json.dumps(content).encode()
         output = process.run(argv, echo=self.echo, timeout=CHANGE_TIMEOUT, stdin=text)
         failure.check(output, argv)
 
     def remove_stack(self, stack: str) -> None:
-        words = ("stack", "rm", "--detach=true", stack)
-        self.checked(*words, timeout=CHANGE_TIMEOUT)
+        self.checked("stack", "rm", stack, timeout=CHANGE_TIMEOUT)
 
     def stack_networks(self, stack: str) -> tuple[str, ...]:
         words = ("network", "ls", "--quiet", "--filter", _of(stack))

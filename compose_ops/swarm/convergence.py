@@ -187,7 +187,9 @@ def _judge(engine: Engine, seen: Seen, earlier: Before) -> None:
             f"{name} runs {service.image}, not what was deployed",
             hint="somebody, or Swarm, took it back: invoke up deploys it again",
         )
-    if len(seen.failed) >= FAILURES_THAT_ARE_A_LOOP and not seen.healthy:
+    is_judged_by_swarm = service.update in AT_WORK
+    is_loop = len(seen.failed) >= FAILURES_THAT_ARE_A_LOOP and not seen.healthy
+    if is_loop and not is_judged_by_swarm:
         raise _unhealthy(engine, [seen], f"{name} fails again and again")
 
 

@@ -122,6 +122,13 @@ def test_what_fails_again_and_again_ends_the_wait() -> None:
         wait(Manager([(WEB, failed)]))
 
 
+def test_a_loop_in_an_update_is_left_to_swarm() -> None:
+    """It will roll back by itself, and that is the verdict."""
+    failed = [task(n, "failed", error=f"exit ({n})") for n in (1, 2, 3)]
+
+    assert wait(Manager([(replace(WEB, update="updating"), failed), HEALTHY])) == 1
+
+
 def test_failures_from_before_do_not_count() -> None:
     """The history of tasks is older than this deploy."""
     failed = [task(n, "failed", error=f"exit ({n})") for n in (1, 2, 3)]
