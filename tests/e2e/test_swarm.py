@@ -54,7 +54,7 @@ def test_up_makes_all_healthy_where_the_labels_are(site: SwarmSite) -> None:
     for node in (2, 3):
         page = site.page(node)
         assert page["files"] == {
-            "/etc/web/sub/more.yaml": "more: yes\n",
+            "/etc/web/sub/more.yaml": "more: true\n",
             "/etc/web/web.yaml": "level: info\n",
         }
         assert page["token"] == sha("first\n")
