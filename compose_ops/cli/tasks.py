@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from compose_ops.library.stack import Stack
 
 Names = list[str] | None
-DEST = "The folder of the sets. Default: that of compose-ops.toml, else backups."
+DEST = "A folder, a NAME of compose-ops.toml, or restic:…. Default: all, or the first."
 
 
 def stack(c: Context, flags: ModeFlags | SelectionFlags | None = None) -> "Stack":
@@ -291,7 +291,7 @@ def backup(
     *,
     service: Names = None,
     all: bool = False,  # noqa: A002 - the flag is named so
-    dest: str = "",
+    dest: Names = None,
     consistency: str = "",
     gzip: bool = False,
     encrypt: Names = None,
@@ -305,14 +305,15 @@ def backup(
     made = opened.backup(
         service or (),
         all=all,
-        dest=dest,
+        dest=dest or (),
         consistency=consistency,
         gzip=gzip,
         encrypt=encrypt or (),
         allow_undeclared=allow_undeclared,
     )
     if json:
-        emit(made and output.set_as_json(made, opened.destination(dest)))
+        first = opened.destination(dest[0] if dest else "")
+        emit(made and output.set_as_json(made, first))
     else:
         output.print_backup(made)
 

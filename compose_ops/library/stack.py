@@ -12,6 +12,7 @@ from compose_ops.library.opening import Selection, find, host_engine, open_stack
 from compose_ops.runtime.context import StackContext
 
 if TYPE_CHECKING:
+    from compose_ops.backup.addresses import Place
     from compose_ops.backup.drill import DrillResult
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
@@ -211,12 +212,15 @@ class Stack:
         In the mode that `init.production_mode` names, certificates and data folders
         too. A value that is there is never touched.
         """
-        from compose_ops.backup import helper
+        from compose_ops.backup import helper, passwords
         from compose_ops.stack import production, setup
 
         place, engine = find(self.selection), host_engine()
         config = place.config
-        more = [*helper.missing(engine, config.backup.helper_base)]
+        more = [
+            *helper.missing(engine, config.backup.helper_base),
+            *passwords.missing(engine, config, place.root),
+        ]
         if config.init.production_mode in self.selection.modes:
             more += production.steps(engine, config, place.found.values)
         return setup.run(engine, place.root, config, dry=self.dry, more=more)
@@ -287,7 +291,7 @@ class Stack:
         services: Iterable[str] = (),
         *,
         all: bool = False,  # noqa: A002 - as the task's flag
-        dest: str | Path = "",
+        dest: sets.Dests = (),
         consistency: str = "",
         gzip: bool = False,
         encrypt: Sequence[str] = (),
@@ -296,7 +300,8 @@ class Stack:
         """
         Copy the data of *services*, or of all, to a verified set; None with `dry`.
 
-        *dest* is the folder of the sets, by default that of `compose-ops.toml`. Raises
+        *dest* is the folder of the sets, a name or a repository, or several of them, by
+        default those of `compose-ops.toml`. Raises
         DataError when a copy or its proof fails; no set is left then. With *all*
         writable mounts that nobody declares as data or as disposable are a DataError,
         too, unless *allow_undeclared* leaves them out.
@@ -448,8 +453,8 @@ class Stack:
 
         return rollback.rollback(self.context(), service, timeout=timeout)
 
-    def destination(self, dest: str | Path = "") -> Path:
-        """Return the folder of the sets; a relative *dest* is the project's."""
+    def destination(self, dest: str | Path = "") -> "Place":
+        """Return where sets lie; a relative *dest* is the project's."""
         return sets.destination(find(self.selection), dest)
 
     def in_modes(self, *modes: str) -> "Stack":
