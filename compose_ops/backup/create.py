@@ -26,7 +26,7 @@ from compose_ops.backup.addresses import Place, RepositoryAddress
 from compose_ops.backup.destination import Destination, NewSet
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import Policy, choose
-from compose_ops.backup.service_control import StoppedContainer
+from compose_ops.backup.service_control import CLOCK, StoppedContainer
 from compose_ops.backup.store_backup import StoreBackup
 from compose_ops.backup.volume_backup import VolumeBackup
 from compose_ops.console import say
@@ -146,10 +146,16 @@ def take_locked(
                 volume_backup.measured(copying)
             new.check_space(found)
         every = [copying for found in copies for copying in found]
-        late = _copy(stack, journal, items, every, coherent=coherent)
+        late, downtime = _copy(stack, journal, items, every, coherent=coherent)
         made = [
             manifest_writer.manifest(
-                stack, found, new, run=run, coherent=coherent, undeclared=left_out
+                stack,
+                found,
+                new,
+                run=run,
+                coherent=coherent,
+                undeclared=left_out,
+                downtime=downtime,
             )
             for new, found in zip(sets, copies, strict=True)
         ]
@@ -216,13 +222,14 @@ def _copy(
     found: Sequence[VolumeBackup],
     *,
     coherent: bool,
-) -> UnhealthyError | None:
+) -> tuple[UnhealthyError | None, float]:
     """
     Copy while the stores rest; read the copies back while they start again.
 
-    Returns what is not as healthy as before: the copies are no worse for it.
+    Returns what is not as healthy as before, for which the copies are no worse, and for
+    how many seconds services were stopped or paused: until all were healthy again.
     """
-    mark = stack.engine.boot_id()
+    mark, begin = stack.engine.boot_id(), CLOCK.now()
     with ExitStack() as sessions:
         quiesce.quiesce(stack, journal, items, sessions, coherent=coherent)
         journal.reach("copying", ending=[])
@@ -232,10 +239,12 @@ def _copy(
     with ExitStack() as readers:
         for copying in found:
             readers.enter_context(copying.being_reread())
+        rested = journal.facts.get("stores") or journal.facts.get("dependents")
         late = _resume(stack, journal, items)
+        downtime = round(CLOCK.now() - begin, 1) if rested else 0.0
         for copying in found:
             copying.finish_rereading()
-    return late
+    return late, downtime
 
 
 def _described(item: StoreBackup) -> str:
@@ -257,6 +266,9 @@ def _resume(
     service_control.start(stack, stores)
     journal.reach("stores started", locked=[])
     late = _late(stack, stores, since=None)
+    for item in items:
+        if item.stopped is not None:
+            item.downtime = round(service_control.CLOCK.now() - item.stopped, 3)
     if late is None:
         quiesce.count(stack, items)
     woken = datetime.now(UTC)

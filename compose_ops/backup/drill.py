@@ -136,7 +136,9 @@ def _recorded(
         note(drill={"at": now, "result": failed.message})
         raise
     proven = all(store.proven for store in stores)
-    result = "proven" if proven else "booted, but no store has a count or a check"
+    result = (
+        repository.PROVEN if proven else "booted, but no store has a count or a check"
+    )
     note(drilled=now, drill={"at": now, "result": result})
     return stores
 

@@ -50,7 +50,7 @@ class FolderSet:
         return self.shape.partial
 
     def make(self) -> None:
-        repository.make(self.shape.partial)
+        repository.make(self.shape.partial, encrypted=self.encrypted)
 
     def opened(
         self,

@@ -15,6 +15,7 @@ from compose_ops.errors import DataError
 SCHEMA = 2
 READABLE = (1, 2)
 MAX_BYTES = 4 << 20
+MAX_SECONDS = 1e9
 LONGEST = 300  # characters that are kept of a text
 SET_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9]{4,9}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -65,7 +66,8 @@ class Store:
     `count` is what the store said of itself: before the copy, once it was prepared for
     a native one, and after the copy ([] when it cannot say). It may have grown and
     shrunk between. With `grows` a restored store may have more. `product` and `recipe`
-    say how a known product was copied.
+    say how a known product was copied. `downtime` is the seconds from its stop until it
+    was healthy again, 0 for one that was not stopped.
     """
 
     service: str
@@ -79,6 +81,7 @@ class Store:
     archives: tuple[Archive, ...]
     product: str = ""
     recipe: str = ""
+    downtime: float = 0.0
 
     def holds(self, count: int | None) -> bool:
         """Say whether a store that counts *count* can be this one, restored."""
@@ -95,6 +98,8 @@ class Manifest:
     A whole set. `coherent`: what depends on its stores rested during the copy.
 
     `undeclared` names the writable mounts that are in no store, and were left out.
+    `downtime` is how many seconds the last of what was stopped or paused for it took to
+    be healthy again, None where that was not recorded.
     """
 
     id: str
@@ -107,6 +112,7 @@ class Manifest:
     tool: str
     stores: tuple[Store, ...]
     undeclared: tuple[str, ...] = ()
+    downtime: float | None = None
     schema: int = SCHEMA
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -202,6 +208,7 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
         tool=str(data["tool"]),
         stores=stores,
         undeclared=tuple(str(text)[:LONGEST] for text in data.get("undeclared", ())),
+        downtime=_seconds(data.get("downtime")),
         schema=data["schema"],
         raw=data,
     )
@@ -226,6 +233,7 @@ def _store(data: Mapping[str, Any]) -> Store:
         archives=tuple(_archive(entry) for entry in data["archives"]),
         product=str(data.get("product", ""))[:LONGEST],
         recipe=str(data.get("recipe", ""))[:LONGEST],
+        downtime=_seconds(data.get("downtime")) or 0.0,
     )
 
 
@@ -257,6 +265,15 @@ def _one_of(values: Any, value: Any) -> str:
     if value not in tuple(values):
         raise ValueError(f"{value!r:.60} is unknown")
     return str(value)
+
+
+def _seconds(value: Any) -> float | None:
+    """Read a time that sets of the version before do not have."""
+    if value is None:
+        return None
+    if type(value) not in {int, float} or not 0 <= value < MAX_SECONDS:
+        raise ValueError(f"{value!r:.60} is not a time")
+    return float(value)
 
 
 def _amount(value: Any) -> int:

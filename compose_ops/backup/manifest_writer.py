@@ -20,6 +20,7 @@ def manifest(
     run: str,
     coherent: bool,
     undeclared: Sequence[str] = (),
+    downtime: float | None = None,
 ) -> Manifest:
     """Return the manifest of what was copied and read back."""
     items = {copying.item.policy.service: copying.item for copying in found}
@@ -33,6 +34,7 @@ def manifest(
         engine=stack.info.version,
         tool=_tool(),
         undeclared=tuple(undeclared),
+        downtime=downtime,
         stores=tuple(
             _store(stack, item, [c for c in found if c.item is item])
             for item in items.values()
@@ -58,6 +60,7 @@ def _store(
         archives=tuple(copying.archive() for copying in found),
         product=item.policy.product,
         recipe=item.policy.recipe,
+        downtime=item.downtime,
     )
 
 

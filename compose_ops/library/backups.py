@@ -73,6 +73,13 @@ def destinations_of(stack: _Located, dest: Dests = ()) -> "tuple[Place, ...]":
     return tuple(dict.fromkeys(found)) or (stack.backups,)
 
 
+def each(stack: _Located, dest: Dests = ()) -> tuple[str | Path, ...]:
+    """Return the words for the single destinations that *dest* names."""
+    several = [dest] if isinstance(dest, (str, Path)) else [*dest]
+    named = tuple(one for one in several if one)
+    return named or tuple(stack.config.destinations) or ("",)
+
+
 def backup(
     stack: StackContext,
     dest: Dests = (),

@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from volume_helper import checking, copying, keeping, staging, streams, swapping
+from volume_helper import (
+    checking,
+    copying,
+    keeping,
+    points,
+    staging,
+    streams,
+    swapping,
+)
 from volume_helper.archiving import Archiving
 from volume_helper.failure import Failed, reason
 from volume_helper.restic import Restic
@@ -121,6 +129,10 @@ def _release(request: Request) -> dict[str, Any]:
     return {}
 
 
+def _keep(request: Request) -> dict[str, Any]:
+    return points.keep(VOLUME, request["restore"])
+
+
 def _with_restore(act: Callable[[Path, str], None]) -> Callable[[Request], Any]:
     def run(request: Request) -> dict[str, Any]:
         act(VOLUME, request["restore"])
@@ -136,7 +148,7 @@ def _repository(request: Request) -> dict[str, Any]:
     return act(restic, **words)
 
 
-def _keep(restic: Restic, **words: Any) -> dict[str, Any]:
+def _keep_snapshot(restic: Restic, **words: Any) -> dict[str, Any]:
     return keeping.keep(restic, VOLUME, progress=_progress, **words)
 
 
@@ -150,7 +162,7 @@ def _stage_snapshot(restic: Restic, **words: Any) -> dict[str, Any]:
 
 REPOSITORY_ACTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "open": keeping.opened,
-    "keep": _keep,
+    "keep": _keep_snapshot,
     "read": _read,
     "stage": _stage_snapshot,
     "list": keeping.listed,
@@ -177,6 +189,9 @@ ACTIONS: Mapping[str, Callable[[Request], dict[str, Any]]] = {
     "commit": _commit,
     "discard": _with_restore(swapping.discard),
     "repository": _repository,
+    "estimate": lambda _request: points.estimate(VOLUME),
+    "keep": _keep,
+    "bring back": _with_restore(points.bring_back),
 }
 
 
