@@ -82,7 +82,7 @@ def drill(stack: StackContext, request: DrillRequest) -> DrillResult:
     counts nothing or otherwise than it says, or fails its store's check.
     """
     backup_set = repository.choose(request.dest, stack.project, set_id=request.set_id)
-    manifest = repository.believed(backup_set)
+    manifest = repository.valid_manifest(backup_set)
     keys = verify.identities(manifest, request.identity, needed=True)
     known = policies_of(stack)
     if unknown := [s.service for s in manifest.stores if s.service not in known]:
@@ -158,7 +158,7 @@ def _boot(
     scratch = stack.engine.for_project(file, project.name)
     services = list(dict.fromkeys(part.policy.service for part in parts))
     scratch.up(services, start=False)
-    manifest = repository.believed(backup_set)
+    manifest = repository.valid_manifest(backup_set)
     for part in parts:
         project.check_volume(stack.engine, part.volume)
         preconditions.check_room(stack, part)
@@ -195,8 +195,8 @@ def _fill(
     with helper.helper(stack, work) as talk:
         with reading():
             unpack(talk, run, manifest, part)
-        if part.policy.mend:
-            talk.ask("mend", restore=run, command=part.policy.mend)
+        if part.policy.repair_command:
+            talk.ask("mend", restore=run, command=part.policy.repair_command)
         talk.ask("swap in", restore=run)
         talk.ask("commit", restore=run)
 

@@ -128,7 +128,7 @@ def stage(
     keys: Sequence[Any],
 ) -> None:
     """Unpack every archive beside the data that it will replace."""
-    manifest = repository.believed(kept)
+    manifest = repository.valid_manifest(kept)
     journal.reach("staging", touched=True, ending=[])
     for part in parts:
         say(f"unpacking {readable_size(part.archive.bytes)} into {part.volume}")
@@ -144,9 +144,11 @@ def stage(
             with helper.helper(stack, work) as talk:
                 with reading():
                     unpack(talk, journal.facts["run"], manifest, part)
-                if part.policy.mend:
+                if part.policy.repair_command:
                     talk.ask(
-                        "mend", restore=journal.facts["run"], command=part.policy.mend
+                        "mend",
+                        restore=journal.facts["run"],
+                        command=part.policy.repair_command,
                     )
         journals.reached(f"after staging {part.volume}")
 

@@ -152,7 +152,7 @@ def _verified(stack: StackContext, found: "BackupSet", identity: str) -> Verific
     from compose_ops.backup import verify as proof
 
     try:
-        manifest = repository.believed(found)
+        manifest = repository.valid_manifest(found)
         keys = proof.identities(manifest, identity, needed=False)
         with damage.marked(found):
             proof.check(stack, found, keys)
