@@ -46,6 +46,15 @@ class Model:
     def networks(self) -> Mapping[str, Mapping[str, Any]]:
         return self.raw.get("networks") or {}
 
+    def external(self, kind: str) -> tuple[str, ...]:
+        """
+        Return the keys of what the project uses and does not make.
+
+        *kind* is networks, volumes, secrets or configs.
+        """
+        stated = (self.raw.get(kind) or {}).items()
+        return tuple(key for key, one in stated if (one or {}).get("external"))
+
     @property
     def volumes(self) -> Mapping[str, Mapping[str, Any]]:
         return self.raw.get("volumes") or {}
@@ -106,6 +115,21 @@ class Model:
                 others = map(str, service.get("volumes_from") or ())
                 waiting += (other.partition(":")[0] for other in others)
         return tuple(found)
+
+    @property
+    def gpu_services(self) -> frozenset[str]:
+        """The services that ask for a GPU: reserved, by `gpus`, or by the runtime."""
+        found = set()
+        for name, service in self.services.items():
+            resources = (service.get("deploy") or {}).get("resources") or {}
+            devices = (resources.get("reservations") or {}).get("devices") or ()
+            if (
+                service.get("gpus")
+                or service.get("runtime") == "nvidia"
+                or any("gpu" in (one.get("capabilities") or ()) for one in devices)
+            ):
+                found.add(name)
+        return frozenset(found)
 
     def image_name(self, name: str) -> str:
         """Return the image that a service runs on; Compose names what it builds."""

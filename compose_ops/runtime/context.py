@@ -241,6 +241,8 @@ class StackContext:
         )
 
     def __post_init__(self) -> None:
+        for container in (*self.containers, *self.one_offs):
+            secrets.learn_container(container)
         first, self.merged = self.merged, None
         self._forget(first)
         self._plugins = Once(self.engine.plugins)

@@ -256,6 +256,48 @@ def containers_current(
 
 
 @check(
+    "external-present",
+    "External networks and volumes of the services are there.",
+    why="Compose notices only after it has begun, and it has no external secrets or "
+    "configs at all.",
+)
+def external_present(
+    model: Model,
+    wanted: tuple[str, ...],
+    networks: tuple[Network, ...],
+    external_volumes: frozenset[str],
+) -> Iterator[Verdict]:
+    services = [model.service(name) for name in wanted]
+    used = {
+        "networks": {key for one in services for key in one.get("networks") or ()},
+        "volumes": {m.get("source") for n in wanted for m in model.mounts(n)},
+        "secrets": {use["source"] for s in services for use in s.get("secrets") or ()},
+        "configs": {use["source"] for s in services for use in s.get("configs") or ()},
+    }
+    there = {
+        "networks": {network.name for network in networks},
+        "volumes": external_volumes,
+    }
+    absent = 0
+    for kind, keys in used.items():
+        for key in model.external(kind):
+            name = str(model.raw[kind][key].get("name") or key)
+            if key not in keys or name in there.get(kind, ()):
+                continue
+            absent += 1
+            what = kind.removesuffix("s")
+            if kind in there:
+                repair = command("docker", what, "create", name)
+                detail = f"the external {what} {name} is not there"
+            else:
+                repair = "invoke config"
+                detail = f"the {what} {key} is external, which Compose does not have"
+            yield fail(detail, repair, about=f"{what} {name}")
+    if not absent:
+        yield ok("nothing external is missing")
+
+
+@check(
     "volume-definitions",
     "Volumes match their definition in the files.",
     why="Compose silently keeps a volume whose definition changed, and the data is "
