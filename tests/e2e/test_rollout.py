@@ -97,8 +97,9 @@ def test_both_replicas_are_updated_and_no_request_is_lost(
     site: RolloutSite, load: Load
 ) -> None:
     """With requests under way that take seconds; a second task meanwhile exits 9."""
-    slow, words = load.slow, ("rolling-update", "--service", "app")
-    words = (*words, "--image", image("v2"), "--json")
+    slow = load.slow
+    update = ("rolling-update", "--service", "app")
+    words = (*update, "--image", image("v2"), "--json")
     first = site.scenario.begin(*words)
     eventually(lambda: len(site.replicas()) > 2)
     second = site.scenario.invoke(*words, code=9)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -104,12 +105,12 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 def test_update_that_is_killed_anywhere_is_put_right(make: Make, service: str) -> None:
     """Neither a container nor a request is lost, and no journal is left."""
     world = make()
-    steps = world.noted(lambda: world.update(service), {})
+    steps = world.noted(partial(world.update, service), {})
     assert steps >= FEWEST[service]
 
     for step in range(1, steps + 1):
         world = make()
-        world.noted(lambda w=world: w.update(service), {step: Killed()})
+        world.noted(partial(world.update, service), {step: Killed()})
         world.assert_put_right(service, step)
 
 
@@ -119,14 +120,14 @@ def test_run_that_cleans_up_is_killed_anywhere_and_put_right(
 ) -> None:
     """The update died at some boundaries, and what came after it at any."""
     world = make()
-    steps = world.noted(lambda: world.update(service), {})
+    steps = world.noted(partial(world.update, service), {})
     deaths = 0
     for step in range(1, steps + 1, FEW):
         for second in count(1):
             world = make()
-            world.noted(lambda w=world: w.update(service), {step: Killed()})
+            world.noted(partial(world.update, service), {step: Killed()})
             stack = opened(world.root, world.engine)
-            passed = world.noted(lambda s=stack: update.clean_up(s), {second: Killed()})
+            passed = world.noted(partial(update.clean_up, stack), {second: Killed()})
             if passed < second:
                 break
             world.assert_put_right(service, (step, second))
@@ -137,12 +138,12 @@ def test_run_that_cleans_up_is_killed_anywhere_and_put_right(
 def test_update_that_goes_back_is_killed_anywhere_and_put_right(make: Make) -> None:
     """Ctrl-C came at some boundaries, with or without a new replica."""
     world = make()
-    steps = world.noted(lambda: world.update("app"), {})
+    steps = world.noted(partial(world.update, "app"), {})
     for step in range(1, steps + 1, FEW):
         for second in count(step + 1, 3):
             world = make()
             at: dict[int, BaseException] = {step: KeyboardInterrupt(), second: Killed()}
-            passed = world.noted(lambda w=world: w.update("app"), at)
+            passed = world.noted(partial(world.update, "app"), at)
             if passed < second:
                 break
             world.assert_put_right("app", (step, second))
