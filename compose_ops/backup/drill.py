@@ -96,7 +96,7 @@ def drill(stack: StackContext, request: DrillRequest) -> DrillResult:
     found = place.listed(stack.project)
     where = f"{place.name}/{stack.project}"
     backup_set = repository.chosen(found, where, set_id=request.set_id)
-    manifest = repository.believed(backup_set)
+    manifest = repository.valid_manifest(backup_set)
     keys = verify.identities(manifest, request.identity, needed=True)
     known = policies_of(stack)
     if unknown := [s.service for s in manifest.stores if s.service not in known]:

@@ -307,7 +307,7 @@ def _fits(found: Manifest, services: tuple[str, ...], at: datetime | None) -> bo
     return there.issuperset(services) and (at is None or found.created_at <= at)
 
 
-def believed(backup_set: BackupSet) -> Manifest:
+def valid_manifest(backup_set: BackupSet) -> Manifest:
     """Return the set's manifest; DataError when it is invalid."""
     if backup_set.manifest is None:
         raise DataError(

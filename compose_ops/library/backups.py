@@ -177,7 +177,7 @@ def _verified(place: "Destination", found: "BackupSet", identity: str) -> Verifi
     from compose_ops.backup import verify as proof
 
     try:
-        manifest = repository.believed(found)
+        manifest = repository.valid_manifest(found)
         keys = proof.identities(manifest, identity, needed=False)
         with damage.marked(place, found):
             place.check(found, keys)
