@@ -12,15 +12,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 from compose_ops.errors import START_ENGINE
+from compose_ops.plain_text import plain, plain_lines
 from compose_ops.redaction import clean
 
 if TYPE_CHECKING:
     from compose_ops.docker.api import Container
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
+# A name in brackets is a name, not a style; one between colons is no picture.
+_AS_DATA: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
 
 
 _attached: list[bool] = []
@@ -28,8 +31,28 @@ _words: dict[re.Pattern[str], str] = {}
 
 
 def attach() -> None:
-    """Let progress be printed and questions be asked from now on, in this process."""
+    """
+    Let progress be printed and questions be asked from now on, in this process.
+
+    What the terminal's encoding lacks is written as an escape, and loses no line.
+    """
     _attached[:] = [True]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def shows_progress() -> bool:
+    """Say whether somebody looks: standard error is a terminal."""
+    return _is_terminal(sys.stderr)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Say whether a stream is a terminal; a closed one is none."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
 
 
 def name_program(name: str) -> None:
@@ -60,7 +83,7 @@ def say(line: str) -> None:
     if _attached:
         # Progress is best effort: a closed pipe or a full disk stops no work, no undo.
         with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(_worded(line) + "\n")
+            sys.stderr.write(plain_lines(_worded(line)) + "\n")
             sys.stderr.flush()
 
 
@@ -74,8 +97,17 @@ def show(text: str, *, verbatim: bool = False) -> None:
 
     With *verbatim* nothing but secrets is replaced in it.
     """
+    _put(plain_lines((clean if verbatim else _worded)(text)) + "\n")
+
+
+def write(text: str) -> None:
+    """Print text that has its own end of line, secrets replaced; OutputLostError."""
+    _put(plain_lines(clean(text)))
+
+
+def _put(text: str) -> None:
     try:
-        sys.stdout.write((clean if verbatim else _worded)(text) + "\n")
+        sys.stdout.write(text)
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as lost:
         _discard_output()
@@ -95,22 +127,23 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(title=title or None, title_justify="left")
+    made = Table(title=plain(title) or None, title_justify="left")
     for column in columns:
         made.add_column(column, overflow="fold", no_wrap=False)
     for row in rows:
-        made.add_row(*row)
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+        made.add_row(*map(plain_lines, row))
+    is_terminal = _is_terminal(sys.stdout)
     text = io.StringIO()
     width = None if is_terminal else PLAIN_WIDTH
-    Console(file=text, width=width, force_terminal=is_terminal).print(made)
-    show(text.getvalue().rstrip("\n"))
+    console = Console(file=text, width=width, force_terminal=is_terminal, **_AS_DATA)
+    console.print(made)
+    _put(_worded(text.getvalue().rstrip("\n")) + "\n")
 
 
 @contextmanager
 def health_progress() -> Iterator[Callable[[Sequence["Container"]], None]]:
     """Yield a reporter: a live table on a terminal, otherwise one line a change."""
-    if not (_attached and sys.stderr.isatty()):
+    if not (_attached and shows_progress()):
         yield _LineReporter()
         return
     from rich.console import Console
@@ -118,12 +151,14 @@ def health_progress() -> Iterator[Callable[[Sequence["Container"]], None]]:
     from rich.table import Table
 
     begin = time.monotonic()
-    with Live(console=Console(stderr=True), transient=True) as live:
+    console = Console(stderr=True, **_AS_DATA)
+    with Live(console=console, transient=True) as live:
 
         def report(containers: Sequence["Container"]) -> None:
             made = Table("service", "state", "health", title=_elapsed(begin))
             for container in containers:
-                made.add_row(container.name, container.state, container.health or "-")
+                row = (container.name, container.state, container.health or "-")
+                made.add_row(*map(plain, row))
             live.update(made)
 
         yield report
@@ -144,10 +179,10 @@ def live_table(
     def render() -> Table:
         made = Table(*columns)
         for row in rows():
-            made.add_row(*row)
+            made.add_row(*map(plain, row))
         return made
 
-    with Live(get_renderable=render, console=Console(stderr=True)):
+    with Live(get_renderable=render, console=Console(stderr=True, **_AS_DATA)):
         yield
 
 
@@ -175,8 +210,9 @@ def confirm(question: str, *, yes: bool, expected: str = "yes") -> bool:
     """Ask for *expected* on a terminal; without one only *yes* answers."""
     if yes:
         return True
-    if not (_attached and sys.stdin.isatty()):
+    if not (_attached and _is_terminal(sys.stdin) and sys.stderr is not None):
         return False
-    sys.stderr.write(f"{question} Type {expected} to go on: ")
+    asked = plain_lines(_worded(question))
+    sys.stderr.write(f"{asked} Type {plain(expected)} to go on: ")
     sys.stderr.flush()
     return sys.stdin.readline().strip() == expected

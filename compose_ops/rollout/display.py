@@ -1,10 +1,9 @@
 """An update as it runs: slots and probe live on a terminal, lines elsewhere."""
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from compose_ops.console import live_table, say
+from compose_ops.console import live_table, say, shows_progress
 from compose_ops.rollout.traffic_probe import TrafficProbe
 
 Say = Callable[[str], None]
@@ -13,7 +12,7 @@ Say = Callable[[str], None]
 @contextmanager
 def displayed(service: str, probe: TrafficProbe | None) -> Iterator[Say]:
     """Yield what takes a step in words, "NAMES: what happens", and shows it."""
-    if not sys.stderr.isatty():
+    if not shows_progress():
         yield say
         return
     states: dict[str, str] = {}
