@@ -1,8 +1,6 @@
 """The helper image and its containers: each has one folder with data, one archive."""
 
 import base64
-import csv
-import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +15,7 @@ from compose_ops.backup import data_mounts
 from compose_ops.backup.helper_tag import CONTEXT
 from compose_ops.backup.helper_tag import image as image  # noqa: PLC0414
 from compose_ops.backup.streams import Streams
-from compose_ops.docker.api import Engine, InteractiveRun, RunSpec
+from compose_ops.docker.api import Engine, InteractiveRun, RunSpec, mount
 from compose_ops.errors import ConfigurationError, DataError
 from compose_ops.project.compat import old_name
 from compose_ops.project.labels import before
@@ -220,16 +218,9 @@ def _data(source: str, *, writable: bool) -> str:
     if data_mounts.is_path(source):
         return _file(Path(source), "/volume", writable=writable)
     fields = ["type=volume", f"src={source}", "dst=/volume", "volume-nocopy"]
-    return _joined(fields + ([] if writable else ["readonly"]))
+    return mount(*fields, *([] if writable else ["readonly"]))
 
 
 def _file(path: Path, target: str, *, writable: bool) -> str:
     fields = ["type=bind", f"src={path}", f"dst={target}"]
-    return _joined(fields + ([] if writable else ["readonly"]))
-
-
-def _joined(fields: list[str]) -> str:
-    """Join the fields of a --mount, which Docker reads as a line of CSV."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(fields)
-    return line.getvalue()
+    return mount(*fields, *([] if writable else ["readonly"]))

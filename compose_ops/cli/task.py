@@ -12,6 +12,7 @@ from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
 from compose_ops import console, interrupts
+from compose_ops.cli import arguments
 from compose_ops.errors import (
     ComposeOpsError,
     ConfigurationError,
@@ -61,12 +62,10 @@ def _ended(error: ComposeOpsError) -> Exit:
 
 def whole_number(text: str) -> int:
     """Return *text* as a number of 0 or more; Exit 2 when it is none."""
-    if text.isascii() and text.isdigit():
-        return int(text)
-    wrong = UsageError(
-        f"{text!r} is not a whole number", hint="give digits only, such as 60"
-    )
-    raise Exit(str(wrong), code=wrong.exit_code)
+    try:
+        return arguments.whole_number(text)
+    except UsageError as wrong:
+        raise Exit(str(wrong), code=wrong.exit_code) from wrong
 
 
 whole_number.__name__ = "int"
@@ -79,6 +78,7 @@ class ComposeTask(Task[Any]):
         console.attach()
         try:
             with interrupts.handled():
+                arguments.check(kwargs)
                 return super().__call__(*args, **kwargs)
         except console.OutputLostError as lost:
             # All that was to be done is done: only its report found no reader.
