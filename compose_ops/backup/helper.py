@@ -15,6 +15,7 @@ from compose_ops.backup import data_mounts
 from compose_ops.backup.helper_tag import CONTEXT
 from compose_ops.backup.helper_tag import image as image  # noqa: PLC0414
 from compose_ops.backup.streams import Streams
+from compose_ops.console import say
 from compose_ops.docker.api import Engine, InteractiveRun, RunSpec, mount
 from compose_ops.errors import ConfigurationError, DataError
 from compose_ops.project.compat import old_name
@@ -57,11 +58,21 @@ def missing(engine: Engine | None, bases: Sequence[str]) -> Iterator[SetupStep]:
 
 
 def require(stack: StackContext) -> str:
-    """Return the image's name; ConfigurationError when it was not built."""
-    name = image()
-    if stack.engine.image(name) is None:
+    """
+    Return the image's name; it is built again where it was pruned and a base is here.
+
+    Raises ConfigurationError where it is not there and no base is.
+    """
+    name, bases = image(), stack.config.backup.helper_base
+    if stack.engine.image(name) is not None:
+        return name
+    if not stack.dry and any(stack.engine.image(base) for base in bases):
+        say(f"building {name}, which was removed")
+        build(stack.engine, bases)
+    else:
         raise ConfigurationError(
-            "the helper image that reads and writes volumes is not built",
+            f"the helper image {name} that reads and writes volumes is not built, and "
+            f"none of its bases is here: {', '.join(bases)}",
             hint="invoke init builds it, on one of the images that "
             "backup.helper_base of compose-ops.toml names",
         )

@@ -34,6 +34,7 @@ def prune(
                 k.manifest.created_at,
                 k.verified is not None,
                 frozenset(store.service for store in k.manifest.stores),
+                repository.sequence(k.id),
             )
             for k in found.values()
             if k.manifest
