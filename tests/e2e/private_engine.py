@@ -69,6 +69,7 @@ class PrivateEngine:
         *,
         live_restore: bool = False,
         room: str = "",
+        path: str = "",
         deadline: float = 30,
         hostname: str = "",
         settings: Mapping[str, object] | None = None,
@@ -76,8 +77,9 @@ class PrivateEngine:
         """
         Prepare one; `deadline` is the seconds that a start or stop may take.
 
-        With `room`, such as 1100m, its data lies on a small filesystem of its own.
-        `settings` are further ones of its daemon.json.
+        With `room`, such as 1100m, its data lies on a small filesystem of its own;
+        `path` is where its programs are looked for, PATH by default. `settings` are
+        further ones of its daemon.json.
         """
         self.directory = Path(tempfile.mkdtemp(prefix="jimbot-engine-"))
         self.host = f"unix://{self.directory}/docker.sock"
@@ -89,6 +91,7 @@ class PrivateEngine:
         self._hostname = hostname
         self._deadline = deadline
         self._room = room
+        self._path = path or os.environ["PATH"]
         self.data = self.directory / "data"
         self._cgroup = self.directory.name
         self._first: subprocess.Popen[str] | None = None
@@ -194,6 +197,7 @@ class PrivateEngine:
                     *self._enter("--net", "--mount", "--uts", "--pid"),
                     *self._daemon_command(),
                 ],
+                env={**os.environ, "PATH": self._path},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
