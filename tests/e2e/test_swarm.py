@@ -156,14 +156,19 @@ def test_the_printed_file_deploys_by_hand(site: SwarmSite) -> None:
 
 def test_down_leaves_only_the_data(site: SwarmSite) -> None:
     """Right after it `up` works again, and the store finds its volume."""
+    before = starts(site)
     site.task("down")
     assert names(site, "service") == []
     assert names(site, "secret") == []
     assert site.project not in site.docker("network", "ls", "--format", "{{.Name}}")
 
     site.task("up", "--cluster")
+    assert starts(site) == before + 1
+
+
+def starts(site: SwarmSite) -> int:
+    """Return how often the store began, as its volume tells."""
     host = site.engines[2]
-    [store] = host.docker(
-        "ps", "--quiet", "--filter", f"name={site.project}_store"
-    ).split()
-    assert host.docker("exec", store, "wc", "-l", "/data/starts").startswith("2 ")
+    words = ("ps", "--quiet", "--filter", f"name={site.project}_store")
+    [store] = host.docker(*words).split()
+    return int(host.docker("exec", store, "wc", "-l", "/data/starts").split()[0])
