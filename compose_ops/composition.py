@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Preconditions,
         RollingUpdates,
         StackContext,
+        StorePoints,
     )
 
 
@@ -45,6 +46,12 @@ class Operations:
         from compose_ops.rollout.gateway import overlay
 
         return overlay.of_configuration
+
+    @property
+    def store_points(self) -> "StorePoints":
+        from compose_ops.backup import update_points
+
+        return update_points
 
     @property
     def prepare_images(self) -> Callable[["StackContext"], None]:

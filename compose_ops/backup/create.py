@@ -101,7 +101,7 @@ def take_locked(
             say(_described(item))
     partial = repository.next_path(request.dest, stack.project, datetime.now(UTC))
     with _settled(stack, partial) as journal, ExitStack() as helpers:
-        repository.make(partial)
+        repository.make(partial, encrypted=bool(keys))
         shape = volume_archive.ArchiveFormat(partial, request.compression, tuple(keys))
         found = [
             volume_archive.opened(
@@ -219,6 +219,9 @@ def _resume(
     service_control.start(stack, stores)
     journal.reach("stores started", locked=[])
     late = _late(stack, stores, since=None)
+    for item in items:
+        if item.stopped is not None:
+            item.downtime = round(service_control.CLOCK.now() - item.stopped, 3)
     if late is None:
         quiesce.count(stack, items)
     woken = datetime.now(UTC)

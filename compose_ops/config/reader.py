@@ -71,16 +71,23 @@ class _Reader:
                 found[name] = self.by_service(value, here, labels)
             else:
                 found[name] = self.value(kinds[name], value, here)
-            choices = known[name].metadata["choices"]
-            if choices and value not in choices:
-                near = get_close_matches(str(value), choices, n=1)
-                self.refuse(
-                    f"{'.'.join(here)} is {value!r}",
-                    hint=f"did you mean {near[0]}?"
-                    if near
-                    else f"one of: {', '.join(choices)}",
-                )
+            if choices := known[name].metadata["choices"]:
+                self.check_choice(value, here, choices)
         return found
+
+    def check_choice(
+        self, value: Any, path: tuple[str, ...], choices: tuple[str, ...]
+    ) -> None:
+        """Refuse a word, in a list or as the key of a table, that is none of them."""
+        words = value if isinstance(value, list | Mapping) else [value]
+        for word in words:
+            if word not in choices:
+                near = get_close_matches(str(word), choices, n=1)
+                meant = f"did you mean {near[0]}?" if near else ""
+                self.refuse(
+                    f"{'.'.join(path)} is {word!r}",
+                    hint=meant or f"one of: {', '.join(choices)}",
+                )
 
     def value(self, kind: Any, value: Any, path: tuple[str, ...]) -> Any:
         """Return a value as the schema's type; refuse one of another type."""

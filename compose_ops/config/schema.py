@@ -5,10 +5,16 @@ What `compose-ops.toml` may hold: each key with its type, its default and a text
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from compose_ops.config.keys import key
+from compose_ops.config.unattended import (
+    HooksTable,
+    MetricsTable,
+    NotifyTable,
+    ScheduleTable,
+)
 from compose_ops.project.labels import PREFIX
 from compose_ops.project.modes import FACTS, Modes, ModeSettings, OverlaySettings
 from compose_ops.project.paths import BACKUPS, ENV_EXAMPLE
@@ -54,26 +60,6 @@ ROLLOUT_KEYS = {
 
 ARGUMENTS = frozenset({"before"})
 """Keys whose list is a command: its words stay apart in the label."""
-
-
-def key(
-    text: str,
-    default: Any = MISSING,
-    *,
-    choices: tuple[str, ...] = (),
-    labels: Mapping[str, str] | None = None,
-) -> Any:
-    """
-    Return a field of the schema: *text* is its line in the reference page.
-
-    *labels* are the keys of each of its tables, with the label that each stands for.
-    """
-    metadata = {"text": text, "choices": choices, "labels": labels}
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata=metadata)
-    if isinstance(default, type):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +109,10 @@ class BackupTable:
         "Base images for the helper; the first that is there is taken, the last one "
         "is pulled.",
         ("debian:bookworm-slim",),
+    )
+    restore_point_age: str = key(
+        "How old a proven set may be that `rolling-update --restore-point` takes.",
+        "24h",
     )
 
 
@@ -297,6 +287,10 @@ class Config:
     gpu: GpuTable = key("GPU checks.", GpuTable)
     swarm: SwarmTable = key("Several machines.", SwarmTable)
     lint: LintTable = key("The linter.", LintTable)
+    schedule: ScheduleTable = key("What runs by itself.", ScheduleTable)
+    notify: NotifyTable = key("Who is told.", NotifyTable)
+    hooks: HooksTable = key("Commands around tasks.", HooksTable)
+    metrics: MetricsTable = key("Metrics.", MetricsTable)
     folder: Path = Path()
 
     def path(self, name: str) -> Path:

@@ -94,9 +94,6 @@ class ComposeRequests(CommandLine):
             environment=self.environment,
         )
 
-    def remove_volume(self, name: str) -> None:
-        self.call(lambda docker: docker.volume.remove(name), timeout=QUICK_TIMEOUT)
-
     def remove_network(self, name: str) -> None:
         self.call(lambda docker: docker.network.remove(name), timeout=QUICK_TIMEOUT)
 

@@ -291,6 +291,12 @@ class _Opening:
         )
 
 
+def project_name(place: Place) -> str:
+    """Return the project's name as far as it can be known without an engine."""
+    flags = place.modes.select((), overlays=())
+    return _Opening(place, lambda _argv: None, read_only=True).name(flags)[0]
+
+
 def normalised(name: str) -> str:
     """
     Return a folder's name as Compose makes a project's name of it.

@@ -12,6 +12,7 @@ from compose_ops.rollout.helpers import Helpers
 from compose_ops.rollout.policy import ProbeSettings, traffic
 from compose_ops.rollout.proxy.haproxy import HAProxy
 from compose_ops.rollout.proxy.runtime_api import RuntimeApi
+from compose_ops.rollout.store_update import StoreData
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 from compose_ops.units import seconds
@@ -25,7 +26,7 @@ class UpdateContext:
     What the steps of an update need; `network` and `gateway` are names on the engine.
 
     Both are empty for a service that no gateway serves, `gateway` alone while it does
-    not run. Times are in seconds.
+    not run. Times are in seconds. `data` makes restore points of a store.
     """
 
     engine: Engine
@@ -39,6 +40,7 @@ class UpdateContext:
     clock: Clock
     helpers: Helpers
     gateway_started: datetime | None = None
+    data: StoreData | None = None
 
     def containers(self) -> tuple[Container, ...]:
         """Return the service's replicas, stopped ones too."""
@@ -123,6 +125,7 @@ def update_context(
             engine, stack.project, lambda: stack.collaborators.helper_image(stack)
         ),
         gateway_started=gateway.started if gateway else None,
+        data=StoreData(stack, service),
     )
 
 

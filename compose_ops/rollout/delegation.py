@@ -104,9 +104,8 @@ def _is_stale(stack: StackContext, service: str) -> bool:
     image = stack.engine.image(stack.model.image_name(service))
     there = [c for c in stack.refresh() if c.service == service]
     judged = contents.judge(contents.look(stack), there)
-    hashes = stack.model.comparable(stack.config_hashes)
     return any(
-        c.config_hash != hashes.get(service, c.config_hash)
+        c.config_hash != stack.config_hashes.get(service, c.config_hash)
         or (image is not None and c.image_id != image.id)
         or (c.id in judged and bool(judged[c.id].replaced))
         for c in there
@@ -150,5 +149,7 @@ def pinned(stack: StackContext, service: str) -> str:
 def all_removed(stack: StackContext) -> None:
     """Forget the interrupted update of a project whose containers were removed."""
     if left := journal.read(stack.state):
+        if left.point_made:
+            stack.collaborators.store_points.keep(stack, left.service, left.point)
         recover.abandon(stack.engine, left)
     deployments.forget_names(stack.state)

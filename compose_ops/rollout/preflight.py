@@ -32,7 +32,7 @@ class CheckedPlan:
 
     What the `probe` finds counts where it is `judged`; `overlaps` says that there is
     memory for two batches beside what runs; `name` is the container name that the model
-    fixes, or "".
+    fixes, or ""; `point` the restore point of a store, or "".
     """
 
     context: UpdateContext
@@ -41,6 +41,7 @@ class CheckedPlan:
     judged: bool
     overlaps: bool
     name: str
+    point: str = ""
 
 
 def probe_of(context: UpdateContext) -> TrafficProbe | None:

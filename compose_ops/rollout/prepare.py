@@ -151,7 +151,7 @@ def _plan(
         replicas,
         reference,
         image_id=found.id if found else "",
-        config_hash=model.comparable(hashes).get(service, "") if found else "",
+        config_hash=hashes.get(service, "") if found else "",
     )
     return plan(
         service,

@@ -49,8 +49,8 @@ def create(context: UpdateContext, count: int, wanted: DesiredState) -> tuple[st
 
 def _require_wanted(container: Container, wanted: DesiredState) -> None:
     """Refuse what was created of files, or of a tag, that changed since the plan."""
-    wanted_hash = wanted.config_hash or container.config_hash
-    if (container.image_id, container.config_hash) != (wanted.image_id, wanted_hash):
+    wrong_hash = wanted.config_hash not in {"", container.config_hash}
+    if wrong_hash or container.image_id != wanted.image_id:
         raise EngineError(
             f"{container.name} does not match the plan (image or configuration): the "
             f"compose files, .env or the tag {wanted.image} changed during the update",

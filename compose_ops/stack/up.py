@@ -52,7 +52,11 @@ def up(
             if name in wanted
         ),
         *(f"build {name}" for name in unbuilt),
-        *(f"start {name} and wait until it is healthy" for name in wanted),
+        *(
+            f"start {name} and wait until it is healthy"
+            for name in wanted
+            if stack.model.replicas(name)
+        ),
     ]
     if stack.dry:
         print_plan(plan)

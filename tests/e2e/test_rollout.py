@@ -73,6 +73,18 @@ def load(steady: Load) -> Load:
     return steady
 
 
+def _assert_both_versions_answered(outcome: Any) -> None:
+    """Require the old one at the beginning, then both, the new one at the end."""
+    seconds = outcome["recording"]["seconds"]
+    told = [s["answers"] for s in seconds if s["answers"]]
+    assert told[0]["old"] > 0
+    assert told[0]["new"] == 0
+    assert any(answers["old"] and answers["new"] for answers in told)
+    late = told[-3:]
+    assert sum(a["new"] for a in late) > sum(a["old"] for a in late)
+    assert sum(s["requests"] for s in seconds) == outcome["proof"]["requests"]
+
+
 def test_nothing_to_do_changes_nothing(site: RolloutSite) -> None:
     """What is as it should be keeps its containers."""
     before = [c["Id"] for c in site.replicas()]
@@ -88,6 +100,7 @@ def test_both_replicas_are_updated_and_no_request_is_lost(
     slow = load.slow
     there = site.update("--image", image("v2"))
     assert site.images() == {image_id("v2")}
+    _assert_both_versions_answered(there)
     back = site.update("--image", image("v1"))
     load.settle()
 

@@ -41,7 +41,7 @@ def print_status(found: Status) -> None:
         )
     for kept in found.previous:
         show(
-            f"kept from before the restore of {kept['moved']}: "
+            f"kept from before the {kept['cause']} of {kept['moved']}: "
             f"{', '.join(kept['services'])} (invoke restore --undo, or --discard)"
         )
 

@@ -38,6 +38,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a project, and let kinds be registered for this test alone."""
     monkeypatch.setattr(recovery, "_handlers", {})
     monkeypatch.setattr(recovery, "locked", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(recovery.engine_lock, "locked", lambda *_, **__: nullcontext())
     return Stack(tmp_path)
 
 
