@@ -267,7 +267,7 @@ class _Opening:
     ) -> str:
         """Return that compose file's text, "" for none; *merged* is without it."""
         config = self.place.config
-        if not config.fronted:
+        if not config.fronted or mode.swarm:
             return ""
         raw = merged or self.engine(mode, project).model()
         return OPERATIONS.gateway_overlay(
