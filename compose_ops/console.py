@@ -189,7 +189,7 @@ def live_table(
     def render() -> Table:
         made = Table(*columns)
         for row in rows():
-            made.add_row(*(Text(_worded(cell)) for cell in row))
+            made.add_row(*(Text(worded(cell)) for cell in row))
         return made
 
     stream = cast("TextIO", _BestEffort(sys.stderr))
