@@ -24,7 +24,7 @@ KNOWN = (
 )
 """The settings of a service's data; a label is one behind the prefix."""
 _OURS = re.compile(r"(data|backup|restore|drill)\b")
-_ELSEWHERE = ("product", "rollout.")
+_ELSEWHERE = ("product", "rollout.", "gateway.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from compose_ops.config import Config
-from compose_ops.library.opening import Place, Selection, docker_client, find
+from compose_ops.library.opening import (
+    GENERATED,
+    Place,
+    Selection,
+    docker_client,
+    find,
+    generated,
+)
 from compose_ops.lint import AcceptedRule, LintReport, LintSettings
 from compose_ops.lint.loader import Combination
 from compose_ops.lint.quantity import size
@@ -63,7 +70,7 @@ def settings_of(config: Config) -> LintSettings:
         rules=table.rules,
         start_timeout=float(table.start_timeout),
         memory=size(table.memory),
-        exclude=table.exclude,
+        exclude=(*table.exclude, f"*/{GENERATED}"),
         accept=tuple(
             AcceptedRule(rule, one.reason, one.file, one.path)
             for rule, one in table.accept.items()
@@ -74,8 +81,12 @@ def settings_of(config: Config) -> LintSettings:
 
 
 def combined(place: Place) -> tuple[Combination, ...]:
-    """Return every combination of compose files that a task can select."""
+    """
+    Return every combination of compose files that a task can select.
+
+    Where `[rollout]` asks for gateways, their file is among them as tasks generate it.
+    """
     return tuple(
-        Combination(name, mode.files, mode.environment)
+        Combination(name, (*mode.files, *generated(place, mode)), mode.environment)
         for name, mode in place.modes.combinations()
     )

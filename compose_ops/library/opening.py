@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,6 +32,9 @@ from compose_ops.runtime.context import (
 )
 from compose_ops.state import folder as state
 from compose_ops.state import store
+
+GENERATED = f"*.generated.{GATEWAY_FILE}"
+"""Files of gateways that are judged; no finding is about them."""
 
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
@@ -162,7 +166,7 @@ def open_stack(
         variables=place.found.values,
         config=place.config,
         modes=place.modes,
-        merged=None if deployed or fronted else known,
+        merged=None if deployed or place.config.fronted else known,
     )
 
 
@@ -230,7 +234,8 @@ class _Opening:
         if stated and "$" not in stated:
             return stated, None
         try:
-            merged = self.engine(flags, None).model()
+            checked = not self.place.config.fronted
+            merged = self.engine(flags, None).model(checked=checked)
         except (ConfigurationError, EngineUnavailable):
             if not self.read_only:
                 raise
@@ -269,7 +274,8 @@ class _Opening:
         config = self.place.config
         if not config.fronted or mode.swarm:
             return ""
-        raw = merged or self.engine(mode, project).model()
+        # Two replicas contradict a fixed name, which the gateway's file takes away.
+        raw = merged or self.engine(mode, project).model(checked=False)
         return OPERATIONS.gateway_overlay(
             Model(with_labels(raw, config.service_settings)), config
         )
@@ -316,6 +322,20 @@ def gateway_text(place: Place, mode: Mode, project: str) -> str:
     return _Opening(place, lambda _argv: None, read_only=True).gateway_text(
         mode, project
     )
+
+
+def generated(place: Place, mode: Mode) -> tuple[Path, ...]:
+    """Return the gateways' file of a mode, to be judged; it ends with this process."""
+    try:
+        text = gateway_text(place, mode, normalised(place.root.name))
+    except ConfigurationError:
+        return ()  # what Compose refuses is told with the project's own files
+    if not text:
+        return ()
+    digest = sha256(text.encode()).hexdigest()[:12]
+    file = _passing() / GENERATED.replace("*", digest)
+    file.write_text(text, encoding="utf-8")
+    return (file,)
 
 
 def docker_client(*, echo: bool = False) -> Engine:
