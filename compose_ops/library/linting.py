@@ -5,19 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from compose_ops.config import Config
-from compose_ops.library.opening import (
-    GENERATED,
-    Place,
-    Selection,
-    docker_client,
-    find,
-    generated,
-)
+from compose_ops.library.opening import Place, Selection, docker_client, find
 from compose_ops.lint import AcceptedRule, LintReport, LintSettings
 from compose_ops.lint.loader import Combination
 from compose_ops.lint.quantity import size
 from compose_ops.lint.run import judge
 from compose_ops.project.paths import ENV_EXAMPLE, ENV_FILE
+
+DOUBLED = ("fixed-name-doubled", "fixed-port-doubled")
+MOVED = "[rollout] moves the ports to a gateway, and drops the name"
+"""Why they are no faults of a service with a gateway of ours."""
 
 
 def lint(
@@ -70,10 +67,17 @@ def settings_of(config: Config) -> LintSettings:
         rules=table.rules,
         start_timeout=float(table.start_timeout),
         memory=size(table.memory),
-        exclude=(*table.exclude, f"*/{GENERATED}"),
-        accept=tuple(
-            AcceptedRule(rule, one.reason, one.file, one.path)
-            for rule, one in table.accept.items()
+        exclude=table.exclude,
+        accept=(
+            *(
+                AcceptedRule(rule, one.reason, one.file, one.path)
+                for rule, one in table.accept.items()
+            ),
+            *(
+                AcceptedRule(rule, MOVED, path=f"services.{service}")
+                for rule in DOUBLED
+                for service in config.fronted
+            ),
         ),
         baseline=config.path(table.baseline) if table.baseline else None,
         labels=config.service_settings,
@@ -81,12 +85,8 @@ def settings_of(config: Config) -> LintSettings:
 
 
 def combined(place: Place) -> tuple[Combination, ...]:
-    """
-    Return every combination of compose files that a task can select.
-
-    Where `[rollout]` asks for gateways, their file is among them as tasks generate it.
-    """
+    """Return every combination of compose files that a task can select."""
     return tuple(
-        Combination(name, (*mode.files, *generated(place, mode)), mode.environment)
+        Combination(name, mode.files, mode.environment)
         for name, mode in place.modes.combinations()
     )

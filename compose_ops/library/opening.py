@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,9 +31,6 @@ from compose_ops.runtime.context import (
 )
 from compose_ops.state import folder as state
 from compose_ops.state import store
-
-GENERATED = f"*.generated.{GATEWAY_FILE}"
-"""Files of gateways that are judged; no finding is about them."""
 
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
@@ -322,20 +318,6 @@ def gateway_text(place: Place, mode: Mode, project: str) -> str:
     return _Opening(place, lambda _argv: None, read_only=True).gateway_text(
         mode, project
     )
-
-
-def generated(place: Place, mode: Mode) -> tuple[Path, ...]:
-    """Return the gateways' file of a mode, to be judged; it ends with this process."""
-    try:
-        text = gateway_text(place, mode, normalised(place.root.name))
-    except ConfigurationError:
-        return ()  # what Compose refuses is told with the project's own files
-    if not text:
-        return ()
-    digest = sha256(text.encode()).hexdigest()[:12]
-    file = _passing() / GENERATED.replace("*", digest)
-    file.write_text(text, encoding="utf-8")
-    return (file,)
 
 
 def docker_client(*, echo: bool = False) -> Engine:
