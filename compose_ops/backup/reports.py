@@ -6,10 +6,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from compose_ops.backup import destinations, helper, repository
+from compose_ops.backup import destinations, endings, helper, repository
 from compose_ops.backup import restore_points as points
 from compose_ops.backup.restore_points import RestorePoint
 from compose_ops.console import say
+from compose_ops.docker.api import Container
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
 
@@ -53,6 +54,11 @@ def restore_points_as_json(stack: StackContext) -> list[Mapping[str, Any]]:
     except DataError as damaged:
         say(f"warning: {damaged.message}; {damaged.hint}")
         return []
+
+
+def remember_ends(stack: StackContext, before: tuple[Container, ...]) -> None:
+    """Note how stores ended whose containers, *before*, were removed."""
+    endings.remember(stack, before)
 
 
 def forget_removed_volumes(stack: StackContext) -> None:

@@ -9,6 +9,19 @@ from compose_ops.backup.session import Session
 from compose_ops.docker.api import Container, Engine
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """
+    How a store ended whose container is gone: `ended` is in seconds since the epoch.
+
+    `was_killed`: for its memory limit.
+    """
+
+    exit_code: int
+    ended: float
+    was_killed: bool = False
+
+
 @dataclass(slots=True)
 class StoreBackup:
     """
@@ -17,6 +30,7 @@ class StoreBackup:
     `roots` say where in each folder the data lies. `writers` are other services that
     write to it, and are stopped for the copy. `resting` holds the containers that must
     not change while the data is copied; `session` holds the store for a native copy.
+    `ending` says how one without a container ended, `changed` when its data did.
     """
 
     policy: Policy
@@ -29,6 +43,8 @@ class StoreBackup:
     count: list[int] = field(default_factory=list)
     resting: dict[str, Container] = field(default_factory=dict)
     session: Session | None = None
+    ending: Ending | None = None
+    changed: float = 0.0
 
     @property
     def running(self) -> list[Container]:

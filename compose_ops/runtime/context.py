@@ -98,6 +98,10 @@ class Backups(Protocol):
         self, stack: "StackContext"
     ) -> list[Mapping[str, Any]]: ...
 
+    def remember_ends(
+        self, stack: "StackContext", before: tuple[Container, ...]
+    ) -> None: ...
+
     def forget_removed_volumes(self, stack: "StackContext") -> None: ...
 
 

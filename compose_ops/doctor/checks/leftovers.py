@@ -40,13 +40,10 @@ def journals_ended(stack: StackContext, journals: Journals) -> Iterator[Verdict]
                 about=task.path.name,
             )
             continue
-        repair = "invoke up"
-        if task.kind == "update" and task.services:
-            repair = command("invoke", "rolling-update", "--service", task.services[0])
         yield fail(
             f"{task.task} was interrupted {age} ago at the step '{task.step}' "
             f"({relative(stack, task.path)})",
-            repair,
+            "invoke recover",
             about=task.path.name,
         )
     if not journals.left:
