@@ -8,11 +8,14 @@ from compose_ops.state.journal import Journal
 from compose_ops.state.store import StateFile
 
 if TYPE_CHECKING:
+    from compose_ops.config import Config
+    from compose_ops.project.model import Model
     from compose_ops.runtime.context import (
         Backups,
         Preconditions,
         RollingUpdates,
         StackContext,
+        StorePoints,
     )
 
 
@@ -36,6 +39,19 @@ class Operations:
         from compose_ops.backup import reports
 
         return reports
+
+    @property
+    def gateway_overlay(self) -> "Callable[[Model, Config], str]":
+        """What returns the compose file with the gateways of a project, "" for none."""
+        from compose_ops.rollout.gateway import overlay
+
+        return overlay.of_configuration
+
+    @property
+    def store_points(self) -> "StorePoints":
+        from compose_ops.backup import update_points
+
+        return update_points
 
     @property
     def prepare_images(self) -> Callable[["StackContext"], None]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import (
+    destinations,
     encryption,
     helper,
     manifest_writer,
@@ -43,7 +44,8 @@ class BackupRequest:
 
     With `everything` and `coherent` what depends on the stores rests for the copy: the
     set is of one moment. `allow_undeclared` takes all stores although nobody declares
-    some writable mounts; the manifest names these.
+    some writable mounts; the manifest names these. `new_destination` takes a folder
+    that is known to have held sets and holds none.
     """
 
     services: Sequence[str] = ()
@@ -54,6 +56,7 @@ class BackupRequest:
     encrypt: Sequence[str] = ()
     coherent: bool = True
     allow_undeclared: bool = False
+    new_destination: bool = False
 
     @property
     def compression(self) -> str:
@@ -72,6 +75,8 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
     if request.everything:
         undeclared.check(stack, chosen, allowed=request.allow_undeclared)
     keys = encryption.recipients(request.encrypt)
+    if not request.new_destination:
+        destinations.require_sets(stack, request.dest)
     if stack.dry:
         for item in preconditions.items(stack, chosen, request.consistency):
             say(f"would back up {_described(item)}")
@@ -101,7 +106,7 @@ def take_locked(
             say(_described(item))
     partial = repository.next_path(request.dest, stack.project, datetime.now(UTC))
     with _settled(stack, partial) as journal, ExitStack() as helpers:
-        repository.make(partial)
+        repository.make(partial, encrypted=bool(keys))
         shape = volume_archive.ArchiveFormat(partial, request.compression, tuple(keys))
         found = [
             volume_archive.opened(
@@ -219,6 +224,9 @@ def _resume(
     service_control.start(stack, stores)
     journal.reach("stores started", locked=[])
     late = _late(stack, stores, since=None)
+    for item in items:
+        if item.stopped is not None:
+            item.downtime = round(service_control.CLOCK.now() - item.stopped, 3)
     if late is None:
         quiesce.count(stack, items)
     woken = datetime.now(UTC)

@@ -122,7 +122,9 @@ def _recorded(
         repository.note(backup_set.path, drill={"at": now, "result": failed.message})
         raise
     proven = all(store.proven for store in stores)
-    result = "proven" if proven else "booted, but no store has a count or a check"
+    result = (
+        repository.PROVEN if proven else "booted, but no store has a count or a check"
+    )
     repository.note(backup_set.path, drilled=now, drill={"at": now, "result": result})
     return stores
 

@@ -62,7 +62,8 @@ class Store:
     `count` is what the store said of itself: before the copy, once it was prepared for
     a native one, and after the copy ([] when it cannot say). It may have grown and
     shrunk between. With `grows` a restored store may have more. `product` and `recipe`
-    say how a known product was copied.
+    say how a known product was copied. `downtime` is the seconds from its stop until it
+    was healthy again, 0 for one that was not stopped.
     """
 
     service: str
@@ -76,6 +77,7 @@ class Store:
     archives: tuple[Archive, ...]
     product: str = ""
     recipe: str = ""
+    downtime: float = 0.0
 
     def holds(self, count: int | None) -> bool:
         """Say whether a store that counts *count* can be this one, restored."""
@@ -211,6 +213,7 @@ def _store(data: Mapping[str, Any]) -> Store:
         archives=tuple(_archive(entry) for entry in data["archives"]),
         product=str(data.get("product", ""))[:LONGEST],
         recipe=str(data.get("recipe", ""))[:LONGEST],
+        downtime=_seconds(data.get("downtime")) or 0.0,
     )
 
 
@@ -248,7 +251,7 @@ def _seconds(value: Any) -> float | None:
     """Read a time that sets of the version before do not have."""
     if value is None:
         return None
-    if not isinstance(value, int | float) or not 0 <= value < MAX_SECONDS:
+    if type(value) not in {int, float} or not 0 <= value < MAX_SECONDS:
         raise ValueError(f"{value!r:.60} is not a time")
     return float(value)
 

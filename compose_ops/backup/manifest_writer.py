@@ -59,6 +59,7 @@ def _store(
         archives=tuple(volume_archive.archive(copying) for copying in found),
         product=item.policy.product,
         recipe=item.policy.recipe,
+        downtime=item.downtime,
     )
 
 

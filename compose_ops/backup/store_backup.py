@@ -31,6 +31,7 @@ class StoreBackup:
     write to it, and are stopped for the copy. `resting` holds the containers that must
     not change while the data is copied; `session` holds the store for a native copy.
     `ending` says how one without a container ended, `changed` when its data did.
+    `stopped` is when its stop began, `downtime` the seconds until it was healthy again.
     """
 
     policy: Policy
@@ -45,6 +46,8 @@ class StoreBackup:
     session: Session | None = None
     ending: Ending | None = None
     changed: float = 0.0
+    stopped: float | None = None
+    downtime: float = 0.0
 
     @property
     def running(self) -> list[Container]:

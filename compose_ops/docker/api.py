@@ -127,7 +127,11 @@ class Engine(Protocol):
         """Return the merged compose model; ConfigurationError when it is invalid."""
 
     def config_hashes(self) -> dict[str, str]:
-        """Return Compose's config hash per service."""
+        """
+        Return the hash that Compose gives the containers of each service.
+
+        A service whose hash cannot be known before its creation is left out.
+        """
 
     def preload(self) -> None:
         """Load python-on-whales (0.2 s), so that the first change does not wait."""
@@ -143,6 +147,15 @@ class Engine(Protocol):
         scale: Mapping[str, int] | None = None,
     ) -> None:
         """Run `compose up --detach`; *recreate* is changed, never or always."""
+
+    def run_service(
+        self, service: str, command: Sequence[str], *, name: str, timeout: float
+    ) -> Output:
+        """
+        Run *command* in a one-off container of a service, and remove it.
+
+        Nothing else is started, no image is pulled; code 124 after *timeout* seconds.
+        """
 
     def build(
         self, services: Iterable[str] = (), *, cache: bool = True, pull: bool = False

@@ -1,11 +1,11 @@
 """Requests by python-on-whales: Compose's verbs; networks, volumes and images."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from compose_ops.docker import whales
-from compose_ops.docker.api import BUILD_TIMEOUT, CHANGE_TIMEOUT, QUICK_TIMEOUT
+from compose_ops.docker import process, whales
+from compose_ops.docker.api import BUILD_TIMEOUT, CHANGE_TIMEOUT, QUICK_TIMEOUT, Output
 from compose_ops.docker.command_line import CommandLine
 
 if TYPE_CHECKING:
@@ -63,6 +63,15 @@ class ComposeRequests(CommandLine):
             ),
             timeout=BUILD_TIMEOUT,
             environment=self.environment,
+        )
+
+    def run_service(
+        self, service: str, command: Sequence[str], *, name: str, timeout: float
+    ) -> Output:
+        words = ("run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull", "--name", name)
+        argv = self.compose_command(*words, service, *command)
+        return process.run(
+            argv, echo=self.echo, environment=self.environment, timeout=timeout
         )
 
     def build(

@@ -12,7 +12,7 @@ from json import loads
 from pathlib import Path
 from typing import Any
 
-from compose_ops.docker import context, failure, images, parse, process
+from compose_ops.docker import context, failure, images, parse, process, service_hashes
 from compose_ops.docker.api import (
     BUILD_TIMEOUT,
     ONEOFF_LABEL,
@@ -61,9 +61,23 @@ class EngineRequests(CommandLine):
         return found
 
     def config_hashes(self) -> dict[str, str]:
-        printed = self.compose("config", "--hash", "*", timeout=CONFIG_TIMEOUT).stdout
-        lines = printed.splitlines()
-        return dict(line.split(maxsplit=1) for line in lines if line.strip())
+        words = ("config", "--format", "json")
+        merged = self.compose(*words, timeout=CONFIG_TIMEOUT).stdout
+        shared = any(map(service_hashes.shares, loads(merged)["services"].values()))
+        there = self.containers() if shared else ()
+        # Its own files are in the merged model: it is read in their place.
+        argv = self.compose_command("config", "--hash", "*", files=["-"])
+        output = process.run(
+            argv,
+            echo=self.echo,
+            environment=self.environment,
+            timeout=CONFIG_TIMEOUT,
+            stdin=service_hashes.as_created(merged, there).encode(),
+        )
+        lines = failure.check(output, argv).stdout.splitlines()
+        hashes = dict(line.split(maxsplit=1) for line in lines if line.strip())
+        left_out = service_hashes.unknown(merged)
+        return {name: one for name, one in hashes.items() if name not in left_out}
 
     def profiled_services(self) -> frozenset[str]:
         # Compose's flags come before its verb, so this one stands behind the files.

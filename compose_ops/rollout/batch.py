@@ -36,6 +36,19 @@ class Batch:
             known[new] = known.get(new) or self.update.context.container(new).name
         return [known[new] for new in self.new]
 
+    def make_point(self) -> None:
+        """Copy the data of the store, which does not run now."""
+        update = self.update
+        data = update.context.data
+        if data is None or update.journal.point_made:
+            return
+        begin = update.context.clock.now()
+        update.report(f"{update.plan.service}: making a restore point of its data")
+        data.make(update.point)
+        update.journal.point_made = True
+        passed = update.context.clock.now() - begin
+        update.report(f"{update.plan.service}: restore point made in {passed:.1f} s")
+
     def create(self) -> None:
         made = steps.create(
             self.update.context, len(self.slots), self.update.plan.wanted

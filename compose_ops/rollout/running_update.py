@@ -49,6 +49,11 @@ class RunningUpdate:
     draining: "Future[None] | None" = None
 
     @property
+    def point(self) -> str:
+        """The restore point of the service's data, "" for none."""
+        return self.journal.point
+
+    @property
     def new(self) -> list[str]:
         """The new containers of all batches so far."""
         return [slot.new for slot in self.journal.places if slot.new]

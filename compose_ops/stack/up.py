@@ -7,6 +7,7 @@ from functools import partial
 
 from compose_ops.console import confirm, say
 from compose_ops.errors import ComposeOpsError
+from compose_ops.project.labels import GATEWAY_LABEL
 from compose_ops.runtime import config_hashes, contents, reconcile, stale_images
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.wait import wait
@@ -51,7 +52,11 @@ def up(
             if name in wanted
         ),
         *(f"build {name}" for name in unbuilt),
-        *(f"start {name} and wait until it is healthy" for name in wanted),
+        *(
+            f"start {name} and wait until it is healthy"
+            for name in wanted
+            if stack.model.replicas(name)
+        ),
     ]
     if stack.dry:
         print_plan(plan)
@@ -75,7 +80,8 @@ def up(
         replaced = {n: why for n, why in replaced.items() if n in wanted}
         _recreate(stack, replaced, but=[*rolled, *change.services])
         more = [n for n in change.services if names and n not in wanted]
-        _start(stack, [*names, *more], [*wanted, *more], timeout)
+        begin = partial(_start, stack, [*names, *more], [*wanted, *more], timeout)
+        updates.start(stack, wanted, begin)
         config_hashes.remember(stack)
 
 
@@ -104,16 +110,21 @@ def _asked(
     Return *change* without the orphans that are to stay.
 
     A change of mode leaves those of the other mode behind, and names both; otherwise a
-    service was taken out of the files, and what runs of it may still be wanted.
+    service was taken out of the files, and what runs of it may still be wanted. A
+    gateway of ours is wanted by the configuration alone.
     """
     switches = stack.started_as not in {None, stack.mode}
-    if not change.orphans or switches or stack.dry:
+    ours = tuple(c for c in change.orphans if GATEWAY_LABEL in c.labels)
+    others = tuple(c for c in change.orphans if c not in ours)
+    for container in ours:
+        say(f"{container.name} is removed: no [rollout] asks for it any more")
+    if not others or switches or stack.dry:
         return change
-    names = ", ".join(c.name for c in change.orphans)
+    names = ", ".join(c.name for c in others)
     if confirm(f"No service of the compose files has {names}: remove?", yes=False):
         return change
     say(f"{names}: no service of the compose files; docker rm -f removes them")
-    return replace(change, orphans=())
+    return replace(change, orphans=ours)
 
 
 def _reconciliation(stack: StackContext) -> reconcile.Reconciliation:

@@ -27,22 +27,23 @@ def run(
     perform: Callable[[], UpdateResult],
     service: str,
     emit: Emit | None,
-    report: Path | None = None,
+    report: str = "",
 ) -> None:
     """
     Run *perform* and print its outcome: with *emit* as JSON, otherwise in words.
 
     A ComposeOpsError goes on when it has been printed as JSON. The page of either is
-    written to *report*, where one is wanted.
+    written to *report*, where one is wanted; UsageError where none can be.
     """
+    path = file.check_path(report)
     try:
         outcome = perform()
     except ComposeOpsError as error:
-        _write(report, service, _outcome(error), error)
+        _write(path, service, _outcome(error), error)
         if emit:
             emit(failure(service, error))
         raise
-    _write(report, service, outcome, None)
+    _write(path, service, outcome, None)
     if emit:
         emit(outcome.as_json())
         return

@@ -20,7 +20,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
     file = tmp_path / "machine-id"
     monkeypatch.setattr(engine_lock, "MACHINE_ID", file)
     file.write_text("one")
-    return lambda name: [file.write_text(name), None][1]
+
+    def become(name: str) -> None:
+        file.write_text(name)
+
+    return become
 
 
 def test_second_machine_is_told_who_is_at_work_and_how_to_go_on(
