@@ -1,6 +1,6 @@
 """What other operations ask about the sets of a project and its restore points."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -9,6 +9,7 @@ from typing import Any
 
 from compose_ops.backup import destinations, endings, helper, repository
 from compose_ops.backup import restore_points as points
+from compose_ops.backup import version_jumps as jumps
 from compose_ops.backup.manifest import Store
 from compose_ops.backup.repository import PROVEN, BackupSet
 from compose_ops.backup.restore_points import RestorePoint
@@ -86,6 +87,13 @@ def restore_points_as_json(stack: StackContext) -> list[Mapping[str, Any]]:
     except DataError as damaged:
         say(f"warning: {damaged.message}; {damaged.hint}")
         return []
+
+
+def version_jumps(
+    stack: StackContext, services: Iterable[str]
+) -> Sequence[jumps.VersionJump]:
+    """Return the stores that change their major version, or go back."""
+    return jumps.find(stack, services)
 
 
 def remember_ends(stack: StackContext, before: tuple[Container, ...]) -> None:
