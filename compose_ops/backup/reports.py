@@ -9,6 +9,7 @@ from typing import Any
 
 from compose_ops.backup import destinations, endings, helper, repository
 from compose_ops.backup import restore_points as points
+from compose_ops.backup import undeclared as mounts
 from compose_ops.backup import version_jumps as jumps
 from compose_ops.backup.manifest import Store
 from compose_ops.backup.repository import PROVEN, BackupSet
@@ -87,6 +88,11 @@ def restore_points_as_json(stack: StackContext) -> list[Mapping[str, Any]]:
     except DataError as damaged:
         say(f"warning: {damaged.message}; {damaged.hint}")
         return []
+
+
+def undeclared(stack: StackContext) -> Sequence[str]:
+    """Return the writable mounts that nobody declares as data or as disposable."""
+    return mounts.listed(stack)
 
 
 def version_jumps(

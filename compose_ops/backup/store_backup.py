@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from compose_ops.backup import service_control, store_commands
 from compose_ops.backup.policy import Policy
 from compose_ops.backup.session import Session
+from compose_ops.console import say
 from compose_ops.docker.api import Container, Engine
 
 
@@ -64,6 +65,11 @@ class StoreBackup:
         """Ask a store that runs, or ran, how much it holds."""
         for container in self.running[:1]:
             found = store_commands.count(engine, self.policy, container)
+            if self.policy.count and found is None:
+                say(
+                    f"warning: the count command of {self.policy.service} failed: the "
+                    "set has no count to compare with"
+                )
             self.count += [] if found is None else [found]
 
     def paths(self, key: str, patterns: Sequence[str]) -> list[str]:

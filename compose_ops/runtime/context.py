@@ -112,6 +112,13 @@ class Backups(Protocol):
         self, stack: "StackContext"
     ) -> list[Mapping[str, Any]]: ...
 
+    def undeclared(self, stack: "StackContext") -> Sequence[str]:
+        """
+        Return the writable mounts that nobody declares as data or as disposable.
+
+        Raises ConfigurationError for labels that make no sense.
+        """
+
     def version_jumps(
         self, stack: "StackContext", services: Iterable[str]
     ) -> Sequence[VersionJump]: ...
