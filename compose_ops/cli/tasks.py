@@ -344,6 +344,7 @@ def gpu_check(
     gzip="Write .tar.gz instead of .tar.zst.",
     encrypt="An age or ssh recipient, or a file of them; repeatable.",
     allow_undeclared="With --all, leave out what nobody says is data or disposable.",
+    new_destination="Take a folder that held sets and holds none.",
     **KEEP,
 )
 def backup(
@@ -356,6 +357,7 @@ def backup(
     gzip: bool = False,
     encrypt: Names = None,
     allow_undeclared: bool = False,
+    new_destination: bool = False,
     keep_last: int = 0,
     keep_daily: int = 0,
     keep_weekly: int = 0,
@@ -375,6 +377,7 @@ def backup(
         gzip=gzip,
         encrypt=encrypt or (),
         allow_undeclared=allow_undeclared,
+        new_destination=new_destination,
         keep=Rules(keep_last, keep_daily, keep_weekly, keep_monthly),
     )
     if json:
