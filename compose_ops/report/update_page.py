@@ -138,13 +138,13 @@ def _lanes(
     end = recording.seconds[-1].at + recording.width if recording.seconds else 0.0
     own = [_band(s, "bar-none") for s in recording.steps if not s.containers]
     yield "update", own
-    plan, serves_how = outcome.plan, SERVES if outcome.proof else RUNS
+    plan, how = outcome.plan, SERVES if outcome.proof else RUNS
     old = [slot.name for slot in plan.changing if slot.old]
     old += [c.name for c in (*plan.surplus, *plan.unchanged)]
     for name in dict.fromkeys(old):
         mine = _steps(recording, name, OLD)
         until = mine[0].start if mine else end
-        serves = Band(0.0, until, serves_how, LOOKS[OLD], "(old version)")
+        serves = Band(0.0, until, how, LOOKS[OLD], "(old version)")
         yield name, [serves, *(_band(s, "bar-old-light") for s in mine)]
     new = [c for s in recording.steps if s.version == NEW for c in s.containers]
     for name in dict.fromkeys(new):
@@ -154,9 +154,7 @@ def _lanes(
         if admitted:
             until = _taken_back(recording, outcome, mine[-1].end, end)
             bands = [b for b in bands if b.end <= admitted[0]]
-            bands.append(
-                Band(admitted[0], until, serves_how, LOOKS[NEW], "(new version)")
-            )
+            bands.append(Band(admitted[0], until, how, LOOKS[NEW], "(new version)"))
         yield name, bands
 
 
