@@ -8,6 +8,8 @@ from compose_ops.state.journal import Journal
 from compose_ops.state.store import StateFile
 
 if TYPE_CHECKING:
+    from compose_ops.config import Config
+    from compose_ops.project.model import Model
     from compose_ops.runtime.context import (
         Backups,
         Preconditions,
@@ -37,6 +39,13 @@ class Operations:
         from compose_ops.backup import reports
 
         return reports
+
+    @property
+    def gateway_overlay(self) -> "Callable[[Model, Config], str]":
+        """What returns the compose file with the gateways of a project, "" for none."""
+        from compose_ops.rollout.gateway import overlay
+
+        return overlay.of_configuration
 
     @property
     def store_points(self) -> "StorePoints":

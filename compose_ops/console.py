@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -25,7 +26,9 @@ DUMB = frozenset({"", "dumb", "unknown"})
 
 
 _attached: list[bool] = []
+_kept: list[deque[str]] = []
 _words: dict[re.Pattern[str], str] = {}
+_program: list[str] = []
 
 
 def attach() -> None:
@@ -35,7 +38,13 @@ def attach() -> None:
 
 def name_program(name: str) -> None:
     """Let texts name *name* as the program that runs tasks, in place of invoke."""
+    _program[:] = [name]
     _words[re.compile(r"\binvoke (?=[a-z])")] = f"{name} "
+
+
+def program() -> str:
+    """Return the name of the program that runs tasks."""
+    return _program[0] if _program else "invoke"
 
 
 def name_engine_command(command: str) -> None:
@@ -44,7 +53,7 @@ def name_engine_command(command: str) -> None:
     _words[re.compile(rf"(?:sudo )?{neutral}")] = command
 
 
-def _worded(text: str) -> str:
+def worded(text: str) -> str:
     """Return what is printed of *text*: no secret, and this project's commands."""
     for pattern, word in _words.items():
         text = pattern.sub(word.replace("\\", r"\\"), text)
@@ -58,11 +67,24 @@ def detach() -> None:
 
 def say(line: str) -> None:
     """Print one line of progress."""
+    for kept in _kept:
+        kept.append(worded(line))
     if _attached:
         # Progress is best effort: a closed pipe or a full disk stops no work, no undo.
         with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(_worded(line) + "\n")
+            sys.stderr.write(worded(line) + "\n")
             sys.stderr.flush()
+
+
+@contextmanager
+def keeping_last(count: int) -> Iterator[Sequence[str]]:
+    """Yield the last *count* lines of progress, which grow and move on meanwhile."""
+    lines: deque[str] = deque(maxlen=count)
+    _kept.append(lines)
+    try:
+        yield lines
+    finally:
+        _kept.remove(lines)
 
 
 class OutputLostError(Exception):
@@ -76,11 +98,33 @@ def show(text: str, *, verbatim: bool = False) -> None:
     With *verbatim* nothing but secrets is replaced in it.
     """
     try:
-        sys.stdout.write((clean if verbatim else _worded)(text) + "\n")
+        sys.stdout.write((clean if verbatim else worded)(text) + "\n")
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as lost:
         _discard_output()
         raise OutputLostError(str(lost)) from lost
+
+
+def show_raw(text: str) -> None:
+    """Print what is redacted already as it is; OutputLostError as for `show`."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError) as lost:
+        _discard_output()
+        raise OutputLostError(str(lost)) from lost
+
+
+def say_raw(text: str) -> None:
+    """Print on stderr what is redacted already; best effort."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def is_terminal() -> bool:
+    """Say whether results go to a terminal."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _discard_output() -> None:
@@ -101,10 +145,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         made.add_column(column, overflow="fold", no_wrap=False)
     for row in rows:
         made.add_row(*row)
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
     text = io.StringIO()
-    width = None if is_terminal else PLAIN_WIDTH
-    Console(file=text, width=width, force_terminal=is_terminal).print(made)
+    width = None if is_terminal() else PLAIN_WIDTH
+    Console(file=text, width=width, force_terminal=is_terminal()).print(made)
     show(text.getvalue().rstrip("\n"))
 
 
@@ -146,7 +189,7 @@ def live_table(
     def render() -> Table:
         made = Table(*columns)
         for row in rows():
-            made.add_row(*(Text(_worded(cell)) for cell in row))
+            made.add_row(*(Text(worded(cell)) for cell in row))
         return made
 
     stream = cast("TextIO", _BestEffort(sys.stderr))

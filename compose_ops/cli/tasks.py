@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from compose_ops.library.stack import Stack
 
 Names = list[str] | None
-DEST = "The folder of the sets. Default: that of compose-ops.toml, else backups."
+DEST = "A folder, a NAME of compose-ops.toml, or restic:…. Default: all, or the first."
+
+KEEP = {
+    "keep_last": "Keep the newest so many.",
+    "keep_daily": "Keep the last of each day, for so many days.",
+    "keep_weekly": "Keep the last of each week, for so many weeks.",
+    "keep_monthly": "Keep the last of each month, for so many months.",
+}
 
 
 def stack(c: Context, flags: ModeFlags | SelectionFlags | None = None) -> "Stack":
@@ -76,16 +83,44 @@ def status(c: Context, *, json: bool = False) -> None:
     emit(found.as_json()) if json else print_status(found)
 
 
-@task
-def recover(c: Context, *, json: bool = False) -> None:
+@task(install="Let the machine run it after each boot, at the pace of [schedule] too.")
+def recover(c: Context, *, install: bool = False, json: bool = False) -> None:
     """Put right what interrupted tasks left; quiet when nothing is left."""
     from compose_ops.cli.output import recovery as output
+    from compose_ops.cli.output import schedule as scheduling
 
+    if install:
+        scheduling.install(stack(c), only=("recover",), json=json)
+        return
     found = stack(c).recover()
     if json:
         emit(output.as_json(found))
     else:
         output.print_recovered(found)
+
+
+@task(
+    print="Only print the units, or the lines for cron.",
+    status="Show the last and the next run of each job.",
+    remove="Take the schedule away.",
+    test="Send a trial message and ping every dead-man's switch.",
+    at_boot="What cron runs after a boot: recover, then the jobs that were missed.",
+)
+def schedule(
+    c: Context,
+    *,
+    print: bool = False,  # noqa: A002 - the flag is named so
+    status: bool = False,
+    remove: bool = False,
+    test: bool = False,
+    at_boot: bool = False,
+    json: bool = False,
+) -> None:
+    """Let the machine run backup, verify, drill and recover by itself."""
+    from compose_ops.cli.output import schedule as output
+
+    asked = {"print": print, "status": status, "remove": remove, "test": test}
+    output.run(stack(c), output.one_of(asked | {"at-boot": at_boot}), json=json)
 
 
 @task
@@ -168,6 +203,17 @@ def rolling_update(
         emit if json else None,
         report=report,
     )
+
+
+@task(write="Write it beside the compose files, to be one of them.")
+def gateway(
+    c: Context, mode: SelectionFlags, *, write: bool = False, json: bool = False
+) -> None:
+    """Show the compose file with the gateways that [rollout] asks for."""
+    found = stack(c, mode).gateway(write=write)
+    from compose_ops.cli.output.stack import print_gateway
+
+    emit(found.as_json()) if json else print_gateway(found)
 
 
 @task(service="The service to take back.")
@@ -299,34 +345,42 @@ def gpu_check(
     gzip="Write .tar.gz instead of .tar.zst.",
     encrypt="An age or ssh recipient, or a file of them; repeatable.",
     allow_undeclared="With --all, leave out what nobody says is data or disposable.",
+    **KEEP,
 )
 def backup(
     c: Context,
     *,
     service: Names = None,
     all: bool = False,  # noqa: A002 - the flag is named so
-    dest: str = "",
+    dest: Names = None,
     consistency: str = "",
     gzip: bool = False,
     encrypt: Names = None,
     allow_undeclared: bool = False,
+    keep_last: int = 0,
+    keep_daily: int = 0,
+    keep_weekly: int = 0,
+    keep_monthly: int = 0,
     json: bool = False,
 ) -> None:
-    """Keep the data of services as a verified set."""
+    """Keep the data of services as a verified set; prune with --keep-… afterwards."""
+    from compose_ops.backup.retention import Rules
     from compose_ops.cli.output import backup as output
 
     opened = stack(c)
     made = opened.backup(
         service or (),
         all=all,
-        dest=dest,
+        dest=dest or (),
         consistency=consistency,
         gzip=gzip,
         encrypt=encrypt or (),
         allow_undeclared=allow_undeclared,
+        keep=Rules(keep_last, keep_daily, keep_weekly, keep_monthly),
     )
     if json:
-        emit(made and output.set_as_json(made, opened.destination(dest)))
+        first = opened.destination(dest[0] if dest else "")
+        emit(made and output.set_as_json(made, first))
     else:
         output.print_backup(made)
 
@@ -432,13 +486,7 @@ def restore(
     output.print_restored(made, opened.destination(dest), json=json)
 
 
-@task(
-    dest=DEST,
-    keep_last="The newest so many.",
-    keep_daily="The last of each day, for so many days.",
-    keep_weekly="The last of each week, for so many weeks.",
-    keep_monthly="The last of each month, for so many months.",
-)
+@task(dest=DEST, **KEEP)
 def prune(
     c: Context,
     *,

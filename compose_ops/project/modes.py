@@ -176,6 +176,12 @@ class Modes:
         found = (mode.name for mode in self._ordered(names) if not mode.gpu)
         return next(found, "")
 
+    @property
+    def substituting(self) -> str:
+        """The first mode whose images stand in for the real ones, "" for none."""
+        found = (name for name, mode in self.modes.items() if mode.substitutes)
+        return next(found, "")
+
     def overlay(self, name: str) -> Path:
         """Return the file of `--overlay NAME`; UsageError where there is none."""
         for path in self._overlay_files():

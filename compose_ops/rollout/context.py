@@ -43,11 +43,11 @@ class UpdateContext:
     data: StoreData | None = None
 
     def containers(self) -> tuple[Container, ...]:
-        """Return the service's containers, stopped ones too."""
+        """Return the service's replicas, stopped ones too."""
         return tuple(
             c
             for c in self.engine.containers(project=self.project)
-            if c.service == self.service
+            if c.service == self.service and not c.is_one_off
         )
 
     def container(self, reference: str) -> Container:
@@ -65,7 +65,11 @@ class UpdateContext:
         if self.traffic is None or not self.gateway:
             return []
         found = [self.container(i).networks.get(self.network, "") for i in ids]
-        return [f"{address}:{self.traffic.port}" for address in found if address]
+        return [
+            f"{address}:{port}"
+            for address in filter(None, found)
+            for port in self.traffic.ports
+        ]
 
     @property
     def api(self) -> RuntimeApi | None:

@@ -5,9 +5,10 @@ from functools import partial
 
 from compose_ops.console import say
 from compose_ops.docker.api import Container, Network
-from compose_ops.errors import ConfigurationError
+from compose_ops.errors import ComposeOpsError, ConfigurationError
 from compose_ops.rollout import deployments, journal, policy, recover
-from compose_ops.rollout.proxy.haproxy import GatewayUnfit
+from compose_ops.rollout.gateway import adoption
+from compose_ops.rollout.proxy.haproxy import GatewayFails, GatewayUnfit
 from compose_ops.rollout.request import UpdateRequest
 from compose_ops.rollout.update import CLOCK, perform
 from compose_ops.runtime import contents
@@ -16,13 +17,19 @@ from compose_ops.runtime.wait import wait
 
 
 def rolled(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
-    """Return those of *services* that run and have an `update_config`."""
-    running = {c.service for c in stack.refresh() if c.is_running}
+    """
+    Return those of *services* that run and have an `update_config`.
+
+    What leaves its gateway, or is behind it for the first time, has a gap.
+    """
+    containers = [c for c in stack.refresh() if c.is_running]
+    running = {c.service for c in containers}
+    fronted = {c.service for c in containers if f"{policy.LABEL}alias" in c.labels}
     found = []
     for name in services:
         service = stack.model.service(name)
         traffic = policy.traffic(service)
-        served = traffic is None or traffic.gateway in running
+        served = traffic.gateway in running if traffic else name not in fronted
         if policy.is_rolled(service) and name in running and served:
             found.append(name)
     return tuple(found)
@@ -59,15 +66,22 @@ def update(
         )
         try:
             perform(stack, name, request, timeout=timeout)
-        except GatewayUnfit as unfit:
+        except (GatewayUnfit, GatewayFails) as unfit:
             _recreate_gateway(stack, name, unfit, timeout)
             perform(stack, name, request, timeout=timeout)
     if deployments.override(deployments.read(stack.state)) != before:
         stack.reload()  # or Compose would recreate what has just been proven
 
 
+def start(
+    stack: StackContext, services: Iterable[str], compose: Callable[[], None]
+) -> None:
+    """Let *compose* start *services*; those of gateways of ours go behind them."""
+    adoption.start(stack, services, compose, CLOCK)
+
+
 def _recreate_gateway(
-    stack: StackContext, service: str, unfit: GatewayUnfit, timeout: int | None
+    stack: StackContext, service: str, unfit: ComposeOpsError, timeout: int | None
 ) -> None:
     """
     Recreate the gateway of *service* first where the compose files changed it.
@@ -90,9 +104,8 @@ def _is_stale(stack: StackContext, service: str) -> bool:
     image = stack.engine.image(stack.model.image_name(service))
     there = [c for c in stack.refresh() if c.service == service]
     judged = contents.judge(contents.look(stack), there)
-    hashes = stack.model.comparable(stack.config_hashes)
     return any(
-        c.config_hash != hashes.get(service, c.config_hash)
+        c.config_hash != stack.config_hashes.get(service, c.config_hash)
         or (image is not None and c.image_id != image.id)
         or (c.id in judged and bool(judged[c.id].replaced))
         for c in there

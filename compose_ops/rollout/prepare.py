@@ -12,7 +12,7 @@ from compose_ops.project.model import Model
 from compose_ops.rollout import image_choice
 from compose_ops.rollout.context import UpdateContext, update_context
 from compose_ops.rollout.journal import Journal
-from compose_ops.rollout.plan import DesiredState, Plan, plan
+from compose_ops.rollout.plan import DesiredState, Plan, plan, short
 from compose_ops.rollout.policy import policy
 from compose_ops.rollout.request import ImageChoice, UpdateRequest
 from compose_ops.runtime import contents
@@ -75,9 +75,20 @@ def tag_returns(engine: Engine, journal: Journal) -> Iterator[None]:
         yield
     except (ComposeOpsError, KeyboardInterrupt):
         if journal.step:
-            engine.tag(journal.image_id, journal.reference)
-            journal.close()
+            _give_back(engine, journal)
         raise
+
+
+def _give_back(engine: Engine, journal: Journal) -> None:
+    """Let the name mean its image again, and say how the one that was made is had."""
+    made = engine.image(journal.reference)
+    engine.tag(journal.image_id, journal.reference)
+    journal.close()
+    if made is not None and made.id != journal.image_id:
+        say(
+            f"{journal.reference} is the image before again, for docker compose up "
+            f"too; --image {short(made.id)} deploys the one that was made"
+        )
 
 
 def _choose(
@@ -140,7 +151,7 @@ def _plan(
         replicas,
         reference,
         image_id=found.id if found else "",
-        config_hash=model.comparable(hashes).get(service, "") if found else "",
+        config_hash=hashes.get(service, "") if found else "",
     )
     return plan(
         service,
@@ -149,5 +160,15 @@ def _plan(
         context.containers(),
         admitted_by=context.network,
         forced=forced,
+        fronted_on=_fronted_on(context),
         replaced=replaced,
     )
+
+
+def _fronted_on(context: UpdateContext) -> tuple[str, ...]:
+    """Return the networks where the service's name is the gateway's."""
+    if context.traffic is None or not context.traffic.alias:
+        return ()
+    gateway = context.engine.container(context.gateway)
+    networks = gateway.networks if gateway else ()
+    return tuple(name for name in networks if name != context.network)

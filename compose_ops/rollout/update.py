@@ -10,6 +10,7 @@ from compose_ops.docker.api import Engine
 from compose_ops.errors import UsageError
 from compose_ops.project.model import Model
 from compose_ops.rollout import (
+    before,
     deployments,
     image_choice,
     journal,
@@ -142,6 +143,7 @@ def _update(
             if stack.dry or prepared.plan.is_empty:
                 return _unchanged(stack, prepared, book, request, shortage)
             checked, record = _check(stack, prepared, request, shortage)
+            _before(stack, prepared, checked, request)
         book.record = record.as_json()
         book.point = checked.point
         with contents.remembered(stack), followed(stack, service, timeout):
@@ -151,6 +153,20 @@ def _update(
     outcome = replace(outcome, seconds=CLOCK.now() - begin)
     require_success(done, outcome)
     return outcome
+
+
+def _before(
+    stack: StackContext,
+    prepared: Preparation,
+    checked: CheckedPlan,
+    request: UpdateRequest,
+) -> None:
+    """Run the command that a new version begins with; a rollback is none."""
+    plan = checked.plan
+    command = () if request.is_rollback else before.of(prepared.model, plan)
+    if command:
+        with preflight.stopped_on_refusal(checked.probe):
+            before.run(checked.context.engine, stack.project, plan.service, command)
 
 
 def _check(
@@ -237,5 +253,5 @@ def _fixed_name(stack: StackContext, model: Model, plan: Plan) -> str:
 
 def _without_name(plan: Plan, engine: Engine) -> Plan:
     """Return the plan with the hash of what *engine* creates, without a fixed name."""
-    found = engine.config_hashes()[plan.service] if plan.wanted.config_hash else ""
+    found = engine.config_hashes().get(plan.service, "")
     return replace(plan, wanted=replace(plan.wanted, config_hash=found))

@@ -109,7 +109,8 @@ def services(stack: StackContext) -> Status:
     judged = current.judge(stack, containers)
     entries = [_entry(c, used.get(c.id), judged[c.id]) for c in containers]
     there = {c.service for c in containers}
-    entries += [ContainerStatus(n) for n in stack.model.services if n not in there]
+    absent = [n for n in stack.model.services if n not in there]
+    entries += [ContainerStatus(n) for n in absent if stack.model.replicas(n)]
     return Status(
         project=stack.project,
         mode=str(stack.mode),

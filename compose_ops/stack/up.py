@@ -6,7 +6,9 @@ from dataclasses import replace
 from functools import partial
 
 from compose_ops.console import confirm, say
+from compose_ops.docker.api import Network, Volume
 from compose_ops.errors import ComposeOpsError
+from compose_ops.project.labels import GATEWAY_LABEL
 from compose_ops.runtime import config_hashes, contents, reconcile, stale_images
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.wait import wait
@@ -32,10 +34,12 @@ def up(
     """
     updates = stack.collaborators.rollout
     stack.require("versions")
+    threading.Thread(target=stack.engine.preload, daemon=True).start()
     names = stack.model.check_services(services)
     wanted = stack.model.dependencies(names or stack.model.services)
     stack.require("up", services=wanted)
-    seen, change = stack.everyone, _asked(stack, _reconciliation(stack))
+    seen = stack.everyone
+    change = _asked(stack, _reconciliation(stack, stack.networks, stack.volumes))
     if stack.mode_reason:
         say(f"mode: {stack.mode} ({stack.mode_reason})")
     say_what_stays(stack)
@@ -51,7 +55,11 @@ def up(
             if name in wanted
         ),
         *(f"build {name}" for name in unbuilt),
-        *(f"start {name} and wait until it is healthy" for name in wanted),
+        *(
+            f"start {name} and wait until it is healthy"
+            for name in wanted
+            if stack.model.replicas(name)
+        ),
     ]
     if stack.dry:
         print_plan(plan)
@@ -61,7 +69,9 @@ def up(
         contents.remembered(stack) as before,
     ):
         if stack.everyone is not seen:
-            change = replace(_reconciliation(stack), orphans=change.orphans)
+            volumes = stack.engine.volumes(project=stack.project)
+            now = _reconciliation(stack, stack.engine.networks(), volumes)
+            change = replace(now, orphans=change.orphans)
         reconcile.execute(change, stack.engine)
         rolled = updates.rolled(stack, wanted)
         made = [n for n in rolled if n in unbuilt]
@@ -75,7 +85,8 @@ def up(
         replaced = {n: why for n, why in replaced.items() if n in wanted}
         _recreate(stack, replaced, but=[*rolled, *change.services])
         more = [n for n in change.services if names and n not in wanted]
-        _start(stack, [*names, *more], [*wanted, *more], timeout)
+        begin = partial(_start, stack, [*names, *more], [*wanted, *more], timeout)
+        updates.start(stack, wanted, begin)
         config_hashes.remember(stack)
 
 
@@ -104,26 +115,33 @@ def _asked(
     Return *change* without the orphans that are to stay.
 
     A change of mode leaves those of the other mode behind, and names both; otherwise a
-    service was taken out of the files, and what runs of it may still be wanted.
+    service was taken out of the files, and what runs of it may still be wanted. A
+    gateway of ours is wanted by the configuration alone.
     """
     switches = stack.started_as not in {None, stack.mode}
-    if not change.orphans or switches or stack.dry:
+    ours = tuple(c for c in change.orphans if GATEWAY_LABEL in c.labels)
+    others = tuple(c for c in change.orphans if c not in ours)
+    for container in ours:
+        say(f"{container.name} is removed: no [rollout] asks for it any more")
+    if not others or switches or stack.dry:
         return change
-    names = ", ".join(c.name for c in change.orphans)
+    names = ", ".join(c.name for c in others)
     if confirm(f"No service of the compose files has {names}: remove?", yes=False):
         return change
     say(f"{names}: no service of the compose files; docker rm -f removes them")
-    return replace(change, orphans=())
+    return replace(change, orphans=ours)
 
 
-def _reconciliation(stack: StackContext) -> reconcile.Reconciliation:
+def _reconciliation(
+    stack: StackContext, networks: Iterable[Network], volumes: Iterable[Volume]
+) -> reconcile.Reconciliation:
     updates = stack.collaborators.rollout
     label = "com.docker.compose.project"
     change = reconcile.plan(
         stack.model,
         stack.everyone,
-        [n for n in stack.engine.networks() if n.labels.get(label) == stack.project],
-        stack.engine.volumes(project=stack.project),
+        [n for n in networks if n.labels.get(label) == stack.project],
+        volumes,
         profiled=stack.engine.profiled_services,
     )
     if change.networks:

@@ -20,7 +20,7 @@ ORDER = (
     {"library"},
     {"report"},
     {"composition"},
-    {"backup", "doctor", "gpu", "rollout", "stack", "swarm"},
+    {"backup", "doctor", "gpu", "notify", "rollout", "schedule", "stack", "swarm"},
     {"lint"},
     {"runtime"},
     {"state"},
@@ -44,6 +44,8 @@ ONLY = {
     "invoke": "cli",
     "rich": "console",
     "nox": "nox",
+    "apprise": "notify",
+    "prometheus_client": "notify",
 }
 
 

@@ -1,7 +1,7 @@
 """Contents of secrets, configs and single files are part of what is current."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,6 @@ from backup_world import World
 from fakes import container
 
 from compose_ops.project import contents as files
-from compose_ops.project.model import Model
 from compose_ops.rollout.plan import DesiredState, plan
 from compose_ops.rollout.policy import Policy
 from compose_ops.runtime import contents
@@ -25,7 +24,7 @@ SECRET = "planted-marker-of-a-secret"
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[StackContext]:
+def stack(tmp_path: Path) -> StackContext:
     """Return a project whose `app` has a secret, a config and a mounted file."""
     (tmp_path / "volumes").mkdir()
     for name in ("word", "app.conf", "notes"):
@@ -195,7 +194,7 @@ def test_odd_files_are_unknown_and_hang_nothing(
     elif kind == "large":
         path.write_bytes(b"x" * (files.MAX_BYTES + 1))
     elif kind == "closed":
-        monkeypatch.setattr(files.os, "open", _closing(path))
+        monkeypatch.setattr(os, "open", _closing(path))
     if kind == "closed":
         path.write_text(SECRET)
     created(stack)
@@ -234,15 +233,3 @@ def test_rolling_update_replaces_for_it() -> None:
 
     assert made.lines() == ["replace trial-app: secret x"]
     assert plan("app", wanted, policy, there, replaced={}).is_empty
-
-
-def test_hash_of_a_service_in_a_namespace_is_not_compared() -> None:
-    """Its container's hash names the other container: it was "older" for ever."""
-    services = {
-        "vpn": {},
-        "client": {"network_mode": "service:vpn"},
-        "reader": {"volumes_from": ["vpn"]},
-    }
-    model = Model({"name": "trial", "services": services})
-
-    assert model.comparable(dict.fromkeys(services, "1")) == {"vpn": "1"}

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from compose_ops.console import show, table
+from compose_ops.library.gateway import GatewayFile
 from compose_ops.stack.status import ContainerStatus, ContainerUsage, Status
 from compose_ops.units import readable_duration, readable_size
 
@@ -54,6 +55,14 @@ def print_model(model: dict[str, Any]) -> None:
     import yaml
 
     show(yaml.safe_dump(model, sort_keys=True).rstrip(), verbatim=True)
+
+
+def print_gateway(found: GatewayFile) -> None:
+    if found.path is None:
+        show(found.text.rstrip(), verbatim=True)
+        return
+    show(f"written: {found.path}")
+    show(f"name it behind the others in compose-ops.toml: {found.hint}")
 
 
 def _age(since: str | None) -> str:

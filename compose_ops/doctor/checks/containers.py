@@ -139,7 +139,8 @@ def container_networks(
         (container, key)
         for container in ours
         if container.is_running
-        and hashes.get(container.service) == container.config_hash
+        and container.config_hash
+        == hashes.get(container.service, container.config_hash)
         for key in model.service(container.service).get("networks") or {}
         if not is_connected(container, model.network_name(key))
     ]
@@ -252,6 +253,48 @@ def containers_current(
         )
     if not old and not replaced:
         yield ok("containers match the files")
+
+
+@check(
+    "external-present",
+    "External networks and volumes of the services are there.",
+    why="Compose notices only after it has begun, and it has no external secrets or "
+    "configs at all.",
+)
+def external_present(
+    model: Model,
+    wanted: tuple[str, ...],
+    networks: tuple[Network, ...],
+    external_volumes: frozenset[str],
+) -> Iterator[Verdict]:
+    services = [model.service(name) for name in wanted]
+    used = {
+        "networks": {key for one in services for key in one.get("networks") or ()},
+        "volumes": {m.get("source") for n in wanted for m in model.mounts(n)},
+        "secrets": {use["source"] for s in services for use in s.get("secrets") or ()},
+        "configs": {use["source"] for s in services for use in s.get("configs") or ()},
+    }
+    there = {
+        "networks": {network.name for network in networks},
+        "volumes": external_volumes,
+    }
+    absent = 0
+    for kind, keys in used.items():
+        for key in model.external(kind):
+            name = str(model.raw[kind][key].get("name") or key)
+            if key not in keys or name in there.get(kind, ()):
+                continue
+            absent += 1
+            what = kind.removesuffix("s")
+            if kind in there:
+                repair = command("docker", what, "create", name)
+                detail = f"the external {what} {name} is not there"
+            else:
+                repair = "invoke config"
+                detail = f"the {what} {key} is external, which Compose does not have"
+            yield fail(detail, repair, about=f"{what} {name}")
+    if not absent:
+        yield ok("nothing external is missing")
 
 
 @check(

@@ -24,6 +24,10 @@ class GatewayUnfit(ConfigurationError):  # noqa: N818 - names a state
     """The gateway lacks what an update needs; the hint has the lines to add."""
 
 
+class GatewayFails(UnhealthyError):  # noqa: N818 - names a state
+    """Requests fail at the gateway, or do not get there, before anything is changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """
