@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import (
+    destinations,
     encryption,
     helper,
     manifest_writer,
@@ -47,7 +48,8 @@ class BackupRequest:
 
     With `everything` and `coherent` what depends on the stores rests for the copy: the
     set is of one moment. `allow_undeclared` takes all stores although nobody declares
-    some writable mounts; the manifest names these.
+    some writable mounts; the manifest names these. `new_destination` takes a folder
+    that is known to have held sets and holds none.
     """
 
     services: Sequence[str] = ()
@@ -59,6 +61,7 @@ class BackupRequest:
     encrypt: Sequence[str] = ()
     coherent: bool = True
     allow_undeclared: bool = False
+    new_destination: bool = False
 
     @property
     def all_places(self) -> tuple[Place, ...]:
@@ -82,6 +85,9 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
         undeclared.check(stack, chosen, allowed=request.allow_undeclared)
     _check_kinds(request)
     keys = encryption.recipients(request.encrypt)
+    if not request.new_destination:
+        for place in request.all_places:
+            destinations.require_sets(stack, place)
     if stack.dry:
         for item in preconditions.items(stack, chosen, request.consistency):
             say(f"would back up {_described(item)}")
@@ -121,14 +127,14 @@ def take_locked(
     for item in items:
         if item.policy.product:
             say(_described(item))
-    destinations = [places.opened(stack, place) for place in request.all_places]
-    _stop_what_is_ordered(items, destinations)
-    for place in destinations:
-        place.prepare()
-    run = _next_run(stack, destinations)
+    opened = [places.opened(stack, place) for place in request.all_places]
+    _stop_what_is_ordered(items, opened)
+    for one in opened:
+        one.prepare()
+    run = _next_run(stack, opened)
     sets = [
-        place.begin(run, compression=request.compression, keys=tuple(keys))
-        for place in destinations
+        one.begin(run, compression=request.compression, keys=tuple(keys))
+        for one in opened
     ]
     with _settled(stack, run, sets) as journal, ExitStack() as helpers:
         for new in sets:

@@ -90,6 +90,7 @@ def backup(
     gzip: bool = False,
     encrypt: Sequence[str] = (),
     allow_undeclared: bool = False,
+    new_destination: bool = False,
 ) -> "Manifest | None":
     """Take a set, and remember where; None with `--dry`."""
     from compose_ops.backup import create, destinations
@@ -105,6 +106,7 @@ def backup(
         encrypt=encrypt,
         coherent=stack.config.backup.coherent,
         allow_undeclared=allow_undeclared,
+        new_destination=new_destination,
     )
     made = create.take(stack, request)
     if made is None:
