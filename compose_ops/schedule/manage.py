@@ -53,9 +53,11 @@ class JobStatus:
     next: str
 
 
-def manager(schedule: Schedule, *, running: Path = systemd.RUNNING) -> Manager:
+def manager(schedule: Schedule) -> Manager:
     """Return systemd where it runs, else cron."""
-    return systemd.Systemd() if running.is_dir() else cron.Cron(schedule.user)
+    if systemd.RUNNING.is_dir():
+        return systemd.Systemd(systemd.FOLDER)
+    return cron.Cron(schedule.user)
 
 
 def install(
