@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from compose_ops.errors import START_ENGINE
 from compose_ops.redaction import clean
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from compose_ops.docker.api import Container
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
+DUMB = frozenset({"", "dumb", "unknown"})
 
 
 _attached: list[bool] = []
@@ -104,6 +105,28 @@ def show(text: str, *, verbatim: bool = False) -> None:
         raise OutputLostError(str(lost)) from lost
 
 
+def show_raw(text: str) -> None:
+    """Print what is redacted already as it is; OutputLostError as for `show`."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError) as lost:
+        _discard_output()
+        raise OutputLostError(str(lost)) from lost
+
+
+def say_raw(text: str) -> None:
+    """Print on stderr what is redacted already; best effort."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def is_terminal() -> bool:
+    """Say whether results go to a terminal."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def _discard_output() -> None:
     """Let nothing more be written, or the interpreter would complain at its end."""
     with suppress(OSError, ValueError, AttributeError):
@@ -122,10 +145,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         made.add_column(column, overflow="fold", no_wrap=False)
     for row in rows:
         made.add_row(*row)
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
     text = io.StringIO()
-    width = None if is_terminal else PLAIN_WIDTH
-    Console(file=text, width=width, force_terminal=is_terminal).print(made)
+    width = None if is_terminal() else PLAIN_WIDTH
+    Console(file=text, width=width, force_terminal=is_terminal()).print(made)
     show(text.getvalue().rstrip("\n"))
 
 
@@ -156,21 +178,53 @@ def live_table(
     columns: Sequence[str], rows: Callable[[], Sequence[Sequence[str]]]
 ) -> Iterator[None]:
     """Show on stderr, a terminal, what *rows* returns, again and again."""
-    if not _attached:
+    if not has_screen():
         yield
         return
     from rich.console import Console
     from rich.live import Live
     from rich.table import Table
+    from rich.text import Text
 
     def render() -> Table:
         made = Table(*columns)
         for row in rows():
-            made.add_row(*row)
+            made.add_row(*(Text(worded(cell)) for cell in row))
         return made
 
-    with Live(get_renderable=render, console=Console(stderr=True)):
+    stream = cast("TextIO", _BestEffort(sys.stderr))
+    screen = Console(file=stream, force_terminal=True)
+    with Live(get_renderable=render, console=screen, redirect_stdout=False):
         yield
+
+
+def has_screen() -> bool:
+    """Say whether stderr is a terminal on which lines can be written over."""
+    return bool(
+        _attached
+        and sys.stderr is not None
+        and sys.stderr.isatty()
+        and os.environ.get("TERM", "").lower() not in DUMB
+    )
+
+
+class _BestEffort:
+    """A stream that takes everything, also when its terminal is gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _elapsed(begin: float) -> str:

@@ -24,7 +24,7 @@ from compose_ops.backup import (
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import Policy, choose
 from compose_ops.backup.progress import shows_progress
-from compose_ops.backup.service_control import StoppedContainer
+from compose_ops.backup.service_control import CLOCK, StoppedContainer
 from compose_ops.backup.store_backup import StoreBackup
 from compose_ops.backup.volume_archive import VolumeBackup
 from compose_ops.console import say
@@ -101,7 +101,7 @@ def take_locked(
             say(_described(item))
     partial = repository.next_path(request.dest, stack.project, datetime.now(UTC))
     with _settled(stack, partial) as journal, ExitStack() as helpers:
-        repository.make(partial)
+        repository.make(partial, encrypted=bool(keys))
         shape = volume_archive.ArchiveFormat(partial, request.compression, tuple(keys))
         found = [
             volume_archive.opened(
@@ -118,7 +118,7 @@ def take_locked(
         for copying in found:
             volume_archive.measured(copying)
         _check_space(stack, request.dest, found)
-        late = _copy(stack, journal, items, found, coherent=coherent)
+        late, downtime = _copy(stack, journal, items, found, coherent=coherent)
         manifest = manifest_writer.manifest(
             stack,
             found,
@@ -126,6 +126,7 @@ def take_locked(
             run=partial.name,
             coherent=coherent,
             undeclared=left_out,
+            downtime=downtime,
         )
         journal.reach("naming")
         final = repository.finish(partial, manifest)
@@ -174,13 +175,14 @@ def _copy(
     found: Sequence[VolumeBackup],
     *,
     coherent: bool,
-) -> UnhealthyError | None:
+) -> tuple[UnhealthyError | None, float]:
     """
     Copy while the stores rest; read the copies back while they start again.
 
-    Returns what is not as healthy as before: the copies are no worse for it.
+    Returns what is not as healthy as before, for which the copies are no worse, and for
+    how many seconds services were stopped or paused: until all were healthy again.
     """
-    mark = stack.engine.boot_id()
+    mark, begin = stack.engine.boot_id(), CLOCK.now()
     with ExitStack() as sessions:
         quiesce.quiesce(stack, journal, items, sessions, coherent=coherent)
         journal.reach("copying", ending=[])
@@ -190,10 +192,12 @@ def _copy(
     with ExitStack() as readers:
         for copying in found:
             readers.enter_context(volume_archive.being_reread(copying))
+        rested = journal.facts.get("stores") or journal.facts.get("dependents")
         late = _resume(stack, journal, items)
+        downtime = round(CLOCK.now() - begin, 1) if rested else 0.0
         for copying in found:
             volume_archive.finish_rereading(copying)
-    return late
+    return late, downtime
 
 
 def _described(item: StoreBackup) -> str:

@@ -15,8 +15,8 @@ from compose_ops.errors import DataError
 SCHEMA = 2
 READABLE = (1, 2)
 MAX_BYTES = 4 << 20
+MAX_SECONDS = 1e9
 LONGEST = 300  # characters that are kept of a text
-LONGEST_STOP = 1e9  # seconds
 SET_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9]{4,9}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _FOLDER = re.compile(r"/[^\0]{0,4095}", re.DOTALL)
@@ -94,6 +94,8 @@ class Manifest:
     A whole set. `coherent`: what depends on its stores rested during the copy.
 
     `undeclared` names the writable mounts that are in no store, and were left out.
+    `downtime` is how many seconds the last of what was stopped or paused for it took to
+    be healthy again, None where that was not recorded.
     """
 
     id: str
@@ -106,6 +108,7 @@ class Manifest:
     tool: str
     stores: tuple[Store, ...]
     undeclared: tuple[str, ...] = ()
+    downtime: float | None = None
     schema: int = SCHEMA
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -185,6 +188,7 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
         tool=str(data["tool"]),
         stores=stores,
         undeclared=tuple(str(text)[:LONGEST] for text in data.get("undeclared", ())),
+        downtime=_seconds(data.get("downtime")),
         schema=data["schema"],
         raw=data,
     )
@@ -209,7 +213,7 @@ def _store(data: Mapping[str, Any]) -> Store:
         archives=tuple(_archive(entry) for entry in data["archives"]),
         product=str(data.get("product", ""))[:LONGEST],
         recipe=str(data.get("recipe", ""))[:LONGEST],
-        downtime=_seconds(data.get("downtime", 0.0)),
+        downtime=_seconds(data.get("downtime")) or 0.0,
     )
 
 
@@ -243,9 +247,12 @@ def _one_of(values: Any, value: Any) -> str:
     return str(value)
 
 
-def _seconds(value: Any) -> float:
-    if type(value) not in {int, float} or not 0 <= value < LONGEST_STOP:
-        raise ValueError(f"{value!r:.60} is not a valid time")
+def _seconds(value: Any) -> float | None:
+    """Read a time that sets of the version before do not have."""
+    if value is None:
+        return None
+    if type(value) not in {int, float} or not 0 <= value < MAX_SECONDS:
+        raise ValueError(f"{value!r:.60} is not a time")
     return float(value)
 
 

@@ -19,6 +19,7 @@ def manifest(
     run: str,
     coherent: bool,
     undeclared: Sequence[str] = (),
+    downtime: float | None = None,
 ) -> Manifest:
     """Return the manifest of what was copied and read back."""
     items = {copying.item.policy.service: copying.item for copying in found}
@@ -32,6 +33,7 @@ def manifest(
         engine=stack.info.version,
         tool=_tool(),
         undeclared=tuple(undeclared),
+        downtime=downtime,
         stores=tuple(
             _store(stack, item, [c for c in found if c.item is item])
             for item in items.values()

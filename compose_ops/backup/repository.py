@@ -1,5 +1,6 @@
 """The sets in a destination: made under a partial name, listed, chosen, removed."""
 
+import errno
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from compose_ops.backup import untrusted
 from compose_ops.backup.manifest import MAX_BYTES, SET_ID, UNTRUE, Manifest
 from compose_ops.console import say
 from compose_ops.errors import DataError, UsageError
+from compose_ops.project import sharing
 from compose_ops.project.env_file import write_private
 
 MANIFEST = "manifest.json"
@@ -124,22 +126,44 @@ def next_path(dest: Path, project: str, now: datetime) -> Path:
     return directory / f".partial-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{number:04d}"
 
 
-def make(partial: Path) -> None:
-    """Make a set's folder, 0700, durably. DataError when it cannot be written."""
+def make(partial: Path, *, encrypted: bool = False) -> None:
+    """
+    Make a set's folder durably, closed to others.
+
+    DataError when it cannot be written, and where the filesystem opens it to others
+    although the set is not *encrypted*.
+    """
     try:
-        new = [path for path in partial.parents if not path.exists()]
-        partial.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial.parent.chmod(0o700)
-        partial.mkdir(mode=0o700)
+        new = sharing.make_folder(partial)
         for path in new:
             sync(path.parent)
+        if not encrypted:
+            _require_closed(partial)
     except OSError as refused:
         raise unwritable(partial.parent.parent, refused) from refused
 
 
+def _require_closed(path: Path) -> None:
+    """DataError when others can read what was just closed to them."""
+    if others := sharing.open_to_others(path):
+        kind = sharing.filesystem(path)
+        about = f" ({kind})" if kind else ""
+        if PARTIAL.fullmatch(path.name):
+            path.rmdir()
+        raise DataError(
+            f"the filesystem of {path.parent}{about} keeps no modes: {others} could "
+            "read the set",
+            hint="--encrypt RECIPIENT keeps it unreadable, --dest DIR names another "
+            "destination; or mount it for one user (umask=077, dir_mode=0700)",
+        )
+
+
 def unwritable(dest: Path, refused: OSError) -> DataError:
+    there = next((path for path in (dest, *dest.parents) if path.exists()), dest)
+    kind = sharing.filesystem(there)
+    about = f" (a filesystem of the type {kind})" if kind else ""
     return DataError(
-        f"{dest} cannot be written: {refused.strerror}",
+        f"{dest}{about} cannot be written: {refused.strerror}",
         hint="--dest DIR names another destination",
     )
 
@@ -152,8 +176,11 @@ def _number(name: str) -> int:
 def finish(partial: Path, manifest: Manifest) -> Path:
     """Write the manifest, close every file to others, and give the set its name."""
     write_private(partial / MANIFEST, manifests.written(manifest))
+    mode = sharing.file_mode(partial)
     for path in partial.iterdir():
-        path.chmod(0o600)
+        path.chmod(mode)
+        if not manifest.encrypted:
+            _require_closed(path)
         sync(path)
     sync(partial)
     final = partial.with_name(manifest.id)
@@ -198,6 +225,10 @@ def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as refused:
+        # Some filesystems of other machines have no such request for a folder.
+        if refused.errno not in {errno.EINVAL, errno.ENOTSUP} or path.is_file():
+            raise
     finally:
         os.close(handle)
 

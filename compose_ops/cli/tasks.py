@@ -164,6 +164,9 @@ def init(c: Context, mode: ModeFlags) -> None:
     image="Deploy this image; later tasks keep it.",
     build="Build the image first, and deploy what the compose files name.",
     timeout="Seconds for a new replica to become healthy. Default: as its check says.",
+    restore_point="Of a store: bring back this proven set, not a copy, if it fails.",
+    no_restore_point="Of a store: no copy of its data before the new version starts.",
+    report="Write a page about the update, also about one that fails, to this .html.",
 )
 def rolling_update(
     c: Context,
@@ -173,6 +176,9 @@ def rolling_update(
     image: str = "",
     build: bool = False,
     timeout: int = 0,
+    restore_point: str = "",
+    no_restore_point: bool = False,
+    report: str = "",
     json: bool = False,
 ) -> None:
     """Replace a service's containers without losing a request, or put them back."""
@@ -180,15 +186,34 @@ def rolling_update(
 
     limit = timeout or None
     if all:
-        rollout.refuse_with_all(service, image=image, build=build)
+        rollout.refuse_with_all(service, image=image, build=build, report=report)
         rollout.run_all(stack(c).update_all(timeout=limit), emit if json else None)
         return
     name, opened = rollout.one(service), stack(c)
     rollout.run(
-        lambda: opened.rolling_update(name, image=image, build=build, timeout=limit),
+        lambda: opened.rolling_update(
+            name,
+            image=image,
+            build=build,
+            timeout=limit,
+            restore_point=restore_point,
+            no_restore_point=no_restore_point,
+        ),
         name,
         emit if json else None,
+        report=report,
     )
+
+
+@task(write="Write it beside the compose files, to be one of them.")
+def gateway(
+    c: Context, mode: SelectionFlags, *, write: bool = False, json: bool = False
+) -> None:
+    """Show the compose file with the gateways that [rollout] asks for."""
+    found = stack(c, mode).gateway(write=write)
+    from compose_ops.cli.output.stack import print_gateway
+
+    emit(found.as_json()) if json else print_gateway(found)
 
 
 @task(service="The service to take back.")
@@ -372,6 +397,20 @@ def backups(
         emit(output.sets_as_json(place, found))
     else:
         output.print_sets(place, found)
+
+
+@task(
+    dest=DEST,
+    project="Another project's sets.",
+    file="The page to write. Default: report.html in the current folder.",
+)
+def report(
+    c: Context, *, dest: str = "", project: str = "", file: str = "report.html"
+) -> None:
+    """Write a page about the sets: size, downtime, verified and proven, over time."""
+    from compose_ops.cli.output import backup as output
+
+    output.write_report(stack(c), dest=dest, project=project, file=file)
 
 
 @task(

@@ -1,5 +1,6 @@
 """Read `compose-ops.toml`; what the schema does not know is refused by name."""
 
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -7,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
-from compose_ops.config.schema import VERSION, Config
+from compose_ops.config.schema import ARGUMENTS, VERSION, Config
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.paths import CONFIG_FILE
 
@@ -135,7 +136,9 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         if isinstance(value, Mapping):
             found |= _flat(value, f"{prefix}{name}.")
         else:
-            found[prefix + name] = _text(value)
+            is_command = name in ARGUMENTS and isinstance(value, list)
+            words = [_text(one) for one in value] if is_command else []
+            found[prefix + name] = shlex.join(words) if is_command else _text(value)
     return found
 
 

@@ -52,10 +52,14 @@ ROLLOUT_KEYS = {
     for name in (
         *("gateway", "network", "port", "gateway-port", "runtime-port"),
         *("get", "method", "body", "status", "host", "scheme", "post", "health"),
-        *("drain-timeout", "drain"),
+        *("drain-timeout", "drain", "before"),
     )
 }
 """The keys of `[rollout.SERVICE]`, and the label that each stands for."""
+
+
+ARGUMENTS = frozenset({"before"})
+"""Keys whose list is a command: its words stay apart in the label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,10 @@ class ModeTable:
     files: tuple[str, ...] = key("Compose files after the project's own.", ())
     environment: Mapping[str, str] = key("Variables over those of `.env`.", {})
     combines: bool = key("May be given together with another mode.", default=False)
+    only_with: tuple[str, ...] = key(
+        "Only together with one of these modes; for one that combines.", ()
+    )
+    swarm: bool = key("Runs on the machines of a Swarm: docs/swarm.md.", default=False)
     gpu: bool = key("May use a GPU; overlays for `gpu` need that.", default=True)
     production: bool = key("Placeholders for secrets are failures.", default=False)
     substitutes: bool = key(
@@ -101,6 +109,22 @@ class BackupTable:
         "Base images for the helper; the first that is there is taken, the last one "
         "is pulled.",
         ("debian:bookworm-slim",),
+    )
+    restore_point_age: str = key(
+        "How old a proven set may be that `rolling-update --restore-point` takes.",
+        "24h",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayTable:
+    """The gateway that stands in front of each service with a port for rollouts."""
+
+    image: str = key("Its image: HAProxy 2.6 or later.", "haproxy:3.0")
+    moved_labels: tuple[str, ...] = key(
+        "Labels that go from the service to its gateway, for an edge proxy that reads "
+        "labels; `*` stands for any text.",
+        ("traefik.*", "caddy*"),
     )
 
 
@@ -186,6 +210,17 @@ class GpuTable:
 
 
 @dataclass(frozen=True, slots=True)
+class SwarmTable:
+    """Modes with `swarm = true`: the project on several machines."""
+
+    registry: str = key(
+        "Where images are pushed, such as `registry.lan:5000/shop`; `$NAME` is a "
+        "variable of `.env`.",
+        "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptTable:
     """A rule whose findings are accepted."""
 
@@ -246,9 +281,11 @@ class Config:
         {},
         labels=ROLLOUT_KEYS,
     )
+    gateway: GatewayTable = key("The gateway of rolling updates.", GatewayTable)
     init: InitTable = key("What `init` makes.", InitTable)
     hints: HintsTable = key("What messages tell.", HintsTable)
     gpu: GpuTable = key("GPU checks.", GpuTable)
+    swarm: SwarmTable = key("Several machines.", SwarmTable)
     lint: LintTable = key("The linter.", LintTable)
     schedule: ScheduleTable = key("What runs by itself.", ScheduleTable)
     notify: NotifyTable = key("Who is told.", NotifyTable)
@@ -270,6 +307,12 @@ class Config:
         """The example of `.env`, absolute; it may not exist."""
         return self.path(self.env_example)
 
+    @property
+    def fronted(self) -> tuple[str, ...]:
+        """The services that state a port for rollouts, and no gateway of their own."""
+        tables = self.rollout.items()
+        return tuple(n for n, t in tables if "port" in t and not t.get("gateway"))
+
     def modes_of(self, base: tuple[Path, ...]) -> Modes:
         """Return every mode of a project whose files for all modes are *base*."""
         modes = {
@@ -278,6 +321,8 @@ class Config:
                 files=tuple(map(self.path, table.files)),
                 environment=table.environment,
                 combines=table.combines,
+                only_with=table.only_with,
+                swarm=table.swarm,
                 gpu=table.gpu,
                 production=table.production,
                 substitutes=table.substitutes,

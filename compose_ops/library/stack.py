@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from compose_ops.doctor.bundle import Bundle
     from compose_ops.doctor.run import Report
     from compose_ops.gpu.report import GpuReport
+    from compose_ops.library.gateway import GatewayFile
     from compose_ops.lint import Finding
     from compose_ops.rollout.result import UpdateResult
     from compose_ops.stack.status import ContainerUsage, Status
@@ -194,16 +195,25 @@ class Stack:
     def logs(
         self, services: Iterable[str] = (), *, tail: int = 100, follow: bool = False
     ) -> None:
-        """Let Docker print the last *tail* lines of services to this terminal."""
+        """Print the last *tail* lines of services on stdout, secrets replaced."""
         from compose_ops.stack import logs
 
         logs.logs(self.context(), services, tail=tail, follow=follow)
 
     def config(self) -> dict[str, Any]:
-        """Return the merged compose model with secrets redacted; needs no engine."""
-        from compose_ops.stack import status
+        """
+        Return the merged compose model with secrets redacted; needs no engine.
 
-        return status.redacted_model(self.context(need_engine=False))
+        In a mode for Swarm it is the file that `docker stack deploy` takes; raises
+        ConfigurationError for what Swarm has no equivalent for.
+        """
+        from compose_ops.stack import status
+        from compose_ops.swarm import render
+
+        stack = self.context(need_engine=False)
+        if stack.mode.swarm:
+            return render.printed(stack)
+        return status.redacted_model(stack)
 
     def init(self) -> tuple[str, ...]:
         """
@@ -436,19 +446,42 @@ class Stack:
         image: str = "",
         build: bool = False,
         timeout: int | None = None,
+        restore_point: str = "",
+        no_restore_point: bool = False,
     ) -> "UpdateResult":
         """
         Replace a service's replicas as `update_config` says, without losing a request.
 
-        Raises RolledBack when that failed and was undone.
+        A store's data is copied before the new version starts, unless *restore_point*
+        names a proven set or *no_restore_point* does without. Raises RolledBack when
+        the update failed and was undone, DataError where no copy can be made.
 
         >>> Stack.open().rolling_update("web", image="shop-web:2").result
         'updated'
         """
         from compose_ops.rollout.update import UpdateRequest, update
 
-        request = UpdateRequest(image=image, build=build)
+        request = UpdateRequest(
+            image=image,
+            build=build,
+            restore_point=restore_point,
+            no_restore_point=no_restore_point,
+        )
         return update(self.context(), service, request, timeout=timeout)
+
+    def gateway(self, *, write: bool = False) -> "GatewayFile":
+        """
+        Return the compose file with the gateways that `[rollout]` asks for.
+
+        With *write* it is written beside the compose files, where it can be changed and
+        named as another of them. Raises UsageError where none is asked for.
+
+        >>> Stack.open().gateway().text.splitlines()[2]
+        'services:'
+        """
+        from compose_ops.library.gateway import gateway_file
+
+        return gateway_file(self.selection, write=write and not self.dry)
 
     def update_all(self, *, timeout: int | None = None) -> "Iterator[UpdateResult]":
         """

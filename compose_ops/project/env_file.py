@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from compose_ops.errors import ConfigurationError
+from compose_ops.project import sharing
 
 PLACEHOLDER = "change-me"
 
@@ -72,17 +73,18 @@ def settings(files: Iterable[Path]) -> dict[str, str]:
 
 
 def add_lines(path: Path, lines: list[str]) -> None:
-    """Append *lines* to an env file (0600), through a rename so that none is torn."""
+    """Append *lines* to an env file, through a rename so that none is torn."""
     text = path.read_text() if path.exists() else ""
     joint = "" if text.endswith("\n") or not text else "\n"
     write_private(path, text + joint + "".join(f"{line}\n" for line in lines))
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write *text* at once and durably, readable by its owner alone."""
+    """Write *text* at once and durably, closed to others (see `sharing`)."""
     partial = path.with_name(f".{path.name}.partial")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        os.fchmod(handle, sharing.file_mode(path.parent))
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

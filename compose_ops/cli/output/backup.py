@@ -1,7 +1,7 @@
 """What the backup tasks print."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ def set_as_json(found: Manifest, dest: Path) -> dict[str, Any]:
         "created": found.created,
         "coherent": found.coherent,
         "undeclared": list(found.undeclared),
+        "downtime": found.downtime,
         "encrypted": found.encrypted,
         "size": found.size,
         "stores": [
@@ -131,6 +132,20 @@ def print_sets(dest: Path, found: Sequence[BackupSet]) -> None:
     ]
     columns = ["set", "taken", "holds", "size", "verified", "drilled"]
     table(str(dest), columns, rows)
+
+
+def write_report(stack: "Stack", *, dest: str, project: str, file: str) -> None:
+    """Write the page of the sets, and say where it is."""
+    from compose_ops.report.file import check_path, write
+    from compose_ops.report.sets_page import sets_page
+
+    if (path := check_path(file)) is None:
+        raise UsageError("no page was named", hint="--file report.html")
+    found = stack.backups(dest=dest, project=project)
+    name = project or stack.context(read_only=True).project
+    page = sets_page(name, stack.destination(dest), found, now=datetime.now(UTC))
+    write(path, page)
+    show(str(path))
 
 
 def _drilled(entry: dict[str, Any]) -> str:

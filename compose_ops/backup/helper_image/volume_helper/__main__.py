@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from volume_helper import checking, copying, staging, streams, swapping
+from volume_helper import checking, copying, points, staging, streams, swapping
 from volume_helper.archiving import Archiving
 from volume_helper.failure import Failed, reason
 from volume_helper.screen import Screen
@@ -120,6 +120,10 @@ def _release(request: Request) -> dict[str, Any]:
     return {}
 
 
+def _keep(request: Request) -> dict[str, Any]:
+    return points.keep(VOLUME, request["restore"])
+
+
 def _with_restore(act: Callable[[Path, str], None]) -> Callable[[Request], Any]:
     def run(request: Request) -> dict[str, Any]:
         act(VOLUME, request["restore"])
@@ -143,6 +147,9 @@ ACTIONS: Mapping[str, Callable[[Request], dict[str, Any]]] = {
     "swap out": _with_restore(swapping.swap_out),
     "commit": _commit,
     "discard": _with_restore(swapping.discard),
+    "estimate": lambda _request: points.estimate(VOLUME),
+    "keep": _keep,
+    "bring back": _with_restore(points.bring_back),
 }
 
 
