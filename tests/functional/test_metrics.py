@@ -67,7 +67,7 @@ def scraped(address: str) -> str:
 
 
 def test_node_exporter_serves_what_was_written(tmp_path: Path, exporter: str) -> None:
-    """Two projects side by side; whatever a destination is called, it reads the file."""
+    """Two projects side by side, whatever a destination is called."""
     for project in ("shop", "other"):
         metrics.write(tmp_path, project, KNOWN)
     eventually(lambda: bool(scraped(exporter)))
