@@ -17,7 +17,7 @@ from schedules import read_unit
 from compose_ops import Stack
 from compose_ops.errors import ComposeOpsError, ConfigurationError, EngineError
 from compose_ops.library.unattended import Scheduling
-from compose_ops.schedule import manage, systemd, units
+from compose_ops.schedule import manage, systemd, trust, units
 from compose_ops.state import runs
 from compose_ops.state.runs import Run
 
@@ -61,7 +61,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(systemd, "RUNNING", tmp_path / "nowhere")
     monkeypatch.setattr(systemd, "FOLDER", tmp_path)
     # What the machine that runs the tests lets others write to is not the matter.
-    monkeypatch.setattr(manage.trust, "interpreter", list)
+    monkeypatch.setattr(trust, "interpreter", list)
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "compose.yaml").write_text("services: {web: {image: 'nginx:1.27'}}\n")
@@ -220,6 +220,15 @@ def nobody_of_that_name(shop: Path) -> None:
     (shop / "compose-ops.toml").write_text('[schedule]\nuser = "nobody-of-that-name"\n')
 
 
+def drill_without_a_key(shop: Path) -> None:
+    text = '[schedule]\nencrypt = ["age1qqq"]\n'
+    (shop / "compose-ops.toml").write_text(text)
+
+
+def key_that_is_not_there(shop: Path) -> None:
+    (shop / "compose-ops.toml").write_text('[schedule]\nidentity = "nowhere"\n')
+
+
 def metrics_without_a_folder(shop: Path) -> None:
     (shop / "compose-ops.toml").write_text('[metrics]\nfolder = "nowhere"\n')
 
@@ -228,6 +237,7 @@ def metrics_without_a_folder(shop: Path) -> None:
     "change",
     [
         *(open_secret, wrong_pace, nobody_of_that_name, metrics_without_a_folder),
+        *(drill_without_a_key, key_that_is_not_there),
         pytest.param(
             writable_toml,
             marks=pytest.mark.skipif(os.geteuid() != 0, reason="a job of root's"),
@@ -293,7 +303,7 @@ def test_output_of_the_task_is_for_people_and_machines(shop: Path) -> None:
             check=False,
         )
 
-    if systemd.Path("/run/systemd/system").is_dir():
+    if Path("/run/systemd/system").is_dir():
         pytest.skip("the real systemd would be asked")
     shown = typed("schedule", "--print")
     status = json.loads(typed("schedule", "--status", "--json").stdout)

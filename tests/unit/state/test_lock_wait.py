@@ -1,5 +1,6 @@
 """A task that nobody watches may wait for the one that is at work."""
 
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -21,7 +22,7 @@ def test_task_waits_for_the_lock_and_gets_it(
             if seconds == lock.WAIT_LOOK_SECONDS:
                 other.close()
 
-        monkeypatch.setattr(lock.time, "sleep", nap)
+        monkeypatch.setattr(time, "sleep", nap)
         with lock.locked(*NAME, task="invoke verify"):
             assert "invoke verify" in lock.holder(*NAME)
 
@@ -32,7 +33,7 @@ def test_task_waits_for_the_lock_and_gets_it(
 def test_wait_has_an_end(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Without a number of seconds nobody waits, as ever."""
     monkeypatch.setenv(lock.WAIT, text)
-    begin = lock.time.monotonic()
+    begin = time.monotonic()
 
     with (
         lock.locked(*NAME, task="invoke backup"),
@@ -41,4 +42,4 @@ def test_wait_has_an_end(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     ):
         pass
 
-    assert lock.time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 30

@@ -18,11 +18,8 @@ def at(days: float) -> str:
     return (NOW - timedelta(days=days)).isoformat()
 
 
-def copy(
-    service: str = "db", dest: str = "/sets", *, age: float = 0, **more: int
-) -> Copy:
-    verified = at(age)
-    return Copy(service, dest, success=verified, verified=verified, bytes=100, **more)
+def copy(service: str = "db", dest: str = "/sets", *, age: float = 0) -> Copy:
+    return Copy(service, dest, success=at(age), verified=at(age), bytes=100)
 
 
 def told(outcome: Outcome, before: Runs) -> list[str]:
