@@ -59,7 +59,7 @@ class Policy:
     count: str = ""
     grows: bool = False
     version: str = ""
-    mend: str = ""
+    repair_command: str = ""
     check: str = ""
 
     @property
@@ -172,7 +172,7 @@ def _read(
         count=_command(given, "backup.count"),
         grows=rule == "at-least",
         version=given.get("backup.version", ""),
-        mend=given.get("restore.mend", ""),
+        repair_command=given.get("restore.mend", ""),
         check=_command(given, "drill.check"),
     )
 

@@ -65,7 +65,7 @@ def partial_files(stack: StackContext) -> tuple[Leftover, ...]:
     backups = stack.backups
     found = {p for f in (stack.root, backups) for p in f.glob("*.partial")}
     found |= set(backups.glob("*/.partial-*")) | set(backups.glob("*/*.partial"))
-    found |= set(stack.root.glob(".*.partial"))
+    found |= set(stack.root.glob(".*.partial")) | set(backups.glob("*/.removed-*"))
     return tuple(Leftover(path, _rest(path)) for path in sorted(found))
 
 
@@ -118,7 +118,7 @@ def kept_data(stack: StackContext, readable_state: Path) -> tuple[KeptData, ...]
     return tuple(
         KeptData(
             entry.services,
-            (now - entry.moment).total_seconds(),
+            (now - entry.moved_at).total_seconds(),
             entry.is_outlived,
         )
         for entry in stack.collaborators.backups.restore_points(stack)
