@@ -60,7 +60,7 @@ Place: TypeAlias = Path | RepositoryAddress
 
 def default_password(name: str) -> str:
     """Return the file of a named repository's password where none is stated."""
-    return f"secrets/{name}.repository-password"
+    return f"secrets/{name}.restic"
 
 
 def place(config: Config, root: Path, dest: str | Path) -> Place:

@@ -139,8 +139,7 @@ class DestinationTable:
         "",
     )
     password_file: str = key(
-        "The file with the repository's password. Default: "
-        "`secrets/NAME.repository-password`.",
+        "The file with the repository's password. Default: `secrets/NAME.restic`.",
         "",
     )
     credentials_file: str = key(

@@ -39,7 +39,7 @@ def test_word_names_a_destination_a_repository_or_a_path(tmp_path: Path) -> None
     assert isinstance(near, RepositoryAddress)
     assert isinstance(far, RepositoryAddress)
     assert (near.folder, near.url) == (tmp_path / "repository", "")
-    assert near.password == tmp_path / "secrets/near.repository-password"
+    assert near.password == tmp_path / "secrets/near.restic"
     assert (far.folder, far.url) == (None, "sftp:me@host:/srv")
     assert far.options == ["--limit-upload=100"]
     assert addresses.place(known, tmp_path, "plain") == tmp_path / "sets"

@@ -13,6 +13,8 @@ from typing import IO, Any
 from volume_helper.failure import Failed
 
 FOLDER = Path(os.environ.get("COMPOSE_OPS_REPOSITORY", "/repository"))
+SOURCE = Path("/source")
+SOURCE_PASSWORD = Path("/source-password")
 PASSWORD = Path(os.environ.get("COMPOSE_OPS_PASSWORD", "/password"))
 CREDENTIALS = Path(os.environ.get("COMPOSE_OPS_CREDENTIALS", "/credentials"))
 KINDS = {10: "missing", 11: "locked", 12: "password"}
@@ -109,9 +111,10 @@ class Restic:
         So its files are the owner's; to read all of a volume it needs no more than
         one capability. A restore must write as root.
         """
-        if self.url or os.environ.get("COMPOSE_OPS_WRITES"):
+        folder = SOURCE if SOURCE.is_dir() else FOLDER
+        if not folder.is_dir() or os.environ.get("COMPOSE_OPS_WRITES"):
             return []
-        owner = FOLDER.stat()
+        owner = folder.stat()
         if owner.st_uid == 0:
             return []
         return [
@@ -127,7 +130,14 @@ class Restic:
             "RESTIC_REPOSITORY": self.url or str(FOLDER),
             "RESTIC_PASSWORD_FILE": str(PASSWORD),
             "RESTIC_PROGRESS_FPS": UPDATES,
-        }
+        } | (
+            {
+                "RESTIC_FROM_REPOSITORY": str(SOURCE),
+                "RESTIC_FROM_PASSWORD_FILE": str(SOURCE_PASSWORD),
+            }
+            if SOURCE.is_dir()
+            else {}
+        )
 
 
 def _variables(file: Path) -> dict[str, str]:
