@@ -387,6 +387,17 @@ def backup(
         output.print_backup(made)
 
 
+@task(
+    dest="The repository that is filled: a NAME of compose-ops.toml, or restic:….",
+    source="The repository here that has the sets. Default: the first one.",
+)
+def copy(c: Context, *, dest: str = "", source: str = "", json: bool = False) -> None:
+    """Send the sets that a repository lacks to it."""
+    from compose_ops.cli.output import backup as output
+
+    output.print_copied(stack(c).copy(dest, source=source), json=json)
+
+
 @task(dest=DEST, project="Another project's sets.")
 def backups(
     c: Context, *, dest: str = "", project: str = "", json: bool = False

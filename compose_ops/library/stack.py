@@ -15,6 +15,7 @@ from compose_ops.runtime.context import StackContext
 if TYPE_CHECKING:
     from compose_ops.backup.addresses import Place
     from compose_ops.backup.drill import DrillResult
+    from compose_ops.backup.fill import Copied
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
     from compose_ops.backup.retention import Rules
@@ -408,6 +409,18 @@ class Stack:
             identity=identity,
             yes=yes,
         )
+
+    def copy(self, dest: str, *, source: str = "") -> "Copied":
+        """
+        Send the sets that the repository *dest* lacks to it, from one here.
+
+        Data that is there is not sent again. Raises DataError when it is cut; a second
+        run goes on.
+
+        >>> Stack.open().copy("offsite").copied  # doctest: +SKIP
+        ('20261128T012315Z-0001',)
+        """
+        return sets.copy(self.context(), dest, source=source)
 
     def undo_restore(self, services: Iterable[str] = (), *, yes: bool = False) -> str:
         """Bring back the data from before the last restore; return its id."""
