@@ -1,6 +1,5 @@
 """Every task: it reads its flags, calls the library once and prints the result."""
 
-import sys
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -309,7 +308,7 @@ def lint(
             baseline=baseline,
             update_baseline=update_baseline,
         ),
-        show=sys.stdout.write,
+        show=console.write,
     )
 
 

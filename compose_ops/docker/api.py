@@ -32,6 +32,7 @@ from compose_ops.docker.values import (
     RunSpec,
     Usage,
     Volume,
+    mount,
 )
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "RunSpec",
     "Usage",
     "Volume",
+    "mount",
 ]
 
 Echo = Callable[[Sequence[str]], None]
