@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import (
+    destinations,
     encryption,
     helper,
     manifest_writer,
@@ -45,7 +46,8 @@ class BackupRequest:
 
     With `everything` and `coherent` what depends on the stores rests for the copy: the
     set is of one moment. `allow_undeclared` takes all stores although nobody declares
-    some writable mounts; the manifest names these.
+    some writable mounts; the manifest names these. `new_destination` takes a folder
+    that is known to have held sets and holds none.
     """
 
     services: Sequence[str] = ()
@@ -57,6 +59,7 @@ class BackupRequest:
     encrypt: Sequence[str] = ()
     coherent: bool = True
     allow_undeclared: bool = False
+    new_destination: bool = False
 
     @property
     def all_places(self) -> tuple[Place, ...]:
@@ -80,6 +83,9 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
         undeclared.check(stack, chosen, allowed=request.allow_undeclared)
     _check_kinds(request)
     keys = encryption.recipients(request.encrypt)
+    if not request.new_destination:
+        for place in request.all_places:
+            destinations.require_sets(stack, place)
     if stack.dry:
         for item in preconditions.items(stack, chosen, request.consistency):
             say(f"would back up {_described(item)}")

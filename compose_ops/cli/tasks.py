@@ -1,6 +1,5 @@
 """Every task: it reads its flags, calls the library once and prints the result."""
 
-import sys
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -309,7 +308,7 @@ def lint(
             baseline=baseline,
             update_baseline=update_baseline,
         ),
-        show=sys.stdout.write,
+        show=console.write,
     )
 
 
@@ -345,6 +344,7 @@ def gpu_check(
     gzip="Write .tar.gz instead of .tar.zst.",
     encrypt="An age or ssh recipient, or a file of them; repeatable.",
     allow_undeclared="With --all, leave out what nobody says is data or disposable.",
+    new_destination="Take a folder that held sets and holds none.",
     **KEEP,
 )
 def backup(
@@ -357,6 +357,7 @@ def backup(
     gzip: bool = False,
     encrypt: Names = None,
     allow_undeclared: bool = False,
+    new_destination: bool = False,
     keep_last: int = 0,
     keep_daily: int = 0,
     keep_weekly: int = 0,
@@ -376,6 +377,7 @@ def backup(
         gzip=gzip,
         encrypt=encrypt or (),
         allow_undeclared=allow_undeclared,
+        new_destination=new_destination,
         keep=Rules(keep_last, keep_daily, keep_weekly, keep_monthly),
     )
     if json:

@@ -32,6 +32,7 @@ from compose_ops.docker.values import (
     RunSpec,
     Usage,
     Volume,
+    mount,
 )
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "RunSpec",
     "Usage",
     "Volume",
+    "mount",
 ]
 
 Echo = Callable[[Sequence[str]], None]
@@ -237,9 +239,6 @@ class Engine(Protocol):
         the command reads; *stdout* is an open file that gets what it prints, as bytes.
         What was begun goes on in the container after *timeout*.
         """
-
-    def exec_readonly(self, container: str, command: Sequence[str]) -> str:
-        """Return what a command prints that only reads; EngineError if it fails."""
 
     def logs(self, container: str, *, tail: int = 20) -> str:
         """Return the last lines that a container wrote, both streams."""

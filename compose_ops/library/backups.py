@@ -91,6 +91,7 @@ def backup(
     gzip: bool = False,
     encrypt: Sequence[str] = (),
     allow_undeclared: bool = False,
+    new_destination: bool = False,
 ) -> "Manifest | None":
     """Take a set, and remember where; None with `--dry`."""
     from compose_ops.backup import create, destinations, fill
@@ -108,6 +109,7 @@ def backup(
         encrypt=encrypt,
         coherent=stack.config.backup.coherent,
         allow_undeclared=allow_undeclared,
+        new_destination=new_destination,
     )
     try:
         made = create.take(stack, request)
@@ -189,7 +191,7 @@ def _verified(place: "Destination", found: "BackupSet", identity: str) -> Verifi
     from compose_ops.backup import verify as proof
 
     try:
-        manifest = repository.believed(found)
+        manifest = repository.valid_manifest(found)
         keys = proof.identities(manifest, identity, needed=False)
         with damage.marked(place, found):
             place.check(found, keys)

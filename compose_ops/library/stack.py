@@ -308,6 +308,7 @@ class Stack:
         gzip: bool = False,
         encrypt: Sequence[str] = (),
         allow_undeclared: bool = False,
+        new_destination: bool = False,
         keep: "Rules | None" = None,
     ) -> "Manifest | None":
         """
@@ -319,7 +320,8 @@ class Stack:
         default those of `compose-ops.toml`. Raises DataError when a copy or its proof
         fails; no set is left then. With *all* writable mounts that nobody declares as
         data or as disposable are a DataError, too, unless *allow_undeclared* leaves
-        them out.
+        them out; so is a folder that held sets and holds none, unless
+        *new_destination* says that it begins anew.
 
         >>> Stack.open().backup(["db"]).stores[0].consistency
         'stop'
@@ -336,6 +338,7 @@ class Stack:
                 gzip=gzip,
                 encrypt=encrypt,
                 allow_undeclared=allow_undeclared,
+                new_destination=new_destination,
             )
             run.report.set_id = made.id if made else ""
             if keep and not keep.keep_nothing:

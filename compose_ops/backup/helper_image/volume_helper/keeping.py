@@ -16,7 +16,7 @@ from volume_helper import reserved, swapping
 from volume_helper.copying import walk
 from volume_helper.failure import Failed, Refused
 from volume_helper.restic import PIECE, Restic
-from volume_helper.screen import shown
+from volume_helper.screen import printable
 
 Report = Callable[[int], object]
 INCOMPLETE = 3  # restic's exit code where it could not read all
@@ -50,7 +50,7 @@ def survey(volume: Path) -> Survey:
     for path, state in walk(volume):
         mode = state.st_mode
         if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
-            raise Refused(f"{shown(path)} is a device")
+            raise Refused(f"{printable(path)} is a device")
         if stat.S_ISSOCK(mode):
             continue
         files += 1
