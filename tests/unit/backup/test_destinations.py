@@ -22,10 +22,11 @@ from compose_ops.backup import (
     restic_sets,
 )
 from compose_ops.backup.addresses import RepositoryAddress
+from compose_ops.backup.restic_destination import ResticDestination
 from compose_ops.backup.writing import NotEverywhere
 from compose_ops.config import Config
 from compose_ops.config.schema import DestinationTable
-from compose_ops.errors import ConfigurationError, Locked, UsageError
+from compose_ops.errors import ConfigurationError, DataError, Locked, UsageError
 from compose_ops.runtime.context import StackContext
 
 RUN = "20261128T012315Z-0001"
@@ -202,3 +203,20 @@ def test_set_for_a_network_is_written_here_first(stack: StackContext) -> None:
     assert written == (folder, fill.staging(stack, far))
     assert fill.staging(stack, far).folder is not None
     assert fill.staged(stack, [folder]) == (folder,)
+
+
+def test_set_whose_snapshot_somebody_forgot_is_damaged(stack: StackContext) -> None:
+    """It is named in the list, and no task reads it."""
+    folder = stack.root / "folder"
+    made = create.take(stack, create.BackupRequest(everything=True, dest=folder))
+    assert made is not None
+    text = (folder / "trial" / made.id / "manifest.json").read_text()
+    found = [snapshot("m", "manifest", run=made.id)]
+
+    (kept,) = restic_sets.sets("near", "trial", found, {"m": text})
+
+    assert kept.fault == "its snapshot of memo_data is missing"
+    assert not kept.written
+    near = RepositoryAddress("near", "", stack.root, stack.root / "password")
+    with pytest.raises(DataError, match="its snapshot of memo_data is missing"):
+        ResticDestination(stack, near).check(kept, ())
