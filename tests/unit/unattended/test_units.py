@@ -144,6 +144,19 @@ def test_password_of_the_engine_stays_out_of_units(
     assert "hunter2" not in str(told.value)
 
 
+def test_jobs_find_the_docker_client_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What else the shell's PATH names is no matter of theirs."""
+    (tmp_path / "docker").write_text("#!/bin/sh\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"/nowhere:{tmp_path}")
+
+    assert planned(Path("/opt/shop")).environment["PATH"] == (
+        f"{tmp_path}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    )
+
+
 @pytest.mark.parametrize("folder", PATHS)
 def test_unit_is_read_back_word_by_word(folder: str) -> None:
     schedule = planned(Path(folder), program=f"{folder}/a b/compose-ops")
