@@ -89,6 +89,13 @@ class KeptData(Protocol):
     def is_outlived(self) -> bool: ...
 
 
+class VersionJump(Protocol):
+    """A store whose data another version made; its text says all of it."""
+
+    @property
+    def is_back(self) -> bool: ...
+
+
 class Backups(Protocol):
     """What `down`, `status` and doctor ask about backup sets and restore points."""
 
@@ -104,6 +111,21 @@ class Backups(Protocol):
     def restore_points_as_json(
         self, stack: "StackContext"
     ) -> list[Mapping[str, Any]]: ...
+
+    def undeclared(self, stack: "StackContext") -> Sequence[str]:
+        """
+        Return the writable mounts that nobody declares as data or as disposable.
+
+        Raises ConfigurationError for labels that make no sense.
+        """
+
+    def version_jumps(
+        self, stack: "StackContext", services: Iterable[str]
+    ) -> Sequence[VersionJump]: ...
+
+    def remember_ends(
+        self, stack: "StackContext", before: tuple[Container, ...]
+    ) -> None: ...
 
     def forget_removed_volumes(self, stack: "StackContext") -> None: ...
 
