@@ -41,7 +41,9 @@ def test_systemd_finds_nothing_to_say(tmp_path: Path, name: str) -> None:
         check=False,
     )
 
-    assert (done.stderr, done.stdout, done.returncode) == ("", "", 0)
+    # A machine's own units may be worth a word of it.
+    about_ours = [line for line in done.stderr.splitlines() if "compose-ops-" in line]
+    assert (about_ours, done.stdout, done.returncode) == ([], "", 0)
 
 
 def test_every_job_has_a_service_and_its_timer() -> None:
