@@ -97,7 +97,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("accept", "at", "mode", "overlay"), text),
     **dict.fromkeys(("dest", "bundle"), path),
     **dict.fromkeys(("identity", "file"), readable_file),
-    **dict.fromkeys(("baseline", "report"), file_to_write),
+    **dict.fromkeys(("baseline", "report", "output"), file_to_write),
     "image": word,
     "encrypt": recipient,
 }
