@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import repository
+from compose_ops.backup.addresses import Place
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
 from compose_ops.state.store import StateFile
@@ -47,10 +48,11 @@ def known(own: Path, state: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys((own, *map(Path, _remembered(state).paths))))
 
 
-def remember(own: Path, state: Path, dest: Path, set_id: str = "") -> None:
+def remember(own: Path, state: Path, dest: Place, set_id: str = "") -> None:
     """Keep in mind that a set was written to *dest*, and which."""
     before = _remembered(state)
-    more = () if dest in known(own, state) else (str(dest),)
+    new = isinstance(dest, Path) and dest not in known(own, state)
+    more = (str(dest),) if new else ()
     newest = {str(dest): set_id} if set_id else {}
     now = Destinations((*before.paths, *more), {**before.newest, **newest})
     if now != before:
@@ -74,6 +76,11 @@ def require_sets(stack: StackContext, dest: Path) -> None:
             f"{dest} held {what}, and holds no set of {stack.project} now",
             hint="mount what it lies on; if it is to begin anew: --new-destination",
         )
+
+
+def newest_set(state: Path, dest: Place) -> str:
+    """Return the last set that was written to *dest*, "" where none is known."""
+    return _remembered(state).newest.get(str(dest), "")
 
 
 def _remembered(state: Path) -> Destinations:

@@ -27,6 +27,8 @@ UNTRUE = (
     *(ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError),
 )
 COMPRESSIONS = {"zstd": "tar.zst", "gzip": "tar.gz"}
+RESTIC = "restic"
+"""The compression of a set in a repository, whose archives are snapshots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,9 @@ class Archive:
     `volume` is the volume's name, or the host's folder where `kind` is bind.
     `sha256` and `size` are of the file as it lies in the set, `plain_sha256` of the
     archive before it was encrypted (the same when it was not); `bytes` and `files` are
-    of what it holds; `listing_sha256` is of the list of files, unpacked.
+    of what it holds; `listing_sha256` is of the list of files, unpacked. In a
+    repository the hashes are that of the snapshot's tree, and `size` is what the set
+    added.
     """
 
     key: str
@@ -117,6 +121,10 @@ class Manifest:
         return datetime.fromisoformat(self.created)
 
     @property
+    def in_repository(self) -> bool:
+        return self.compression == RESTIC
+
+    @property
     def size(self) -> int:
         return sum(a.size for store in self.stores for a in store.archives)
 
@@ -144,21 +152,33 @@ def written(manifest: Manifest) -> str:
 
 def read(path: Path) -> Manifest:
     """Read a manifest that nobody vouches for; DataError when it cannot be true."""
+    name = path.parent.name
     try:
-        return _parsed(_undamaged(path))
+        return _parsed(_undamaged(untrusted.read_json(path, most=MAX_BYTES)))
     except FileNotFoundError:
         raise DataError(
-            f"{path.parent.name} has no manifest", hint="invoke backups lists the sets"
+            f"{name} has no manifest", hint="invoke backups lists the sets"
         ) from None
     except (OSError, *UNTRUE) as wrong:
-        raise DataError(
-            f"the manifest of {path.parent.name} is invalid: {wrong}",
-            hint="take another set: invoke backups lists them",
-        ) from None
+        raise _invalid(name, wrong) from None
 
 
-def _undamaged(path: Path) -> dict[str, Any]:
-    data = untrusted.read_json(path, most=MAX_BYTES)
+def parsed(name: str, text: str) -> Manifest:
+    """Read the manifest of the set *name* in a repository, as `read` does."""
+    try:
+        return _parsed(_undamaged(json.loads(text)))
+    except UNTRUE as wrong:
+        raise _invalid(name, wrong) from None
+
+
+def _invalid(name: str, wrong: Exception) -> DataError:
+    return DataError(
+        f"the manifest of {name} is invalid: {wrong}",
+        hint="take another set: invoke backups lists them",
+    )
+
+
+def _undamaged(data: dict[str, Any]) -> dict[str, Any]:
     if data.pop("digest") != _digest(data):
         raise ValueError("its digest does not match its content")
     return data
@@ -182,7 +202,7 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
         project=_matching(_NAME, data["project"]),
         created=untrusted.timestamp(data["created"]).isoformat(),
         coherent=bool(data["coherent"]),
-        compression=_one_of(COMPRESSIONS, data["compression"]),
+        compression=_one_of((*COMPRESSIONS, RESTIC), data["compression"]),
         encrypted=bool(data["encrypted"]),
         engine=str(data["engine"]),
         tool=str(data["tool"]),

@@ -48,7 +48,7 @@ class Policy:
     count: str = ""
     grows: bool = False
     version: str = ""
-    mend: str = ""
+    repair_command: str = ""
     check: str = ""
 
     @property
@@ -161,7 +161,7 @@ def _read(
         count=_command(given, "backup.count"),
         grows=rule == "at-least",
         version=given.get("backup.version", ""),
-        mend=given.get("restore.mend", ""),
+        repair_command=given.get("restore.mend", ""),
         check=_command(given, "drill.check"),
     )
 

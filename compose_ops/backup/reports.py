@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from compose_ops.backup import destinations, endings, helper, repository
+from compose_ops.backup import destinations, endings, helper, places, repository
 from compose_ops.backup import restore_points as points
 from compose_ops.backup import undeclared as mounts
 from compose_ops.backup import version_jumps as jumps
+from compose_ops.backup.addresses import Place
 from compose_ops.backup.manifest import Store
 from compose_ops.backup.repository import PROVEN, BackupSet
 from compose_ops.backup.restore_points import RestorePoint
@@ -34,14 +34,14 @@ def _verified(stack: StackContext) -> Iterator[datetime]:
                     yield datetime.fromisoformat(found.manifest.created)
 
 
-def copies(stack: StackContext, dest: Path, label: str) -> tuple[Copy, ...]:
+def copies(stack: StackContext, dest: Place, label: str) -> tuple[Copy, ...]:
     """
     Return what a destination, called *label*, holds of each service of the project.
 
     Raises DataError where it cannot be read.
     """
     known: dict[str, Copy] = {}
-    for found in reversed(repository.listed(dest, stack.project)):
+    for found in reversed(places.opened(stack, dest).listed(stack.project)):
         for store in found.manifest.stores if found.manifest else ():
             if store.service in stack.model.services:
                 last = known.get(store.service, Copy(store.service, label))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from compose_ops.library.stack import Stack
 
 Names = list[str] | None
-DEST = "The folder of the sets. Default: that of compose-ops.toml, else backups."
+DEST = "A folder, a NAME of compose-ops.toml, or restic:…. Default: all, or the first."
 
 KEEP = {
     "keep_last": "Keep the newest so many.",
@@ -353,7 +353,7 @@ def backup(
     *,
     service: Names = None,
     all: bool = False,  # noqa: A002 - the flag is named so
-    dest: str = "",
+    dest: Names = None,
     consistency: str = "",
     gzip: bool = False,
     encrypt: Names = None,
@@ -373,7 +373,7 @@ def backup(
     made = opened.backup(
         service or (),
         all=all,
-        dest=dest,
+        dest=dest or (),
         consistency=consistency,
         gzip=gzip,
         encrypt=encrypt or (),
@@ -382,7 +382,8 @@ def backup(
         keep=Rules(keep_last, keep_daily, keep_weekly, keep_monthly),
     )
     if json:
-        emit(made and output.set_as_json(made, opened.destination(dest)))
+        first = opened.destination(dest[0] if dest else "")
+        emit(made and output.set_as_json(made, first))
     else:
         output.print_backup(made)
 

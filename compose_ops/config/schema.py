@@ -129,6 +129,32 @@ class GatewayTable:
 
 
 @dataclass(frozen=True, slots=True)
+class DestinationTable:
+    """Where sets are written to: a folder, or a restic repository."""
+
+    folder: str = key("The folder of the sets.", "")
+    repository: str = key(
+        "A restic repository instead: a folder, or what restic calls it: "
+        "`sftp:USER@HOST:/PATH`, `rest:https://HOST/`, `s3:https://HOST/BUCKET`.",
+        "",
+    )
+    password_file: str = key(
+        "The file with the repository's password. Default: "
+        "`secrets/NAME.repository-password`.",
+        "",
+    )
+    credentials_file: str = key(
+        "A file of lines NAME=value that restic gets as its environment, such as "
+        "`AWS_ACCESS_KEY_ID=…`.",
+        "",
+    )
+    limit_upload: int = key("KiB a second that restic sends at most; 0: no limit.", 0)
+    limit_download: int = key(
+        "KiB a second that restic receives at most; 0: no limit.", 0
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SecretTable:
     """A file with a secret, made when it is missing."""
 
@@ -267,6 +293,11 @@ class Config:
     modes: Mapping[str, ModeTable] = key("Modes, by name.", {})
     overlays: Mapping[str, OverlayTable] = key("Overlays, by name.", {})
     backup: BackupTable = key("Backups.", BackupTable)
+    destinations: Mapping[str, DestinationTable] = key(
+        "Destinations of backups, by name; without `--dest` a backup is written to "
+        "all of them, and what reads takes the first.",
+        {},
+    )
     products: tuple[str, ...] = key(
         "Files that describe products of the project's own, as those of the package.",
         (),

@@ -238,9 +238,6 @@ class Engine(Protocol):
         What was begun goes on in the container after *timeout*.
         """
 
-    def exec_readonly(self, container: str, command: Sequence[str]) -> str:
-        """Return what a command prints that only reads; EngineError if it fails."""
-
     def logs(self, container: str, *, tail: int = 20) -> str:
         """Return the last lines that a container wrote, both streams."""
 

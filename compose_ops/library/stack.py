@@ -13,6 +13,7 @@ from compose_ops.library.unattended import Scheduling, refuse_faults, watched
 from compose_ops.runtime.context import StackContext
 
 if TYPE_CHECKING:
+    from compose_ops.backup.addresses import Place
     from compose_ops.backup.drill import DrillResult
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
@@ -222,12 +223,15 @@ class Stack:
         In the mode that `init.production_mode` names, certificates and data folders
         too. A value that is there is never touched.
         """
-        from compose_ops.backup import helper
+        from compose_ops.backup import helper, passwords
         from compose_ops.stack import production, setup
 
         place, engine = find(self.selection), host_engine()
         config = place.config
-        more = [*helper.missing(engine, config.backup.helper_base)]
+        more = [
+            *helper.missing(engine, config.backup.helper_base),
+            *passwords.missing(engine, config, place.root),
+        ]
         if config.init.production_mode in self.selection.modes:
             more += production.steps(engine, config, place.found.values)
         return setup.run(engine, place.root, config, dry=self.dry, more=more)
@@ -298,7 +302,7 @@ class Stack:
         services: Iterable[str] = (),
         *,
         all: bool = False,  # noqa: A002 - as the task's flag
-        dest: str | Path = "",
+        dest: sets.Dests = (),
         consistency: str = "",
         gzip: bool = False,
         encrypt: Sequence[str] = (),
@@ -311,18 +315,19 @@ class Stack:
 
         With *keep* the sets that no rule keeps are removed afterwards, as by `prune`.
 
-        *dest* is the folder of the sets, by default that of `compose-ops.toml`. Raises
-        DataError when a copy or its proof fails; no set is left then. With *all*
-        writable mounts that nobody declares as data or as disposable are a DataError,
-        too, unless *allow_undeclared* leaves them out; so is a folder that held sets
-        and holds none, unless *new_destination* says that it begins anew.
+        *dest* is the folder of the sets, a name or a repository, or several of them, by
+        default those of `compose-ops.toml`. Raises DataError when a copy or its proof
+        fails; no set is left then. With *all* writable mounts that nobody declares as
+        data or as disposable are a DataError, too, unless *allow_undeclared* leaves
+        them out; so is a folder that held sets and holds none, unless *new_destination*
+        says that it begins anew.
 
         >>> Stack.open().backup(["db"]).stores[0].consistency
         'stop'
         """
         names = tuple(services)
         with watched(self, "backup") as run:
-            run.is_at(services=names, dest=dest)
+            run.is_at(services=names, dest=dest, every=True)
             made = sets.backup(
                 run.stack,
                 dest,
@@ -336,7 +341,8 @@ class Stack:
             )
             run.report.set_id = made.id if made else ""
             if keep and not keep.keep_nothing:
-                sets.prune(run.stack, dest, rules=keep, yes=True)
+                for one in sets.each(run.stack, dest):
+                    sets.prune(run.stack, one, rules=keep, yes=True)
             return made
 
     def backups(
@@ -505,8 +511,8 @@ class Stack:
 
         return rollback.rollback(self.context(), service, timeout=timeout)
 
-    def destination(self, dest: str | Path = "") -> Path:
-        """Return the folder of the sets; a relative *dest* is the project's."""
+    def destination(self, dest: str | Path = "") -> "Place":
+        """Return where sets lie; a relative *dest* is the project's."""
         return sets.destination(find(self.selection), dest)
 
     def scheduling(

@@ -43,14 +43,29 @@ class Watched:
     stack: StackContext
     report: Report
 
-    def is_at(self, *, services: Sequence[str] = (), dest: str | Path = "") -> None:
-        """Say which services and which destination the task is about."""
+    def is_at(
+        self,
+        *,
+        services: Sequence[str] = (),
+        dest: sets.Dests = (),
+        every: bool = False,
+    ) -> None:
+        """
+        Say which services and which destinations the task is about.
+
+        That is the first of *dest*, and with *every* all of them.
+        """
         from compose_ops.backup import reports
 
-        place = sets.destination(self.stack, dest)
+        named = sets.destinations_of(self.stack, dest)
+        places = named if every else named[:1]
         self.report.services = tuple(services)
-        self.report.destinations = (str(place),)
-        self.report.look = lambda: reports.copies(self.stack, place, str(place))
+        self.report.destinations = tuple(map(str, places))
+        self.report.look = lambda: tuple(
+            copy
+            for place in places
+            for copy in reports.copies(self.stack, place, str(place))
+        )
 
 
 @contextmanager

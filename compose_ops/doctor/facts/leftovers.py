@@ -138,7 +138,7 @@ def kept_data(stack: StackContext, readable_state: Path) -> tuple[KeptData, ...]
     return tuple(
         KeptData(
             entry.services,
-            (now - entry.moment).total_seconds(),
+            (now - entry.moved_at).total_seconds(),
             entry.is_outlived,
         )
         for entry in stack.collaborators.backups.restore_points(stack)

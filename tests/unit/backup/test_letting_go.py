@@ -116,7 +116,7 @@ def test_preparation_that_fails_hinders_no_later_task(
 
     back_up(stack, "memo")
     (kept,) = repository.listed(tmp_path / "backups", "trial")
-    assert repository.believed(kept).stores[0].consistency == "stop"
+    assert repository.valid_manifest(kept).stores[0].consistency == "stop"
     assert world.of("memo").state == "running"
 
 
