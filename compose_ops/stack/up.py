@@ -135,12 +135,11 @@ def _disconnected(stack: StackContext, wanted: Collection[str]) -> dict[str, str
     if not any(current.lost_networks(stack.model, c, own) for c in there):
         return {}
     hashes = config_hashes.of(stack)
-    found = {c.service: current.lost_networks(stack.model, c, hashes) for c in there}
-    return {
-        name: f"is not connected to {', '.join(lost)}"
-        for name, lost in found.items()
-        if lost
-    }
+    found: dict[str, str] = {}
+    for container in there:
+        if lost := current.lost_networks(stack.model, container, hashes):
+            found[container.service] = f"is not connected to {', '.join(lost)}"
+    return found
 
 
 def _confirm_jumps(jumps: Sequence[VersionJump], *, dry: bool) -> None:

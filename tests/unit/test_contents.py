@@ -126,6 +126,23 @@ def test_other_start_has_read_the_file_that_was_there_then(stack: StackContext) 
     assert judged(stack).replaced == ("secret word",)
 
 
+def test_link_that_was_turned_after_the_start_is_seen(tmp_path: Path) -> None:
+    """As where each deployment has a folder of its own: `current -> v2`."""
+    for name in ("v1", "v2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "word").write_text(name)
+    link = tmp_path / "current"
+    link.symlink_to("v1")
+    found = files.Content("secret word", file=link / "word")
+    before = found.changed_at()
+
+    (fresh := tmp_path / "fresh").symlink_to("v2")
+    fresh.rename(link)
+
+    assert found.changed_at() >= max(before, link.lstat().st_ctime)
+    assert found.read() == b"v2"
+
+
 def test_text_of_a_config_stays_what_the_container_was_created_with(
     stack: StackContext,
 ) -> None:
