@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from compose_ops.errors import START_ENGINE
+from compose_ops.plain_text import plain, plain_lines
 from compose_ops.redaction import clean
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
 DUMB = frozenset({"", "dumb", "unknown"})
+# A name in brackets is a name, not a style; one between colons is no picture.
+_AS_DATA: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
 
 
 _attached: list[bool] = []
@@ -32,8 +35,28 @@ _program: list[str] = []
 
 
 def attach() -> None:
-    """Let progress be printed and questions be asked from now on, in this process."""
+    """
+    Let progress be printed and questions be asked from now on, in this process.
+
+    What the terminal's encoding lacks is written as an escape, and loses no line.
+    """
     _attached[:] = [True]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def shows_progress() -> bool:
+    """Say whether somebody looks: standard error is a terminal."""
+    return _is_terminal(sys.stderr)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Say whether a stream is a terminal; a closed one is none."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
 
 
 def name_program(name: str) -> None:
@@ -72,7 +95,7 @@ def say(line: str) -> None:
     if _attached:
         # Progress is best effort: a closed pipe or a full disk stops no work, no undo.
         with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(worded(line) + "\n")
+            sys.stderr.write(plain_lines(worded(line)) + "\n")
             sys.stderr.flush()
 
 
@@ -97,8 +120,17 @@ def show(text: str, *, verbatim: bool = False) -> None:
 
     With *verbatim* nothing but secrets is replaced in it.
     """
+    _put(plain_lines((clean if verbatim else worded)(text)) + "\n")
+
+
+def write(text: str) -> None:
+    """Print text that has its own end of line, secrets replaced; OutputLostError."""
+    _put(plain_lines(clean(text)))
+
+
+def _put(text: str) -> None:
     try:
-        sys.stdout.write((clean if verbatim else worded)(text) + "\n")
+        sys.stdout.write(text)
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as lost:
         _discard_output()
@@ -107,12 +139,7 @@ def show(text: str, *, verbatim: bool = False) -> None:
 
 def show_raw(text: str) -> None:
     """Print what is redacted already as it is; OutputLostError as for `show`."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except (OSError, ValueError, AttributeError) as lost:
-        _discard_output()
-        raise OutputLostError(str(lost)) from lost
+    _put(text)
 
 
 def say_raw(text: str) -> None:
@@ -124,7 +151,7 @@ def say_raw(text: str) -> None:
 
 def is_terminal() -> bool:
     """Say whether results go to a terminal."""
-    return sys.stdout is not None and sys.stdout.isatty()
+    return _is_terminal(sys.stdout)
 
 
 def _discard_output() -> None:
@@ -140,21 +167,22 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(title=title or None, title_justify="left")
+    made = Table(title=plain(title) or None, title_justify="left")
     for column in columns:
         made.add_column(column, overflow="fold", no_wrap=False)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(plain_lines, row))
     text = io.StringIO()
     width = None if is_terminal() else PLAIN_WIDTH
-    Console(file=text, width=width, force_terminal=is_terminal()).print(made)
-    show(text.getvalue().rstrip("\n"))
+    console = Console(file=text, width=width, force_terminal=is_terminal(), **_AS_DATA)
+    console.print(made)
+    _put(worded(text.getvalue().rstrip("\n")) + "\n")
 
 
 @contextmanager
 def health_progress() -> Iterator[Callable[[Sequence["Container"]], None]]:
     """Yield a reporter: a live table on a terminal, otherwise one line a change."""
-    if not (_attached and sys.stderr.isatty()):
+    if not (_attached and shows_progress()):
         yield _LineReporter()
         return
     from rich.console import Console
@@ -162,12 +190,14 @@ def health_progress() -> Iterator[Callable[[Sequence["Container"]], None]]:
     from rich.table import Table
 
     begin = time.monotonic()
-    with Live(console=Console(stderr=True), transient=True) as live:
+    console = Console(stderr=True, **_AS_DATA)
+    with Live(console=console, transient=True) as live:
 
         def report(containers: Sequence["Container"]) -> None:
             made = Table("service", "state", "health", title=_elapsed(begin))
             for container in containers:
-                made.add_row(container.name, container.state, container.health or "-")
+                row = (container.name, container.state, container.health or "-")
+                made.add_row(*map(plain, row))
             live.update(made)
 
         yield report
@@ -184,16 +214,15 @@ def live_table(
     from rich.console import Console
     from rich.live import Live
     from rich.table import Table
-    from rich.text import Text
 
     def render() -> Table:
         made = Table(*columns)
         for row in rows():
-            made.add_row(*(Text(worded(cell)) for cell in row))
+            made.add_row(*(plain(worded(cell)) for cell in row))
         return made
 
     stream = cast("TextIO", _BestEffort(sys.stderr))
-    screen = Console(file=stream, force_terminal=True)
+    screen = Console(file=stream, force_terminal=True, **_AS_DATA)
     with Live(get_renderable=render, console=screen, redirect_stdout=False):
         yield
 
@@ -202,8 +231,7 @@ def has_screen() -> bool:
     """Say whether stderr is a terminal on which lines can be written over."""
     return bool(
         _attached
-        and sys.stderr is not None
-        and sys.stderr.isatty()
+        and _is_terminal(sys.stderr)
         and os.environ.get("TERM", "").lower() not in DUMB
     )
 
@@ -256,8 +284,9 @@ def confirm(question: str, *, yes: bool, expected: str = "yes") -> bool:
     """Ask for *expected* on a terminal; without one only *yes* answers."""
     if yes:
         return True
-    if not (_attached and sys.stdin.isatty()):
+    if not (_attached and _is_terminal(sys.stdin) and sys.stderr is not None):
         return False
-    sys.stderr.write(f"{question} Type {expected} to go on: ")
+    asked = plain_lines(worded(question))
+    sys.stderr.write(f"{asked} Type {plain(expected)} to go on: ")
     sys.stderr.flush()
     return sys.stdin.readline().strip() == expected

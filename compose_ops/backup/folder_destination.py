@@ -19,12 +19,12 @@ from compose_ops.backup import (
 from compose_ops.backup.data_mounts import DataMount
 from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.manifest import Archive, Manifest
-from compose_ops.backup.progress import shows_progress
 from compose_ops.backup.repository import BackupSet
 from compose_ops.backup.restore_targets import RestoreTarget
 from compose_ops.backup.store_backup import StoreBackup
 from compose_ops.backup.volume_archive import ArchiveFormat
 from compose_ops.backup.volume_backup import VolumeBackup
+from compose_ops.console import shows_progress
 from compose_ops.docker.api import Volume
 from compose_ops.runtime.context import StackContext
 

@@ -1,8 +1,6 @@
 """The helper image and its containers: each has one folder with data, one archive."""
 
 import base64
-import csv
-import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +16,8 @@ from compose_ops.backup.addresses import RepositoryAddress
 from compose_ops.backup.helper_tag import CONTEXT, REPOSITORY_CONTEXT, repository_image
 from compose_ops.backup.helper_tag import image as image  # noqa: PLC0414
 from compose_ops.backup.streams import Streams
-from compose_ops.docker.api import Engine, InteractiveRun, RunSpec
+from compose_ops.console import say
+from compose_ops.docker.api import Engine, InteractiveRun, RunSpec, mount
 from compose_ops.errors import ConfigurationError, DataError
 from compose_ops.project.compat import old_name
 from compose_ops.project.labels import before
@@ -75,11 +74,21 @@ def missing(engine: Engine | None, bases: Sequence[str]) -> Iterator[SetupStep]:
 
 
 def require(stack: StackContext) -> str:
-    """Return the image's name; ConfigurationError when it was not built."""
-    name = image()
-    if stack.engine.image(name) is None:
+    """
+    Return the image's name; it is built again where it was pruned and a base is here.
+
+    Raises ConfigurationError where it is not there and no base is.
+    """
+    name, bases = image(), stack.config.backup.helper_base
+    if stack.engine.image(name) is not None:
+        return name
+    if not stack.dry and any(stack.engine.image(base) for base in bases):
+        say(f"building {name}, which was removed")
+        build(stack.engine, bases)
+    else:
         raise ConfigurationError(
-            "the helper image that reads and writes volumes is not built",
+            f"the helper image {name} that reads and writes volumes is not built, and "
+            f"none of its bases is here: {', '.join(bases)}",
             hint="invoke init builds it, on one of the images that "
             "backup.helper_base of compose-ops.toml names",
         )
@@ -115,7 +124,7 @@ class HelperJob:
 
     `volume` is a volume's name, or the path of a folder of the host. With `held` it may
     give files that a store's session printed to the owner of the data. With a
-    `repository` it is one of the image with restic.
+    `repository` it is one of the image with restic; `source` is one to copy from.
     """
 
     run: str
@@ -127,6 +136,7 @@ class HelperJob:
     changes: bool = False
     held: bool = False
     repository: RepositoryAddress | None = None
+    source: RepositoryAddress | None = None
 
 
 class HelperRefusal(DataError):  # noqa: N818 - names an outcome
@@ -252,6 +262,9 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
     kept = work.repository
     if kept:
         mounts += _of_repository(kept)
+    if work.source and work.source.folder:
+        mounts.append(_file(work.source.folder, "/source", writable=True))
+        mounts.append(_file(work.source.password, "/source-password", writable=False))
     if work.archive and is_local:
         mounts.append(_file(work.archive, "/archive", writable=work.fills))
     if work.listing and is_local:
@@ -268,7 +281,7 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
         environment={"COMPOSE_OPS_RESERVED_BEFORE": old_name("volume", "reserved")}
         | ({} if is_local else {"COMPOSE_OPS_STREAMED": "1"})
         | ({"COMPOSE_OPS_WRITES": "1"} if kept and work.changes else {}),
-        capabilities=(*capabilities, *(BECOMING if kept and kept.folder else ())),
+        capabilities=(*capabilities, *(BECOMING if kept else ())),
         labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run}
         | ({HOST_LABEL: host} if kept else {}),
         extra=[
@@ -309,16 +322,9 @@ def _data(source: str, *, writable: bool) -> str:
     if data_mounts.is_path(source):
         return _file(Path(source), "/volume", writable=writable)
     fields = ["type=volume", f"src={source}", "dst=/volume", "volume-nocopy"]
-    return _joined(fields + ([] if writable else ["readonly"]))
+    return mount(*fields, *([] if writable else ["readonly"]))
 
 
 def _file(path: Path, target: str, *, writable: bool) -> str:
     fields = ["type=bind", f"src={path}", f"dst={target}"]
-    return _joined(fields + ([] if writable else ["readonly"]))
-
-
-def _joined(fields: list[str]) -> str:
-    """Join the fields of a --mount, which Docker reads as a line of CSV."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(fields)
-    return line.getvalue()
+    return mount(*fields, *([] if writable else ["readonly"]))

@@ -13,7 +13,7 @@ from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 
 LEVELS = ("native", "stop", "crash")
-_ELSEWHERE = ("product", "rollout.")
+_ELSEWHERE = ("product", "rollout.", "gateway.")
 
 
 @dataclass(frozen=True, slots=True)

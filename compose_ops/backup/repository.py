@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +38,8 @@ class BackupSet:
 
     `fault` says why, or which archive is not as the manifest has it: such a set is not
     verified, whatever its record says. A set in a repository is `written` until it was
-    read; `snapshots` are those of its volumes, and its `path` is only a name.
+    read; `snapshots` are those of its volumes, `text` that of its manifest, and its
+    `path` is only a name.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class BackupSet:
     written: bool = False
     snapshots: Mapping[str, str] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
 
     @property
     def id(self) -> str:
@@ -110,9 +113,19 @@ def _amiss(path: Path, manifest: Manifest | None) -> str:
     return ""
 
 
+def sequence(set_id: str) -> int:
+    """
+    Return the number of a set, by which all sets of a project have one order.
+
+    >>> sequence("20261128T010203Z-0007")
+    7
+    """
+    return int(set_id.rpartition("-")[2])
+
+
 def by_age(backup_set: BackupSet) -> tuple[int, str]:
     """Return what sets are sorted by: the number in the id, which only grows."""
-    return int(backup_set.id.rpartition("-")[2]), backup_set.id
+    return sequence(backup_set.id), backup_set.id
 
 
 def next_path(dest: Path, project: str, now: datetime) -> Path:
@@ -210,14 +223,24 @@ def remove_partial(path: Path) -> None:
 def remove(backup_set: BackupSet) -> None:
     """Remove a set: first its name, so that a half removed one is no set."""
     doomed = backup_set.path.with_name(f"{REMOVED}{backup_set.path.name}")
-    backup_set.path.rename(doomed)
-    shutil.rmtree(doomed)
+    try:
+        backup_set.path.rename(doomed)
+        shutil.rmtree(doomed)
+    except OSError as refused:
+        rest = doomed if doomed.exists() else backup_set.path
+        raise DataError(
+            f"{backup_set.id} cannot be removed: {refused.strerror}",
+            hint=f"sudo rm -r {shlex.quote(str(rest))}; the next prune tries it again",
+        ) from refused
 
 
 def remove_rest(dest: Path, project: str) -> None:
-    """Finish what a removal that died has begun."""
+    """Finish what a removal that died has begun, and say what cannot be removed."""
     for path in folder(dest, project).glob(f"{REMOVED}*"):
         shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            command = f"sudo rm -r {shlex.quote(str(path))}"
+            say(f"warning: {path} cannot be removed: {command}")
 
 
 def note(path: Path, **values: Any) -> None:

@@ -93,7 +93,12 @@ class ResticDestination:
 
     @contextmanager
     def talk(
-        self, run: str = "look", *, volume: str = "", changes: bool = False
+        self,
+        run: str = "look",
+        *,
+        volume: str = "",
+        changes: bool = False,
+        source: RepositoryAddress | None = None,
     ) -> Iterator[Helper]:
         """Yield a helper with the repository; its refusals are explained."""
         restic_access.check(self.stack, self.address)
@@ -103,6 +108,7 @@ class ResticDestination:
             volume=volume,
             changes=changes,
             repository=self.address,
+            source=source,
         )
         with (
             restic_access.explained(self.stack, self.address),

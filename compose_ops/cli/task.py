@@ -9,6 +9,7 @@ from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
 from compose_ops import console, interrupts
+from compose_ops.cli import arguments
 from compose_ops.errors import ComposeOpsError, OutputError, UsageError
 from compose_ops.library.faults import described
 
@@ -24,12 +25,10 @@ def _ended(error: ComposeOpsError) -> Exit:
 
 def whole_number(text: str) -> int:
     """Return *text* as a number of 0 or more; Exit 2 when it is none."""
-    if text.isascii() and text.isdigit():
-        return int(text)
-    wrong = UsageError(
-        f"{text!r} is not a whole number", hint="give digits only, such as 60"
-    )
-    raise Exit(str(wrong), code=wrong.exit_code)
+    try:
+        return arguments.whole_number(text)
+    except UsageError as wrong:
+        raise Exit(str(wrong), code=wrong.exit_code) from wrong
 
 
 whole_number.__name__ = "int"
@@ -42,6 +41,7 @@ class ComposeTask(Task[Any]):
         console.attach()
         try:
             with interrupts.handled():
+                arguments.check(kwargs)
                 return super().__call__(*args, **kwargs)
         except console.OutputLostError as lost:
             # All that was to be done is done: only its report found no reader.
@@ -60,13 +60,15 @@ class ComposeTask(Task[Any]):
         ignore_unknown_help: bool | None = None,  # noqa: FBT001 - invoke's signature
     ) -> list[Argument]:
         """Make a repeatable flag want its value, and a number be one."""
-        arguments = super().get_arguments(ignore_unknown_help)
-        for argument in arguments:
+        texts = dict(self.help)  # invoke takes out what it has used
+        found = super().get_arguments(ignore_unknown_help)
+        self.help = texts
+        for argument in found:
             if argument.kind is list:
                 argument.raw_value = None
             elif argument.kind is int:
                 argument.kind = whole_number
-        return arguments
+        return found
 
 
 def emit(value: Any) -> None:

@@ -1,6 +1,5 @@
 """Every task: it reads its flags, calls the library once and prints the result."""
 
-import sys
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -309,7 +308,7 @@ def lint(
             baseline=baseline,
             update_baseline=update_baseline,
         ),
-        show=sys.stdout.write,
+        show=console.write,
     )
 
 
@@ -386,6 +385,17 @@ def backup(
         emit(made and output.set_as_json(made, first))
     else:
         output.print_backup(made)
+
+
+@task(
+    dest="The repository that is filled: a NAME of compose-ops.toml, or restic:….",
+    source="The repository here that has the sets. Default: the first one.",
+)
+def copy(c: Context, *, dest: str = "", source: str = "", json: bool = False) -> None:
+    """Send the sets that a repository lacks to it."""
+    from compose_ops.cli.output import backup as output
+
+    output.print_copied(stack(c).copy(dest, source=source), json=json)
 
 
 @task(dest=DEST, project="Another project's sets.")

@@ -32,6 +32,7 @@ from compose_ops.docker.values import (
     RunSpec,
     Usage,
     Volume,
+    mount,
 )
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "RunSpec",
     "Usage",
     "Volume",
+    "mount",
 ]
 
 Echo = Callable[[Sequence[str]], None]
@@ -123,8 +125,12 @@ class Engine(Protocol):
     def profiled_services(self) -> frozenset[str]:
         """Return the names of all services, also those of inactive profiles."""
 
-    def model(self) -> dict[str, Any]:
-        """Return the merged compose model; ConfigurationError when it is invalid."""
+    def model(self, *, checked: bool = True) -> dict[str, Any]:
+        """
+        Return the merged compose model; ConfigurationError when it is invalid.
+
+        Not *checked*, what contradicts itself is left to a file that goes behind.
+        """
 
     def config_hashes(self) -> dict[str, str]:
         """

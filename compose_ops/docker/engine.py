@@ -25,7 +25,7 @@ from compose_ops.docker.api import (
     Volume,
 )
 from compose_ops.docker.command_line import CommandLine
-from compose_ops.errors import EngineError
+from compose_ops.errors import ConfigurationError, EngineError
 
 CONFIG_TIMEOUT = 60.0
 """Seconds: merging files takes 0.1 s; this ends a client that hangs."""
@@ -53,11 +53,13 @@ class EngineRequests(CommandLine):
             failure.check(output, self.command(*words))
         return parse.plugins(loads(output.stdout or "{}"))
 
-    def model(self) -> dict[str, Any]:
-        words = ("config", "--format", "json")
+    def model(self, *, checked: bool = True) -> dict[str, Any]:
+        words = ["config", "--format", "json"]
+        words += [] if checked else ["--no-consistency"]
         found: dict[str, Any] = loads(
             self.compose(*words, timeout=CONFIG_TIMEOUT).stdout
         )
+        _refuse_options(found)
         return found
 
     def config_hashes(self) -> dict[str, str]:
@@ -196,3 +198,14 @@ class EngineRequests(CommandLine):
 
 def _of(project: str | None) -> list[str]:
     return [] if project is None else [f"label={PROJECT_LABEL}={project}"]
+
+
+def _refuse_options(model: Mapping[str, Any]) -> None:
+    """Refuse names that Docker's client would read as options. ConfigurationError."""
+    for name, service in (model.get("services") or {}).items():
+        for what, word in (("service", name), ("image", service.get("image") or "")):
+            if str(word).startswith("-"):
+                raise ConfigurationError(
+                    f"the {what} {word} of the compose files looks like an option",
+                    hint="let its name begin with a letter or a digit",
+                )

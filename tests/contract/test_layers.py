@@ -30,7 +30,7 @@ ORDER = (
     {"console"},
     {"docker"},
     {"verdicts", "units", "errors"},
-    {"redaction"},
+    {"plain_text", "redaction"},
 )
 
 # Who imports upwards or sideways although it should not, until it is mended.

@@ -85,7 +85,7 @@ def partial_files(stack: StackContext) -> tuple[Leftover, ...]:
     backups = stack.backups
     found = {p for f in (stack.root, backups) for p in f.glob("*.partial")}
     found |= set(backups.glob("*/.partial-*")) | set(backups.glob("*/*.partial"))
-    found |= set(stack.root.glob(".*.partial"))
+    found |= set(stack.root.glob(".*.partial")) | set(backups.glob("*/.removed-*"))
     return tuple(Leftover(path, _rest(path)) for path in sorted(found))
 
 

@@ -3,11 +3,13 @@
 import json
 from dataclasses import replace
 
+import pytest
 from docker_script import Client
 from fakes import container
 
 from compose_ops.docker import service_hashes
 from compose_ops.docker.client import DockerEngine
+from compose_ops.errors import ConfigurationError
 
 SERVICES = {
     "vpn": {"image": "vpn"},
@@ -64,3 +66,12 @@ def test_hash_is_asked_of_the_merged_model_in_which_env_files_are_read(
         ["config", "--format", "json"],
         ["config", "--hash", "*"],
     ]
+
+
+@pytest.mark.parametrize("services", ['{"--help": {}}', '{"web": {"image": "-v/:/x"}}'])
+def test_name_that_is_an_option_is_refused(client: Client, services: str) -> None:
+    """Compose takes a service called `--help`; its commands would take a flag."""
+    client(f'print(\'{{"name": "trial", "services": {services}}}\')')
+
+    with pytest.raises(ConfigurationError, match="looks like an option"):
+        DockerEngine(files=[]).model()

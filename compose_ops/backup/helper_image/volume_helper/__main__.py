@@ -169,6 +169,7 @@ REPOSITORY_ACTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "list": keeping.listed,
     "write": keeping.write_text,
     "check": keeping.checked,
+    "copy": keeping.copied,
     "forget": keeping.forget,
     "locks": keeping.locks,
     "unlock": keeping.unlock,

@@ -256,16 +256,27 @@ def _text(restic: Restic, snapshot: str, name: str) -> str:
     return text.decode(errors="replace")
 
 
-def opened(restic: Restic, *, create: bool) -> dict[str, Any]:
-    """Return {"id", "version"} of the repository; with *create* make a missing one."""
+def opened(restic: Restic, *, create: bool, alike: bool = False) -> dict[str, Any]:
+    """
+    Return {"id", "version"} of the repository; with *create* make a missing one.
+
+    It cuts files as the source does where it is to be *alike*: what both have is one.
+    """
     try:
         found = restic.answer("cat", "config", "--no-lock")
     except Failed as failed:
         if failed.kind != "missing" or not create:
             raise
-        restic.quiet("init")
+        restic.quiet("init", *(["--copy-chunker-params"] if alike else []))
         found = restic.answer("cat", "config", "--no-lock")
     return {"id": str(found["id"]), "version": int(found["version"])}
+
+
+def copied(restic: Restic, *, snapshots: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Copy snapshots of the source, group by group in order."""
+    for group in snapshots:
+        restic.quiet("copy", *group)
+    return {}
 
 
 def forget(restic: Restic, snapshots: Sequence[Sequence[str]]) -> dict[str, Any]:
