@@ -10,9 +10,10 @@ import os
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from compose_ops.errors import START_ENGINE
 from compose_ops.plain_text import plain, plain_lines
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
     from compose_ops.docker.api import Container
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
+DUMB = frozenset({"", "dumb", "unknown"})
 # A name in brackets is a name, not a style; one between colons is no picture.
 _AS_DATA: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
 
 
 _attached: list[bool] = []
+_kept: list[deque[str]] = []
 _words: dict[re.Pattern[str], str] = {}
+_program: list[str] = []
 
 
 def attach() -> None:
@@ -42,22 +46,15 @@ def attach() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def shows_progress() -> bool:
-    """Say whether somebody looks: standard error is a terminal."""
-    return _is_terminal(sys.stderr)
-
-
-def _is_terminal(stream: TextIO | None) -> bool:
-    """Say whether a stream is a terminal; a closed one is none."""
-    try:
-        return stream is not None and stream.isatty()
-    except ValueError:
-        return False
-
-
 def name_program(name: str) -> None:
     """Let texts name *name* as the program that runs tasks, in place of invoke."""
+    _program[:] = [name]
     _words[re.compile(r"\binvoke (?=[a-z])")] = f"{name} "
+
+
+def program() -> str:
+    """Return the name of the program that runs tasks."""
+    return _program[0] if _program else "invoke"
 
 
 def name_engine_command(command: str) -> None:
@@ -66,8 +63,16 @@ def name_engine_command(command: str) -> None:
     _words[re.compile(rf"(?:sudo )?{neutral}")] = command
 
 
-def _worded(text: str) -> str:
-    """Return what is printed of *text*: no secret, and this project's commands."""
+def worded(text: str) -> str:
+    """
+    Return what is printed of *text*: no secret, and this project's commands.
+
+    Whoever wrote it, it moves no cursor and changes no colour.
+    """
+    return plain_lines(_named(text))
+
+
+def _named(text: str) -> str:
     for pattern, word in _words.items():
         text = pattern.sub(word.replace("\\", r"\\"), text)
     return clean(text)
@@ -80,11 +85,24 @@ def detach() -> None:
 
 def say(line: str) -> None:
     """Print one line of progress."""
+    for kept in _kept:
+        kept.append(worded(line))
     if _attached:
         # Progress is best effort: a closed pipe or a full disk stops no work, no undo.
         with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(plain_lines(_worded(line)) + "\n")
+            sys.stderr.write(worded(line) + "\n")
             sys.stderr.flush()
+
+
+@contextmanager
+def keeping_last(count: int) -> Iterator[Sequence[str]]:
+    """Yield the last *count* lines of progress, which grow and move on meanwhile."""
+    lines: deque[str] = deque(maxlen=count)
+    _kept.append(lines)
+    try:
+        yield lines
+    finally:
+        _kept.remove(lines)
 
 
 class OutputLostError(Exception):
@@ -97,21 +115,47 @@ def show(text: str, *, verbatim: bool = False) -> None:
 
     With *verbatim* nothing but secrets is replaced in it.
     """
-    _put(plain_lines((clean if verbatim else _worded)(text)) + "\n")
+    show_raw((plain_lines(clean(text)) if verbatim else worded(text)) + "\n")
 
 
 def write(text: str) -> None:
     """Print text that has its own end of line, secrets replaced; OutputLostError."""
-    _put(plain_lines(clean(text)))
+    show_raw(plain_lines(clean(text)))
 
 
-def _put(text: str) -> None:
+def show_raw(text: str) -> None:
+    """Print what is redacted already as it is; OutputLostError as for `show`."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as lost:
         _discard_output()
         raise OutputLostError(str(lost)) from lost
+
+
+def say_raw(text: str) -> None:
+    """Print on stderr what is redacted already; best effort."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def is_terminal() -> bool:
+    """Say whether results go to a terminal."""
+    return _is_terminal(sys.stdout)
+
+
+def shows_progress() -> bool:
+    """Say whether somebody looks: standard error is a terminal."""
+    return _is_terminal(sys.stderr)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Say whether a stream is a terminal; a closed one is none."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
 
 
 def _discard_output() -> None:
@@ -132,12 +176,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         made.add_column(column, overflow="fold", no_wrap=False)
     for row in rows:
         made.add_row(*map(plain_lines, row))
-    is_terminal = _is_terminal(sys.stdout)
     text = io.StringIO()
-    width = None if is_terminal else PLAIN_WIDTH
-    console = Console(file=text, width=width, force_terminal=is_terminal, **_AS_DATA)
+    width = None if is_terminal() else PLAIN_WIDTH
+    console = Console(file=text, width=width, force_terminal=is_terminal(), **_AS_DATA)
     console.print(made)
-    _put(_worded(text.getvalue().rstrip("\n")) + "\n")
+    show_raw(_named(text.getvalue().rstrip("\n")) + "\n")
 
 
 @contextmanager
@@ -169,21 +212,52 @@ def live_table(
     columns: Sequence[str], rows: Callable[[], Sequence[Sequence[str]]]
 ) -> Iterator[None]:
     """Show on stderr, a terminal, what *rows* returns, again and again."""
-    if not _attached:
+    if not has_screen():
         yield
         return
     from rich.console import Console
     from rich.live import Live
     from rich.table import Table
+    from rich.text import Text
 
     def render() -> Table:
         made = Table(*columns)
         for row in rows():
-            made.add_row(*map(plain, row))
+            made.add_row(*(Text(worded(cell)) for cell in row))
         return made
 
-    with Live(get_renderable=render, console=Console(stderr=True, **_AS_DATA)):
+    stream = cast("TextIO", _BestEffort(sys.stderr))
+    screen = Console(file=stream, force_terminal=True)
+    with Live(get_renderable=render, console=screen, redirect_stdout=False):
         yield
+
+
+def has_screen() -> bool:
+    """Say whether stderr is a terminal on which lines can be written over."""
+    return bool(
+        _attached
+        and shows_progress()
+        and os.environ.get("TERM", "").lower() not in DUMB
+    )
+
+
+class _BestEffort:
+    """A stream that takes everything, also when its terminal is gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _elapsed(begin: float) -> str:
@@ -212,7 +286,6 @@ def confirm(question: str, *, yes: bool, expected: str = "yes") -> bool:
         return True
     if not (_attached and _is_terminal(sys.stdin) and sys.stderr is not None):
         return False
-    asked = plain_lines(_worded(question))
-    sys.stderr.write(f"{asked} Type {plain(expected)} to go on: ")
+    sys.stderr.write(f"{worded(question)} Type {plain(expected)} to go on: ")
     sys.stderr.flush()
     return sys.stdin.readline().strip() == expected

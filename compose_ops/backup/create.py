@@ -11,6 +11,7 @@ from compose_ops.backup import (
     encryption,
     helper,
     manifest_writer,
+    places,
     preconditions,
     quiesce,
     recover,
@@ -19,16 +20,17 @@ from compose_ops.backup import (
     service_control,
     undeclared,
     unlock,
-    volume_archive,
+    volume_backup,
 )
+from compose_ops.backup.addresses import Place, RepositoryAddress
+from compose_ops.backup.destination import Destination, NewSet
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import Policy, choose
-from compose_ops.backup.progress import shows_progress
-from compose_ops.backup.service_control import StoppedContainer
+from compose_ops.backup.service_control import CLOCK, StoppedContainer
 from compose_ops.backup.store_backup import StoreBackup
-from compose_ops.backup.volume_archive import VolumeBackup
+from compose_ops.backup.volume_backup import VolumeBackup
 from compose_ops.console import say
-from compose_ops.errors import UnhealthyError
+from compose_ops.errors import UnhealthyError, UsageError
 from compose_ops.interrupts import undoing
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
@@ -39,7 +41,9 @@ from compose_ops.state.recovery import exclusive
 @dataclass(frozen=True, slots=True)
 class BackupRequest:
     """
-    What `backup` was asked for; `dest` is absolute.
+    What `backup` was asked for; `dest` is absolute, as `others` are.
+
+    All of them get the same set, of one copy of time.
 
     With `everything` and `coherent` what depends on the stores rests for the copy: the
     set is of one moment. `allow_undeclared` takes all stores although nobody declares
@@ -48,12 +52,17 @@ class BackupRequest:
 
     services: Sequence[str] = ()
     everything: bool = False
-    dest: Path = Path("backups")
+    dest: Place = Path("backups")
+    others: Sequence[Place] = ()
     consistency: str = ""
     gzip: bool = False
     encrypt: Sequence[str] = ()
     coherent: bool = True
     allow_undeclared: bool = False
+
+    @property
+    def all_places(self) -> tuple[Place, ...]:
+        return tuple(dict.fromkeys((self.dest, *self.others)))
 
     @property
     def compression(self) -> str:
@@ -71,6 +80,7 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
     chosen = choose(stack, request.services, everything=request.everything)
     if request.everything:
         undeclared.check(stack, chosen, allowed=request.allow_undeclared)
+    _check_kinds(request)
     keys = encryption.recipients(request.encrypt)
     if stack.dry:
         for item in preconditions.items(stack, chosen, request.consistency):
@@ -82,6 +92,18 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
         made = take_locked(stack, request, chosen, keys)
         restore_points.expire(stack, made)
         return made
+
+
+def _check_kinds(request: BackupRequest) -> None:
+    """Refuse what a repository does in its own way. UsageError."""
+    flag = "--encrypt" if request.encrypt else "--gzip" if request.gzip else ""
+    for place in request.all_places:
+        if flag and isinstance(place, RepositoryAddress):
+            raise UsageError(
+                f"{flag} is not for the repository {place}: restic compresses and "
+                "encrypts what it keeps",
+                hint=f"leave out {flag}, or name a folder with --dest",
+            )
 
 
 def take_locked(
@@ -99,67 +121,93 @@ def take_locked(
     for item in items:
         if item.policy.product:
             say(_described(item))
-    partial = repository.next_path(request.dest, stack.project, datetime.now(UTC))
-    with _settled(stack, partial) as journal, ExitStack() as helpers:
-        repository.make(partial, encrypted=bool(keys))
-        shape = volume_archive.ArchiveFormat(partial, request.compression, tuple(keys))
-        found = [
-            volume_archive.opened(
-                stack,
-                helpers,
-                item,
-                mount=mount,
-                volume=volumes[mount.key],
-                shape=shape,
-            )
-            for item in items
-            for mount in item.policy.mounts
+    destinations = [places.opened(stack, place) for place in request.all_places]
+    _stop_what_is_ordered(items, destinations)
+    for place in destinations:
+        place.prepare()
+    run = _next_run(stack, destinations)
+    sets = [
+        place.begin(run, compression=request.compression, keys=tuple(keys))
+        for place in destinations
+    ]
+    with _settled(stack, run, sets) as journal, ExitStack() as helpers:
+        for new in sets:
+            new.make()
+        copies = [
+            [
+                new.opened(helpers, item, mount=mount, volume=volumes[mount.key])
+                for item in items
+                for mount in item.policy.mounts
+            ]
+            for new in sets
         ]
-        for copying in found:
-            volume_archive.measured(copying)
-        _check_space(stack, request.dest, found)
-        late = _copy(stack, journal, items, found, coherent=coherent)
-        manifest = manifest_writer.manifest(
-            stack,
-            found,
-            shape,
-            run=partial.name,
-            coherent=coherent,
-            undeclared=left_out,
-        )
+        for new, found in zip(sets, copies, strict=True):
+            for copying in found:
+                volume_backup.measured(copying)
+            new.check_space(found)
+        every = [copying for found in copies for copying in found]
+        late, downtime = _copy(stack, journal, items, every, coherent=coherent)
+        made = [
+            manifest_writer.manifest(
+                stack,
+                found,
+                new,
+                run=run,
+                coherent=coherent,
+                undeclared=left_out,
+                downtime=downtime,
+            )
+            for new, found in zip(sets, copies, strict=True)
+        ]
         journal.reach("naming")
-        final = repository.finish(partial, manifest)
+        for new, manifest in zip(sets, made, strict=True):
+            new.finish(manifest)
         journal.reach("named")
-        repository.note(final, verified=manifest.created)
+        manifest = made[0]
         if late is not None:
             say(f"the set {manifest.id} is complete and verified")
             raise late
         return manifest
 
 
-def _check_space(
-    stack: StackContext, dest: Path, found: Sequence[VolumeBackup]
+def _next_run(stack: StackContext, destinations: Sequence[Destination]) -> str:
+    """Return the id of the next set: its number is new at every destination."""
+    now = datetime.now(UTC)
+    found = [place.next_run(stack.project, now) for place in destinations]
+    return max(found, key=repository.number_of)
+
+
+def _stop_what_is_ordered(
+    items: Sequence[StoreBackup], destinations: Sequence[Destination]
 ) -> None:
     """
-    Raise DataError when the set may not fit.
+    Let stores be stopped that a repository cannot take while they run.
 
-    To weigh every file takes as long as to read a small one: only where it matters.
+    restic reads in an order of its own, and nothing may be read after a session.
+    UsageError where that was ruled out.
     """
-    ratios = repository.ratios(dest, stack.project)
-    if shows_progress() or not preconditions.fits(dest, _occupied(found), {}):
-        volume_archive.weighed(found)
-    preconditions.check_space(dest, _occupied(found), ratios)
-
-
-def _occupied(found: Sequence[VolumeBackup]) -> dict[str, int]:
-    return {copying.key: copying.occupied for copying in found}
+    kept = [place.name for place in destinations if not place.keeps_order]
+    for item in items:
+        policy = item.policy
+        if item.level != "native" or not (kept and (policy.session or policy.order)):
+            continue
+        if item.forced or "stop" not in policy.levels:
+            raise UsageError(
+                f"{policy.service} cannot be copied to {kept[0]} while it runs: its "
+                "files are read in an order, which restic does not keep",
+                hint="--consistency stop stops it for the copy",
+            )
+        say(f"{policy.service} is stopped for the copy: restic keeps no order of files")
+        item.level = "stop"
 
 
 @contextmanager
-def _settled(stack: StackContext, partial: Path) -> Iterator[Journal]:
+def _settled(
+    stack: StackContext, run: str, sets: Sequence[NewSet]
+) -> Iterator[Journal]:
     """Whatever happens in the block, what it stopped runs again afterwards."""
-    run = partial.name.removeprefix(".partial-")
-    journal = journals.begin(stack, "backup", run, partial=str(partial))
+    partials = [str(new.partial) for new in sets if new.partial]
+    journal = journals.begin(stack, "backup", run, partials=partials)
     try:
         yield journal
     finally:
@@ -174,26 +222,29 @@ def _copy(
     found: Sequence[VolumeBackup],
     *,
     coherent: bool,
-) -> UnhealthyError | None:
+) -> tuple[UnhealthyError | None, float]:
     """
     Copy while the stores rest; read the copies back while they start again.
 
-    Returns what is not as healthy as before: the copies are no worse for it.
+    Returns what is not as healthy as before, for which the copies are no worse, and for
+    how many seconds services were stopped or paused: until all were healthy again.
     """
-    mark = stack.engine.boot_id()
+    mark, begin = stack.engine.boot_id(), CLOCK.now()
     with ExitStack() as sessions:
         quiesce.quiesce(stack, journal, items, sessions, coherent=coherent)
         journal.reach("copying", ending=[])
         for copying in found:
-            volume_archive.copy(copying)
+            volume_backup.copy(copying)
     quiesce.check_rest(stack, items, engine_mark=mark)
     with ExitStack() as readers:
         for copying in found:
-            readers.enter_context(volume_archive.being_reread(copying))
+            readers.enter_context(copying.being_reread())
+        rested = journal.facts.get("stores") or journal.facts.get("dependents")
         late = _resume(stack, journal, items)
+        downtime = round(CLOCK.now() - begin, 1) if rested else 0.0
         for copying in found:
-            volume_archive.finish_rereading(copying)
-    return late
+            copying.finish_rereading()
+    return late, downtime
 
 
 def _described(item: StoreBackup) -> str:
@@ -215,6 +266,9 @@ def _resume(
     service_control.start(stack, stores)
     journal.reach("stores started", locked=[])
     late = _late(stack, stores, since=None)
+    for item in items:
+        if item.stopped is not None:
+            item.downtime = round(service_control.CLOCK.now() - item.stopped, 3)
     if late is None:
         quiesce.count(stack, items)
     woken = datetime.now(UTC)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from compose_ops.backup.addresses import Place
 from compose_ops.state.store import StateFile
 
 FILE = "destinations.json"
@@ -44,17 +45,18 @@ def known(own: Path, state: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys((own, *map(Path, _remembered(state).paths))))
 
 
-def remember(own: Path, state: Path, dest: Path, set_id: str = "") -> None:
+def remember(own: Path, state: Path, dest: Place, set_id: str = "") -> None:
     """Keep in mind that a set was written to *dest*, and which."""
     before = _remembered(state)
-    more = () if dest in known(own, state) else (str(dest),)
+    new = isinstance(dest, Path) and dest not in known(own, state)
+    more = (str(dest),) if new else ()
     newest = {str(dest): set_id} if set_id else {}
     now = Destinations((*before.paths, *more), {**before.newest, **newest})
     if now != before:
         STATE_FILE.save(state, now)
 
 
-def newest_set(state: Path, dest: Path) -> str:
+def newest_set(state: Path, dest: Place) -> str:
     """
     Return the last set that was written to *dest*, "" where none is known.
 

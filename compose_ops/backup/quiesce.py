@@ -145,6 +145,7 @@ def _stop_stores(
         "stopping stores", stores=[*known, *service_control.as_facts(stopped)]
     )
     for item in items:
+        item.stopped = service_control.CLOCK.now()
         service_control.stop(stack, journal, service_control.to_stop(item.running))
         item.note_rest(stack.engine)
         _judge_stopped(item)

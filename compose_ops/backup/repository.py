@@ -7,7 +7,8 @@ import re
 import shlex
 import shutil
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from compose_ops.project.env_file import write_private
 MANIFEST = "manifest.json"
 RECORD = "record.json"
 LONGEST = 300  # characters that are shown of a record's text
+PROVEN = "proven"
+"""The result of a drill that proved a set, as the set's record has it."""
 REMOVED = ".removed-"
 PARTIAL = re.compile(r"\.partial-" + SET_ID.pattern)
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -34,7 +37,8 @@ class BackupSet:
     A set in a destination; `manifest` is None when it is invalid.
 
     `fault` says why, or which archive is not as the manifest has it: such a set is not
-    verified, whatever its record says.
+    verified, whatever its record says. A set in a repository is `written` until it was
+    read; `snapshots` are those of its volumes, and its `path` is only a name.
     """
 
     path: Path
@@ -43,6 +47,9 @@ class BackupSet:
     verified: datetime | None
     drilled: datetime | None
     drill: dict[str, str] | None
+    written: bool = False
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -67,7 +74,7 @@ def listed(dest: Path, project: str) -> list[BackupSet]:
             hint="--dest DIR names another destination",
         ) from refused
     names = [path for path in found if SET_ID.fullmatch(path.name)]
-    return sorted((load(path) for path in names), key=_age, reverse=True)
+    return sorted((load(path) for path in names), key=by_age, reverse=True)
 
 
 def load(path: Path) -> BackupSet:
@@ -84,9 +91,9 @@ def load(path: Path) -> BackupSet:
         path=path,
         manifest=found,
         fault=fault,
-        verified=None if fault else _timestamp(record.get("verified")),
-        drilled=_timestamp(record.get("drilled")),
-        drill=_drill(record.get("drill")),
+        verified=None if fault else timestamp(record.get("verified")),
+        drilled=timestamp(record.get("drilled")),
+        drill=drill_of(record.get("drill")),
     )
 
 
@@ -114,7 +121,8 @@ def sequence(set_id: str) -> int:
     return int(set_id.rpartition("-")[2])
 
 
-def _age(backup_set: BackupSet) -> tuple[int, str]:
+def by_age(backup_set: BackupSet) -> tuple[int, str]:
+    """Return what sets are sorted by: the number in the id, which only grows."""
     return sequence(backup_set.id), backup_set.id
 
 
@@ -131,8 +139,13 @@ def next_path(dest: Path, project: str, now: datetime) -> Path:
         )
     except OSError as refused:
         raise unwritable(dest, refused) from refused
-    number = max(map(_number, names), default=0) + 1
-    return directory / f".partial-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{number:04d}"
+    return directory / f".partial-{next_id(names, now)}"
+
+
+def next_id(names: Iterable[str], now: datetime) -> str:
+    """Return the id of a set after those whose *names* end in their ids."""
+    number = max(map(number_of, names), default=0) + 1
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{number:04d}"
 
 
 def make(partial: Path, *, encrypted: bool = False) -> None:
@@ -177,7 +190,8 @@ def unwritable(dest: Path, refused: OSError) -> DataError:
     )
 
 
-def _number(name: str) -> int:
+def number_of(name: str) -> int:
+    """Return the number that ends the id in a name, 0 where there is none."""
     found = re.search(SET_ID.pattern + "$", name)
     return int(name.rpartition("-")[2]) if found else 0
 
@@ -223,9 +237,8 @@ def remove_rest(dest: Path, project: str) -> None:
     for path in folder(dest, project).glob(f"{REMOVED}*"):
         shutil.rmtree(path, ignore_errors=True)
         if path.exists():
-            say(
-                f"warning: {path} cannot be removed: sudo rm -r {shlex.quote(str(path))}"
-            )
+            shown = shlex.quote(str(path))
+            say(f"warning: {path} cannot be removed: sudo rm -r {shown}")
 
 
 def note(path: Path, **values: Any) -> None:
@@ -261,37 +274,53 @@ def choose(
     set_id: str = "",
     at: datetime | None = None,
 ) -> BackupSet:
+    """Return the set of a folder that is meant, as `chosen` does."""
+    where = str(folder(dest, project))
+    found = listed(dest, project)
+    return chosen(found, where, services=services, set_id=set_id, at=at)
+
+
+def chosen(
+    found: Sequence[BackupSet],
+    where: str,
+    *,
+    services: tuple[str, ...] = (),
+    set_id: str = "",
+    at: datetime | None = None,
+) -> BackupSet:
     """
     Return the set that is meant: by id, or the newest verified with all *services*.
 
-    With *at* none that is newer. Raises DataError when there is none.
+    Where none is verified, the newest that was only written to a repository is taken,
+    and named so. With *at* none that is newer. Raises DataError when there is none.
     """
     if set_id:
-        return _by_id(dest, project, set_id)
-    for backup_set in listed(dest, project):
-        if (
-            backup_set.manifest
-            and backup_set.verified
-            and _fits(backup_set.manifest, services, at)
-        ):
-            return backup_set
+        return _by_id(found, where, set_id)
+    fitting = [k for k in found if k.manifest and _fits(k.manifest, services, at)]
+    for kept in fitting:
+        if kept.verified:
+            return kept
+    for kept in fitting:
+        if kept.written:
+            say(f"{kept.id} is written, but was not verified yet")
+            return kept
     about = f" of {', '.join(services)}" if services else ""
     until = f" from {at:%Y-%m-%d %H:%M} or before" if at else ""
     raise DataError(
-        f"no verified set{about}{until} in {folder(dest, project)}",
+        f"no verified set{about}{until} in {where}",
         hint="invoke backups lists the sets, --set ID takes another; invoke backup "
         "makes one",
     )
 
 
-def _by_id(dest: Path, project: str, set_id: str) -> BackupSet:
-    path = folder(dest, project) / set_id
-    if not SET_ID.fullmatch(set_id) or not path.is_dir():
-        raise DataError(
-            f"there is no set {set_id!r:.60} in {folder(dest, project)}",
-            hint="invoke backups lists the sets",
-        )
-    return load(path)
+def _by_id(found: Sequence[BackupSet], where: str, set_id: str) -> BackupSet:
+    for kept in found:
+        if kept.id == set_id:
+            return kept
+    raise DataError(
+        f"there is no set {set_id!r:.60} in {where}",
+        hint="invoke backups lists the sets",
+    )
 
 
 def _fits(found: Manifest, services: tuple[str, ...], at: datetime | None) -> bool:
@@ -316,16 +345,17 @@ def _record(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _timestamp(text: Any) -> datetime | None:
+def timestamp(text: Any) -> datetime | None:
+    """Return a time of a record, None for what is no time."""
     try:
         return untrusted.timestamp(text)
     except UNTRUE:
         return None
 
 
-def _drill(last: Any) -> dict[str, str] | None:
+def drill_of(last: Any) -> dict[str, str] | None:
     """Return when the last drill was and how it ended, as a record says it."""
-    if not isinstance(last, dict) or (at := _timestamp(last.get("at"))) is None:
+    if not isinstance(last, dict) or (at := timestamp(last.get("at"))) is None:
         return None
     result = "".join(c for c in str(last.get("result"))[:LONGEST] if c.isprintable())
     return {"at": at.isoformat(), "result": result}

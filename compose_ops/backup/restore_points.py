@@ -20,13 +20,18 @@ KEPT_FOR = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class RestorePoint:
-    """What one restore moved aside: its id, services, their volumes, and counts."""
+    """
+    What one restore moved aside: its id, services, their volumes, and counts.
+
+    `cause` is the task that kept it: a restore, or an update of a store.
+    """
 
     restore: str
     services: tuple[str, ...]
     volumes: tuple[str, ...]
     moved: str
     counts: dict[str, int]
+    cause: str = "restore"
 
     def __post_init__(self) -> None:
         untrusted.timestamp(self.moved)

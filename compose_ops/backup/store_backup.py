@@ -17,6 +17,7 @@ class StoreBackup:
     `roots` say where in each folder the data lies. `writers` are other services that
     write to it, and are stopped for the copy. `resting` holds the containers that must
     not change while the data is copied; `session` holds the store for a native copy.
+    `stopped` is when its stop began, `downtime` the seconds until it was healthy again.
     """
 
     policy: Policy
@@ -29,6 +30,8 @@ class StoreBackup:
     count: list[int] = field(default_factory=list)
     resting: dict[str, Container] = field(default_factory=dict)
     session: Session | None = None
+    stopped: float | None = None
+    downtime: float = 0.0
 
     @property
     def running(self) -> list[Container]:

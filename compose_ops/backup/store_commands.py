@@ -97,19 +97,20 @@ def version(stack: StackContext, policy: Policy, there: Sequence[Container]) -> 
     """
     service = stack.model.service(policy.service)
     if policy.version:
-        output = stack.engine.run(
-            RunSpec(
-                image=image_of(stack, policy.service, there),
-                command=["-c", policy.version],
-                entrypoint=policy.shell,
-            ),
-            timeout=SECONDS,
-        )
-        found = _VERSION.search(output.stdout + output.stderr)
-        return found[0] if found else ""
+        return version_in(stack.engine, policy, image_of(stack, policy.service, there))
     tag = str(service.get("image", "")).rpartition("/")[2].partition(":")[2]
     match = _TAG.fullmatch(tag)
     return match[1] if match else ""
+
+
+def version_in(engine: Engine, policy: Policy, image: str) -> str:
+    """Return what the version command prints in an image, "" for no number."""
+    output = engine.run(
+        RunSpec(image=image, command=["-c", policy.version], entrypoint=policy.shell),
+        timeout=SECONDS,
+    )
+    found = _VERSION.search(output.stdout + output.stderr)
+    return found[0] if found else ""
 
 
 def check_version(service: str, *, kept: str, present: str) -> None:

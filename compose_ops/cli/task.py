@@ -1,10 +1,7 @@
 """A task: errors are a few lines and an exit code, JSON is one object on stdout."""
 
-import errno
 import json
-import os
 import sys
-import traceback
 from typing import Any
 
 from invoke.exceptions import Exit, Failure, ParseError, UnexpectedExit
@@ -13,45 +10,11 @@ from invoke.tasks import Task
 
 from compose_ops import console, interrupts
 from compose_ops.cli import arguments
-from compose_ops.errors import (
-    ComposeOpsError,
-    ConfigurationError,
-    DataError,
-    Interrupted,
-    OutputError,
-    UsageError,
-)
-from compose_ops.project.paths import OWN_STATE
+from compose_ops.errors import ComposeOpsError, OutputError, UsageError
+from compose_ops.library.faults import described
 
 # invoke turns it off; every task would then compile all modules again (1 s).
 sys.dont_write_bytecode = False
-
-
-DEBUG = "COMPOSE_OPS_DEBUG"
-DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}
-
-
-def described(error: BaseException) -> ComposeOpsError:
-    """Return what a user is told of an exception that ended a task."""
-    if isinstance(error, ComposeOpsError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return Interrupted("interrupted", hint="the same command carries on")
-    if isinstance(error, PermissionError) and error.filename:
-        return ConfigurationError(
-            f"{error.filename} is closed to this user: {error.strerror}",
-            hint=f"if a task of root's made it: {OWN_STATE}",
-        )
-    if isinstance(error, OSError) and error.strerror:
-        place = f"{error.filename}: " if error.filename else ""
-        kind = DataError if error.errno in DISK_FAULTS else ConfigurationError
-        return kind(f"{place}{error.strerror}", hint="mend that, then run this again")
-    lines = traceback.format_exception(error) if os.environ.get(DEBUG) else []
-    return ComposeOpsError(
-        f"unexpected {type(error).__name__}: {error}",
-        hint=f"this is a fault of compose-ops: {DEBUG}=1 shows where, please report it",
-        detail="".join(lines).rstrip(),
-    )
 
 
 def _ended(error: ComposeOpsError) -> Exit:

@@ -150,6 +150,15 @@ class Engine(Protocol):
     ) -> None:
         """Run `compose up --detach`; *recreate* is changed, never or always."""
 
+    def run_service(
+        self, service: str, command: Sequence[str], *, name: str, timeout: float
+    ) -> Output:
+        """
+        Run *command* in a one-off container of a service, and remove it.
+
+        Nothing else is started, no image is pulled; code 124 after *timeout* seconds.
+        """
+
     def build(
         self, services: Iterable[str] = (), *, cache: bool = True, pull: bool = False
     ) -> None:
@@ -162,9 +171,20 @@ class Engine(Protocol):
         """Remove the project's containers and networks, and volumes when told."""
 
     def follow_logs(
-        self, services: Iterable[str] = (), *, tail: int | None, follow: bool
+        self,
+        services: Iterable[str] = (),
+        *,
+        tail: int | None,
+        follow: bool,
+        write: Callable[[str], object],
+        write_error: Callable[[str], object],
+        colour: bool = False,
     ) -> int:
-        """Print the services' logs on this terminal; return the exit code."""
+        """
+        Give *write* the services' logs, secrets replaced; return the exit code.
+
+        *write_error* gets what the client says. What either raises ends the client.
+        """
 
     def containers(
         self, *, project: str | None = None, filters: Sequence[str] = ()
@@ -280,6 +300,9 @@ class Engine(Protocol):
     def volume(self, name: str) -> Volume | None: ...
 
     def volumes(self, *, project: str | None = None) -> tuple[Volume, ...]: ...
+
+    def create_volume(self, name: str, *, labels: Mapping[str, str]) -> None:
+        """Create a volume; one that is there stays as it is, its labels too."""
 
     def remove_volume(self, name: str) -> None: ...
 

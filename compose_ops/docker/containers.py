@@ -81,6 +81,15 @@ class ContainerRequests(EngineRequests):
         words = ("network", "disconnect", network, container)
         self.checked(*words, timeout=QUICK_TIMEOUT)
 
+    def create_volume(self, name: str, *, labels: Mapping[str, str]) -> None:
+        flags = [
+            w for key, value in labels.items() for w in ("--label", f"{key}={value}")
+        ]
+        self.checked("volume", "create", *flags, name, timeout=QUICK_TIMEOUT)
+
+    def remove_volume(self, name: str) -> None:
+        self.checked("volume", "rm", name, timeout=QUICK_TIMEOUT)
+
     def execute(
         self,
         container: str,

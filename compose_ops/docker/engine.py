@@ -4,9 +4,8 @@ Requests by the docker client alone: what there is, and the merged compose files
 python-on-whales starts a process for each object that it inspects.
 """
 
-import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from json import loads
@@ -16,7 +15,6 @@ from typing import Any
 from compose_ops.docker import context, failure, images, parse, process, service_hashes
 from compose_ops.docker.api import (
     BUILD_TIMEOUT,
-    CHANGE_TIMEOUT,
     ONEOFF_LABEL,
     PROJECT_LABEL,
     Container,
@@ -98,17 +96,27 @@ class EngineRequests(CommandLine):
         self.compose(*words, timeout=BUILD_TIMEOUT)
 
     def follow_logs(
-        self, services: Iterable[str] = (), *, tail: int | None, follow: bool
+        self,
+        services: Iterable[str] = (),
+        *,
+        tail: int | None,
+        follow: bool,
+        write: Callable[[str], object],
+        write_error: Callable[[str], object],
+        colour: bool = False,
     ) -> int:
         limit = [] if tail is None else ["--tail", str(tail)]
         argv = self.compose_command(
-            "logs", *limit, *(["--follow"] if follow else []), *services
+            *(["--ansi", "always"] if colour else []),
+            "logs",
+            *limit,
+            *(["--follow"] if follow else []),
+            *services,
         )
         process.shown(argv, self.environment, self.echo)
-        sys.stdout.flush()
-        running = process.begin(argv, self.environment)
-        process.finish(running, None, None if follow else CHANGE_TIMEOUT)
-        return running.returncode
+        return process.redacted(
+            argv, self.environment, write=write, write_error=write_error
+        )
 
     def inspect(self, noun: str, names: Sequence[str]) -> list[dict[str, Any]]:
         """Inspect what is still there of *names* in one go; the rest is left out."""

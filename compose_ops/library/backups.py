@@ -1,20 +1,26 @@
 """Sets of a project: what the tasks about backups have in common."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from compose_ops.errors import DataError, UsageError
+from compose_ops.config import Config
+from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
 
 if TYPE_CHECKING:
+    from compose_ops.backup.addresses import Place
+    from compose_ops.backup.destination import Destination
     from compose_ops.backup.drill import DrillResult
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
     from compose_ops.backup.retention import Rules
+
+
+Dests: TypeAlias = str | Path | Sequence[str | Path]
+"""One destination or several, as `--dest` names them; none of them is the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +47,42 @@ class _Located(Protocol):
     @property
     def root(self) -> Path: ...
 
+    @property
+    def config(self) -> Config: ...
 
-def destination(stack: _Located, dest: str | Path) -> Path:
-    """
-    Return the folder of the sets, absolute; a relative one is the project's.
 
-    Raises UsageError for a URL, which names no folder.
+def destination(stack: _Located, dest: str | Path = "") -> "Place":
     """
-    if scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", str(dest)):
-        raise UsageError(
-            f"a destination is a folder, not {scheme[1]}://",
-            hint="mount it, and name the folder; one with :// in its name: ./NAME",
-        )
-    if not dest:
-        return stack.backups
-    return (stack.root / Path(dest).expanduser()).resolve()
+    Return the folder of the sets, absolute, or the repository with them.
+
+    Raises UsageError for what names neither.
+    """
+    return destinations_of(stack, dest)[0]
+
+
+def destinations_of(stack: _Located, dest: Dests = ()) -> "tuple[Place, ...]":
+    """Return the places that *dest* names, by default those of `compose-ops.toml`."""
+    from compose_ops.backup import addresses
+
+    several = [dest] if isinstance(dest, (str, Path)) else [*dest]
+    if dests := [one for one in several if one]:
+        found = [addresses.place(stack.config, stack.root, one) for one in dests]
+    else:
+        names = stack.config.destinations
+        found = [addresses.named(stack.config, stack.root, name) for name in names]
+    return tuple(dict.fromkeys(found)) or (stack.backups,)
+
+
+def each(stack: _Located, dest: Dests = ()) -> tuple[str | Path, ...]:
+    """Return the words for the single destinations that *dest* names."""
+    several = [dest] if isinstance(dest, (str, Path)) else [*dest]
+    named = tuple(one for one in several if one)
+    return named or tuple(stack.config.destinations) or ("",)
 
 
 def backup(
     stack: StackContext,
-    dest: str | Path = "",
+    dest: Dests = (),
     *,
     services: Sequence[str] = (),
     everything: bool = False,
@@ -72,10 +94,12 @@ def backup(
     """Take a set, and remember where; None with `--dry`."""
     from compose_ops.backup import create, destinations
 
+    first, *others = destinations_of(stack, dest)
     request = create.BackupRequest(
         services=services,
         everything=everything,
-        dest=destination(stack, dest),
+        dest=first,
+        others=others,
         consistency=consistency,
         gzip=gzip,
         encrypt=encrypt,
@@ -83,8 +107,10 @@ def backup(
         allow_undeclared=allow_undeclared,
     )
     made = create.take(stack, request)
-    if made:
-        destinations.remember(stack.backups, stack.state, request.dest, made.id)
+    if made is None:
+        return None
+    for place in request.all_places:
+        destinations.remember(stack.backups, stack.state, place, made.id)
     return made
 
 
@@ -120,10 +146,10 @@ def listed(
     stack: StackContext, dest: str | Path = "", *, project: str = ""
 ) -> "tuple[BackupSet, ...]":
     """Return the sets, the newest first; also those whose manifest is invalid."""
-    from compose_ops.backup import repository
+    from compose_ops.backup import places
 
-    place = destination(stack, dest)
-    return tuple(repository.listed(place, project or stack.project))
+    place = places.opened(stack, destination(stack, dest))
+    return tuple(place.listed(project or stack.project))
 
 
 def verify(
@@ -135,27 +161,26 @@ def verify(
     identity: str = "",
 ) -> tuple[Verification, ...]:
     """Read one set, or every set of the project, and compare every hash."""
-    from compose_ops.backup import helper, repository
+    from compose_ops.backup import helper, places, repository
 
-    place, owner = destination(stack, dest), project or stack.project
+    place = places.opened(stack, destination(stack, dest))
+    owner = project or stack.project
     helper.require(stack)
-    chosen = (
-        [repository.choose(place, owner, set_id=set_id)]
-        if set_id
-        else repository.listed(place, owner)
-    )
-    return tuple(_verified(stack, found, identity) for found in chosen)
+    found = place.listed(owner)
+    if set_id:
+        found = [repository.chosen(found, f"{place.name}/{owner}", set_id=set_id)]
+    return tuple(_verified(place, one, identity) for one in found)
 
 
-def _verified(stack: StackContext, found: "BackupSet", identity: str) -> Verification:
+def _verified(place: "Destination", found: "BackupSet", identity: str) -> Verification:
     from compose_ops.backup import damage, repository
     from compose_ops.backup import verify as proof
 
     try:
         manifest = repository.believed(found)
         keys = proof.identities(manifest, identity, needed=False)
-        with damage.marked(found):
-            proof.check(stack, found, keys)
+        with damage.marked(place, found):
+            place.check(found, keys)
     except DataError as damaged:
         return Verification(found.id, damaged.message, opened=False)
     return Verification(found.id, "", opened=bool(keys) or not manifest.encrypted)

@@ -1,13 +1,15 @@
 """The composition root: from flags to the project, its mode and its engine."""
 
+import atexit
 import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from compose_ops import redaction
@@ -18,13 +20,17 @@ from compose_ops.docker.api import TIMEOUT, Container, Echo, Engine, EngineInfo
 from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
 from compose_ops.project import discovery, env_file
 from compose_ops.project.discovery import Found
+from compose_ops.project.labels import with_labels
+from compose_ops.project.model import Model
 from compose_ops.project.modes import GPU_CHOICES, Mode, Modes, facts, labelled
-from compose_ops.project.paths import DEPLOYED_FILE
+from compose_ops.project.paths import DEPLOYED_FILE, GATEWAY_FILE, STATE
 from compose_ops.runtime.context import (
     StackContext,
     deployed_files,
     of_another_checkout,
 )
+from compose_ops.state import folder as state
+from compose_ops.state import store
 
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
@@ -135,25 +141,28 @@ def open_stack(
     deployed: tuple[Path, ...] = ()
     if info is not None:
         deployed = deployed_files(place.root, project, info, read_only=read_only)
-    same = merged is not None and not deployed and mode.files == flags.files
+    known = merged if mode.files == flags.files else None
+    keep = info if not (read_only or dry) else None
+    fronted = opening.gateway(mode, project, known, keep)
     return StackContext(
         collaborators=OPERATIONS,
         root=place.root,
         project=project,
         mode=mode,
-        engine=opening.engine(mode, project, deployed),
+        engine=opening.engine(mode, project, (*fronted, *deployed)),
         everyone=everyone,
         started_as=started,
         mode_reason=why,
         dry=dry,
         known=info,
-        reopen=partial(opening.engine, mode, project),
+        reopen=lambda files: opening.engine(mode, project, (*fronted, *files)),
         other_checkout=other,
         service_settings=place.config.service_settings,
         product_files=tuple(map(place.config.path, place.config.products)),
+        variables=place.found.values,
         config=place.config,
         modes=place.modes,
-        merged=merged if same else None,
+        merged=None if deployed or fronted else known,
     )
 
 
@@ -228,6 +237,43 @@ class _Opening:
             return normalised(self.place.root.name), None
         return str(merged["name"]), merged
 
+    def gateway(
+        self,
+        mode: Mode,
+        project: str,
+        merged: Mapping[str, Any] | None,
+        keep: EngineInfo | None,
+    ) -> tuple[Path, ...]:
+        """
+        Return the compose file with the gateways that the configuration asks for.
+
+        Where there is no state to *keep* it in, it is a file that goes with this
+        process: nothing is written to a project that is only looked at.
+        """
+        try:
+            text = self.gateway_text(mode, project, merged)
+        except (ConfigurationError, EngineUnavailable):
+            if not self.read_only:
+                raise
+            return ()
+        if not text:
+            return ()
+        folder = state.of(self.place.root, keep.id, project) if keep else _passing()
+        store.write(folder / GATEWAY_FILE, text)
+        return (folder / GATEWAY_FILE,)
+
+    def gateway_text(
+        self, mode: Mode, project: str, merged: Mapping[str, Any] | None = None
+    ) -> str:
+        """Return that compose file's text, "" for none; *merged* is without it."""
+        config = self.place.config
+        if not config.fronted:
+            return ""
+        raw = merged or self.engine(mode, project).model()
+        return OPERATIONS.gateway_overlay(
+            Model(with_labels(raw, config.service_settings)), config
+        )
+
     def engine(
         self, mode: Mode, project: str | None, further: Sequence[Path] = ()
     ) -> Engine:
@@ -245,6 +291,12 @@ class _Opening:
         )
 
 
+def project_name(place: Place) -> str:
+    """Return the project's name as far as it can be known without an engine."""
+    flags = place.modes.select((), overlays=())
+    return _Opening(place, lambda _argv: None, read_only=True).name(flags)[0]
+
+
 def normalised(name: str) -> str:
     """
     Return a folder's name as Compose makes a project's name of it.
@@ -253,6 +305,17 @@ def normalised(name: str) -> str:
     'myapp2'
     """
     return re.sub(r"[^a-z0-9_-]", "", name.lower()).lstrip("_-")
+
+
+def gateway_text(place: Place, mode: Mode, project: str) -> str:
+    """
+    Return the compose file with the gateways that the configuration asks for.
+
+    "" for none. Raises ConfigurationError for what no gateway can stand in front of.
+    """
+    return _Opening(place, lambda _argv: None, read_only=True).gateway_text(
+        mode, project
+    )
 
 
 def docker_client(*, echo: bool = False) -> Engine:
@@ -303,7 +366,17 @@ def _started(
 
 def _is_deployed(file: Path) -> bool:
     """Tell whether an update wrote a file; later tasks add it themselves."""
+    if file.name == GATEWAY_FILE:
+        return STATE in file.parts
     return file.name == DEPLOYED_FILE or file.match("candidate-*.yml")
+
+
+@cache
+def _passing() -> Path:
+    """Return a folder that is removed when this process ends."""
+    folder = TemporaryDirectory(prefix="compose-ops-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def _echo(argv: Sequence[str]) -> None:

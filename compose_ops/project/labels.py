@@ -6,6 +6,8 @@ from typing import Any
 from compose_ops.project.compat import old_name
 
 PREFIX = "compose-ops."
+GATEWAY_LABEL = "compose-ops.gateway.configuration"
+"""On the gateways that this package generates: a digest of what configures them."""
 
 
 def normalised(labels: Mapping[str, str]) -> dict[str, str]:

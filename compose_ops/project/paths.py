@@ -8,6 +8,8 @@ OWN_STATE = f'sudo chown -R "$(id -u)" {STATE}'
 """What a user types after a task of root's made the state."""
 
 DEPLOYED_FILE = "deployed.yml"
+GATEWAY_FILE = "gateway.yml"
+WRITTEN_GATEWAY_FILE = "compose.gateway.yaml"
 PREVIOUS_FILE = "previous.json"
 BACKUPS = "backups"
 

@@ -42,7 +42,8 @@ class Journal:
 
     *reference* names the image tag that a build moved, and *image_id* what it named.
     *slots* says how many places there will be, *record* what is deployed once all of
-    them are proven (`settle`).
+    them are proven (`settle`). *point* is the restore point of a store's data, which
+    is there once *point_made*.
     """
 
     path: Path
@@ -54,6 +55,8 @@ class Journal:
     reference: str = ""
     image_id: str = ""
     step: str = ""
+    point: str = ""
+    point_made: bool = False
 
     def note(self, step: str) -> None:
         """Write everything durably; *step* is what happens next. DataError."""

@@ -32,7 +32,7 @@ STATE_FILE = StateFile(
 
 
 def of(stack: StackContext) -> Mapping[str, str]:
-    """Return the hash of each service as the files say it now."""
+    """Return the hash of each service, as its containers should have it."""
     return _remembered(stack) or stack.engine.config_hashes()
 
 

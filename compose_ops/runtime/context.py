@@ -55,6 +55,13 @@ class RollingUpdates(Protocol):
         timeout: int | None,
     ) -> None: ...
 
+    def start(
+        self,
+        stack: "StackContext",
+        services: Iterable[str],
+        compose: Callable[[], None],
+    ) -> None: ...
+
     def refuse_to_cut(
         self,
         stack: "StackContext",
@@ -101,6 +108,53 @@ class Backups(Protocol):
     def forget_removed_volumes(self, stack: "StackContext") -> None: ...
 
 
+class PointCost(Protocol):
+    """What a copy of a store's data takes: bytes, free bytes, and seconds."""
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def free(self) -> int: ...
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether the copy shares its blocks with the data until one changes."""
+
+
+class StorePoints(Protocol):
+    """
+    What an update asks about a store: restore points of its data, and versions.
+
+    A point is an id of a copy beside the data, or SET: and the id of a set. What is
+    done to one can be repeated; DataError where it cannot be done.
+    """
+
+    def has_data(self, stack: "StackContext", service: str) -> bool: ...
+
+    def measure(self, stack: "StackContext", service: str) -> PointCost:
+        """Return what a point costs; DataError where one cannot be, or has no room."""
+
+    def accept(self, stack: "StackContext", service: str, set_id: str) -> str:
+        """Return a set as a point; DataError for one that is not proven, or too old."""
+
+    def make(self, stack: "StackContext", service: str, point: str) -> None: ...
+
+    def bring_back(self, stack: "StackContext", service: str, point: str) -> None:
+        """Put the data of a point in the place of the present one, which is lost."""
+
+    def keep(self, stack: "StackContext", service: str, point: str) -> None:
+        """List a point that an update leaves, for `restore --undo`."""
+
+    def drop(self, stack: "StackContext", service: str, point: str) -> None: ...
+
+    def version(self, stack: "StackContext", service: str, image: str) -> str:
+        """Return the version of a store in an image, "" where nothing tells it."""
+
+
 class Collaborators(Protocol):
     """
     What operations need of each other, filled in by the composition root.
@@ -117,6 +171,9 @@ class Collaborators(Protocol):
 
     @property
     def backups(self) -> Backups: ...
+
+    @property
+    def store_points(self) -> StorePoints: ...
 
     @property
     def prepare_images(self) -> Callable[["StackContext"], None]: ...
@@ -153,6 +210,7 @@ class StackContext:
     other_checkout: Path | None = None
     service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     product_files: Sequence[Path] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
     config: Config = field(default_factory=Config)
     modes: Modes = field(default_factory=lambda: Modes(()))
     merged: Mapping[str, Any] | None = None
@@ -183,6 +241,8 @@ class StackContext:
         )
 
     def __post_init__(self) -> None:
+        for container in (*self.containers, *self.one_offs):
+            secrets.learn_container(container)
         first, self.merged = self.merged, None
         self._forget(first)
         self._plugins = Once(self.engine.plugins)

@@ -224,12 +224,13 @@ def _differences(wanted: Mapping[str, Any], network: Network) -> list[str]:
         blocks = [_address_block(config, config) for config in configs]
         found = [
             _address_block({own: block.get(key) for own, key in _KEYS.items()}, config)
-            for block, config in zip_longest(there, configs, fillvalue={})
+            for block, config in zip_longest(there, configs, fillvalue=_NOTHING)
         ]
         pairs.append(("ipam", blocks, found))
     return [name for name, stated, observed in pairs if stated != observed]
 
 
+_NOTHING: dict[str, Any] = {}
 _KEYS = {
     "subnet": "Subnet",
     "aux_addresses": "AuxiliaryAddresses",

@@ -1,13 +1,14 @@
 """Start the stack and wait until all of it is healthy."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from compose_ops.console import confirm, say
 from compose_ops.errors import ComposeOpsError
-from compose_ops.runtime import config_hashes, reconcile, stale_images
+from compose_ops.project.labels import GATEWAY_LABEL
+from compose_ops.runtime import config_hashes, contents, reconcile, stale_images
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.wait import wait
 from compose_ops.stack import local_images
@@ -42,8 +43,14 @@ def up(
     unbuilt = stale_images.stale(stack, wanted)
     if build:
         unbuilt = [n for n in wanted if stack.model.service(n).get("build")]
+    replaced = contents.outdated(contents.look(stack), stack.containers)
     plan = [
         *change.steps(),
+        *(
+            f"recreate {name}: {why}"
+            for name, why in replaced.items()
+            if name in wanted
+        ),
         *(f"build {name}" for name in unbuilt),
         *(
             f"start {name} and wait until it is healthy"
@@ -54,7 +61,10 @@ def up(
     if stack.dry:
         print_plan(plan)
         return
-    with exclusive(stack, "invoke up", services=wanted if names else None):
+    with (
+        exclusive(stack, "invoke up", services=wanted if names else None),
+        contents.remembered(stack) as before,
+    ):
         if stack.everyone is not seen:
             change = replace(_reconciliation(stack), orphans=change.orphans)
         reconcile.execute(change, stack.engine)
@@ -66,9 +76,31 @@ def up(
         if change.services:
             # Compose 2.26 does not see that a network of theirs was recreated.
             stack.engine.up(change.services, recreate="always", start=False)
+        replaced = contents.outdated(before, stack.containers)
+        replaced = {n: why for n, why in replaced.items() if n in wanted}
+        _recreate(stack, replaced, but=[*rolled, *change.services])
         more = [n for n in change.services if names and n not in wanted]
-        _start(stack, [*names, *more], [*wanted, *more], timeout)
+        begin = partial(_start, stack, [*names, *more], [*wanted, *more], timeout)
+        updates.start(stack, wanted, begin)
         config_hashes.remember(stack)
+
+
+def _recreate(
+    stack: StackContext, replaced: Mapping[str, str], *, but: Collection[str]
+) -> None:
+    """
+    Recreate services whose contents were replaced, which Compose does not see.
+
+    Those of *but* are new already. What lives in a namespace of one goes along.
+    """
+    names = dict.fromkeys(n for n in replaced if n not in but)
+    for name in names:
+        say(f"recreating {name}: {replaced[name]}")
+    running = {c.service for c in stack.containers if c.is_running}
+    followers = {f for name in names for f in stack.model.followers(name)}
+    if names:
+        more = sorted((followers & running) - {*names, *but})
+        stack.engine.up([*names, *more], recreate="always", start=False)
 
 
 def _asked(
@@ -78,16 +110,21 @@ def _asked(
     Return *change* without the orphans that are to stay.
 
     A change of mode leaves those of the other mode behind, and names both; otherwise a
-    service was taken out of the files, and what runs of it may still be wanted.
+    service was taken out of the files, and what runs of it may still be wanted. A
+    gateway of ours is wanted by the configuration alone.
     """
     switches = stack.started_as not in {None, stack.mode}
-    if not change.orphans or switches or stack.dry:
+    ours = tuple(c for c in change.orphans if GATEWAY_LABEL in c.labels)
+    others = tuple(c for c in change.orphans if c not in ours)
+    for container in ours:
+        say(f"{container.name} is removed: no [rollout] asks for it any more")
+    if not others or switches or stack.dry:
         return change
-    names = ", ".join(c.name for c in change.orphans)
+    names = ", ".join(c.name for c in others)
     if confirm(f"No service of the compose files has {names}: remove?", yes=False):
         return change
     say(f"{names}: no service of the compose files; docker rm -f removes them")
-    return replace(change, orphans=())
+    return replace(change, orphans=ours)
 
 
 def _reconciliation(stack: StackContext) -> reconcile.Reconciliation:

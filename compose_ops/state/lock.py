@@ -12,11 +12,15 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+from compose_ops.console import say
 from compose_ops.errors import ConfigurationError, Locked
 from compose_ops.project.compat import old_name
 
 FOLDERS = (Path("/run/lock"), Path("/tmp"))  # noqa: S108 - where every user may write
 PREFIXES = ("compose-ops-", old_name("lock", "prefix"))
+WAIT = "COMPOSE_OPS_LOCK_WAIT"
+"""The variable with the seconds that a task waits for another one; by default none."""
+WAIT_LOOK_SECONDS = 0.5
 LOOKS = 5
 LOOK_SECONDS = 0.02
 """Who asks for the holder has the lock for an instant, which is no task at work."""
@@ -46,7 +50,7 @@ def holder(engine_id: str, project: str) -> str:
 @contextmanager
 def _held(path: Path, project: str, task: str) -> Iterator[None]:
     with os.fdopen(_open(path), "r+") as file:
-        if not _is_taken(file.fileno()):
+        if not (_is_taken(file.fileno()) or _wait(file.fileno(), path)):
             raise Locked(
                 f"another task is changing {project}: {_holder(path)}",
                 hint="wait until it ends, or end it, then run this again",
@@ -122,6 +126,21 @@ def _is_taken(handle: int) -> bool:
         else:
             return True
     return False
+
+
+def _wait(handle: int, path: Path) -> bool:
+    """Wait as long as `COMPOSE_OPS_LOCK_WAIT` says; tell whether the lock was freed."""
+    text = os.environ.get(WAIT, "")
+    seconds = int(text) if text.isascii() and text.isdigit() else 0
+    if not seconds:
+        return False
+    say(f"waiting up to {seconds} s for {_holder(path)}")
+    deadline = time.monotonic() + seconds
+    while not _is_taken(handle):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(WAIT_LOOK_SECONDS)
+    return True
 
 
 def _self(task: str) -> dict[str, object]:

@@ -18,8 +18,9 @@ ORDER = (
     {"__main__", "nox", "tasks"},
     {"cli"},
     {"library"},
+    {"report"},
     {"composition"},
-    {"backup", "doctor", "gpu", "rollout", "stack"},
+    {"backup", "doctor", "gpu", "notify", "rollout", "schedule", "stack", "swarm"},
     {"lint"},
     {"runtime"},
     {"state"},
@@ -43,6 +44,8 @@ ONLY = {
     "invoke": "cli",
     "rich": "console",
     "nox": "nox",
+    "apprise": "notify",
+    "prometheus_client": "notify",
 }
 
 

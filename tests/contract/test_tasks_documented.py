@@ -54,7 +54,7 @@ def test_no_mode_can_take_the_place_of_a_flag() -> None:
     tasks = [ns.tasks[name] for name in ("up", "config", "init", "doctor", "restore")]
     names = {a.name.replace("_", "-") for task in tasks for a in task.get_arguments()}
 
-    assert names - {"dev", "prod", "offline"} <= TAKEN
+    assert names - {"dev", "prod", "offline", "swarm"} <= TAKEN
 
 
 def test_tasks_of_this_project_are_the_librarys() -> None:

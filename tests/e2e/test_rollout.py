@@ -28,6 +28,13 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.alone]
 
 # What a new replica is watched for; longer where a fault shows only after seconds.
 QUICK, LONG = "2s", "8s"
+PRODUCTION = dict(
+    re.findall(
+        r"^ +(monitor|delay): (\w+)",
+        (ROOT / "docker-compose.prod.yml").read_text(),
+        re.MULTILINE,
+    )
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +73,18 @@ def load(steady: Load) -> Load:
     return steady
 
 
+def _assert_both_versions_answered(outcome: Any) -> None:
+    """Require the old one at the beginning, then both, the new one at the end."""
+    seconds = outcome["recording"]["seconds"]
+    told = [s["answers"] for s in seconds if s["answers"]]
+    assert told[0]["old"] > 0
+    assert told[0]["new"] == 0
+    assert any(answers["old"] and answers["new"] for answers in told)
+    late = told[-3:]
+    assert sum(a["new"] for a in late) > sum(a["old"] for a in late)
+    assert sum(s["requests"] for s in seconds) == outcome["proof"]["requests"]
+
+
 def test_nothing_to_do_changes_nothing(site: RolloutSite) -> None:
     """What is as it should be keeps its containers."""
     before = [c["Id"] for c in site.replicas()]
@@ -81,6 +100,7 @@ def test_both_replicas_are_updated_and_no_request_is_lost(
     slow = load.slow
     there = site.update("--image", image("v2"))
     assert site.images() == {image_id("v2")}
+    _assert_both_versions_answered(there)
     back = site.update("--image", image("v1"))
     load.settle()
 
@@ -137,6 +157,7 @@ def upload_slowly(port: int, ended: threading.Event) -> None:
     [
         ("sick", "not healthy", QUICK),
         ("dies", "this version dies", LONG),
+        ("dies-late", "this version dies", PRODUCTION["monitor"]),
         ("flaky", "500", QUICK),
     ],
 )
@@ -262,9 +283,7 @@ def test_two_replicas_take_a_minute_with_the_settings_of_production(
     site: RolloutSite, load: Load
 ) -> None:
     """What waits for nothing overlaps: the delay is spent on the next replica."""
-    config = (ROOT / "docker-compose.prod.yml").read_text()
-    [monitor] = re.findall(r"monitor: (\w+)", config)
-    [delay] = re.findall(r"delay: (\w+)", config)
+    monitor, delay = PRODUCTION["monitor"], PRODUCTION["delay"]
     site.scenario.set(SETTING="minute", MONITOR=monitor, DELAY=delay)
 
     outcome = site.update()
@@ -346,7 +365,8 @@ def test_the_gateway_restarts_with_healthy_replicas_alone(site: RolloutSite) -> 
 
 @contextmanager
 def _one_death(site: RolloutSite) -> Iterator[None]:
-    """Wait until the replica that died in it was started again and is admitted.
+    """
+    Wait until the replica that died in it was started again and is admitted.
 
     Without the first wait the gateway may not have seen the death yet: both replicas
     would count as admitted while one of them is away.

@@ -35,7 +35,7 @@ WORDS = ["--privileged", "a b", "a\tb", *TEXTS]
 PATHS = ["~nosuchuser/x", "x" * 5000, "loop/x"]
 FILES = [*PATHS, "absent", ".", "pipe", "huge", "loop"]
 NUMBERS = ["-1", "1.5", "\u0661", "", "9" * 5000, "1e3", "0x10", "1_0", "10000000000"]
-WRONG = {
+WRONG: dict[arguments.Kind, list[str]] = {
     arguments.name: NAMES,
     arguments.text: TEXTS,
     arguments.word: WORDS,

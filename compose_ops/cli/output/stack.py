@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from compose_ops.console import show, table
+from compose_ops.library.gateway import GatewayFile
 from compose_ops.stack.status import ContainerStatus, ContainerUsage, Status
 from compose_ops.units import readable_duration, readable_size
 
@@ -23,6 +24,15 @@ def print_status(found: Status) -> None:
     ]
     columns = ["service", "state", "health", "since", "published", "memory"]
     table(f"{found.project} ({found.mode})", columns, rows)
+    for entry in found.containers:
+        if entry.outdated:
+            show(f"not current: {entry.container}: {', '.join(entry.outdated)}")
+    unknown = sorted({e.service for e in found.containers if e.unknown_contents})
+    if unknown:
+        show(
+            f"unknown: which contents of secrets, configs and mounted files "
+            f"{', '.join(unknown)} started with"
+        )
     for one in found.unfinished:
         age = readable_duration(one["age"])
         show(
@@ -31,7 +41,7 @@ def print_status(found: Status) -> None:
         )
     for kept in found.previous:
         show(
-            f"kept from before the restore of {kept['moved']}: "
+            f"kept from before the {kept['cause']} of {kept['moved']}: "
             f"{', '.join(kept['services'])} (invoke restore --undo, or --discard)"
         )
 
@@ -45,6 +55,14 @@ def print_model(model: dict[str, Any]) -> None:
     import yaml
 
     show(yaml.safe_dump(model, sort_keys=True).rstrip(), verbatim=True)
+
+
+def print_gateway(found: GatewayFile) -> None:
+    if found.path is None:
+        show(found.text.rstrip(), verbatim=True)
+        return
+    show(f"written: {found.path}")
+    show(f"name it behind the others in compose-ops.toml: {found.hint}")
 
 
 def _age(since: str | None) -> str:

@@ -7,7 +7,7 @@ from compose_ops.docker.api import Container, Network, Volume
 from compose_ops.doctor.registry import check
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.model import Model
-from compose_ops.runtime import health
+from compose_ops.runtime import contents, health
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.reconcile import (
     VOLUME_LABEL,
@@ -205,7 +205,11 @@ def containers_known(
     why="A change takes effect only when the container is recreated.",
 )
 def containers_current(
-    stack: StackContext, ours: tuple[Container, ...], hashes: Mapping[str, str]
+    *,
+    stack: StackContext,
+    ours: tuple[Container, ...],
+    hashes: Mapping[str, str],
+    judged_contents: Mapping[str, contents.Judgement],
 ) -> Iterator[Verdict]:
     old = list(
         dict.fromkeys(
@@ -225,7 +229,29 @@ def containers_current(
             f"invoke up --service {service}",
             about=service,
         )
-    if not old:
+    replaced = {
+        (c.service, cause)
+        for c in ours
+        if c.is_running and c.service not in old and c.id in judged_contents
+        for cause in judged_contents[c.id].causes
+    }
+    for service, cause in sorted(replaced):
+        yield warn(
+            f"{service} runs on older contents: {cause}",
+            f"invoke up --service {service}",
+            about=f"{service} {cause}",
+        )
+    unknown = {
+        c.service
+        for c in ours
+        if c.id in judged_contents and judged_contents[c.id].is_unknown
+    }
+    if unknown:
+        yield ok(
+            "it is unknown which contents of secrets, configs and mounted files "
+            f"{listed(sorted(unknown))} started with"
+        )
+    if not old and not replaced:
         yield ok("containers match the files")
 
 

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compose_ops.doctor.checks.secret_files import relative
-from compose_ops.doctor.facts.leftovers import BackupAge, Journals, KeptData, Leftover
+from compose_ops.doctor.facts.leftovers import (
+    BackupAge,
+    EngineLock,
+    Journals,
+    KeptData,
+    Leftover,
+)
 from compose_ops.doctor.registry import check
 from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_duration
@@ -45,6 +51,31 @@ def journals_ended(stack: StackContext, journals: Journals) -> Iterator[Verdict]
         )
     if not journals.left:
         yield ok("no task was interrupted")
+
+
+@check(
+    "engine-lock",
+    "No other machine holds the project's lock on the engine for hours.",
+    why="A machine that lost its power or its network in a task leaves it; until it is "
+    "removed no other machine can change the project.",
+)
+def engine_lock_released(engine_lock_holder: EngineLock) -> Iterator[Verdict]:
+    held = engine_lock_holder.held
+    if held is None:
+        yield ok("no machine holds the lock")
+    elif engine_lock_holder.here:
+        yield ok(f"another task is running: {engine_lock_holder.here}")
+    elif held.is_of_this_machine:
+        yield ok("a task of this machine left the lock; the next one takes it over")
+    elif held.age > AT_WORK_SECONDS:
+        yield warn(
+            f"{held.host} has held the lock for {readable_duration(held.age)} "
+            f"({held.task})",
+            command("docker", "volume", "rm", held.volume),
+            about=held.host,
+        )
+    else:
+        yield ok(f"another machine is at work: {held}")
 
 
 @check(

@@ -4,12 +4,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
-from compose_ops.docker.api import EngineInfo
+from compose_ops.docker.api import Container, EngineInfo
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.errors import ConfigurationError, EngineUnavailable
 from compose_ops.project.model import Model
 from compose_ops.runtime import config_hashes as remembered
+from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.engine_location import (
     INFO_SECONDS,
@@ -103,6 +105,15 @@ def hashes(stack: StackContext, info: EngineInfo, model: Model) -> Mapping[str, 
     if not stack.containers or stack.other_checkout:
         raise NotMeasuredError("no container of the project is running")
     return remembered.of(stack)
+
+
+@fact(limit=5)
+def judged_contents(
+    stack: StackContext, ours: tuple[Container, ...], model: Model, readable_state: Path
+) -> Mapping[str, contents.Judgement]:
+    """Return whether containers run on the present secrets, configs and files."""
+    del model, readable_state
+    return contents.judge(contents.look(stack), ours)
 
 
 def parse_time(text: str) -> float | None:

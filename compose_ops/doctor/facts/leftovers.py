@@ -10,7 +10,8 @@ from compose_ops.docker.api import Container, EngineInfo, Volume
 from compose_ops.doctor.registry import fact
 from compose_ops.project.paths import PREVIOUS_FILE
 from compose_ops.runtime.context import StackContext
-from compose_ops.state import lock, recovery
+from compose_ops.state import engine_lock, lock, recovery
+from compose_ops.state.engine_lock import Holder
 from compose_ops.state.recovery import Unfinished
 
 
@@ -34,11 +35,28 @@ class Journals:
     holder: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class EngineLock:
+    """The lock on the engine, None for none; `here` is who is at work here, "" none."""
+
+    held: Holder | None
+    here: str = ""
+
+
 @fact(limit=3)
 def journals(stack: StackContext, info: EngineInfo, readable_state: Path) -> Journals:
     """Return the journals of tasks that did not end."""
     del readable_state
     return Journals(recovery.pending(stack), lock.holder(info.id, stack.project))
+
+
+@fact(limit=5)
+def engine_lock_holder(stack: StackContext, info: EngineInfo) -> EngineLock:
+    """Return who holds the project's lock on the engine, and whether a task works."""
+    return EngineLock(
+        engine_lock.holder(stack.engine, stack.project),
+        lock.holder(info.id, stack.project),
+    )
 
 
 @fact(limit=5)
