@@ -95,10 +95,11 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("set", "project", "from_project", "explain"), name),
     **dict.fromkeys(("gpu", "consistency", "format", "fail_on"), name),
     **dict.fromkeys(("accept", "at", "mode", "overlay"), text),
-    **dict.fromkeys(("dest", "bundle"), path),
+    **dict.fromkeys(("dest", "bundle", "report"), path),
     **dict.fromkeys(("identity", "file"), readable_file),
     "baseline": file_to_write,
     "image": word,
+    "restore_point": name,
     "encrypt": recipient,
 }
 """What each flag takes, numbers apart, by the name of its parameter."""
