@@ -46,6 +46,19 @@ def attach() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def shows_progress() -> bool:
+    """Say whether somebody looks: standard error is a terminal."""
+    return _is_terminal(sys.stderr)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Say whether a stream is a terminal; a closed one is none."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
 def name_program(name: str) -> None:
     """Let texts name *name* as the program that runs tasks, in place of invoke."""
     _program[:] = [name]
@@ -64,15 +77,7 @@ def name_engine_command(command: str) -> None:
 
 
 def worded(text: str) -> str:
-    """
-    Return what is printed of *text*: no secret, and this project's commands.
-
-    Whoever wrote it, it moves no cursor and changes no colour.
-    """
-    return plain_lines(_named(text))
-
-
-def _named(text: str) -> str:
+    """Return what is printed of *text*: no secret, and this project's commands."""
     for pattern, word in _words.items():
         text = pattern.sub(word.replace("\\", r"\\"), text)
     return clean(text)
@@ -90,7 +95,7 @@ def say(line: str) -> None:
     if _attached:
         # Progress is best effort: a closed pipe or a full disk stops no work, no undo.
         with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(worded(line) + "\n")
+            sys.stderr.write(plain_lines(worded(line)) + "\n")
             sys.stderr.flush()
 
 
@@ -115,22 +120,26 @@ def show(text: str, *, verbatim: bool = False) -> None:
 
     With *verbatim* nothing but secrets is replaced in it.
     """
-    show_raw((plain_lines(clean(text)) if verbatim else worded(text)) + "\n")
+    _put(plain_lines((clean if verbatim else worded)(text)) + "\n")
 
 
 def write(text: str) -> None:
     """Print text that has its own end of line, secrets replaced; OutputLostError."""
-    show_raw(plain_lines(clean(text)))
+    _put(plain_lines(clean(text)))
 
 
-def show_raw(text: str) -> None:
-    """Print what is redacted already as it is; OutputLostError as for `show`."""
+def _put(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as lost:
         _discard_output()
         raise OutputLostError(str(lost)) from lost
+
+
+def show_raw(text: str) -> None:
+    """Print what is redacted already as it is; OutputLostError as for `show`."""
+    _put(text)
 
 
 def say_raw(text: str) -> None:
@@ -143,19 +152,6 @@ def say_raw(text: str) -> None:
 def is_terminal() -> bool:
     """Say whether results go to a terminal."""
     return _is_terminal(sys.stdout)
-
-
-def shows_progress() -> bool:
-    """Say whether somebody looks: standard error is a terminal."""
-    return _is_terminal(sys.stderr)
-
-
-def _is_terminal(stream: TextIO | None) -> bool:
-    """Say whether a stream is a terminal; a closed one is none."""
-    try:
-        return stream is not None and stream.isatty()
-    except ValueError:
-        return False
 
 
 def _discard_output() -> None:
@@ -180,7 +176,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     width = None if is_terminal() else PLAIN_WIDTH
     console = Console(file=text, width=width, force_terminal=is_terminal(), **_AS_DATA)
     console.print(made)
-    show_raw(_named(text.getvalue().rstrip("\n")) + "\n")
+    _put(worded(text.getvalue().rstrip("\n")) + "\n")
 
 
 @contextmanager
@@ -218,16 +214,15 @@ def live_table(
     from rich.console import Console
     from rich.live import Live
     from rich.table import Table
-    from rich.text import Text
 
     def render() -> Table:
         made = Table(*columns)
         for row in rows():
-            made.add_row(*(Text(worded(cell)) for cell in row))
+            made.add_row(*(plain(worded(cell)) for cell in row))
         return made
 
     stream = cast("TextIO", _BestEffort(sys.stderr))
-    screen = Console(file=stream, force_terminal=True)
+    screen = Console(file=stream, force_terminal=True, **_AS_DATA)
     with Live(get_renderable=render, console=screen, redirect_stdout=False):
         yield
 
@@ -236,7 +231,7 @@ def has_screen() -> bool:
     """Say whether stderr is a terminal on which lines can be written over."""
     return bool(
         _attached
-        and shows_progress()
+        and _is_terminal(sys.stderr)
         and os.environ.get("TERM", "").lower() not in DUMB
     )
 
@@ -280,12 +275,18 @@ class _LineReporter:
             self.seen[container.name] = state
 
 
+def can_ask() -> bool:
+    """Say whether somebody at a terminal can answer."""
+    return bool(_attached) and _is_terminal(sys.stdin)
+
+
 def confirm(question: str, *, yes: bool, expected: str = "yes") -> bool:
     """Ask for *expected* on a terminal; without one only *yes* answers."""
     if yes:
         return True
     if not (_attached and _is_terminal(sys.stdin) and sys.stderr is not None):
         return False
-    sys.stderr.write(f"{worded(question)} Type {plain(expected)} to go on: ")
+    asked = plain_lines(worded(question))
+    sys.stderr.write(f"{asked} Type {plain(expected)} to go on: ")
     sys.stderr.flush()
     return sys.stdin.readline().strip() == expected

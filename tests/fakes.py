@@ -109,6 +109,9 @@ class FakeEngine:
     ) -> None:
         self.done.append(("connect", network, container, *aliases))
 
+    def preload(self) -> None:
+        pass
+
     def networks(self, *, project: str | None = None) -> tuple[Network, ...]:
         del project
         return tuple(self.nets)

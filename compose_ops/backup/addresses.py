@@ -13,7 +13,7 @@ from compose_ops.project.paths import absolute
 
 PREFIX = "restic:"
 PASSWORD_VARIABLE = "RESTIC_PASSWORD_FILE"  # noqa: S105 - names a variable
-BACKENDS = ("sftp", "rest", "s3")
+BACKENDS = ("rest", "s3")
 """What restic reaches over a network, as far as the helper image can."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://)?")
 _FOREIGN = re.compile(
@@ -61,7 +61,7 @@ Place: TypeAlias = Path | RepositoryAddress
 
 def default_password(name: str) -> str:
     """Return the file of a named repository's password where none is stated."""
-    return f"secrets/{name}.repository-password"
+    return f"secrets/{name}.restic"
 
 
 def place(config: Config, root: Path, dest: str | Path) -> Place:

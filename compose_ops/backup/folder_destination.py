@@ -126,7 +126,7 @@ class FolderDestination:
     def stage(
         self, kept: BackupSet, part: RestoreTarget, keys: Sequence[Any], *, restore: str
     ) -> None:
-        manifest = repository.believed(kept)
+        manifest = repository.valid_manifest(kept)
         path = verify.stored(kept, manifest, part.archive)
         with verify.source(path, keys) as (end, reading):
             work = HelperJob(

@@ -38,7 +38,8 @@ class BackupSet:
 
     `fault` says why, or which archive is not as the manifest has it: such a set is not
     verified, whatever its record says. A set in a repository is `written` until it was
-    read; `snapshots` are those of its volumes, and its `path` is only a name.
+    read; `snapshots` are those of its volumes, `text` that of its manifest, and its
+    `path` is only a name.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class BackupSet:
     written: bool = False
     snapshots: Mapping[str, str] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
 
     @property
     def id(self) -> str:
@@ -237,8 +239,8 @@ def remove_rest(dest: Path, project: str) -> None:
     for path in folder(dest, project).glob(f"{REMOVED}*"):
         shutil.rmtree(path, ignore_errors=True)
         if path.exists():
-            shown = shlex.quote(str(path))
-            say(f"warning: {path} cannot be removed: sudo rm -r {shown}")
+            command = f"sudo rm -r {shlex.quote(str(path))}"
+            say(f"warning: {path} cannot be removed: {command}")
 
 
 def note(path: Path, **values: Any) -> None:
@@ -328,7 +330,7 @@ def _fits(found: Manifest, services: tuple[str, ...], at: datetime | None) -> bo
     return there.issuperset(services) and (at is None or found.created_at <= at)
 
 
-def believed(backup_set: BackupSet) -> Manifest:
+def valid_manifest(backup_set: BackupSet) -> Manifest:
     """Return the set's manifest; DataError when it is invalid."""
     if backup_set.manifest is None:
         raise DataError(

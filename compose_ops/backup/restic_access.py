@@ -144,6 +144,12 @@ def explained(stack: StackContext, address: RepositoryAddress) -> Iterator[None]
                 f"the password of the repository {address.name} is wrong",
                 hint=f"write the right one into {address.password}",
             ) from refused
+        if refused.kind == "unreachable":
+            raise DataError(
+                f"the server of the repository {address.name} does not answer",
+                hint="is it running, and reachable from this machine? invoke copy "
+                "sends later what is missing",
+            ) from refused
         if refused.kind == "locked":
             raise _locked(address, "") from refused
         if refused.kind == "missing" and had_sets(stack, address):

@@ -20,7 +20,7 @@ from compose_ops.backup.data_mounts import DataMount
 from compose_ops.backup.helper import Helper, HelperJob
 from compose_ops.backup.manifest import RESTIC, Archive, Manifest
 from compose_ops.backup.progress import meter
-from compose_ops.backup.repository import BackupSet, believed, next_id
+from compose_ops.backup.repository import BackupSet, next_id, valid_manifest
 from compose_ops.backup.restic_access import NotMadeYet
 from compose_ops.backup.restic_sets import MANIFEST, RECORD, TEXT
 from compose_ops.backup.restore_targets import RestoreTarget
@@ -93,7 +93,12 @@ class ResticDestination:
 
     @contextmanager
     def talk(
-        self, run: str = "look", *, volume: str = "", changes: bool = False
+        self,
+        run: str = "look",
+        *,
+        volume: str = "",
+        changes: bool = False,
+        source: RepositoryAddress | None = None,
     ) -> Iterator[Helper]:
         """Yield a helper with the repository; its refusals are explained."""
         restic_access.check(self.stack, self.address)
@@ -103,6 +108,7 @@ class ResticDestination:
             volume=volume,
             changes=changes,
             repository=self.address,
+            source=source,
         )
         with (
             restic_access.explained(self.stack, self.address),
@@ -172,7 +178,7 @@ class ResticDestination:
             say(f"warning: the record of {kept.id} {why}")
 
     def check(self, kept: BackupSet, keys: Sequence[Any]) -> None:
-        for store in believed(kept).stores:
+        for store in valid_manifest(kept).stores:
             for archive in store.archives:
                 self.check_archive(kept, archive, keys)
         self.note(kept, verified=datetime.now(UTC).isoformat(timespec="seconds"))

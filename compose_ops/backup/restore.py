@@ -54,7 +54,7 @@ def restore(stack: StackContext, request: RestoreRequest) -> Manifest | None:
     named = {part.policy.service for part in parts}
     stopped = set(service_control.affected_by(stack, named))
     stack.require("restore", services=named | stopped)
-    manifest = repository.believed(backup_set)
+    manifest = repository.valid_manifest(backup_set)
     keys = verify.identities(manifest, request.identity, needed=True)
     with exclusive(stack, "invoke restore", services=named | stopped):
         helper.require(stack)
@@ -90,7 +90,7 @@ def _selected(
         set_id=request.set_id,
         at=request.at,
     )
-    manifest = repository.believed(backup_set)
+    manifest = repository.valid_manifest(backup_set)
     if manifest.project != project:
         raise DataError(
             f"{backup_set.id} is a set of project {manifest.project}, not {project}",

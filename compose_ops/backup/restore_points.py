@@ -37,13 +37,13 @@ class RestorePoint:
         untrusted.timestamp(self.moved)
 
     @property
-    def moment(self) -> datetime:
+    def moved_at(self) -> datetime:
         return datetime.fromisoformat(self.moved)
 
     @property
     def is_outlived(self) -> bool:
         """Whether the next verified set of its services lets it go."""
-        return datetime.now(UTC) - self.moment > KEPT_FOR
+        return datetime.now(UTC) - self.moved_at > KEPT_FOR
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,8 +135,8 @@ def stage(
 
 def mend(talk: Helper, run: str, part: RestoreTarget) -> None:
     """Let a store's own fix-up finish what was unpacked."""
-    if part.policy.mend:
-        talk.ask("mend", restore=run, command=part.policy.mend)
+    if part.policy.repair_command:
+        talk.ask("mend", restore=run, command=part.policy.repair_command)
 
 
 def unpack(talk: Helper, run: str, manifest: Manifest, part: RestoreTarget) -> None:

@@ -97,7 +97,7 @@ def _require_sole_user(stack: StackContext, policy: Policy, source: str) -> None
 def accept(stack: StackContext, service: str, set_id: str) -> str:
     """Return a set as a restore point; DataError where it does not serve as one."""
     found = repository.choose(stack.backups, stack.project, set_id=set_id)
-    manifest = repository.believed(found)
+    manifest = repository.valid_manifest(found)
     if reason := _unfit(stack, service, found):
         raise DataError(
             f"{set_id} is no restore point of {service}: {reason}",
@@ -110,7 +110,7 @@ def accept(stack: StackContext, service: str, set_id: str) -> str:
 
 
 def _unfit(stack: StackContext, service: str, found: BackupSet) -> str:
-    manifest = repository.believed(found)
+    manifest = repository.valid_manifest(found)
     text = stack.config.backup.restore_point_age
     most = timedelta(seconds=seconds(text))
     if not most:
@@ -157,7 +157,7 @@ def bring_back(stack: StackContext, service: str, point: str) -> None:
 def _unpack(stack: StackContext, policy: Policy, set_id: str) -> None:
     """Put a set's data in the place of what is there; each archive is compared."""
     found = repository.choose(stack.backups, stack.project, set_id=set_id)
-    manifest = repository.believed(found)
+    manifest = repository.valid_manifest(found)
     for part in parts_of(manifest, policy):
         _require_rest(stack, part.volume)
         run = f"update-{set_id}"
@@ -173,8 +173,8 @@ def _unpack(stack: StackContext, policy: Policy, set_id: str) -> None:
             with helper.helper(stack, work) as talk:
                 with reading():
                     unpack(talk, run, manifest, part)
-                if policy.mend:
-                    talk.ask("mend", restore=run, command=policy.mend)
+                if policy.repair_command:
+                    talk.ask("mend", restore=run, command=policy.repair_command)
                 talk.ask("swap in", restore=run)
                 talk.ask("discard", restore=run)
 

@@ -92,12 +92,12 @@ def recipient(value: str) -> str:
 
 KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("service", "only", "skip", "rule"), name),
-    **dict.fromkeys(("set", "project", "from_project", "explain"), name),
-    **dict.fromkeys(("gpu", "consistency", "format", "fail_on"), name),
+    **dict.fromkeys(("set", "project", "from_project", "restore_point"), name),
+    **dict.fromkeys(("gpu", "consistency", "format", "fail_on", "explain"), name),
     **dict.fromkeys(("accept", "at", "mode", "overlay"), text),
     **dict.fromkeys(("dest", "bundle", "report"), path),
     **dict.fromkeys(("identity", "file"), readable_file),
-    "baseline": file_to_write,
+    **dict.fromkeys(("baseline", "report"), file_to_write),
     "image": word,
     "restore_point": name,
     "encrypt": recipient,

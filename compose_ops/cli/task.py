@@ -60,13 +60,15 @@ class ComposeTask(Task[Any]):
         ignore_unknown_help: bool | None = None,  # noqa: FBT001 - invoke's signature
     ) -> list[Argument]:
         """Make a repeatable flag want its value, and a number be one."""
-        arguments = super().get_arguments(ignore_unknown_help)
-        for argument in arguments:
+        texts = dict(self.help)  # invoke takes out what it has used
+        found = super().get_arguments(ignore_unknown_help)
+        self.help = texts
+        for argument in found:
             if argument.kind is list:
                 argument.raw_value = None
             elif argument.kind is int:
                 argument.kind = whole_number
-        return arguments
+        return found
 
 
 def emit(value: Any) -> None:

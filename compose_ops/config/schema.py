@@ -135,12 +135,11 @@ class DestinationTable:
     folder: str = key("The folder of the sets.", "")
     repository: str = key(
         "A restic repository instead: a folder, or what restic calls it: "
-        "`sftp:USER@HOST:/PATH`, `rest:https://HOST/`, `s3:https://HOST/BUCKET`.",
+        "`rest:https://HOST/`, `s3:https://HOST/BUCKET`.",
         "",
     )
     password_file: str = key(
-        "The file with the repository's password. Default: "
-        "`secrets/NAME.repository-password`.",
+        "The file with the repository's password. Default: `secrets/NAME.restic`.",
         "",
     )
     credentials_file: str = key(

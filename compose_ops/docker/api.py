@@ -125,8 +125,12 @@ class Engine(Protocol):
     def profiled_services(self) -> frozenset[str]:
         """Return the names of all services, also those of inactive profiles."""
 
-    def model(self) -> dict[str, Any]:
-        """Return the merged compose model; ConfigurationError when it is invalid."""
+    def model(self, *, checked: bool = True) -> dict[str, Any]:
+        """
+        Return the merged compose model; ConfigurationError when it is invalid.
+
+        Not *checked*, what contradicts itself is left to a file that goes behind.
+        """
 
     def config_hashes(self) -> dict[str, str]:
         """
@@ -239,9 +243,6 @@ class Engine(Protocol):
         the command reads; *stdout* is an open file that gets what it prints, as bytes.
         What was begun goes on in the container after *timeout*.
         """
-
-    def exec_readonly(self, container: str, command: Sequence[str]) -> str:
-        """Return what a command prints that only reads; EngineError if it fails."""
 
     def logs(self, container: str, *, tail: int = 20) -> str:
         """Return the last lines that a container wrote, both streams."""

@@ -115,9 +115,6 @@ class ContainerRequests(EngineRequests):
         )
         return output if output.code >= 0 else failure.check(output, argv)
 
-    def exec_readonly(self, container: str, command: Sequence[str]) -> str:
-        return self.checked("exec", container, *command, timeout=self.timeout).stdout
-
     def logs(self, container: str, *, tail: int = 20) -> str:
         words = ("logs", "--tail", str(tail), container)
         output = self.docker(*words, timeout=self.timeout)

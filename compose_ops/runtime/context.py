@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any, Protocol
 
 from compose_ops.config import Config
-from compose_ops.docker.api import Container, Engine, EngineInfo, Network
+from compose_ops.docker.api import Container, Engine, EngineInfo, Network, Volume
 from compose_ops.errors import ConfigurationError
 from compose_ops.project import secrets
 from compose_ops.project.labels import with_labels
@@ -83,10 +83,17 @@ class KeptData(Protocol):
     def services(self) -> tuple[str, ...]: ...
 
     @property
-    def moment(self) -> datetime: ...
+    def moved_at(self) -> datetime: ...
 
     @property
     def is_outlived(self) -> bool: ...
+
+
+class VersionJump(Protocol):
+    """A store whose data another version made; its text says all of it."""
+
+    @property
+    def is_back(self) -> bool: ...
 
 
 class Backups(Protocol):
@@ -104,6 +111,21 @@ class Backups(Protocol):
     def restore_points_as_json(
         self, stack: "StackContext"
     ) -> list[Mapping[str, Any]]: ...
+
+    def undeclared(self, stack: "StackContext") -> Sequence[str]:
+        """
+        Return the writable mounts that nobody declares as data or as disposable.
+
+        Raises ConfigurationError for labels that make no sense.
+        """
+
+    def version_jumps(
+        self, stack: "StackContext", services: Iterable[str]
+    ) -> Sequence[VersionJump]: ...
+
+    def remember_ends(
+        self, stack: "StackContext", before: tuple[Container, ...]
+    ) -> None: ...
 
     def forget_removed_volumes(self, stack: "StackContext") -> None: ...
 
@@ -246,6 +268,8 @@ class StackContext:
         first, self.merged = self.merged, None
         self._forget(first)
         self._plugins = Once(self.engine.plugins)
+        self._networks = Once(self.engine.networks)
+        self._volumes = Once(lambda: self.engine.volumes(project=self.project))
 
     def require(self, task: str, *, services: Iterable[str] = ()) -> None:
         """Return when doctor finds nothing that *task* requires to fail; see there."""
@@ -284,6 +308,16 @@ class StackContext:
     def config_hashes(self) -> Mapping[str, str]:
         """Compose's configuration hash of each service, as the files were opened."""
         return self._hashes.answer()
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The engine's networks, as they were when somebody first asked."""
+        return self._networks.answer()
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """The project's volumes, as they were when somebody first asked."""
+        return self._volumes.answer()
 
     @property
     def plugins(self) -> Mapping[str, str]:

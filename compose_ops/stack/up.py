@@ -5,11 +5,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from compose_ops.console import confirm, say
-from compose_ops.errors import ComposeOpsError
+from compose_ops.console import can_ask, confirm, say
+from compose_ops.docker.api import Network, Volume
+from compose_ops.errors import ComposeOpsError, DataError, UsageError
 from compose_ops.project.labels import GATEWAY_LABEL
 from compose_ops.runtime import config_hashes, contents, reconcile, stale_images
-from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.context import StackContext, VersionJump
 from compose_ops.runtime.wait import wait
 from compose_ops.stack import local_images
 from compose_ops.stack.plan import build_images, print_plan, say_what_stays
@@ -33,10 +34,14 @@ def up(
     """
     updates = stack.collaborators.rollout
     stack.require("versions")
+    threading.Thread(target=stack.engine.preload, daemon=True).start()
     names = stack.model.check_services(services)
     wanted = stack.model.dependencies(names or stack.model.services)
     stack.require("up", services=wanted)
-    seen, change = stack.everyone, _asked(stack, _reconciliation(stack))
+    jumps = stack.collaborators.backups.version_jumps(stack, wanted)
+    _confirm_jumps(jumps, dry=stack.dry)
+    seen = stack.everyone
+    change = _asked(stack, _reconciliation(stack, stack.networks, stack.volumes))
     if stack.mode_reason:
         say(f"mode: {stack.mode} ({stack.mode_reason})")
     say_what_stays(stack)
@@ -66,7 +71,9 @@ def up(
         contents.remembered(stack) as before,
     ):
         if stack.everyone is not seen:
-            change = replace(_reconciliation(stack), orphans=change.orphans)
+            volumes = stack.engine.volumes(project=stack.project)
+            now = _reconciliation(stack, stack.engine.networks(), volumes)
+            change = replace(now, orphans=change.orphans)
         reconcile.execute(change, stack.engine)
         rolled = updates.rolled(stack, wanted)
         made = [n for n in rolled if n in unbuilt]
@@ -103,6 +110,32 @@ def _recreate(
         stack.engine.up([*names, *more], recreate="always", start=False)
 
 
+def _confirm_jumps(jumps: Sequence[VersionJump], *, dry: bool) -> None:
+    """
+    Say which stores change their version, and ask on a terminal.
+
+    Without one an older version is a DataError: most stores cannot read data of a newer
+    one, and some destroy it.
+    """
+    for jump in jumps:
+        say(str(jump))
+    if dry or not jumps:
+        return
+    back = next((jump for jump in jumps if jump.is_back), None)
+    if can_ask():
+        if not confirm("The data will be of another version.", yes=False):
+            raise UsageError(
+                "nothing was changed: the change of version was not confirmed",
+                hint="invoke backup keeps the data first",
+            )
+    elif back is not None:
+        raise DataError(
+            str(back),
+            hint="run the version of the data (its tag stands in .env or the compose "
+            "files), or restore a set of the older one; on a terminal you are asked",
+        )
+
+
 def _asked(
     stack: StackContext, change: reconcile.Reconciliation
 ) -> reconcile.Reconciliation:
@@ -127,14 +160,16 @@ def _asked(
     return replace(change, orphans=ours)
 
 
-def _reconciliation(stack: StackContext) -> reconcile.Reconciliation:
+def _reconciliation(
+    stack: StackContext, networks: Iterable[Network], volumes: Iterable[Volume]
+) -> reconcile.Reconciliation:
     updates = stack.collaborators.rollout
     label = "com.docker.compose.project"
     change = reconcile.plan(
         stack.model,
         stack.everyone,
-        [n for n in stack.engine.networks() if n.labels.get(label) == stack.project],
-        stack.engine.volumes(project=stack.project),
+        [n for n in networks if n.labels.get(label) == stack.project],
+        volumes,
         profiled=stack.engine.profiled_services,
     )
     if change.networks:

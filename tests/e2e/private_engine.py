@@ -61,12 +61,18 @@ class PrivateEngine:
     """A second Docker Engine; a context manager that starts and removes it."""
 
     def __init__(
-        self, *, live_restore: bool = False, room: str = "", deadline: float = 30
+        self,
+        *,
+        live_restore: bool = False,
+        room: str = "",
+        path: str = "",
+        deadline: float = 30,
     ) -> None:
         """
         Prepare one; `deadline` is the seconds that a start or stop may take.
 
-        With `room`, such as 1100m, its data lies on a small filesystem of its own.
+        With `room`, such as 1100m, its data lies on a small filesystem of its own;
+        `path` is where its programs are looked for, PATH by default.
         """
         self.directory = Path(tempfile.mkdtemp(prefix="jimbot-engine-"))
         self.host = f"unix://{self.directory}/docker.sock"
@@ -75,6 +81,7 @@ class PrivateEngine:
         self._settings.write_text(json.dumps({"live-restore": live_restore}))
         self._deadline = deadline
         self._room = room
+        self._path = path or os.environ["PATH"]
         self.data = self.directory / "data"
         self._cgroup = self.directory.name
         self._first: subprocess.Popen[str] | None = None
@@ -164,6 +171,7 @@ class PrivateEngine:
         with self.log.open("ab") as log:
             self._daemon = subprocess.Popen(
                 [*self._enter("--net", "--mount", "--pid"), *self._daemon_command()],
+                env={**os.environ, "PATH": self._path},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

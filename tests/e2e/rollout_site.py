@@ -31,7 +31,6 @@ IMAGES = {
     "turns": ("turns-bad", "6"),
     "first-sick": ("sick-1", "7"),
     "second-sick": ("sick-2", "8"),
-    "first-sick-too": ("sick-1", "9"),
 }
 
 

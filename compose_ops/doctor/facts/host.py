@@ -88,7 +88,7 @@ def _handles(service: str, pid: int) -> Handles | None:
 def volumes(stack: StackContext, info: EngineInfo) -> tuple[Volume, ...]:
     """Return the project's volumes."""
     del info
-    return stack.engine.volumes(project=stack.project)
+    return stack.volumes
 
 
 @fact(limit=10)

@@ -25,7 +25,7 @@ def config(folder: Path) -> Config:
     tables = {
         "near": DestinationTable(repository="repository"),
         "plain": DestinationTable(folder="sets"),
-        "far": DestinationTable(repository="sftp:me@host:/srv", limit_upload=100),
+        "far": DestinationTable(repository="rest:https://host/", limit_upload=100),
     }
     return Config(destinations=tables, folder=folder)
 
@@ -39,8 +39,8 @@ def test_word_names_a_destination_a_repository_or_a_path(tmp_path: Path) -> None
     assert isinstance(near, RepositoryAddress)
     assert isinstance(far, RepositoryAddress)
     assert (near.folder, near.url) == (tmp_path / "repository", "")
-    assert near.password == tmp_path / "secrets/near.repository-password"
-    assert (far.folder, far.url) == (None, "sftp:me@host:/srv")
+    assert near.password == tmp_path / "secrets/near.restic"
+    assert (far.folder, far.url) == (None, "rest:https://host/")
     assert far.options == ["--limit-upload=100"]
     assert addresses.place(known, tmp_path, "plain") == tmp_path / "sets"
     assert addresses.place(known, tmp_path, "./near") == tmp_path / "near"
@@ -51,7 +51,12 @@ def test_word_names_a_destination_a_repository_or_a_path(tmp_path: Path) -> None
     "word",
     [
         *("sftp:host:/srv", "s3:host/bucket", "b2:bucket", "https://host/"),
-        *("restic:rclone:x:y", "restic:/unknown", "restic:rest:http://me:pw@host/"),
+        *(
+            "restic:rclone:x:y",
+            "restic:sftp:host:/srv",
+            "restic:/unknown",
+            "restic:rest:http://me:pw@host/",
+        ),
     ],
 )
 def test_scheme_that_is_unknown_or_has_no_password_is_refused(

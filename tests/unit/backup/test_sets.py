@@ -310,7 +310,7 @@ def test_set_from_the_future_is_kept_and_counts_for_nothing() -> None:
 
 
 def test_newest_is_that_of_the_highest_number_whatever_the_clock_said() -> None:
-    """Two sets of a clock that was ahead are not newer than the one after them."""
+    """Two sets of a clock that was a day ahead are older than the one after them."""
     ahead = [
         Candidate(f"{n}", NOW - timedelta(hours=1), verified=True, sequence=n)
         for n in (1, 2)

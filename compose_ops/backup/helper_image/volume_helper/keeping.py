@@ -16,7 +16,7 @@ from volume_helper import reserved, swapping
 from volume_helper.copying import walk
 from volume_helper.failure import Failed, Refused
 from volume_helper.restic import PIECE, Restic
-from volume_helper.screen import shown
+from volume_helper.screen import printable
 
 Report = Callable[[int], object]
 INCOMPLETE = 3  # restic's exit code where it could not read all
@@ -50,7 +50,7 @@ def survey(volume: Path) -> Survey:
     for path, state in walk(volume):
         mode = state.st_mode
         if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
-            raise Refused(f"{shown(path)} is a device")
+            raise Refused(f"{printable(path)} is a device")
         if stat.S_ISSOCK(mode):
             continue
         files += 1
@@ -256,16 +256,27 @@ def _text(restic: Restic, snapshot: str, name: str) -> str:
     return text.decode(errors="replace")
 
 
-def opened(restic: Restic, *, create: bool) -> dict[str, Any]:
-    """Return {"id", "version"} of the repository; with *create* make a missing one."""
+def opened(restic: Restic, *, create: bool, alike: bool = False) -> dict[str, Any]:
+    """
+    Return {"id", "version"} of the repository; with *create* make a missing one.
+
+    It cuts files as the source does where it is to be *alike*: what both have is one.
+    """
     try:
         found = restic.answer("cat", "config", "--no-lock")
     except Failed as failed:
         if failed.kind != "missing" or not create:
             raise
-        restic.quiet("init")
+        restic.quiet("init", *(["--copy-chunker-params"] if alike else []))
         found = restic.answer("cat", "config", "--no-lock")
     return {"id": str(found["id"]), "version": int(found["version"])}
+
+
+def copied(restic: Restic, *, snapshots: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Copy snapshots of the source, group by group in order."""
+    for group in snapshots:
+        restic.quiet("copy", *group)
+    return {}
 
 
 def forget(restic: Restic, snapshots: Sequence[Sequence[str]]) -> dict[str, Any]:
