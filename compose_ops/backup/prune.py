@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from compose_ops.backup import places, repository
+from compose_ops.backup import places
 from compose_ops.backup.addresses import Place
 from compose_ops.backup.repository import sequence
 from compose_ops.backup.retention import Candidate, Rules, reasons

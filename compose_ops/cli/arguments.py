@@ -98,7 +98,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("dest", "bundle", "report"), path),
     **dict.fromkeys(("identity", "file"), readable_file),
     **dict.fromkeys(("baseline", "report"), file_to_write),
-    "image": word,
+    **dict.fromkeys(("image", "source"), word),
     "restore_point": name,
     "encrypt": recipient,
 }
