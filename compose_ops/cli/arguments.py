@@ -98,7 +98,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("dest", "bundle"), path),
     **dict.fromkeys(("identity", "file"), readable_file),
     **dict.fromkeys(("baseline", "report", "output"), file_to_write),
-    "image": word,
+    **dict.fromkeys(("image", "source"), word),
     "encrypt": recipient,
 }
 """What each flag takes, numbers apart, by the name of its parameter."""
