@@ -11,9 +11,11 @@ from small_server import answer, good, serving
 from waiting import eventually
 
 from compose_ops.errors import UnhealthyError
+from compose_ops.project.labels import GATEWAY_LABEL
 from compose_ops.rollout.gateway import adoption
 from compose_ops.rollout.gateway.adoption import Outage
 from compose_ops.runtime.health import Clock
+from compose_ops.stack.up import up
 
 LABELS = {
     f"compose-ops.rollout.{key}": value
@@ -81,6 +83,20 @@ def test_a_first_start_is_no_gap(
     started(tmp_path, Composing(SERVICES))
 
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("quick_update")
+def test_a_gateway_of_ours_goes_without_a_question(tmp_path: Path) -> None:
+    """What nobody asks for any more holds the ports that the service publishes."""
+    engine = Composing({"web": {"image": "shop"}})
+    engine.there = [
+        container("web"),
+        container("web-gateway", labels={GATEWAY_LABEL: "digest"}),
+    ]
+
+    up(opened(tmp_path, engine))
+
+    assert {c.service for c in engine.there} == {"web"}
 
 
 def test_the_longest_time_without_an_answer_is_told() -> None:
