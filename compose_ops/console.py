@@ -277,7 +277,7 @@ class _LineReporter:
 
 def can_ask() -> bool:
     """Say whether somebody at a terminal can answer."""
-    return bool(_attached) and sys.stdin is not None and sys.stdin.isatty()
+    return bool(_attached) and _is_terminal(sys.stdin)
 
 
 def confirm(question: str, *, yes: bool, expected: str = "yes") -> bool:

@@ -83,9 +83,8 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
         undeclared.check(stack, chosen, allowed=request.allow_undeclared)
     _check_kinds(request)
     keys = encryption.recipients(request.encrypt)
-    if not request.new_destination:
-        for place in request.all_places:
-            destinations.require_sets(stack, place)
+    if stack.dry or len(request.all_places) == 1:
+        _require_sets(stack, request, request.dest)
     if stack.dry:
         for item in preconditions.items(stack, chosen, request.consistency):
             say(f"would back up {_described(item)}")
@@ -96,6 +95,11 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
         made = take_locked(stack, request, chosen, keys)
         restore_points.expire(stack, made)
         return made
+
+
+def _require_sets(stack: StackContext, request: BackupRequest, place: Place) -> None:
+    if not request.new_destination:
+        destinations.require_sets(stack, place)
 
 
 def _check_kinds(request: BackupRequest) -> None:
@@ -125,10 +129,13 @@ def take_locked(
     for item in items:
         if item.policy.product:
             say(_described(item))
-    writings = [Writing(places.opened(stack, place)) for place in request.all_places]
+    writings = [
+        Writing(places.opened(stack, place), place) for place in request.all_places
+    ]
     writing.stop_what_is_ordered(items, [one.place for one in writings])
 
     def prepare(one: Writing) -> None:
+        _require_sets(stack, request, one.address)
         one.place.prepare()
         one.number = one.place.next_run(stack.project, datetime.now(UTC))
 

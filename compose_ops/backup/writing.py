@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from compose_ops.backup import repository, volume_backup
+from compose_ops.backup.addresses import Place
 from compose_ops.backup.destination import Destination, NewSet
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.store_backup import StoreBackup
@@ -33,6 +34,7 @@ class Writing:
     """
 
     place: Destination
+    address: Place
     number: str = ""
     new: NewSet | None = None
     copies: list[VolumeBackup] = field(default_factory=list)

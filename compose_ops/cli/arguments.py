@@ -97,8 +97,8 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("accept", "at", "mode", "overlay"), text),
     **dict.fromkeys(("dest", "bundle"), path),
     **dict.fromkeys(("identity", "file"), readable_file),
-    **dict.fromkeys(("baseline", "report"), file_to_write),
-    "image": word,
+    **dict.fromkeys(("baseline", "report", "output"), file_to_write),
+    **dict.fromkeys(("image", "source"), word),
     "encrypt": recipient,
 }
 """What each flag takes, numbers apart, by the name of its parameter."""

@@ -425,15 +425,15 @@ def backups(
 @task(
     dest=DEST,
     project="Another project's sets.",
-    file="The page to write. Default: report.html in the current folder.",
+    output="The page to write. Default: report.html in the current folder.",
 )
 def report(
-    c: Context, *, dest: str = "", project: str = "", file: str = "report.html"
+    c: Context, *, dest: str = "", project: str = "", output: str = "report.html"
 ) -> None:
     """Write a page about the sets: size, downtime, verified and proven, over time."""
-    from compose_ops.cli.output import backup as output
+    from compose_ops.cli.output import backup as pages
 
-    output.write_report(stack(c), dest=dest, project=project, file=file)
+    pages.write_report(stack(c), dest=dest, project=project, file=output)
 
 
 @task(

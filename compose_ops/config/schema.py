@@ -17,7 +17,7 @@ from compose_ops.config.unattended import (
 )
 from compose_ops.project.labels import PREFIX
 from compose_ops.project.modes import FACTS, Modes, ModeSettings, OverlaySettings
-from compose_ops.project.paths import BACKUPS, ENV_EXAMPLE
+from compose_ops.project.paths import BACKUPS, ENV_EXAMPLE, absolute
 
 VERSION = 1
 """The version of the format that this release reads."""
@@ -324,8 +324,12 @@ class Config:
     folder: Path = Path()
 
     def path(self, name: str) -> Path:
-        """Return a path of the file as an absolute one."""
-        return (self.folder / Path(name).expanduser()).resolve()
+        """
+        Return a path of the file as an absolute one.
+
+        Raises ConfigurationError for what can be no path.
+        """
+        return absolute(self.folder, name)
 
     @property
     def destination(self) -> Path:

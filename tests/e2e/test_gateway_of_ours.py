@@ -26,7 +26,7 @@ CADDY = next(text for _, text in BLOCK.findall(PAGE) if "reverse_proxy" in text)
 EDGE = "localhost/compose-ops-test/edge:1"
 GATEWAY = '\n[gateway]\nimage = "localhost/jimbot-standin-haproxy:latest"\n'
 BEFORE = 'before = ["sh", "-c", "cat index.json >>/notes/migrated"]\n'
-RATE = 20.0
+RATE = 10.0
 
 
 @dataclass(frozen=True)

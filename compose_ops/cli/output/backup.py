@@ -164,7 +164,7 @@ def write_report(stack: "Stack", *, dest: str, project: str, file: str) -> None:
     from compose_ops.report.sets_page import sets_page
 
     if (path := check_path(file)) is None:
-        raise UsageError("no page was named", hint="--file report.html")
+        raise UsageError("no page was named", hint="--output report.html")
     found = stack.backups(dest=dest, project=project)
     name = project or stack.context(read_only=True).project
     page = sets_page(name, stack.destination(dest), found, now=datetime.now(UTC))

@@ -99,7 +99,8 @@ def test_recovery_says_nothing_of_sets() -> None:
 def test_run_is_remembered_where_it_can_be_measured() -> None:
     """The duration is of the newest set; a failure changes the exit code alone."""
     first = remembered(Runs(), with_copies(copy()))
-    failed = remembered(first, replace(BAD, destinations=("/sets",)))
+    later = BAD.ended + timedelta(days=1)
+    failed = remembered(first, replace(BAD, ended=later, destinations=("/sets",)))
     verified = remembered(failed, replace(GOOD, task="verify", seconds=50))
 
     assert first.copies == (replace(copy(), seconds=9.0),)

@@ -23,6 +23,7 @@ INCOMPLETE = 3  # restic's exit code where it could not read all
 GONE = re.compile(r"no such file or directory")
 KINDS = frozenset({"file", "dir", "symlink", "fifo"})
 LEFT_OUT = "socket"  # as tar leaves them out
+PATIENCE = "--retry-lock=5m"  # no store waits meanwhile
 MAX_TEXT = 4 << 20
 
 
@@ -282,8 +283,8 @@ def copied(restic: Restic, *, snapshots: Sequence[Sequence[str]]) -> dict[str, A
 def forget(restic: Restic, snapshots: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Forget snapshots, group by group in order, then drop what nobody needs."""
     for group in snapshots:
-        restic.quiet("forget", *group)
-    restic.quiet("prune")
+        restic.quiet("forget", PATIENCE, *group)
+    restic.quiet("prune", PATIENCE)
     return {}
 
 
@@ -296,7 +297,9 @@ def locks(restic: Restic) -> dict[str, Any]:
 
 def checked(restic: Restic, *, subset: str = "") -> dict[str, Any]:
     """Check the repository's structure; with *subset* ("1/7") read so much of it."""
-    restic.quiet("check", *([f"--read-data-subset={subset}"] if subset else []))
+    restic.quiet(
+        "check", PATIENCE, *([f"--read-data-subset={subset}"] if subset else [])
+    )
     return {}
 
 
