@@ -82,6 +82,15 @@ def status(c: Context, *, json: bool = False) -> None:
     emit(found.as_json()) if json else print_status(found)
 
 
+@task
+def nodes(c: Context, *, json: bool = False) -> None:
+    """Show the machines of the Swarm: managers, states, labels, GPUs."""
+    found = stack(c).nodes()
+    from compose_ops.cli.output import stack as output
+
+    emit(output.nodes_as_json(found)) if json else output.print_nodes(found)
+
+
 @task(install="Let the machine run it after each boot, at the pace of [schedule] too.")
 def recover(c: Context, *, install: bool = False, json: bool = False) -> None:
     """Put right what interrupted tasks left; quiet when nothing is left."""

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from compose_ops.docker.cluster import Cluster, Node
 from compose_ops.docker.values import (
     CONFIG_HASH_LABEL,
     DIRECTORY_LABEL,
@@ -48,6 +49,7 @@ __all__ = [
     "SERVICE_LABEL",
     "SILENCE_TIMEOUT",
     "TIMEOUT",
+    "Cluster",
     "Container",
     "Echo",
     "Endpoint",
@@ -59,6 +61,7 @@ __all__ = [
     "InteractiveRun",
     "Mount",
     "Network",
+    "Node",
     "Output",
     "Probe",
     "PublishedPort",
@@ -113,7 +116,7 @@ class InteractiveRun(Protocol):
         """
 
 
-class Engine(Protocol):
+class Engine(Cluster, Protocol):
     """What operations ask of Docker. Every method may raise EngineError."""
 
     def endpoint(self) -> Endpoint:

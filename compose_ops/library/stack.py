@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compose_ops.config import Config
+from compose_ops.errors import UsageError
 from compose_ops.library import backups as sets
 from compose_ops.library.opening import Selection, find, host_engine, open_stack
 from compose_ops.library.unattended import Scheduling, refuse_faults, watched
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
     from compose_ops.backup.retention import Rules
+    from compose_ops.docker.api import Node
     from compose_ops.doctor.bundle import Bundle
     from compose_ops.doctor.run import Report
     from compose_ops.gpu.report import GpuReport
@@ -89,7 +91,13 @@ class Stack:
     def context(
         self, *, need_engine: bool = True, read_only: bool = False
     ) -> StackContext:
-        """Return what the operations work on, as it is now."""
+        """
+        Return what the operations work on, as it is now.
+
+        Raises UsageError in a mode for Swarm, on which only `config` acts so far.
+        """
+        if need_engine and not read_only:
+            self._refuse_swarm()
         return open_stack(
             self.selection,
             need_engine=need_engine,
@@ -97,6 +105,14 @@ class Stack:
             dry=self.dry,
             echo=self.echo,
         )
+
+    def _refuse_swarm(self) -> None:
+        modes, chosen = find(self.selection, lenient=True).modes, self.selection
+        if modes.select(chosen.modes, overlays=chosen.overlays).swarm:
+            raise UsageError(
+                "tasks do not act on a Swarm yet",
+                hint="invoke config prints the file that docker stack deploy takes",
+            )
 
     @property
     def configuration(self) -> Config:
@@ -170,6 +186,19 @@ class Stack:
         from compose_ops.stack import status
 
         return status.services(self.context())
+
+    def nodes(self) -> "tuple[Node, ...]":
+        """
+        Return the machines of the Swarm, managers first.
+
+        Raises ConfigurationError where the engine is no manager of one.
+
+        >>> [node.hostname for node in Stack.open().nodes() if not node.takes_tasks]
+        []
+        """
+        from compose_ops.swarm import nodes
+
+        return nodes.nodes(self.context())
 
     def recover(self) -> "tuple[Unfinished, ...]":
         """

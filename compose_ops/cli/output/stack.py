@@ -1,13 +1,17 @@
 """What the tasks about services print."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compose_ops.console import show, table
 from compose_ops.library.gateway import GatewayFile
 from compose_ops.stack.status import ContainerStatus, ContainerUsage, Status
 from compose_ops.units import readable_duration, readable_size
+
+if TYPE_CHECKING:
+    from compose_ops.docker.api import Node
 
 
 def print_status(found: Status) -> None:
@@ -44,6 +48,26 @@ def print_status(found: Status) -> None:
             f"kept from before the {kept['cause']} of {kept['moved']}: "
             f"{', '.join(kept['services'])} (invoke restore --undo, or --discard)"
         )
+
+
+def nodes_as_json(found: "Sequence[Node]") -> dict[str, Any]:
+    return {"nodes": [asdict(node) for node in found]}
+
+
+def print_nodes(found: "Sequence[Node]") -> None:
+    rows = [
+        [
+            node.hostname,
+            f"{node.role}{', leader' if node.is_leader else ''}",
+            " ".join(filter(None, [node.state, node.availability, node.reachability])),
+            node.address,
+            f"{node.cpus:g} CPUs, {readable_size(node.memory)}",
+            "\n".join([*(f"{k}={v}" for k, v in node.labels.items()), *node.resources])
+            or "-",
+        ]
+        for node in found
+    ]
+    table("", ["node", "role", "state", "address", "has", "labels"], rows)
 
 
 def print_usage(found: Sequence[ContainerUsage]) -> None:
