@@ -41,6 +41,7 @@ WRONG: dict[arguments.Kind, list[str]] = {
     arguments.path: PATHS,
     arguments.readable_file: FILES,
     arguments.file_to_write: [*PATHS, ".", "pipe", "huge"],
+    arguments.file_of_lint: [*PATHS, ".", "pipe", "huge"],
     arguments.recipient: ["--help", "a b", ".", "pipe", "huge"],
 }
 
