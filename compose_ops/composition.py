@@ -61,14 +61,14 @@ class Operations:
 
     @property
     def state_files(self) -> Sequence[StateFile[Any]]:
-        from compose_ops.backup import destinations, restore_points
+        from compose_ops.backup import destinations, endings, restore_points
         from compose_ops.doctor import baseline
         from compose_ops.rollout import deployments
         from compose_ops.runtime import config_hashes, contents, stale_images
 
         holders = (
             *(baseline, config_hashes, contents, deployments),
-            *(destinations, restore_points, stale_images),
+            *(destinations, endings, restore_points, stale_images),
         )
         return [module.STATE_FILE for module in holders]
 

@@ -275,6 +275,11 @@ class _LineReporter:
             self.seen[container.name] = state
 
 
+def can_ask() -> bool:
+    """Say whether somebody at a terminal can answer."""
+    return bool(_attached) and _is_terminal(sys.stdin)
+
+
 def confirm(question: str, *, yes: bool, expected: str = "yes") -> bool:
     """Ask for *expected* on a terminal; without one only *yes* answers."""
     if yes:

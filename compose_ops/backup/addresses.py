@@ -9,10 +9,11 @@ from typing import TypeAlias
 
 from compose_ops.config import Config
 from compose_ops.errors import UsageError
+from compose_ops.project.paths import absolute
 
 PREFIX = "restic:"
 PASSWORD_VARIABLE = "RESTIC_PASSWORD_FILE"  # noqa: S105 - names a variable
-BACKENDS = ("sftp", "rest", "s3")
+BACKENDS = ("rest", "s3")
 """What restic reaches over a network, as far as the helper image can."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://)?")
 _FOREIGN = re.compile(
@@ -60,7 +61,7 @@ Place: TypeAlias = Path | RepositoryAddress
 
 def default_password(name: str) -> str:
     """Return the file of a named repository's password where none is stated."""
-    return f"secrets/{name}.repository-password"
+    return f"secrets/{name}.restic"
 
 
 def place(config: Config, root: Path, dest: str | Path) -> Place:
@@ -82,7 +83,7 @@ def place(config: Config, root: Path, dest: str | Path) -> Place:
             hint=f"--dest {PREFIX}{scheme[0]}… is a restic repository; a folder with a "
             "colon in its name: ./NAME",
         )
-    return (root / Path(dest).expanduser()).resolve()
+    return absolute(root, dest)
 
 
 def named(config: Config, root: Path, name: str) -> Place:
@@ -118,7 +119,7 @@ def repositories(config: Config, root: Path) -> tuple[RepositoryAddress, ...]:
 
 def _path(config: Config, root: Path, text: str) -> Path:
     base = config.folder if config.folder.is_absolute() else root
-    return (base / Path(text).expanduser()).resolve()
+    return absolute(base, text)
 
 
 def _anonymous(config: Config, root: Path, text: str) -> RepositoryAddress:

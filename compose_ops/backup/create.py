@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import (
+    destinations,
     encryption,
     helper,
     manifest_writer,
@@ -15,20 +16,18 @@ from compose_ops.backup import (
     preconditions,
     quiesce,
     recover,
-    repository,
     restore_points,
     service_control,
     undeclared,
     unlock,
-    volume_backup,
+    writing,
 )
 from compose_ops.backup.addresses import Place, RepositoryAddress
-from compose_ops.backup.destination import Destination, NewSet
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import Policy, choose
 from compose_ops.backup.service_control import CLOCK, StoppedContainer
 from compose_ops.backup.store_backup import StoreBackup
-from compose_ops.backup.volume_backup import VolumeBackup
+from compose_ops.backup.writing import NotEverywhere, Writing
 from compose_ops.console import say
 from compose_ops.errors import UnhealthyError, UsageError
 from compose_ops.interrupts import undoing
@@ -47,7 +46,8 @@ class BackupRequest:
 
     With `everything` and `coherent` what depends on the stores rests for the copy: the
     set is of one moment. `allow_undeclared` takes all stores although nobody declares
-    some writable mounts; the manifest names these.
+    some writable mounts; the manifest names these. `new_destination` takes a folder
+    that is known to have held sets and holds none.
     """
 
     services: Sequence[str] = ()
@@ -59,6 +59,7 @@ class BackupRequest:
     encrypt: Sequence[str] = ()
     coherent: bool = True
     allow_undeclared: bool = False
+    new_destination: bool = False
 
     @property
     def all_places(self) -> tuple[Place, ...]:
@@ -82,6 +83,8 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
         undeclared.check(stack, chosen, allowed=request.allow_undeclared)
     _check_kinds(request)
     keys = encryption.recipients(request.encrypt)
+    if stack.dry or len(request.all_places) == 1:
+        _require_sets(stack, request, request.dest)
     if stack.dry:
         for item in preconditions.items(stack, chosen, request.consistency):
             say(f"would back up {_described(item)}")
@@ -92,6 +95,11 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
         made = take_locked(stack, request, chosen, keys)
         restore_points.expire(stack, made)
         return made
+
+
+def _require_sets(stack: StackContext, request: BackupRequest, place: Place) -> None:
+    if not request.new_destination:
+        destinations.require_sets(stack, place)
 
 
 def _check_kinds(request: BackupRequest) -> None:
@@ -121,91 +129,68 @@ def take_locked(
     for item in items:
         if item.policy.product:
             say(_described(item))
-    destinations = [places.opened(stack, place) for place in request.all_places]
-    _stop_what_is_ordered(items, destinations)
-    for place in destinations:
-        place.prepare()
-    run = _next_run(stack, destinations)
-    sets = [
-        place.begin(run, compression=request.compression, keys=tuple(keys))
-        for place in destinations
+    writings = [
+        Writing(places.opened(stack, place), place) for place in request.all_places
     ]
-    with _settled(stack, run, sets) as journal, ExitStack() as helpers:
-        for new in sets:
-            new.make()
-        copies = [
-            [
-                new.opened(helpers, item, mount=mount, volume=volumes[mount.key])
-                for item in items
-                for mount in item.policy.mounts
-            ]
-            for new in sets
-        ]
-        for new, found in zip(sets, copies, strict=True):
-            for copying in found:
-                volume_backup.measured(copying)
-            new.check_space(found)
-        every = [copying for found in copies for copying in found]
-        late, downtime = _copy(stack, journal, items, every, coherent=coherent)
-        made = [
-            manifest_writer.manifest(
+    writing.stop_what_is_ordered(items, [one.place for one in writings])
+
+    def prepare(one: Writing) -> None:
+        _require_sets(stack, request, one.address)
+        one.place.prepare()
+        one.number = one.place.next_run(stack.project, datetime.now(UTC))
+
+    writing.each(writings, prepare)
+    run = writing.next_run(writings)
+    for one in writing.whole(writings):
+        one.new = one.place.begin(
+            run, compression=request.compression, keys=tuple(keys)
+        )
+    with _settled(stack, run, writings) as journal, ExitStack() as helpers:
+        writing.each(writings, lambda one: one.open(helpers, items, volumes))
+        writing.each(writings, Writing.measure)
+        late, downtime = _copy(stack, journal, items, writings, coherent=coherent)
+        made: list[Manifest] = []
+
+        def finish(one: Writing) -> None:
+            manifest = manifest_writer.manifest(
                 stack,
-                found,
-                new,
+                one.copies,
+                one.set,
                 run=run,
                 coherent=coherent,
                 undeclared=left_out,
                 downtime=downtime,
             )
-            for new, found in zip(sets, copies, strict=True)
-        ]
+            one.set.finish(manifest)
+            made.append(manifest)
+
         journal.reach("naming")
-        for new, manifest in zip(sets, made, strict=True):
-            new.finish(manifest)
+        writing.each(writings, finish)
         journal.reach("named")
-        manifest = made[0]
-        if late is not None:
-            say(f"the set {manifest.id} is complete and verified")
-            raise late
-        return manifest
+        return _told(made[0], writings, late)
 
 
-def _next_run(stack: StackContext, destinations: Sequence[Destination]) -> str:
-    """Return the id of the next set: its number is new at every destination."""
-    now = datetime.now(UTC)
-    found = [place.next_run(stack.project, now) for place in destinations]
-    return max(found, key=repository.number_of)
-
-
-def _stop_what_is_ordered(
-    items: Sequence[StoreBackup], destinations: Sequence[Destination]
-) -> None:
-    """
-    Let stores be stopped that a repository cannot take while they run.
-
-    restic reads in an order of its own, and nothing may be read after a session.
-    UsageError where that was ruled out.
-    """
-    kept = [place.name for place in destinations if not place.keeps_order]
-    for item in items:
-        policy = item.policy
-        if item.level != "native" or not (kept and (policy.session or policy.order)):
-            continue
-        if item.forced or "stop" not in policy.levels:
-            raise UsageError(
-                f"{policy.service} cannot be copied to {kept[0]} while it runs: its "
-                "files are read in an order, which restic does not keep",
-                hint="--consistency stop stops it for the copy",
-            )
-        say(f"{policy.service} is stopped for the copy: restic keeps no order of files")
-        item.level = "stop"
+def _told(
+    manifest: Manifest, writings: Sequence[Writing], late: UnhealthyError | None
+) -> Manifest:
+    """Return the set's manifest; raise what is to be told of the set all the same."""
+    failed = [one for one in writings if one.fault]
+    holders = [one.place.name for one in writing.whole(writings)]
+    if late is not None:
+        state = "written" if manifest.in_repository else "verified"
+        say(f"the set {manifest.id} is complete and {state} in {', '.join(holders)}")
+        raise late
+    if failed:
+        raise NotEverywhere(manifest, holders, failed)
+    return manifest
 
 
 @contextmanager
 def _settled(
-    stack: StackContext, run: str, sets: Sequence[NewSet]
+    stack: StackContext, run: str, writings: Sequence[Writing]
 ) -> Iterator[Journal]:
     """Whatever happens in the block, what it stopped runs again afterwards."""
+    sets = [one.new for one in writings if one.new]
     partials = [str(new.partial) for new in sets if new.partial]
     journal = journals.begin(stack, "backup", run, partials=partials)
     try:
@@ -219,7 +204,7 @@ def _copy(
     stack: StackContext,
     journal: Journal,
     items: Sequence[StoreBackup],
-    found: Sequence[VolumeBackup],
+    writings: Sequence[Writing],
     *,
     coherent: bool,
 ) -> tuple[UnhealthyError | None, float]:
@@ -233,17 +218,14 @@ def _copy(
     with ExitStack() as sessions:
         quiesce.quiesce(stack, journal, items, sessions, coherent=coherent)
         journal.reach("copying", ending=[])
-        for copying in found:
-            volume_backup.copy(copying)
+        writing.each(writings, Writing.copy)
     quiesce.check_rest(stack, items, engine_mark=mark)
     with ExitStack() as readers:
-        for copying in found:
-            readers.enter_context(copying.being_reread())
+        writing.each(writings, lambda one: one.begin_rereading(readers))
         rested = journal.facts.get("stores") or journal.facts.get("dependents")
         late = _resume(stack, journal, items)
         downtime = round(CLOCK.now() - begin, 1) if rested else 0.0
-        for copying in found:
-            copying.finish_rereading()
+        writing.each(writings, Writing.finish_rereading)
     return late, downtime
 
 

@@ -9,6 +9,10 @@ from compose_ops.backup.repository import BackupSet
 from compose_ops.errors import DataError
 
 
+class NotReached(DataError):  # noqa: N818 - names an outcome
+    """A set could not be read where it lies, which says nothing of it."""
+
+
 @contextmanager
 def marked(place: Destination, backup_set: BackupSet) -> Iterator[None]:
     """
@@ -18,7 +22,7 @@ def marked(place: Destination, backup_set: BackupSet) -> Iterator[None]:
     """
     try:
         yield
-    except WrongKey:
+    except (WrongKey, NotReached):
         raise
     except DataError:
         place.note(backup_set, verified=None)

@@ -60,16 +60,18 @@ class DrilledStore:
     A store that was booted on a set's data, and became healthy.
 
     `count` is what it counts, None for a store that cannot say; `checked` says that its
-    own check passed. It is `proven` where one of the two was there to be passed.
+    own check passed, `compared` that the set has a count, too, and that they agree. It
+    is `proven` where one of the two was there to be passed.
     """
 
     service: str
     count: int | None
     checked: bool
+    compared: bool = False
 
     @property
     def proven(self) -> bool:
-        return self.checked or self.count is not None
+        return self.checked or self.compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,4 +232,11 @@ def _store(
             hint="take another backup, and drill it; compose-ops.drill.check is the "
             "command",
         )
-    return DrilledStore(service, found, checked=bool(policy.check))
+    if found is not None and not part.store.count:
+        say(f"{service} counts {found} in the drill; the set has no count to compare")
+    return DrilledStore(
+        service,
+        found,
+        checked=bool(policy.check),
+        compared=bool(part.store.count) and found is not None,
+    )

@@ -124,7 +124,7 @@ class HelperJob:
 
     `volume` is a volume's name, or the path of a folder of the host. With `held` it may
     give files that a store's session printed to the owner of the data. With a
-    `repository` it is one of the image with restic.
+    `repository` it is one of the image with restic; `source` is one to copy from.
     """
 
     run: str
@@ -136,6 +136,7 @@ class HelperJob:
     changes: bool = False
     held: bool = False
     repository: RepositoryAddress | None = None
+    source: RepositoryAddress | None = None
 
 
 class HelperRefusal(DataError):  # noqa: N818 - names an outcome
@@ -261,6 +262,9 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
     kept = work.repository
     if kept:
         mounts += _of_repository(kept)
+    if work.source and work.source.folder:
+        mounts.append(_file(work.source.folder, "/source", writable=True))
+        mounts.append(_file(work.source.password, "/source-password", writable=False))
     if work.archive and is_local:
         mounts.append(_file(work.archive, "/archive", writable=work.fills))
     if work.listing and is_local:
@@ -277,7 +281,7 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
         environment={"COMPOSE_OPS_RESERVED_BEFORE": old_name("volume", "reserved")}
         | ({} if is_local else {"COMPOSE_OPS_STREAMED": "1"})
         | ({"COMPOSE_OPS_WRITES": "1"} if kept and work.changes else {}),
-        capabilities=(*capabilities, *(BECOMING if kept and kept.folder else ())),
+        capabilities=(*capabilities, *(BECOMING if kept else ())),
         labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run}
         | ({HOST_LABEL: host} if kept else {}),
         extra=[

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from compose_ops.backup import places, repository
+from compose_ops.backup import places
 from compose_ops.backup.addresses import Place
+from compose_ops.backup.repository import sequence
 from compose_ops.backup.retention import Candidate, Rules, reasons
 from compose_ops.console import confirm, say
 from compose_ops.errors import UsageError
@@ -35,7 +36,7 @@ def prune(
                 k.manifest.created_at,
                 k.verified is not None,
                 frozenset(store.service for store in k.manifest.stores),
-                repository.sequence(k.id),
+                sequence(k.id),
             )
             for k in found.values()
             if k.manifest

@@ -1,18 +1,21 @@
 """What other operations ask about the sets of a project and its restore points."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from compose_ops.backup import destinations, helper, places, repository
+from compose_ops.backup import destinations, endings, helper, places, repository
 from compose_ops.backup import restore_points as points
+from compose_ops.backup import undeclared as mounts
+from compose_ops.backup import version_jumps as jumps
 from compose_ops.backup.addresses import Place
 from compose_ops.backup.manifest import Store
 from compose_ops.backup.repository import PROVEN, BackupSet
 from compose_ops.backup.restore_points import RestorePoint
 from compose_ops.console import say
+from compose_ops.docker.api import Container
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
 from compose_ops.state.runs import Copy
@@ -85,6 +88,23 @@ def restore_points_as_json(stack: StackContext) -> list[Mapping[str, Any]]:
     except DataError as damaged:
         say(f"warning: {damaged.message}; {damaged.hint}")
         return []
+
+
+def undeclared(stack: StackContext) -> Sequence[str]:
+    """Return the writable mounts that nobody declares as data or as disposable."""
+    return mounts.listed(stack)
+
+
+def version_jumps(
+    stack: StackContext, services: Iterable[str]
+) -> Sequence[jumps.VersionJump]:
+    """Return the stores that change their major version, or go back."""
+    return jumps.find(stack, services)
+
+
+def remember_ends(stack: StackContext, before: tuple[Container, ...]) -> None:
+    """Note how stores ended whose containers, *before*, were removed."""
+    endings.remember(stack, before)
 
 
 def forget_removed_volumes(stack: StackContext) -> None:

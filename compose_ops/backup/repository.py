@@ -38,7 +38,8 @@ class BackupSet:
 
     `fault` says why, or which archive is not as the manifest has it: such a set is not
     verified, whatever its record says. A set in a repository is `written` until it was
-    read; `snapshots` are those of its volumes, and its `path` is only a name.
+    read; `snapshots` are those of its volumes, `text` that of its manifest, and its
+    `path` is only a name.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class BackupSet:
     written: bool = False
     snapshots: Mapping[str, str] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
 
     @property
     def id(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from compose_ops.backup import destinations, helper
 from compose_ops.backup.addresses import RepositoryAddress
+from compose_ops.backup.damage import NotReached
 from compose_ops.backup.helper import HOST_LABEL, HelperRefusal
 from compose_ops.errors import ConfigurationError, DataError, Locked
 from compose_ops.runtime.context import StackContext
@@ -140,9 +141,15 @@ def explained(stack: StackContext, address: RepositoryAddress) -> Iterator[None]
         yield
     except HelperRefusal as refused:
         if refused.kind == "password":
-            raise DataError(
+            raise NotReached(
                 f"the password of the repository {address.name} is wrong",
                 hint=f"write the right one into {address.password}",
+            ) from refused
+        if refused.kind == "unreachable":
+            raise NotReached(
+                f"the server of the repository {address.name} does not answer",
+                hint="is it running, and reachable from this machine? invoke copy "
+                "sends later what is missing",
             ) from refused
         if refused.kind == "locked":
             raise _locked(address, "") from refused

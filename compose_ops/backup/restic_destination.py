@@ -74,8 +74,8 @@ class ResticSet:
 
     def finish(self, manifest: Manifest) -> None:
         with self.place.talk(self.run) as talk:
-            self.place.write(talk, self.run, MANIFEST, manifests.written(manifest))
             talk.at_repository("check")
+            self.place.write(talk, self.run, MANIFEST, manifests.written(manifest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,12 @@ class ResticDestination:
 
     @contextmanager
     def talk(
-        self, run: str = "look", *, volume: str = "", changes: bool = False
+        self,
+        run: str = "look",
+        *,
+        volume: str = "",
+        changes: bool = False,
+        source: RepositoryAddress | None = None,
     ) -> Iterator[Helper]:
         """Yield a helper with the repository; its refusals are explained."""
         restic_access.check(self.stack, self.address)
@@ -103,6 +108,7 @@ class ResticDestination:
             volume=volume,
             changes=changes,
             repository=self.address,
+            source=source,
         )
         with (
             restic_access.explained(self.stack, self.address),
@@ -181,11 +187,12 @@ class ResticDestination:
         self, kept: BackupSet, archive: Archive, keys: Sequence[Any]
     ) -> None:
         del keys
+        snapshot = _snapshot(kept, archive)
         with self.talk() as talk, meter(f"verifying {archive.key}", archive.bytes) as r:
             found = talk.at_repository(
                 "read",
                 r,
-                snapshot=kept.snapshots[archive.key],
+                snapshot=snapshot,
                 tree=archive.plain_sha256,
             )
         if (found["files"], found["bytes"]) != (archive.files, archive.bytes):
@@ -200,13 +207,14 @@ class ResticDestination:
     ) -> None:
         del keys
         archive = part.archive
+        snapshot = _snapshot(kept, archive)
         with self.talk(restore, volume=part.volume, changes=True) as talk:
             with meter(archive.key, archive.bytes) as report:
                 talk.at_repository(
                     "stage",
                     report,
                     restore=restore,
-                    snapshot=kept.snapshots[archive.key],
+                    snapshot=snapshot,
                     tree=archive.plain_sha256,
                     max_files=archive.files,
                     max_bytes=archive.bytes,
@@ -223,3 +231,13 @@ class ResticDestination:
             groups = restic_sets.doomed(found, {k.id for k in doomed}, before=since)
             if any(groups):
                 talk.at_repository("forget", snapshots=[g for g in groups if g])
+
+
+def _snapshot(kept: BackupSet, archive: Archive) -> str:
+    """Return the snapshot of an archive; DataError where somebody forgot it."""
+    if archive.key not in kept.snapshots:
+        raise DataError(
+            f"{kept.id} is damaged: its snapshot of {archive.key} is missing",
+            hint="take another set: invoke backups lists them",
+        )
+    return kept.snapshots[archive.key]

@@ -77,6 +77,7 @@ def _set(
         written=not fault and "verified" not in record,
         snapshots=snapshots,
         record=record,
+        text=_last(found, MANIFEST),
     )
 
 

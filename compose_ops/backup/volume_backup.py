@@ -72,6 +72,7 @@ def measured(copying: VolumeBackup) -> None:
         preconditions.check_holds_data(copying.mount.source, empty=found["empty"])
     preconditions.check_links(copying.item.policy, found["links"])
     copying.occupied = found["disk"]
+    copying.item.changed = max(copying.item.changed, found.get("changed", 0.0))
 
 
 def weighed(found: Sequence[VolumeBackup]) -> None:

@@ -83,6 +83,11 @@ def file_to_write(value: str) -> str:
     return readable_file(value) if not path(value) and _is_there(value) else path(value)
 
 
+def file_of_lint(value: str) -> str:
+    """Judge a compose file: whether it is there, lint says, with its own exit code."""
+    return file_to_write(value)
+
+
 def recipient(value: str) -> str:
     """Judge a recipient of encrypted sets, or a file of them."""
     if value.startswith(("age1", "ssh-")):
@@ -96,9 +101,10 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("gpu", "consistency", "format", "fail_on", "explain"), name),
     **dict.fromkeys(("accept", "at", "mode", "overlay"), text),
     **dict.fromkeys(("dest", "bundle"), path),
-    **dict.fromkeys(("identity", "file"), readable_file),
-    **dict.fromkeys(("baseline", "report"), file_to_write),
-    "image": word,
+    "identity": readable_file,
+    "file": file_of_lint,
+    **dict.fromkeys(("baseline", "report", "output"), file_to_write),
+    **dict.fromkeys(("image", "source"), word),
     "encrypt": recipient,
 }
 """What each flag takes, numbers apart, by the name of its parameter."""

@@ -353,6 +353,7 @@ def gpu_check(
     gzip="Write .tar.gz instead of .tar.zst.",
     encrypt="An age or ssh recipient, or a file of them; repeatable.",
     allow_undeclared="With --all, leave out what nobody says is data or disposable.",
+    new_destination="Take a folder that held sets and holds none.",
     **KEEP,
 )
 def backup(
@@ -365,6 +366,7 @@ def backup(
     gzip: bool = False,
     encrypt: Names = None,
     allow_undeclared: bool = False,
+    new_destination: bool = False,
     keep_last: int = 0,
     keep_daily: int = 0,
     keep_weekly: int = 0,
@@ -384,6 +386,7 @@ def backup(
         gzip=gzip,
         encrypt=encrypt or (),
         allow_undeclared=allow_undeclared,
+        new_destination=new_destination,
         keep=Rules(keep_last, keep_daily, keep_weekly, keep_monthly),
     )
     if json:
@@ -391,6 +394,17 @@ def backup(
         emit(made and output.set_as_json(made, first))
     else:
         output.print_backup(made)
+
+
+@task(
+    dest="The repository that is filled: a NAME of compose-ops.toml, or restic:….",
+    source="The repository here that has the sets. Default: the first one.",
+)
+def copy(c: Context, *, dest: str = "", source: str = "", json: bool = False) -> None:
+    """Send the sets that a repository lacks to it."""
+    from compose_ops.cli.output import backup as output
+
+    output.print_copied(stack(c).copy(dest, source=source), json=json)
 
 
 @task(dest=DEST, project="Another project's sets.")
@@ -411,15 +425,15 @@ def backups(
 @task(
     dest=DEST,
     project="Another project's sets.",
-    file="The page to write. Default: report.html in the current folder.",
+    output="The page to write. Default: report.html in the current folder.",
 )
 def report(
-    c: Context, *, dest: str = "", project: str = "", file: str = "report.html"
+    c: Context, *, dest: str = "", project: str = "", output: str = "report.html"
 ) -> None:
     """Write a page about the sets: size, downtime, verified and proven, over time."""
-    from compose_ops.cli.output import backup as output
+    from compose_ops.cli.output import backup as pages
 
-    output.write_report(stack(c), dest=dest, project=project, file=file)
+    pages.write_report(stack(c), dest=dest, project=project, file=output)
 
 
 @task(

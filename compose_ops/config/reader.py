@@ -23,7 +23,7 @@ def load(folder: Path) -> Config:
     """
     file = folder / CONFIG_FILE
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return Config(folder=folder)
     except (OSError, ValueError) as wrong:

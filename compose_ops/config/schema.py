@@ -17,7 +17,7 @@ from compose_ops.config.unattended import (
 )
 from compose_ops.project.labels import PREFIX
 from compose_ops.project.modes import FACTS, Modes, ModeSettings, OverlaySettings
-from compose_ops.project.paths import BACKUPS, ENV_EXAMPLE
+from compose_ops.project.paths import BACKUPS, ENV_EXAMPLE, absolute
 
 VERSION = 1
 """The version of the format that this release reads."""
@@ -135,12 +135,11 @@ class DestinationTable:
     folder: str = key("The folder of the sets.", "")
     repository: str = key(
         "A restic repository instead: a folder, or what restic calls it: "
-        "`sftp:USER@HOST:/PATH`, `rest:https://HOST/`, `s3:https://HOST/BUCKET`.",
+        "`rest:https://HOST/`, `s3:https://HOST/BUCKET`.",
         "",
     )
     password_file: str = key(
-        "The file with the repository's password. Default: "
-        "`secrets/NAME.repository-password`.",
+        "The file with the repository's password. Default: `secrets/NAME.restic`.",
         "",
     )
     credentials_file: str = key(
@@ -325,8 +324,12 @@ class Config:
     folder: Path = Path()
 
     def path(self, name: str) -> Path:
-        """Return a path of the file as an absolute one."""
-        return (self.folder / Path(name).expanduser()).resolve()
+        """
+        Return a path of the file as an absolute one.
+
+        Raises ConfigurationError for what can be no path.
+        """
+        return absolute(self.folder, name)
 
     @property
     def destination(self) -> Path:

@@ -131,8 +131,12 @@ class Engine(Cluster, Protocol):
     def profiled_services(self) -> frozenset[str]:
         """Return the names of all services, also those of inactive profiles."""
 
-    def model(self) -> dict[str, Any]:
-        """Return the merged compose model; ConfigurationError when it is invalid."""
+    def model(self, *, checked: bool = True) -> dict[str, Any]:
+        """
+        Return the merged compose model; ConfigurationError when it is invalid.
+
+        Not *checked*, what contradicts itself is left to a file that goes behind.
+        """
 
     def config_hashes(self) -> dict[str, str]:
         """

@@ -53,8 +53,9 @@ class EngineRequests(CommandLine):
             failure.check(output, self.command(*words))
         return parse.plugins(loads(output.stdout or "{}"))
 
-    def model(self) -> dict[str, Any]:
-        words = ("config", "--format", "json")
+    def model(self, *, checked: bool = True) -> dict[str, Any]:
+        words = ["config", "--format", "json"]
+        words += [] if checked else ["--no-consistency"]
         found: dict[str, Any] = loads(
             self.compose(*words, timeout=CONFIG_TIMEOUT).stdout
         )

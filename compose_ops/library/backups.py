@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from compose_ops.config import Config
-from compose_ops.errors import DataError
+from compose_ops.errors import DataError, UsageError
 from compose_ops.runtime.context import StackContext
 
 if TYPE_CHECKING:
-    from compose_ops.backup.addresses import Place
+    from compose_ops.backup.addresses import Place, RepositoryAddress
     from compose_ops.backup.destination import Destination
     from compose_ops.backup.drill import DrillResult
+    from compose_ops.backup.fill import Copied
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
     from compose_ops.backup.retention import Rules
@@ -90,11 +91,14 @@ def backup(
     gzip: bool = False,
     encrypt: Sequence[str] = (),
     allow_undeclared: bool = False,
+    new_destination: bool = False,
 ) -> "Manifest | None":
     """Take a set, and remember where; None with `--dry`."""
-    from compose_ops.backup import create, destinations
+    from compose_ops.backup import create, destinations, fill
+    from compose_ops.backup.writing import NotEverywhere
 
-    first, *others = destinations_of(stack, dest)
+    asked = destinations_of(stack, dest)
+    first, *others = fill.staged(stack, asked)
     request = create.BackupRequest(
         services=services,
         everything=everything,
@@ -105,12 +109,22 @@ def backup(
         encrypt=encrypt,
         coherent=stack.config.backup.coherent,
         allow_undeclared=allow_undeclared,
+        new_destination=new_destination,
     )
-    made = create.take(stack, request)
+    try:
+        made = create.take(stack, request)
+    except NotEverywhere as partly:
+        set_id = partly.manifest.id
+        holders = [p for p in request.all_places if str(p) in partly.holders]
+        for place in holders:
+            destinations.remember(stack.backups, stack.state, place, set_id)
+        fill.fill_behind(stack, holders, asked, set_id)
+        raise
     if made is None:
         return None
     for place in request.all_places:
         destinations.remember(stack.backups, stack.state, place, made.id)
+    fill.fill_behind(stack, request.all_places, asked, made.id)
     return made
 
 
@@ -198,6 +212,38 @@ def drill(
 
     request = drilling.DrillRequest(destination(stack, dest), set_id, identity)
     return drilling.drill(stack, request)
+
+
+def copy(stack: StackContext, dest: str, *, source: str = "") -> "Copied":
+    """
+    Send the sets that a repository lacks to it, from one here.
+
+    That is *source*, by default the first repository here, else the staging one.
+    """
+    from compose_ops.backup import fill
+
+    return fill.fill(stack, *_ends(stack, dest, source))
+
+
+def _ends(
+    stack: StackContext, dest: str, source: str
+) -> "tuple[RepositoryAddress, RepositoryAddress]":
+    from compose_ops.backup import fill
+    from compose_ops.backup.addresses import RepositoryAddress
+
+    target = destination(stack, dest) if dest else None
+    if not isinstance(target, RepositoryAddress):
+        raise UsageError(
+            "no repository is named to copy to",
+            hint="--dest NAME of [destinations] in compose-ops.toml, or restic:…",
+        )
+    named = [destination(stack, source)] if source else destinations_of(stack)
+    found = [
+        place
+        for place in named
+        if isinstance(place, RepositoryAddress) and place.is_local and place != target
+    ]
+    return (found[0] if found else fill.staging(stack, target)), target
 
 
 def prune(

@@ -18,18 +18,21 @@ class GatewayFile:
     """
     The compose file with the gateways; `path` is where it was written, if it was.
 
-    `files` are the compose files that it goes behind, `name` is its own among them.
+    `files` are the compose files that it goes behind, `name` is its own among them;
+    they are those of `mode`, "" for those of every mode.
     """
 
     text: str
     files: tuple[str, ...]
     name: str
+    mode: str = ""
     path: Path | None = None
 
     @property
     def hint(self) -> str:
         """The line of `compose-ops.toml` that makes it one of the compose files."""
-        return f"files = {json.dumps([*self.files, self.name])}"
+        table = f"[modes.{self.mode}] " if self.mode else ""
+        return f"{table}files = {json.dumps([*self.files, self.name])}"
 
     def as_json(self) -> dict[str, Any]:
         return {"text": self.text, "path": str(self.path) if self.path else None}
@@ -47,11 +50,12 @@ def gateway_file(selection: Selection, *, write: bool) -> GatewayFile:
             "no service has a gateway of ours",
             hint="[rollout.SERVICE] with a port, and no gateway, gives it one",
         )
-    base = [os.path.relpath(file, place.config.folder) for file in files]
-    name = os.path.relpath(path, place.config.folder)
+    mode = stack.mode.names[0] if stack.mode.names else ""
+    behind = [file for file in files if not (mode and file in place.modes.base)]
+    names = [os.path.relpath(file, place.config.folder) for file in (*behind, path)]
     if write:
         _write(path, text)
-    return GatewayFile(text, tuple(base), name, path if write else None)
+    return GatewayFile(text, (*names[:-1],), names[-1], mode, path if write else None)
 
 
 def _write(path: Path, text: str) -> None:

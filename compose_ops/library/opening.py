@@ -40,6 +40,9 @@ from compose_ops.runtime.context import (
 from compose_ops.state import folder as state
 from compose_ops.state import store
 
+PASSING = "compose-ops-"
+"""How the folder begins that a process has for files which end with it."""
+
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
 
@@ -153,8 +156,8 @@ def open_stack(
     if info is not None:
         deployed = deployed_files(place.root, project, info, read_only=read_only)
     known = merged if mode.files == flags.files else None
-    keep = info if not (read_only or dry) else None
-    fronted = opening.gateway(mode, project, known, keep)
+    keep = state.of(place.root, info.id, project) if info and not read_only else None
+    fronted = opening.gateway(mode, project, known, None if dry else keep)
     return StackContext(
         collaborators=OPERATIONS,
         root=place.root,
@@ -173,7 +176,7 @@ def open_stack(
         variables=place.found.values,
         config=place.config,
         modes=place.modes,
-        merged=None if deployed or fronted else known,
+        merged=None if deployed or place.config.fronted else known,
     )
 
 
@@ -241,7 +244,8 @@ class _Opening:
         if stated and "$" not in stated:
             return stated, None
         try:
-            merged = self.engine(flags, None).model()
+            checked = not self.place.config.fronted
+            merged = self.engine(flags, None).model(checked=checked)
         except (ConfigurationError, EngineUnavailable):
             if not self.read_only:
                 raise
@@ -265,12 +269,12 @@ class _Opening:
         mode: Mode,
         project: str,
         merged: Mapping[str, Any] | None,
-        keep: EngineInfo | None,
+        keep: Path | None,
     ) -> tuple[Path, ...]:
         """
         Return the compose file with the gateways that the configuration asks for.
 
-        Where there is no state to *keep* it in, it is a file that goes with this
+        Where there is no state to *keep* it in yet, it is a file that goes with this
         process: nothing is written to a project that is only looked at.
         """
         try:
@@ -281,7 +285,7 @@ class _Opening:
             return ()
         if not text:
             return ()
-        folder = state.of(self.place.root, keep.id, project) if keep else _passing()
+        folder = keep if keep and keep.is_dir() else _passing()
         store.write(folder / GATEWAY_FILE, text)
         return (folder / GATEWAY_FILE,)
 
@@ -290,9 +294,10 @@ class _Opening:
     ) -> str:
         """Return that compose file's text, "" for none; *merged* is without it."""
         config = self.place.config
-        if not config.fronted:
+        if not config.fronted or mode.swarm:
             return ""
-        raw = merged or self.engine(mode, project).model()
+        # Two replicas contradict a fixed name, which the gateway's file takes away.
+        raw = merged or self.engine(mode, project).model(checked=False)
         return OPERATIONS.gateway_overlay(
             Model(with_labels(raw, config.service_settings)), config
         )
@@ -390,14 +395,14 @@ def _started(
 def _is_deployed(file: Path) -> bool:
     """Tell whether an update wrote a file; later tasks add it themselves."""
     if file.name == GATEWAY_FILE:
-        return STATE in file.parts
+        return STATE in file.parts or file.parent.name.startswith(PASSING)
     return file.name == DEPLOYED_FILE or file.match("candidate-*.yml")
 
 
 @cache
 def _passing() -> Path:
     """Return a folder that is removed when this process ends."""
-    folder = TemporaryDirectory(prefix="compose-ops-")
+    folder = TemporaryDirectory(prefix=PASSING)
     atexit.register(folder.cleanup)
     return Path(folder.name)
 

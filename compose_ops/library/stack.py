@@ -16,6 +16,7 @@ from compose_ops.runtime.context import StackContext
 if TYPE_CHECKING:
     from compose_ops.backup.addresses import Place
     from compose_ops.backup.drill import DrillResult
+    from compose_ops.backup.fill import Copied
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
     from compose_ops.backup.retention import Rules
@@ -340,6 +341,7 @@ class Stack:
         gzip: bool = False,
         encrypt: Sequence[str] = (),
         allow_undeclared: bool = False,
+        new_destination: bool = False,
         keep: "Rules | None" = None,
     ) -> "Manifest | None":
         """
@@ -351,7 +353,8 @@ class Stack:
         default those of `compose-ops.toml`. Raises DataError when a copy or its proof
         fails; no set is left then. With *all* writable mounts that nobody declares as
         data or as disposable are a DataError, too, unless *allow_undeclared* leaves
-        them out.
+        them out; so is a folder that held sets and holds none, unless
+        *new_destination* says that it begins anew.
 
         >>> Stack.open().backup(["db"]).stores[0].consistency
         'stop'
@@ -368,6 +371,7 @@ class Stack:
                 gzip=gzip,
                 encrypt=encrypt,
                 allow_undeclared=allow_undeclared,
+                new_destination=new_destination,
             )
             run.report.set_id = made.id if made else ""
             if keep and not keep.keep_nothing:
@@ -438,6 +442,18 @@ class Stack:
             identity=identity,
             yes=yes,
         )
+
+    def copy(self, dest: str, *, source: str = "") -> "Copied":
+        """
+        Send the sets that the repository *dest* lacks to it, from one here.
+
+        Data that is there is not sent again. Raises DataError when it is cut; a second
+        run goes on.
+
+        >>> Stack.open().copy("offsite").copied  # doctest: +SKIP
+        ('20261128T012315Z-0001',)
+        """
+        return sets.copy(self.context(), dest, source=source)
 
     def undo_restore(self, services: Iterable[str] = (), *, yes: bool = False) -> str:
         """Bring back the data from before the last restore; return its id."""

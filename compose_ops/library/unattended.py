@@ -187,10 +187,14 @@ class Scheduling:
         return Delivery([event], urls, pings).finish()
 
     def _check(self) -> None:
+        from compose_ops.backup import encryption
         from compose_ops.notify import delivery, metrics
         from compose_ops.schedule import manage
 
         config = self.place.config
+        manage.check_keys(config)
+        if config.schedule.encrypt:
+            encryption.recipients(config.schedule.encrypt)
         if config.notify.urls:
             delivery.require()
         if config.metrics.folder:

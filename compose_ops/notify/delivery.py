@@ -117,13 +117,14 @@ class Delivery:
                 stdin.write(json.dumps(asked).encode())
 
     def _read(self, process: "subprocess.Popen[bytes]") -> None:
-        for line in process.stdout or ():
-            answer = json.loads(line)
-            if "ready" in answer:
-                self._deadline = time.monotonic() + self._limit
-                self._ready.set()
-            else:
-                self._answers.append(answer)
+        with process.stdout or nullcontext(()) as lines:
+            for line in lines:
+                answer = json.loads(line)
+                if "ready" in answer:
+                    self._deadline = time.monotonic() + self._limit
+                    self._ready.set()
+                else:
+                    self._answers.append(answer)
         self._ready.set()
 
 

@@ -81,7 +81,8 @@ def _unverified(after: Runs, now: datetime, limit: timedelta) -> Iterator[str]:
         yield f"no set of any service since {after.since}"
     for service, time in sorted(newest.items()):
         if now - _age(time or after.since) > limit:
-            yield f"{service}: the newest verified set is of {time or 'never'}"
+            said = f"the newest verified set is of {time}" if time else "none"
+            yield f"{service}: {said}"
 
 
 def _age(text: str) -> datetime:

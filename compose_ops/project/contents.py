@@ -40,11 +40,17 @@ class Content:
             return None
 
     def changed_at(self) -> float:
-        """Return when the file was last written or replaced, in seconds; 0.0: never."""
+        """
+        Return when the file was last written or replaced, in seconds; 0.0: never.
+
+        So it was where a link on the way to it was turned to another one.
+        """
         if self.file is None:
             return 0.0
+        links = [path for path in self.file.parents if path.is_symlink()]
         try:
-            return max(self.file.lstat().st_ctime, self.file.stat().st_ctime)
+            times = [path.lstat().st_ctime for path in (self.file, *links)]
+            return max(*times, self.file.stat().st_ctime)
         except OSError:
             return 0.0
 

@@ -17,7 +17,7 @@ LEGEND = (
     ("bar-new", "new version (hatched)"),
     ("bar-none", "the update itself, or versions not told apart"),
 )
-SERVES = "gets requests"
+SERVES, RUNS = "gets requests", "runs"
 
 
 def update_page(
@@ -37,6 +37,8 @@ def update_page(
         body += [*_sums(outcome), *_plan(outcome.plan)]
     if recording and outcome:
         body += [*_timeline(recording, outcome), *_logs(recording)]
+        if outcome.proof:
+            body.append(folded("All seconds", _seconds(recording)))
     if error and error.detail:
         body += [node("h2", "What the error shows"), node("pre", error.detail)]
     return page(f"Rolling update of {service}", *body)
@@ -136,13 +138,13 @@ def _lanes(
     end = recording.seconds[-1].at + recording.width if recording.seconds else 0.0
     own = [_band(s, "bar-none") for s in recording.steps if not s.containers]
     yield "update", own
-    plan = outcome.plan
+    plan, how = outcome.plan, SERVES if outcome.proof else RUNS
     old = [slot.name for slot in plan.changing if slot.old]
     old += [c.name for c in (*plan.surplus, *plan.unchanged)]
     for name in dict.fromkeys(old):
         mine = _steps(recording, name, OLD)
         until = mine[0].start if mine else end
-        serves = Band(0.0, until, SERVES, LOOKS[OLD], "(old version)")
+        serves = Band(0.0, until, how, LOOKS[OLD], "(old version)")
         yield name, [serves, *(_band(s, "bar-old-light") for s in mine)]
     new = [c for s in recording.steps if s.version == NEW for c in s.containers]
     for name in dict.fromkeys(new):
@@ -152,7 +154,7 @@ def _lanes(
         if admitted:
             until = _taken_back(recording, outcome, mine[-1].end, end)
             bands = [b for b in bands if b.end <= admitted[0]]
-            bands.append(Band(admitted[0], until, SERVES, LOOKS[NEW], "(new version)"))
+            bands.append(Band(admitted[0], until, how, LOOKS[NEW], "(new version)"))
         yield name, bands
 
 
@@ -232,7 +234,6 @@ def _logs(recording: Recording) -> Iterator[Child]:
         for s in recording.steps
     ]
     yield folded("All steps", rows(["from", "to", "step", "containers"], steps))
-    yield folded("All seconds", _seconds(recording))
 
 
 def _seconds(recording: Recording) -> Child:

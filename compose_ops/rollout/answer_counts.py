@@ -47,7 +47,7 @@ def _count(
     while refusals < MAX_REFUSALS and not ended.wait(PERIOD):
         try:
             found = ask()
-        except ComposeOpsError:
+        except Exception:  # noqa: BLE001 - what is not counted stops no update
             refusals += 1
             continue
         refusals = 0

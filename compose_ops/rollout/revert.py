@@ -32,7 +32,9 @@ def revert(
         if isinstance(error, UnhealthyError):
             health_gate.with_evidence(update.context, update.new, error)
         update.report("putting the old version back")
-        point_made = update.journal.point_made
+        point_made = update.journal.point_made and any(
+            place.started for place in update.journal.places
+        )
         with update.recorder.step("put the old version back"):
             wrong = _back(update, settle, paused=paused)
         proof = probe.stop() if probe else None

@@ -65,7 +65,7 @@ def _creation(batch: Batch) -> Iterator[Step]:
 
 
 def _proof(batch: Batch) -> Iterator[Step]:
-    yield Step("start", batch.start)
+    yield Step("start", batch.start, mark="started")
     yield Step("watch before admission", batch.watch_apart)
     yield Step("delay", batch.wait_until_due)
     yield Step("admit", batch.admit)

@@ -119,7 +119,7 @@ def _evict_new(undo: _Undo) -> None:
 def _bring_data_back(undo: _Undo) -> None:
     """Put the data in place that the restore point has; once, for all slots."""
     journal, data = undo.journal, undo.context.data
-    if data and journal.point_made:
+    if data and journal.point_made and any(slot.started for slot in journal.places):
         data.bring_back(journal.point)
     elif data and journal.point:
         with suppress(ComposeOpsError):

@@ -119,6 +119,8 @@ def clean_up(stack: StackContext) -> None:
         if left.record and len(forward) == left.slots:
             _settle(stack, left, DeploymentRecord.of_json(left.record))
             stack.reload()
+        elif left.point_made:
+            stack.collaborators.store_points.keep(stack, left.service, left.point)
         left.close()
 
 

@@ -15,7 +15,7 @@ from compose_ops.project import secrets
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.project.modes import Mode, Modes
-from compose_ops.project.paths import DEPLOYED_FILE, OWN_STATE, STATE
+from compose_ops.project.paths import DEPLOYED_FILE, OWN_STATE, STATE, absolute
 from compose_ops.runtime.once import Once
 from compose_ops.state import folder
 from compose_ops.state.store import StateFile
@@ -89,6 +89,13 @@ class KeptData(Protocol):
     def is_outlived(self) -> bool: ...
 
 
+class VersionJump(Protocol):
+    """A store whose data another version made; its text says all of it."""
+
+    @property
+    def is_back(self) -> bool: ...
+
+
 class Backups(Protocol):
     """What `down`, `status` and doctor ask about backup sets and restore points."""
 
@@ -104,6 +111,21 @@ class Backups(Protocol):
     def restore_points_as_json(
         self, stack: "StackContext"
     ) -> list[Mapping[str, Any]]: ...
+
+    def undeclared(self, stack: "StackContext") -> Sequence[str]:
+        """
+        Return the writable mounts that nobody declares as data or as disposable.
+
+        Raises ConfigurationError for labels that make no sense.
+        """
+
+    def version_jumps(
+        self, stack: "StackContext", services: Iterable[str]
+    ) -> Sequence[VersionJump]: ...
+
+    def remember_ends(
+        self, stack: "StackContext", before: tuple[Container, ...]
+    ) -> None: ...
 
     def forget_removed_volumes(self, stack: "StackContext") -> None: ...
 
@@ -231,7 +253,7 @@ class StackContext:
     def backups(self) -> Path:
         """The folder of the project's backup sets, where no other is named."""
         folder = self.config.folder if self.config.folder.is_absolute() else self.root
-        return (folder / Path(self.config.backup.destination).expanduser()).resolve()
+        return absolute(folder, self.config.backup.destination)
 
     @property
     def one_offs(self) -> tuple[Container, ...]:

@@ -1,10 +1,11 @@
 """Whether containers are as the files say now: hash, image, and contents of files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from compose_ops.docker.api import Container
 from compose_ops.errors import ComposeOpsError
+from compose_ops.project.model import Model
 from compose_ops.runtime import config_hashes, contents
 from compose_ops.runtime.context import StackContext
 
@@ -42,5 +43,32 @@ def judge(stack: StackContext, containers: Iterable[Container]) -> dict[str, Cur
             causes.insert(0, "created from older files")
         if image is not None and image.id != container.image_id:
             causes.insert(0, "runs an older image")
+        lost = lost_networks(stack.model, container, hashes)
+        causes += [f"is not connected to {name}" for name in lost]
+        if container.state == "paused":
+            causes.append("is paused")
         found[container.id] = Currency(tuple(causes), of.is_unknown)
     return found
+
+
+def lost_networks(
+    model: Model, container: Container, hashes: Mapping[str, str]
+) -> list[str]:
+    """
+    Return the networks of its service that a running container lost.
+
+    One that was created from older files is not judged: it is recreated anyway.
+    """
+    wanted = hashes.get(container.service)
+    if not container.is_running or wanted != container.config_hash:
+        return []
+    keys = model.service(container.service).get("networks") or {}
+    names = [model.network_name(key) for key in keys]
+    return [name for name in names if not is_connected(container, name)]
+
+
+def is_connected(container: Container, network: str) -> bool:
+    """Say whether a running container has an endpoint in a network."""
+    settings = container.raw.get("NetworkSettings") or {}
+    endpoint = (settings.get("Networks") or {}).get(network) or {}
+    return network in container.networks and endpoint.get("EndpointID", "?") != ""

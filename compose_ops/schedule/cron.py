@@ -132,14 +132,18 @@ class Cron:
     def _run(
         self, words: Sequence[str], text: str
     ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [*self.words, *words],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
+        command = [*self.words, *words]
+        try:
+            return subprocess.run(
+                command,
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=LIMIT,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as failed:
+            return subprocess.CompletedProcess(command, 1, "", str(failed))
 
     @staticmethod
     def _refused(words: str) -> EngineError:

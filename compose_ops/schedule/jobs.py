@@ -161,7 +161,7 @@ def _program(name: str) -> tuple[str, ...]:
 
 def _check_text(text: str) -> None:
     """Refuse what neither a unit nor a crontab can hold."""
-    if not text.isprintable():
+    if not text.isprintable() or text != text.strip() or text.endswith("\\"):
         raise ConfigurationError(
             f"{text!r:.80} cannot stand in a unit or a crontab",
             hint="move the project to a folder whose path is plain text",

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from compose_ops.config import Config
 from compose_ops.console import say
 from compose_ops.errors import ConfigurationError, EngineUnavailable
 from compose_ops.schedule import cron, systemd, trust
@@ -53,9 +54,11 @@ class JobStatus:
     next: str
 
 
-def manager(schedule: Schedule, *, running: Path = systemd.RUNNING) -> Manager:
+def manager(schedule: Schedule) -> Manager:
     """Return systemd where it runs, else cron."""
-    return systemd.Systemd() if running.is_dir() else cron.Cron(schedule.user)
+    if systemd.RUNNING.is_dir():
+        return systemd.Systemd(systemd.FOLDER)
+    return cron.Cron(schedule.user)
 
 
 def install(
@@ -144,6 +147,21 @@ def await_engine(answers: Callable[[], bool]) -> None:
                 hint="sudo systemctl start docker",
             )
         time.sleep(LOOK_SECONDS)
+
+
+def check_keys(config: Config) -> None:
+    """Raise ConfigurationError for encrypted sets that no drill could open."""
+    table = config.schedule
+    if table.identity and not config.path(table.identity).is_file():
+        raise ConfigurationError(
+            f"there is no file {config.path(table.identity)}",
+            hint="identity under [schedule] names the key that opens encrypted sets",
+        )
+    if table.encrypt and table.drill and not table.identity:
+        raise ConfigurationError(
+            "a drill could not open what the backup encrypts",
+            hint='identity under [schedule] names the key; drill = "" leaves it out',
+        )
 
 
 def check_secret(path: Path, *, key: str) -> None:

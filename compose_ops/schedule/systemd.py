@@ -125,10 +125,12 @@ class Systemd:
 
     def _restore(self, before: Mapping[str, str]) -> None:
         for name in before:
-            (self.folder / name).unlink(missing_ok=True)
+            for file in (name, f".{name}.partial"):
+                with suppress(OSError):
+                    (self.folder / file).unlink(missing_ok=True)
         there = {name: text for name, text in before.items() if text}
-        self._put(there)
         with suppress(ComposeOpsError):
+            self._put(there)
             self._systemctl("daemon-reload")
             if there:
                 self._systemctl("enable", *(n for n in there if n.endswith(".timer")))
@@ -157,14 +159,18 @@ class Systemd:
 
     @staticmethod
     def _run(*words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            ["systemctl", *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
+        command = ["systemctl", *words]
+        try:
+            return subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=LIMIT,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as failed:
+            return subprocess.CompletedProcess(command, 1, "", str(failed))
 
 
 class _Refusal:

@@ -1,5 +1,7 @@
 """A schedule as systemd units: for each job a service, and a timer for its pace."""
 
+from collections.abc import Sequence
+
 from compose_ops.schedule.jobs import Job, Schedule
 
 MARK = (
@@ -63,7 +65,7 @@ def service(schedule: Schedule, job: Job) -> str:
             f"Environment={_quoted(f'{name}={value}', dollar='$')}"
             for name, value in schedule.environment.items()
         ),
-        f"ExecStart={' '.join(_quoted(word) for word in schedule.command(job))}",
+        f"ExecStart={' '.join(map(_quoted, _started(schedule.command(job))))}",
         "UMask=0077",
         # What a task began is undone at the first signal; its own docker clients end
         # with it.
@@ -95,6 +97,13 @@ def timer(schedule: Schedule, job: Job) -> str:
             "",
         ]
     )
+
+
+def _started(words: Sequence[str]) -> Sequence[str]:
+    """Return a command that systemd takes: it wants no quotes in a program's path."""
+    if set(words[0]).isdisjoint("\"'\\"):
+        return words
+    return ("/bin/sh", "-c", 'exec "$@"', "sh", *words)
 
 
 def _title(schedule: Schedule, job: Job) -> str:

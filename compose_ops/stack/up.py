@@ -5,12 +5,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from compose_ops.console import confirm, say
+from compose_ops.console import can_ask, confirm, say
 from compose_ops.docker.api import Network, Volume
-from compose_ops.errors import ComposeOpsError
+from compose_ops.errors import ComposeOpsError, DataError, UsageError
 from compose_ops.project.labels import GATEWAY_LABEL
-from compose_ops.runtime import config_hashes, contents, reconcile, stale_images
-from compose_ops.runtime.context import StackContext
+from compose_ops.runtime import (
+    config_hashes,
+    contents,
+    current,
+    reconcile,
+    stale_images,
+)
+from compose_ops.runtime.context import StackContext, VersionJump
 from compose_ops.runtime.wait import wait
 from compose_ops.stack import local_images
 from compose_ops.stack.plan import build_images, print_plan, say_what_stays
@@ -38,6 +44,8 @@ def up(
     names = stack.model.check_services(services)
     wanted = stack.model.dependencies(names or stack.model.services)
     stack.require("up", services=wanted)
+    jumps = stack.collaborators.backups.version_jumps(stack, wanted)
+    _confirm_jumps(jumps, dry=stack.dry)
     seen = stack.everyone
     change = _asked(stack, _reconciliation(stack, stack.networks, stack.volumes))
     if stack.mode_reason:
@@ -81,7 +89,9 @@ def up(
         if change.services:
             # Compose 2.26 does not see that a network of theirs was recreated.
             stack.engine.up(change.services, recreate="always", start=False)
+        _unpause(stack, wanted)
         replaced = contents.outdated(before, stack.containers)
+        replaced |= _disconnected(stack, wanted)
         replaced = {n: why for n, why in replaced.items() if n in wanted}
         _recreate(stack, replaced, but=[*rolled, *change.services])
         more = [n for n in change.services if names and n not in wanted]
@@ -106,6 +116,56 @@ def _recreate(
     if names:
         more = sorted((followers & running) - {*names, *but})
         stack.engine.up([*names, *more], recreate="always", start=False)
+
+
+def _unpause(stack: StackContext, wanted: Collection[str]) -> None:
+    """Let what somebody paused go on: Compose can neither start nor replace it."""
+    paused = [
+        c for c in stack.containers if c.state == "paused" and c.service in wanted
+    ]
+    for container in paused:
+        say(f"{container.name} is paused: going on with it")
+        stack.engine.unpause(container.id)
+
+
+def _disconnected(stack: StackContext, wanted: Collection[str]) -> dict[str, str]:
+    """Return the services with a container that lost a network, which Compose keeps."""
+    there = [c for c in stack.containers if c.is_running and c.service in wanted]
+    own = {c.service: c.config_hash for c in there}
+    if not any(current.lost_networks(stack.model, c, own) for c in there):
+        return {}
+    hashes = config_hashes.of(stack)
+    found: dict[str, str] = {}
+    for container in there:
+        if lost := current.lost_networks(stack.model, container, hashes):
+            found[container.service] = f"is not connected to {', '.join(lost)}"
+    return found
+
+
+def _confirm_jumps(jumps: Sequence[VersionJump], *, dry: bool) -> None:
+    """
+    Say which stores change their version, and ask on a terminal.
+
+    Without one an older version is a DataError: most stores cannot read data of a newer
+    one, and some destroy it.
+    """
+    for jump in jumps:
+        say(str(jump))
+    if dry or not jumps:
+        return
+    back = next((jump for jump in jumps if jump.is_back), None)
+    if can_ask():
+        if not confirm("The data will be of another version.", yes=False):
+            raise UsageError(
+                "nothing was changed: the change of version was not confirmed",
+                hint="invoke backup keeps the data first",
+            )
+    elif back is not None:
+        raise DataError(
+            str(back),
+            hint="run the version of the data (its tag stands in .env or the compose "
+            "files), or restore a set of the older one; on a terminal you are asked",
+        )
 
 
 def _asked(

@@ -24,6 +24,7 @@ from compose_ops.docker.api import Volume
 from compose_ops.errors import EngineError, EngineUnavailable, Locked
 from compose_ops.interrupts import undoing
 from compose_ops.project.labels import PREFIX
+from compose_ops.state.lock import waited
 
 MACHINE_ID = Path("/etc/machine-id")
 LABEL = f"{PREFIX}lock."
@@ -104,22 +105,30 @@ def volume_name(project: str) -> str:
 
 
 def _take(engine: Volumes, name: str, token: str, project: str, task: str) -> None:
-    for _ in range(TRIES):
-        engine.create_volume(name, labels=_labels(token, task))
-        found = engine.volume(name)
-        held = _holder(found) if found else None
-        if held is None or held.token == token:
-            return
-        if not held.is_of_this_machine:
-            break
-        engine.remove_volume(name)
-    else:
+    held = _other(engine, name, token, task)
+    if held is None or waited(
+        lambda: _other(engine, name, token, task) is None, str(held)
+    ):
         return
     raise Locked(
         f"another machine is changing {project}: {held}",
         hint="wait until it ends; where that machine or its task is gone for good: "
         f"docker volume rm {name}",
     )
+
+
+def _other(engine: Volumes, name: str, token: str, task: str) -> Holder | None:
+    """Take the lock, also over a dead task of this machine; return who else has it."""
+    for _ in range(TRIES):
+        engine.create_volume(name, labels=_labels(token, task))
+        found = engine.volume(name)
+        held = _holder(found) if found else None
+        if held is None or held.token == token:
+            return None
+        if not held.is_of_this_machine:
+            return held
+        engine.remove_volume(name)
+    return None
 
 
 def _release(engine: Volumes, name: str, token: str) -> None:

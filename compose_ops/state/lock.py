@@ -6,7 +6,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -47,10 +47,32 @@ def holder(engine_id: str, project: str) -> str:
     return next(filter(None, held), "")
 
 
+def waited(is_taken: Callable[[], bool], holder: str) -> bool:
+    """
+    Ask again until *is_taken* holds; False once `COMPOSE_OPS_LOCK_WAIT` seconds passed.
+
+    *holder* is who has the lock now.
+    """
+    text = os.environ.get(WAIT, "")
+    seconds = int(text) if text.isascii() and text.isdigit() else 0
+    if not seconds:
+        return False
+    say(f"waiting up to {seconds} s for {holder}")
+    deadline = time.monotonic() + seconds
+    while not is_taken():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(WAIT_LOOK_SECONDS)
+    return True
+
+
 @contextmanager
 def _held(path: Path, project: str, task: str) -> Iterator[None]:
     with os.fdopen(_open(path), "r+") as file:
-        if not (_is_taken(file.fileno()) or _wait(file.fileno(), path)):
+        if not (
+            _is_taken(file.fileno())
+            or waited(lambda: _is_taken(file.fileno()), _holder(path))
+        ):
             raise Locked(
                 f"another task is changing {project}: {_holder(path)}",
                 hint="wait until it ends, or end it, then run this again",
@@ -126,21 +148,6 @@ def _is_taken(handle: int) -> bool:
         else:
             return True
     return False
-
-
-def _wait(handle: int, path: Path) -> bool:
-    """Wait as long as `COMPOSE_OPS_LOCK_WAIT` says; tell whether the lock was freed."""
-    text = os.environ.get(WAIT, "")
-    seconds = int(text) if text.isascii() and text.isdigit() else 0
-    if not seconds:
-        return False
-    say(f"waiting up to {seconds} s for {_holder(path)}")
-    deadline = time.monotonic() + seconds
-    while not _is_taken(handle):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(WAIT_LOOK_SECONDS)
-    return True
 
 
 def _self(task: str) -> dict[str, object]:

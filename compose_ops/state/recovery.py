@@ -183,14 +183,14 @@ def _undo(stack: Project, found: Journal) -> None:
     except ComposeOpsError as failed:
         failed.message = f"an interrupted {found.kind} is not undone: {failed.message}"
         failed.hint = "; ".join(
-            filter(None, [failed.hint, "the next task tries again (invoke up)"])
+            filter(None, [failed.hint, "the next task tries again (invoke recover)"])
         )
         raise
     except OSError as refused:
         raise DataError(
             f"an interrupted {found.kind} is not undone: "
             f"{refused.filename or found.path}: {refused.strerror}",
-            hint="repair that; the next task tries again (invoke up)",
+            hint="repair that; the next task tries again (invoke recover)",
         ) from refused
     except store.UNREADABLE as wrong:
         reason = f"{type(wrong).__name__} {wrong} while it was undone"

@@ -9,7 +9,7 @@ prometheus_tools() { have promtool && have prometheus-node-exporter; }
 
 # take_out FOLDER: download the packages there, and put their programs into .venv.
 take_out() (
-    cd "$1"
+    cd "$1" || exit 1
     # shellcheck disable=SC2086  # a list of package names
     quietly apt-get download -q $PROMETHEUS_PACKAGES || exit 1
     for package in ./*.deb; do

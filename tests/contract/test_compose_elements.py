@@ -1,37 +1,16 @@
 """Every element of the Compose specification has a row that says what tasks do."""
 
-import json
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
+from docker_schemas import compose_schema
 from repository import ROOT
 
 PAGE = (ROOT / "docs/compose.md").read_text()
-MARK = b'"$id": "compose_spec.json"'
-LARGEST = 1 << 20
 
 pytestmark = pytest.mark.compose
-
-
-@cache
-def schema() -> dict[str, Any]:
-    """Return the JSON schema that the installed Compose carries inside."""
-    listed = ["docker", "info", "--format", "{{json .ClientInfo.Plugins}}"]
-    done = subprocess.run(listed, capture_output=True, text=True, check=False)
-    plugins = json.loads(done.stdout or "[]")
-    found = [one["Path"] for one in plugins if one["Name"] == "compose"]
-    program = Path(found[0] if found else shutil.which("docker-compose") or "")
-    content = program.read_bytes()
-    begin = content.rfind(b"{", 0, content.index(MARK))
-    text = content[begin : begin + LARGEST].decode(errors="replace")
-    read: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
-    return read
 
 
 def elements(
@@ -42,7 +21,7 @@ def elements(
         name = reference.rpartition("/")[2]
         if name in above:
             return
-        above, node = (*above, name), schema()["definitions"][name]
+        above, node = (*above, name), compose_schema()["definitions"][name]
     if path:
         yield ".".join(path)
     for key, inner in node.get("properties", {}).items():
@@ -68,8 +47,8 @@ def documented() -> set[str]:
     return found
 
 
-def test_page_has_every_element_of_composes_schema() -> None:
-    known = set(elements(schema()))
+def test_page_has_every_element_of_composes_compose_schema() -> None:
+    known = set(elements(compose_schema()))
 
     assert len(known) > 250
     assert sorted(known - documented()) == []

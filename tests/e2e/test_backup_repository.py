@@ -51,7 +51,7 @@ def restic(scenario: Scenario, *words: str) -> str:
 
 
 def password(scenario: Scenario) -> Path:
-    return scenario.root / "secrets/near.repository-password"
+    return scenario.root / "secrets/near.restic"
 
 
 def test_set_in_a_repository_is_written_verified_restored_and_proven(

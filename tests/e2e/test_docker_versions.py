@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from docker_versions import Programs, unpacked
+from e2e_scenario import created
 from private_engine import PrivateEngine
 from remote_site import RemoteSite
 from rollout_site import image
@@ -33,8 +34,8 @@ UP = ("up", *(word for name in OVERLAYS for word in ("--overlay", name)))
 
 
 @contextmanager
-def site_on(
-    folder: Path, programs: Programs, client: dict[str, str]
+def newest_site(
+    folder: Path, programs: Programs
 ) -> Iterator[tuple[RemoteSite, dict[str, str]]]:
     """Yield a checkout for an engine of that version, and the variables to reach it."""
     with PrivateEngine(path=programs.path) as engine:
@@ -42,7 +43,7 @@ def site_on(
         bound = Path(site.folder)
         bound.mkdir()
         try:
-            yield site, {**client, "DOCKER_HOST": engine.host}
+            yield site, {**programs.client(), "DOCKER_HOST": engine.host}
         finally:
             bound.rmdir()
 
@@ -62,7 +63,7 @@ def test_newest_engine_and_compose_do_what_the_older_ones_do(tmp_path: Path) -> 
     (tmp_path / "new").mkdir()
     (tmp_path / "checkout").mkdir()
     programs = unpacked(tmp_path / "new", *NEWEST, "containerd")
-    with site_on(tmp_path / "checkout", programs, programs.client()) as (site, env):
+    with newest_site(tmp_path / "checkout", programs) as (site, env):
         invoke = site.scenario.invoke
         invoke(*UP, env=env)
         first = {name: c["Id"] for name, c in site.containers().items()}
@@ -93,9 +94,11 @@ def test_engine_before_the_oldest_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "checkout").mkdir()
     programs = unpacked(tmp_path / "old", *TOO_OLD)
-    with site_on(tmp_path / "checkout", programs, {}) as (site, env):
-        refused = site.scenario.invoke(*UP, env=env, code=3)
+    scenario = created(tmp_path / "checkout")
+    with PrivateEngine(path=programs.path) as engine:
+        env = {"DOCKER_HOST": engine.host}
+        refused = scenario.invoke("up", "--offline", env=env, code=5)
 
-        assert "20.10" in refused.stderr
-        assert "25.0" in refused.stderr
-        assert not site.containers()
+        assert "engine 20.10" in refused.stderr
+        assert "25.0 is the minimum" in refused.stderr
+        assert engine.docker("ps", "--all", "--quiet") == ""

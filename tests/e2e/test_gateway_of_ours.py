@@ -26,7 +26,7 @@ CADDY = next(text for _, text in BLOCK.findall(PAGE) if "reverse_proxy" in text)
 EDGE = "localhost/compose-ops-test/edge:1"
 GATEWAY = '\n[gateway]\nimage = "localhost/jimbot-standin-haproxy:latest"\n'
 BEFORE = 'before = ["sh", "-c", "cat index.json >>/notes/migrated"]\n'
-RATE = 20.0
+RATE = 10.0
 
 
 @dataclass(frozen=True)
@@ -156,28 +156,10 @@ def test_what_fails_before_the_first_replica_changes_nothing(shop: Shop) -> None
     assert shop.containers() != before
 
 
-def test_a_replica_started_by_hand_is_replaced(shop: Shop) -> None:
-    """By the written file plain Compose does the same, but for the service's name."""
-    shop.configure(THREE_LINES, GATEWAY)
-    shop.task("gateway", "--write")
-    files = 'files = ["compose.yaml", "compose.gateway.yaml"]\n'
-    shop.configure(files, THREE_LINES, GATEWAY)
-    hand = ("--file", "compose.yaml", "--file", "compose.gateway.yaml")
-    shop.task("rolling-update", "--service", "web", "--build")
-    before = shop.containers()
-    shop.compose(*hand, "up", "--detach")
-    assert shop.containers() == before
-    shop.compose(*hand, "up", "--detach", "--force-recreate", "--no-deps", "web")
-
-    plan = shop.json("compose-ops", "rolling-update", "--service", "web")["plan"]
-
-    network = f"{shop.project}_default"
-    assert plan[0]["causes"] == [f"is found past the gateway on {network}"]
-    assert shop.json("compose-ops", "rolling-update", "--service", "web")["plan"] == []
-
-
 def test_more_by_hand_is_taken_back(shop: Shop) -> None:
     """What `docker compose up --scale` added is surplus: nothing is lost with it."""
+    shop.configure(THREE_LINES, GATEWAY)
+    shop.task("gateway", "--write")
     files = ("--file", "compose.yaml", "--file", "compose.gateway.yaml")
     words = ("up", "--detach", "--no-deps", "--no-recreate", "--scale", "web=3", "web")
     shop.compose(*files, *words)
@@ -191,18 +173,3 @@ def test_more_by_hand_is_taken_back(shop: Shop) -> None:
     assert load.failures == []
     assert outcome["proof"]["failed"] == 0
     assert len(shop.replicas()) == 1
-
-
-def test_without_the_lines_the_gateway_goes(shop: Shop) -> None:
-    """The service has its ports again, and nothing is asked."""
-    shop.configure("")
-    said = shop.task("up").stderr
-
-    assert "web-gateway-1 is removed" in said
-    assert shop.replicas("web-gateway") == []
-    [web] = shop.replicas()
-    assert web["HostConfig"]["PortBindings"]
-    with Load("127.0.0.1", shop.port_of_web, rate=RATE) as load:
-        load.wait_until(10)
-        load.settle()
-    assert load.failures == []

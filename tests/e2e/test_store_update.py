@@ -101,7 +101,7 @@ def test_a_set_that_no_drill_has_proven_is_no_restore_point(
     assert "no drill has proven it" in said
 
     scenario.invoke("drill", "--set", made)
-    scenario.invoke("report", "--file", "sets.html")
+    scenario.invoke("report", "--output", "sets.html")
     page = (scenario.root / "sets.html").read_text()
     assert made in page
     assert "proven: 20" in page

@@ -4,17 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
-from invoke.collection import Collection
 from invoke.program import Program
 
-import tasks
+from compose_ops import tasks
 from compose_ops.cli import arguments
 from compose_ops.cli.task import whole_number
 from compose_ops.errors import UsageError
 
 FLAGS = [
     (name, argument)
-    for name, task in tasks.ns.tasks.items()
+    for name, task in tasks.collection().tasks.items()
     for argument in task.get_arguments()
     if argument.takes_value
 ]
@@ -42,6 +41,7 @@ WRONG: dict[arguments.Kind, list[str]] = {
     arguments.path: PATHS,
     arguments.readable_file: FILES,
     arguments.file_to_write: [*PATHS, ".", "pipe", "huge"],
+    arguments.file_of_lint: [*PATHS, ".", "pipe", "huge"],
     arguments.recipient: ["--help", "a b", ".", "pipe", "huge"],
 }
 
@@ -115,9 +115,7 @@ def test_task_is_refused_before_it_asks_an_engine(
 ) -> None:
     """Without one the code would be another."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    program = Program(
-        namespace=Collection.from_module(tasks), name="invoke", binary="invoke"
-    )
+    program = Program(namespace=tasks.collection(), name="invoke", binary="invoke")
     for flag in (a for n, a in FLAGS if n == name):
         with pytest.raises(SystemExit) as ended:
             program.run(["invoke", name, f"--{dashed(flag.name)}=\x1b{'x' * 20_000}"])

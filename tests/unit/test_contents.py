@@ -13,9 +13,10 @@ from backup_world import World
 from fakes import container
 
 from compose_ops.project import contents as files
+from compose_ops.project.model import Model
 from compose_ops.rollout.plan import DesiredState, plan
 from compose_ops.rollout.policy import Policy
-from compose_ops.runtime import contents
+from compose_ops.runtime import contents, current
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import store
 
@@ -123,6 +124,23 @@ def test_other_start_has_read_the_file_that_was_there_then(stack: StackContext) 
     os.utime(stack.root / "word")
     start(stack, NOW - timedelta(hours=1))
     assert judged(stack).replaced == ("secret word",)
+
+
+def test_link_that_was_turned_after_the_start_is_seen(tmp_path: Path) -> None:
+    """As where each deployment has a folder of its own: `current -> v2`."""
+    for name in ("v1", "v2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "word").write_text(name)
+    link = tmp_path / "current"
+    link.symlink_to("v1")
+    found = files.Content("secret word", file=link / "word")
+    before = found.changed_at()
+
+    (fresh := tmp_path / "fresh").symlink_to("v2")
+    fresh.rename(link)
+
+    assert found.changed_at() >= max(before, link.lstat().st_ctime)
+    assert found.read() == b"v2"
 
 
 def test_text_of_a_config_stays_what_the_container_was_created_with(
@@ -233,3 +251,20 @@ def test_rolling_update_replaces_for_it() -> None:
 
     assert made.lines() == ["replace trial-app: secret x"]
     assert plan("app", wanted, policy, there, replaced={}).is_empty
+
+
+def test_state_of_a_container_is_compared_with_the_model() -> None:
+    """Compose keeps a container that lost its network, and it stays "healthy"."""
+    service = {"networks": {"data": None}}
+    networks = {"data": {"name": "trial_data"}}
+    model = Model({"name": "trial", "services": {"app": service}, "networks": networks})
+    there = container("app", networks={"trial_data": "10.0.0.2"})
+    lost = replace(there, networks={})
+    empty = {"NetworkSettings": {"Networks": {"trial_data": {"EndpointID": ""}}}}
+    hashes = {"app": "hash"}
+
+    assert current.lost_networks(model, there, hashes) == []
+    assert current.lost_networks(model, lost, hashes) == ["trial_data"]
+    assert current.lost_networks(model, replace(there, raw=empty), hashes)
+    assert current.lost_networks(model, lost, {"app": "another"}) == []
+    assert current.lost_networks(model, replace(lost, state="exited"), hashes) == []

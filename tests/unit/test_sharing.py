@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compose_ops.backup import repository
+from compose_ops.backup import encryption, repository
 from compose_ops.errors import DataError
 from compose_ops.project import env_file, sharing
 from compose_ops.state import store
@@ -79,6 +79,11 @@ def test_set_that_a_filesystem_opens_to_others_is_refused(
 
     assert not (tmp_path / PARTIAL).exists()
     repository.make(tmp_path / PARTIAL, encrypted=True)
+
+
+def test_filesystem_without_pipes_is_named() -> None:
+    with pytest.raises(DataError, match="a filesystem of proc without named pipes"):
+        encryption.make_pipe(Path("/proc/archive.pipe"))
 
 
 def test_filesystem_of_a_refusal_is_named() -> None:

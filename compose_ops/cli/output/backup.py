@@ -16,6 +16,7 @@ from compose_ops.units import readable_size
 if TYPE_CHECKING:
     from compose_ops.backup.addresses import Place
     from compose_ops.backup.drill import DrilledStore, DrillResult
+    from compose_ops.backup.fill import Copied
     from compose_ops.library.stack import Stack
 
 
@@ -67,6 +68,23 @@ def print_backup(made: Manifest | None) -> None:
     if made:
         say(f"{made.id} holds {_time_of(coherent=made.coherent)}")
         show(made.id)
+
+
+def print_copied(found: "Copied", *, json: bool) -> None:
+    if json:
+        emit(
+            {
+                "source": found.source,
+                "dest": found.target,
+                "copied": list(found.copied),
+                "present": list(found.present),
+            }
+        )
+        return
+    for set_id in found.copied:
+        show(f"{set_id} is in {found.target}")
+    if not found.copied:
+        say(f"{found.target} has every set of {found.source}")
 
 
 def verified_as_json(found: Sequence[Verification]) -> dict[str, Any]:
@@ -146,7 +164,7 @@ def write_report(stack: "Stack", *, dest: str, project: str, file: str) -> None:
     from compose_ops.report.sets_page import sets_page
 
     if (path := check_path(file)) is None:
-        raise UsageError("no page was named", hint="--file report.html")
+        raise UsageError("no page was named", hint="--output report.html")
     found = stack.backups(dest=dest, project=project)
     name = project or stack.context(read_only=True).project
     page = sets_page(name, stack.destination(dest), found, now=datetime.now(UTC))

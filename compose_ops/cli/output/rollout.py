@@ -57,7 +57,7 @@ def _write(
     error: ComposeOpsError | None,
 ) -> None:
     """Write the page; where that fails only a line says so: the update has ended."""
-    if path is None:
+    if path is None or (outcome and outcome.result == "planned"):
         return
     try:
         file.write(path, update_page(service, outcome, error))

@@ -44,7 +44,7 @@ def print_status(found: Status) -> None:
         age = readable_duration(one["age"])
         show(
             f"unfinished: {one['kind']}, {age} ago at the step '{one['step']}' "
-            "(the next task that changes something puts things back)"
+            "(invoke recover puts things back)"
         )
     for kept in found.previous:
         show(

@@ -9,6 +9,7 @@ from compose_ops.errors import ConfigurationError
 from compose_ops.project.model import Model
 from compose_ops.runtime import contents, health
 from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.current import is_connected
 from compose_ops.runtime.reconcile import (
     VOLUME_LABEL,
     check_volumes,
@@ -153,13 +154,6 @@ def container_networks(
         )
     if not lost:
         yield ok("running containers are connected to their networks")
-
-
-def is_connected(container: Container, network: str) -> bool:
-    """Say whether a running container has an endpoint in a network."""
-    settings = container.raw.get("NetworkSettings") or {}
-    endpoint = (settings.get("Networks") or {}).get(network) or {}
-    return network in container.networks and endpoint.get("EndpointID", "?") != ""
 
 
 def connect(model: Model, container: Container, key: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from compose_ops.doctor.checks.secret_files import relative
 from compose_ops.doctor.facts.leftovers import (
     BackupAge,
+    DataDeclared,
     EngineLock,
     Journals,
     KeptData,
@@ -40,13 +41,10 @@ def journals_ended(stack: StackContext, journals: Journals) -> Iterator[Verdict]
                 about=task.path.name,
             )
             continue
-        repair = "invoke up"
-        if task.kind == "update" and task.services:
-            repair = command("invoke", "rolling-update", "--service", task.services[0])
         yield fail(
             f"{task.task} was interrupted {age} ago at the step '{task.step}' "
             f"({relative(stack, task.path)})",
-            repair,
+            "invoke recover",
             about=task.path.name,
         )
     if not journals.left:
@@ -150,3 +148,23 @@ def backup_recent(backup_age: BackupAge) -> Iterator[Verdict]:
         yield warn(detail, "invoke backup --all", about="old")
     else:
         yield ok(f"verified backup {readable_duration(backup_age.verified)} ago")
+
+
+@check(
+    "data-declared",
+    "Every writable mount is declared as data or as disposable, by labels that make "
+    "sense.",
+    why="What nobody declares is in no backup; `backup --all` refuses to leave it out. "
+    "A copy of a running store that nothing holds is not consistent.",
+)
+def data_is_declared(data_declared: DataDeclared) -> Iterator[Verdict]:
+    if data_declared.problem:
+        yield fail(data_declared.problem, "invoke lint", about="labels")
+    for mount in data_declared.undeclared:
+        yield warn(
+            f"neither data nor disposable: {mount}",
+            "invoke backup --all --allow-undeclared",
+            about=mount,
+        )
+    if data_declared == DataDeclared():
+        yield ok("every writable mount is declared")

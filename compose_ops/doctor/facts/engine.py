@@ -1,9 +1,7 @@
 """Facts that the Docker client and the engine state about themselves."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from compose_ops.docker.api import Container, EngineInfo
@@ -114,12 +112,3 @@ def judged_contents(
     """Return whether containers run on the present secrets, configs and files."""
     del model, readable_state
     return contents.judge(contents.look(stack), ours)
-
-
-def parse_time(text: str) -> float | None:
-    """Return an engine's time in seconds since the epoch, None when it says none."""
-    found = re.fullmatch(r"(.*?)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
-    if found is None:
-        return None
-    whole = datetime.fromisoformat(found[1] + found[3])
-    return whole.timestamp() + float(found[2] or 0)

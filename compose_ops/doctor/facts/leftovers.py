@@ -8,6 +8,8 @@ from pathlib import Path
 
 from compose_ops.docker.api import Container, EngineInfo, Volume
 from compose_ops.doctor.registry import fact
+from compose_ops.errors import ConfigurationError
+from compose_ops.project.model import Model
 from compose_ops.project.paths import PREVIOUS_FILE
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import engine_lock, lock, recovery
@@ -57,6 +59,24 @@ def engine_lock_holder(stack: StackContext, info: EngineInfo) -> EngineLock:
         engine_lock.holder(stack.engine, stack.project),
         lock.holder(info.id, stack.project),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DataDeclared:
+    """Mounts that nobody declares; `problem` is why labels make no sense, "" if ok."""
+
+    undeclared: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@fact(limit=5)
+def data_declared(stack: StackContext, info: EngineInfo, model: Model) -> DataDeclared:
+    """Return what `backup --all` would refuse to leave out."""
+    del info, model
+    try:
+        return DataDeclared(tuple(stack.collaborators.backups.undeclared(stack)))
+    except ConfigurationError as wrong:
+        return DataDeclared(problem=f"{wrong.message}: {wrong.hint}")
 
 
 @fact(limit=5)

@@ -51,6 +51,7 @@ def start(
     try:
         _create_apart(stack, new)
         compose()
+        _start_gateways(stack, new)
         for outage in outages:
             _wait_served(stack, outage)
     finally:
@@ -68,6 +69,14 @@ def _create_apart(stack: StackContext, new: Mapping[str, ProbeSettings]) -> None
         if traffic := new.get(container.service):
             network = stack.model.network_name(traffic.network)
             steps.withdraw_names(stack.engine, container, keep=network)
+
+
+def _start_gateways(stack: StackContext, new: Mapping[str, ProbeSettings]) -> None:
+    """Start those that Compose had no reason to start: it was asked for others."""
+    running = {c.service for c in stack.refresh() if c.is_running}
+    idle = sorted({traffic.gateway for traffic in new.values()} - running)
+    if idle:
+        stack.engine.up(idle, dependencies=False)
 
 
 @dataclass

@@ -12,11 +12,22 @@ from backup_steps import opened, two_stores
 from backup_world import World
 from fakes import container
 
-from compose_ops.backup import addresses, helper, restic_access, restic_sets
+from compose_ops.backup import (
+    addresses,
+    create,
+    fill,
+    helper,
+    repository,
+    restic_access,
+    restic_sets,
+)
 from compose_ops.backup.addresses import RepositoryAddress
+from compose_ops.backup.restic_destination import ResticDestination
+from compose_ops.backup.writing import NotEverywhere
 from compose_ops.config import Config
 from compose_ops.config.schema import DestinationTable
-from compose_ops.errors import ConfigurationError, Locked, UsageError
+from compose_ops.errors import ConfigurationError, DataError, Locked, UsageError
+from compose_ops.runtime.context import StackContext
 
 RUN = "20261128T012315Z-0001"
 
@@ -25,7 +36,7 @@ def config(folder: Path) -> Config:
     tables = {
         "near": DestinationTable(repository="repository"),
         "plain": DestinationTable(folder="sets"),
-        "far": DestinationTable(repository="sftp:me@host:/srv", limit_upload=100),
+        "far": DestinationTable(repository="rest:https://host/", limit_upload=100),
     }
     return Config(destinations=tables, folder=folder)
 
@@ -39,8 +50,8 @@ def test_word_names_a_destination_a_repository_or_a_path(tmp_path: Path) -> None
     assert isinstance(near, RepositoryAddress)
     assert isinstance(far, RepositoryAddress)
     assert (near.folder, near.url) == (tmp_path / "repository", "")
-    assert near.password == tmp_path / "secrets/near.repository-password"
-    assert (far.folder, far.url) == (None, "sftp:me@host:/srv")
+    assert near.password == tmp_path / "secrets/near.restic"
+    assert (far.folder, far.url) == (None, "rest:https://host/")
     assert far.options == ["--limit-upload=100"]
     assert addresses.place(known, tmp_path, "plain") == tmp_path / "sets"
     assert addresses.place(known, tmp_path, "./near") == tmp_path / "near"
@@ -51,7 +62,12 @@ def test_word_names_a_destination_a_repository_or_a_path(tmp_path: Path) -> None
     "word",
     [
         *("sftp:host:/srv", "s3:host/bucket", "b2:bucket", "https://host/"),
-        *("restic:rclone:x:y", "restic:/unknown", "restic:rest:http://me:pw@host/"),
+        *(
+            "restic:rclone:x:y",
+            "restic:sftp:host:/srv",
+            "restic:/unknown",
+            "restic:rest:http://me:pw@host/",
+        ),
     ],
 )
 def test_scheme_that_is_unknown_or_has_no_password_is_refused(
@@ -134,3 +150,73 @@ def test_lock_of_a_helper_that_died_is_told_from_one_that_is_held(
     with pytest.raises(Locked):
         restic_access.drops(stack, address, [lock])
     assert not restic_access.drops(stack, address, [])
+
+
+def test_destinations_get_one_set_of_one_stop(
+    stack: StackContext, world: World
+) -> None:
+    folders = [stack.root / "one", stack.root / "other"]
+    request = create.BackupRequest(everything=True, dest=folders[0], others=folders[1:])
+
+    made = create.take(stack, request)
+
+    assert made is not None
+    for folder in folders:
+        (kept,) = repository.listed(folder, "trial")
+        assert (kept.id, bool(kept.verified)) == (made.id, True)
+    assert world.done.count(("stop", "id-memo")) == 1
+
+
+def test_destination_that_fails_spoils_no_other(
+    stack: StackContext, world: World
+) -> None:
+    broken, good = stack.root / "broken", stack.root / "good"
+    broken.write_text("a file")
+    request = create.BackupRequest(everything=True, dest=broken, others=[good])
+
+    with pytest.raises(NotEverywhere, match=r"is in .*good, but not in .*broken"):
+        create.take(stack, request)
+
+    (kept,) = repository.listed(good, "trial")
+    assert kept.verified
+    assert {c.state for c in world.there} == {"running"}
+    assert not list(stack.root.rglob(".partial-*"))
+
+
+def test_repository_is_refused_what_restic_does_itself(stack: StackContext) -> None:
+    near = RepositoryAddress("near", "", stack.root, stack.root / "password")
+    request = create.BackupRequest(everything=True, dest=near, gzip=True)
+
+    with pytest.raises(UsageError, match="--gzip is not for the repository near"):
+        create.take(stack, request)
+
+
+def test_set_for_a_network_is_written_here_first(stack: StackContext) -> None:
+    """Into a repository that is here anyway, else into one that is made for it."""
+    password = stack.root / "password"
+    near = RepositoryAddress("near", "", stack.root / "near", password)
+    far = RepositoryAddress("far", "rest:https://host/", None, password)
+    folder = stack.root / "folder"
+
+    assert fill.staged(stack, [far, folder, near]) == (folder, near)
+    written = fill.staged(stack, [far, folder])
+    assert written == (folder, fill.staging(stack, far))
+    assert fill.staging(stack, far).folder is not None
+    assert fill.staged(stack, [folder]) == (folder,)
+
+
+def test_set_whose_snapshot_somebody_forgot_is_damaged(stack: StackContext) -> None:
+    """It is named in the list, and no task reads it."""
+    folder = stack.root / "folder"
+    made = create.take(stack, create.BackupRequest(everything=True, dest=folder))
+    assert made is not None
+    text = (folder / "trial" / made.id / "manifest.json").read_text()
+    found = [snapshot("m", "manifest", run=made.id)]
+
+    (kept,) = restic_sets.sets("near", "trial", found, {"m": text})
+
+    assert kept.fault == "its snapshot of memo_data is missing"
+    assert not kept.written
+    near = RepositoryAddress("near", "", stack.root, stack.root / "password")
+    with pytest.raises(DataError, match="its snapshot of memo_data is missing"):
+        ResticDestination(stack, near).check(kept, ())

@@ -10,6 +10,7 @@ import yaml
 from fakes import FakeEngine, container
 
 from compose_ops import Stack
+from compose_ops.backup.policy import policies
 from compose_ops.errors import ConfigurationError, UsageError
 from compose_ops.project.model import Model
 from compose_ops.rollout import steps
@@ -24,6 +25,7 @@ services:
   web:
     image: shop
     container_name: shop
+    deploy: {replicas: 2}
     ports: ["8080:8000", "127.0.0.1:9090:9090"]
     expose: ["7000"]
     labels: {traefik.enable: "true", team: blue}
@@ -70,7 +72,11 @@ def configuration(**changes: Any) -> str:
 
 @pytest.mark.compose
 def test_three_lines_move_the_ports_to_a_gateway(shop: Path) -> None:
-    """What Compose merges: the replicas publish nothing and have no fixed name."""
+    """
+    What Compose merges: the replicas publish nothing and have no fixed name.
+
+    Alone it refuses two of that name.
+    """
     model = Stack.open(shop).config()
     web, gateway = model["services"]["web"], model["services"]["web-gateway"]
 
@@ -114,6 +120,19 @@ def test_written_file_does_the_same(shop: Path) -> None:
 
 
 @pytest.mark.compose
+def test_what_the_gateway_changes_is_accepted_by_lint(shop: Path) -> None:
+    """Two replicas of one fixed port are no fault behind it; alone they are."""
+    compose = COMPOSE.replace("    container_name: shop\n", "")
+    (shop / "compose.yaml").write_text(compose)
+    found = {f.rule: bool(f.accepted) for f in Stack.open(shop).lint()}
+    (shop / "compose-ops.toml").write_text("")
+    alone = {f.rule: bool(f.accepted) for f in Stack.open(shop).lint()}
+
+    assert found == {**alone, "fixed-port-doubled": True}
+    assert not any(alone.values())
+
+
+@pytest.mark.compose
 def test_no_file_of_somebody_else_is_overwritten(shop: Path) -> None:
     (shop / "compose.gateway.yaml").write_text("services: {}\n")
 
@@ -122,6 +141,13 @@ def test_no_file_of_somebody_else_is_overwritten(shop: Path) -> None:
     (shop / "compose-ops.toml").write_text("")
     with pytest.raises(UsageError, match="no service has a gateway of ours"):
         Stack.open(shop).gateway()
+
+
+def test_a_backup_knows_the_labels_of_a_gateway() -> None:
+    """It reads those of every service, and refuses what it does not know."""
+    found = Model({"name": "shop", **made(described())})
+
+    assert policies(found) == {}
 
 
 def test_an_order_that_is_stated_stays() -> None:

@@ -26,7 +26,7 @@ FEWEST = {"app": 30, "store": 10}
 """Boundaries that an update of each passes: its notes, and each change it has made."""
 
 
-FEW = 6
+FEW = 9
 """One boundary of so many, where there are two deaths."""
 
 

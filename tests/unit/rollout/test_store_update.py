@@ -9,7 +9,13 @@ from composing import UPDATED, Composing, opened
 
 from compose_ops.backup.update_points import Cost
 from compose_ops.composition import Operations
-from compose_ops.errors import ConfigurationError, DataError, RolledBack, UsageError
+from compose_ops.errors import (
+    ConfigurationError,
+    DataError,
+    EngineError,
+    RolledBack,
+    UsageError,
+)
 from compose_ops.rollout import journal, update
 from compose_ops.rollout.store_update import tagged
 from compose_ops.rollout.update import UpdateRequest
@@ -139,6 +145,23 @@ def test_a_set_stands_in_for_a_copy(engine: Store, tmp_path: Path) -> None:
         run(tmp_path, engine, UpdateRequest(build=True, restore_point="one"))
 
     assert engine.points.data == "of the set"
+
+
+def test_a_version_that_never_started_costs_no_data(
+    engine: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written since the set was taken stays where nothing spoiled it."""
+
+    def refused(*_words: Any, **_how: Any) -> None:
+        raise EngineError("no space left on device")
+
+    monkeypatch.setattr(engine, "up", refused)
+
+    with pytest.raises(RolledBack, match="no space left"):
+        run(tmp_path, engine, UpdateRequest(build=True, restore_point="one"))
+
+    assert engine.points.data == "old"
+    assert engine.running("store") == {"sha256:store:1-1"}
 
 
 def test_without_a_point_the_risk_is_said(

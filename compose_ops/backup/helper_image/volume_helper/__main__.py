@@ -44,6 +44,7 @@ def _measure(request: Request) -> dict[str, Any]:
         "free": space.f_bavail * space.f_frsize,
         "disk": (space.f_blocks - space.f_bfree) * space.f_frsize,
         "restores": swapping.held(VOLUME),
+        "changed": copying.changed(VOLUME),
         "links": copying.links(VOLUME, request.get("links", ())),
     }
 
@@ -168,6 +169,7 @@ REPOSITORY_ACTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "list": keeping.listed,
     "write": keeping.write_text,
     "check": keeping.checked,
+    "copy": keeping.copied,
     "forget": keeping.forget,
     "locks": keeping.locks,
     "unlock": keeping.unlock,

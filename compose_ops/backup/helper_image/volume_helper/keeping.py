@@ -23,6 +23,7 @@ INCOMPLETE = 3  # restic's exit code where it could not read all
 GONE = re.compile(r"no such file or directory")
 KINDS = frozenset({"file", "dir", "symlink", "fifo"})
 LEFT_OUT = "socket"  # as tar leaves them out
+PATIENCE = "--retry-lock=5m"  # no store waits meanwhile
 MAX_TEXT = 4 << 20
 
 
@@ -256,23 +257,34 @@ def _text(restic: Restic, snapshot: str, name: str) -> str:
     return text.decode(errors="replace")
 
 
-def opened(restic: Restic, *, create: bool) -> dict[str, Any]:
-    """Return {"id", "version"} of the repository; with *create* make a missing one."""
+def opened(restic: Restic, *, create: bool, alike: bool = False) -> dict[str, Any]:
+    """
+    Return {"id", "version"} of the repository; with *create* make a missing one.
+
+    It cuts files as the source does where it is to be *alike*: what both have is one.
+    """
     try:
         found = restic.answer("cat", "config", "--no-lock")
     except Failed as failed:
         if failed.kind != "missing" or not create:
             raise
-        restic.quiet("init")
+        restic.quiet("init", *(["--copy-chunker-params"] if alike else []))
         found = restic.answer("cat", "config", "--no-lock")
     return {"id": str(found["id"]), "version": int(found["version"])}
+
+
+def copied(restic: Restic, *, snapshots: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Copy snapshots of the source, group by group in order."""
+    for group in snapshots:
+        restic.quiet("copy", *group)
+    return {}
 
 
 def forget(restic: Restic, snapshots: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Forget snapshots, group by group in order, then drop what nobody needs."""
     for group in snapshots:
-        restic.quiet("forget", *group)
-    restic.quiet("prune")
+        restic.quiet("forget", PATIENCE, *group)
+    restic.quiet("prune", PATIENCE)
     return {}
 
 
@@ -285,7 +297,9 @@ def locks(restic: Restic) -> dict[str, Any]:
 
 def checked(restic: Restic, *, subset: str = "") -> dict[str, Any]:
     """Check the repository's structure; with *subset* ("1/7") read so much of it."""
-    restic.quiet("check", *([f"--read-data-subset={subset}"] if subset else []))
+    restic.quiet(
+        "check", PATIENCE, *([f"--read-data-subset={subset}"] if subset else [])
+    )
     return {}
 
 

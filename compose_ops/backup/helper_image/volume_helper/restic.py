@@ -2,22 +2,32 @@
 
 import json
 import os
+import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from volume_helper.failure import Failed
 
 FOLDER = Path(os.environ.get("COMPOSE_OPS_REPOSITORY", "/repository"))
+SOURCE = Path("/source")
+SOURCE_PASSWORD = Path("/source-password")
 PASSWORD = Path(os.environ.get("COMPOSE_OPS_PASSWORD", "/password"))
 CREDENTIALS = Path(os.environ.get("COMPOSE_OPS_CREDENTIALS", "/credentials"))
-KINDS = {10: "missing", 11: "locked", 12: "password"}
+KINDS = {-9: "unreachable", 10: "missing", 11: "locked", 12: "password"}
 """What restic's own exit codes say of a repository."""
 LOST = ("unable to open config file", "Is there a repository at the following location")
+PORTS = {"http": 80, "https": 443}
+SECONDS_TO_CONNECT = 10.0
+SECONDS_AWAY = 60.0
+"""How long a server may refuse connections before restic is not waited for."""
+RETRYING = b"retrying after"
 PIECE = 1 << 20
 UPDATES = "2"  # a second
 
@@ -75,6 +85,7 @@ class Restic:
         A failure raises Failed at the block's end, unless *tolerates* its exit code and
         what it said.
         """
+        require_server(self.url)
         with subprocess.Popen(
             [*self._user(), "restic", "--no-cache", *self.options, *words],
             stdin=subprocess.PIPE if text is not None else subprocess.DEVNULL,
@@ -84,7 +95,8 @@ class Restic:
             env=self._variables(),
         ) as process:
             said: list[bytes] = []
-            aside = [threading.Thread(target=_listen, args=(process.stderr, said))]
+            ears = (process, self.url, said)
+            aside = [threading.Thread(target=_listen, args=ears)]
             if text is not None:
                 aside.append(threading.Thread(target=_give, args=(process.stdin, text)))
             for thread in aside:
@@ -109,9 +121,10 @@ class Restic:
         So its files are the owner's; to read all of a volume it needs no more than
         one capability. A restore must write as root.
         """
-        if self.url or os.environ.get("COMPOSE_OPS_WRITES"):
+        folder = SOURCE if SOURCE.is_dir() else FOLDER
+        if not folder.is_dir() or os.environ.get("COMPOSE_OPS_WRITES"):
             return []
-        owner = FOLDER.stat()
+        owner = folder.stat()
         if owner.st_uid == 0:
             return []
         return [
@@ -127,7 +140,14 @@ class Restic:
             "RESTIC_REPOSITORY": self.url or str(FOLDER),
             "RESTIC_PASSWORD_FILE": str(PASSWORD),
             "RESTIC_PROGRESS_FPS": UPDATES,
-        }
+        } | (
+            {
+                "RESTIC_FROM_REPOSITORY": str(SOURCE),
+                "RESTIC_FROM_PASSWORD_FILE": str(SOURCE_PASSWORD),
+            }
+            if SOURCE.is_dir()
+            else {}
+        )
 
 
 def _variables(file: Path) -> dict[str, str]:
@@ -145,8 +165,44 @@ def _present(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def _listen(pipe: IO[bytes] | None, said: list[bytes]) -> None:
-    said.extend(pipe or ())
+def _listen(process: "subprocess.Popen[bytes]", url: str, said: list[bytes]) -> None:
+    """Keep what restic says; end it where its server does not come back."""
+    away: float | None = None
+    for line in process.stderr or ():
+        said.append(line)
+        if RETRYING not in line:
+            continue
+        if answers(url):
+            away = None
+        elif away is None:
+            away = time.monotonic()
+        elif time.monotonic() - away > SECONDS_AWAY:
+            process.kill()
+
+
+def require_server(url: str) -> None:
+    """Raise Failed where nothing answers: restic would try it for a quarter hour."""
+    if not answers(url):
+        server = urlsplit(_inner(url))
+        raise Failed(f"{server.netloc} does not answer", kind="unreachable")
+
+
+def answers(url: str) -> bool:
+    """Say whether the server of a repository takes connections; True without one."""
+    server = urlsplit(_inner(url))
+    if server.scheme not in PORTS or not server.hostname:
+        return True
+    try:
+        place = (server.hostname, server.port or PORTS[server.scheme])
+        socket.create_connection(place, SECONDS_TO_CONNECT).close()
+    except OSError:
+        return False
+    return True
+
+
+def _inner(url: str) -> str:
+    """Return the url behind `rest:` or `s3:`."""
+    return url.partition(":")[2] if url.startswith(("rest:", "s3:")) else url
 
 
 def _give(pipe: IO[bytes] | None, text: bytes) -> None:
