@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from compose_ops.docker.cluster import Cluster, Node
+from compose_ops.docker.cluster import STACK_LABEL, Cluster, Node, Service, Task
 from compose_ops.docker.values import (
     CONFIG_HASH_LABEL,
     DIRECTORY_LABEL,
@@ -48,6 +48,7 @@ __all__ = [
     "QUICK_TIMEOUT",
     "SERVICE_LABEL",
     "SILENCE_TIMEOUT",
+    "STACK_LABEL",
     "TIMEOUT",
     "Cluster",
     "Container",
@@ -66,6 +67,8 @@ __all__ = [
     "Probe",
     "PublishedPort",
     "RunSpec",
+    "Service",
+    "Task",
     "Usage",
     "Volume",
     "mount",

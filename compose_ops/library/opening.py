@@ -16,7 +16,15 @@ from compose_ops import redaction
 from compose_ops.composition import OPERATIONS
 from compose_ops.config import Config, load
 from compose_ops.console import say
-from compose_ops.docker.api import TIMEOUT, Container, Echo, Engine, EngineInfo
+from compose_ops.docker.api import (
+    DIRECTORY_LABEL,
+    TIMEOUT,
+    Container,
+    Echo,
+    Engine,
+    EngineInfo,
+    Service,
+)
 from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
 from compose_ops.project import discovery, env_file
 from compose_ops.project.discovery import Found
@@ -135,11 +143,14 @@ def open_stack(
     (everyone, info), (project, merged) = opening.observe(
         flags, need_engine=need_engine and not read_only
     )
-    origin, files = _started(everyone, project)
+    on_swarm = opening.services(project, info)
+    origin, files = _started(on_swarm or everyone, project)
     other = origin if origin not in {None, place.root} else None
     if other is not None and not read_only:
         raise of_another_checkout(project, other, place.root)
     started = place.modes.from_files(files) if files and not other else None
+    if started is not None and on_swarm:
+        started = replace(started, swarm=True)
     mode, why = selected(place, wanted, started, info)
     deployed: tuple[Path, ...] = ()
     if info is not None:
@@ -240,6 +251,18 @@ class _Opening:
                 raise
             return normalised(self.place.root.name), None
         return str(merged["name"]), merged
+
+    def services(self, project: str, info: EngineInfo | None) -> tuple[Service, ...]:
+        """Return the services of the stack, where the engine is a manager."""
+        swarm = (info.raw.get("Swarm") or {}) if info else {}
+        if not swarm.get("ControlAvailable"):
+            return ()
+        from compose_ops.docker.client import DockerEngine
+
+        timeout = READ_ONLY_TIMEOUT if self.read_only else TIMEOUT
+        bare = DockerEngine(echo=self.echo, timeout=timeout)
+        found = bare.stack_services(project)
+        return tuple(one for one in found if DIRECTORY_LABEL in one.labels)
 
     def gateway(
         self,
@@ -358,13 +381,13 @@ def _observe(
 
 
 def _started(
-    everyone: Sequence[Container], project: str
+    everyone: Sequence[Container | Service], project: str
 ) -> tuple[Path | None, tuple[Path, ...]]:
     """Return the folder and the files that a project was started with, if it was."""
-    own = [container for container in everyone if container.project == project]
+    own = [s for s in everyone if isinstance(s, Service) or s.project == project]
     if not own:
         return None, ()
-    newest = max(own, key=lambda container: container.created)
+    newest = max(own, key=lambda one: str(one.created))
     folder, files = labelled(newest.labels)
     return folder, tuple(file for file in files if not _is_deployed(file))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compose_ops.config import Config
-from compose_ops.errors import UsageError
 from compose_ops.library import backups as sets
+from compose_ops.library import swarm
 from compose_ops.library.opening import Selection, find, host_engine, open_stack
 from compose_ops.library.unattended import Scheduling, refuse_faults, watched
 from compose_ops.runtime.context import StackContext
@@ -91,13 +91,7 @@ class Stack:
     def context(
         self, *, need_engine: bool = True, read_only: bool = False
     ) -> StackContext:
-        """
-        Return what the operations work on, as it is now.
-
-        Raises UsageError in a mode for Swarm, on which only `config` acts so far.
-        """
-        if need_engine and not read_only:
-            self._refuse_swarm()
+        """Return what the operations work on, as it is now."""
         return open_stack(
             self.selection,
             need_engine=need_engine,
@@ -106,13 +100,9 @@ class Stack:
             echo=self.echo,
         )
 
-    def _refuse_swarm(self) -> None:
-        modes, chosen = find(self.selection, lenient=True).modes, self.selection
-        if modes.select(chosen.modes, overlays=chosen.overlays).swarm:
-            raise UsageError(
-                "tasks do not act on a Swarm yet",
-                hint="invoke config prints the file that docker stack deploy takes",
-            )
+    def _single(self, task: str) -> StackContext:
+        """Return the stack for a task that acts on one engine alone."""
+        return swarm.on_one_engine(self.context, task)
 
     @property
     def configuration(self) -> Config:
@@ -134,9 +124,14 @@ class Stack:
 
         >>> Stack.open().up(["web"], build=True)
         """
+        stack = self.context()
+        swarm.refuse_both(stack)
+        if stack.mode.swarm:
+            swarm.up(stack, services, build=build, timeout=timeout)
+            return
         from compose_ops.stack import up
 
-        up.up(self.context(), services, build=build, timeout=timeout)
+        up.up(stack, services, build=build, timeout=timeout)
 
     def down(self, *, volumes: bool = False, yes: bool = False) -> None:
         """
@@ -145,8 +140,13 @@ class Stack:
         >>> Stack.open().down()
         """
         from compose_ops.stack import down
+        from compose_ops.swarm import down as swarm_down
 
-        down.down(self.context(), volumes=volumes, yes=yes)
+        stack = self.context()
+        if stack.mode.swarm:
+            swarm_down.down(stack, volumes=volumes)
+        else:
+            down.down(stack, volumes=volumes, yes=yes)
 
     def restart(
         self, services: Iterable[str] = (), *, timeout: int | None = None
@@ -158,7 +158,7 @@ class Stack:
         """
         from compose_ops.stack import restart
 
-        restart.restart(self.context(), services, timeout=timeout)
+        restart.restart(self._single("restart"), services, timeout=timeout)
 
     def rebuild(
         self,
@@ -174,7 +174,9 @@ class Stack:
         """
         from compose_ops.stack import rebuild
 
-        rebuild.rebuild(self.context(), tuple(services), cache=cache, timeout=timeout)
+        rebuild.rebuild(
+            self._single("rebuild"), tuple(services), cache=cache, timeout=timeout
+        )
 
     def status(self) -> "Status":
         """
@@ -185,20 +187,19 @@ class Stack:
         """
         from compose_ops.stack import status
 
-        return status.services(self.context())
+        stack = self.context()
+        return swarm.status(stack) if stack.mode.swarm else status.services(stack)
 
     def nodes(self) -> "tuple[Node, ...]":
         """
         Return the machines of the Swarm, managers first.
 
-        Raises ConfigurationError where the engine is no manager of one.
-
         >>> [node.hostname for node in Stack.open().nodes() if not node.takes_tasks]
         []
         """
-        from compose_ops.swarm import nodes
+        from compose_ops.swarm import view
 
-        return nodes.nodes(self.context())
+        return view.nodes(self.context(read_only=True))
 
     def recover(self) -> "tuple[Unfinished, ...]":
         """
@@ -221,15 +222,18 @@ class Stack:
         """Return what running containers use; UsageError when none of them runs."""
         from compose_ops.stack import status
 
-        return status.usage(self.context(), tuple(services))
+        return status.usage(self._single("stats"), tuple(services))
 
     def logs(
         self, services: Iterable[str] = (), *, tail: int = 100, follow: bool = False
     ) -> None:
         """Print the last *tail* lines of services on stdout, secrets replaced."""
         from compose_ops.stack import logs
+        from compose_ops.swarm import view
 
-        logs.logs(self.context(), services, tail=tail, follow=follow)
+        stack = self.context()
+        write = view.logs if stack.mode.swarm else logs.logs
+        write(stack, services, tail=tail, follow=follow)
 
     def config(self) -> dict[str, Any]:
         """
@@ -428,7 +432,7 @@ class Stack:
         '20261127-210000'
         """
         return sets.restore(
-            self.context(),
+            self._single("restore"),
             dest,
             services=tuple(services),
             everything=all,
@@ -455,7 +459,9 @@ class Stack:
         """Bring back the data from before the last restore; return its id."""
         from compose_ops.backup import restore_undo
 
-        return restore_undo.undo(self.context(), tuple(services), yes=yes)
+        return restore_undo.undo(
+            self._single("restore --undo"), tuple(services), yes=yes
+        )
 
     def discard_restore(
         self, services: Iterable[str] = (), *, yes: bool = False
@@ -463,7 +469,9 @@ class Stack:
         """Remove the data from before restores for good; return whose."""
         from compose_ops.backup import restore_undo
 
-        found = restore_undo.discard(self.context(), tuple(services), yes=yes)
+        found = restore_undo.discard(
+            self._single("restore --discard"), tuple(services), yes=yes
+        )
         return tuple(found)
 
     def drill(
@@ -518,7 +526,7 @@ class Stack:
             restore_point=restore_point,
             no_restore_point=no_restore_point,
         )
-        return update(self.context(), service, request, timeout=timeout)
+        return update(self._single("rolling-update"), service, request, timeout=timeout)
 
     def gateway(self, *, write: bool = False) -> "GatewayFile":
         """
@@ -545,13 +553,13 @@ class Stack:
         """
         from compose_ops.rollout.update_all import update_all
 
-        return update_all(self.context(), timeout=timeout)
+        return update_all(self._single("rolling-update --all"), timeout=timeout)
 
     def rollback(self, service: str, *, timeout: int | None = None) -> "UpdateResult":
         """Go back to the image before the last update; RolledBack as for an update."""
         from compose_ops.rollout import rollback
 
-        return rollback.rollback(self.context(), service, timeout=timeout)
+        return rollback.rollback(self._single("rollback"), service, timeout=timeout)
 
     def destination(self, dest: str | Path = "") -> "Place":
         """Return where sets lie; a relative *dest* is the project's."""

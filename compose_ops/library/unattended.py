@@ -16,6 +16,7 @@ from compose_ops.library.opening import (
     host_engine,
     project_name,
 )
+from compose_ops.library.swarm import on_one_engine
 from compose_ops.notify.watch import Report, Watch, watching
 from compose_ops.runtime.context import StackContext
 
@@ -72,7 +73,7 @@ class Watched:
 def watched(stack: Opening, task: str) -> Iterator[Watched]:
     """Open the project for a task, and tell how it went; a dry run is not watched."""
     if stack.dry:
-        yield Watched(stack.context(), Report())
+        yield Watched(on_one_engine(stack.context, task), Report())
         return
     place = find(stack.selection, lenient=True)
     opened: list[StackContext] = []
@@ -82,7 +83,7 @@ def watched(stack: Opening, task: str) -> Iterator[Watched]:
 
     watch = Watch(task, place.config, place.root, name, described)
     with watching(watch) as report:
-        opened.append(stack.context())
+        opened.append(on_one_engine(stack.context, task))
         yield Watched(opened[0], report)
 
 

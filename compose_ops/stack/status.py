@@ -22,7 +22,8 @@ class ContainerStatus:
     `since` is RFC 3339, "" for none; `published` has host:port, `urls` what a browser
     opens; `memory` and `memory_limit` are bytes, None when it does not run. `outdated`
     says why the next `up` recreates it; with `unknown_contents` nobody knows which
-    contents of secrets, configs and single files it was started with.
+    contents of secrets, configs and single files it was started with. `node` is the
+    machine of a Swarm that it is on.
     """
 
     service: str
@@ -34,12 +35,14 @@ class ContainerStatus:
     urls: tuple[str, ...] = ()
     memory: int | None = None
     memory_limit: int | None = None
+    node: str = ""
     outdated: tuple[str, ...] = ()
     unknown_contents: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `status --json` says of it."""
+        """Return what `status --json` says of it; `node` only on a Swarm."""
         return {
+            **({"node": self.node} if self.node else {}),
             "service": self.service,
             "container": self.container,
             "state": self.state,

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from compose_ops.project.labels import PREFIX
+from compose_ops.project.model import Model
 from compose_ops.swarm.elements import load
 from compose_ops.swarm.objects import object_of
 from compose_ops.swarm.work import Work
 
+DISPOSABLE = f"{PREFIX}data.disposable"
 DEFAULT_MODE = 0o1777
 SAME_ANYWAY = {"rw", "noexec", "nosuid", "nodev", "mode=1777"}
 """What every tmpfs of Swarm is."""
@@ -25,6 +28,23 @@ def size(text: object) -> int:
     """
     found = _SIZE.fullmatch(str(text).strip())
     return int(float(found[1]) * 1024 ** _POWERS[found[2].lower()]) if found else 0
+
+
+def data_volumes(model: Model, name: str) -> list[str]:
+    """
+    Return the volumes that a service writes to and would miss on another node.
+
+    Those that its label `compose-ops.data.disposable` names are not among them.
+    """
+    service = model.service(name)
+    disposable = str((service.get("labels") or {}).get(DISPOSABLE, "")).split()
+    return [
+        mount["source"]
+        for mount in service.get("volumes") or ()
+        if mount.get("type") == "volume"
+        and mount.get("source", "") not in {"", *disposable}
+        and not mount.get("read_only")
+    ]
 
 
 def volumes(work: Work, key: str, stated: Sequence[Mapping[str, Any]]) -> None:

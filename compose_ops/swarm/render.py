@@ -7,7 +7,6 @@ from typing import Any
 from compose_ops import redaction
 from compose_ops.console import say
 from compose_ops.docker.api import DIRECTORY_LABEL, FILES_LABEL
-from compose_ops.project.labels import PREFIX
 from compose_ops.project.paths import STATE
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import fingerprint
@@ -16,7 +15,6 @@ from compose_ops.swarm.stackfile import Loss, StackFile
 from compose_ops.swarm.translate import translate
 
 SCRATCH = "swarm-files"
-MODES_LABEL = f"{PREFIX}modes"
 
 
 def render(
@@ -45,7 +43,6 @@ def labels(stack: StackContext) -> dict[str, str]:
     return {
         DIRECTORY_LABEL: str(stack.root),
         FILES_LABEL: ",".join(map(str, stack.mode.files)),
-        MODES_LABEL: " ".join(stack.mode.names),
     }
 
 

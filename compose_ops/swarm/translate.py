@@ -11,7 +11,6 @@ from typing import Any
 
 from compose_ops.docker.api import PROJECT_LABEL
 from compose_ops.errors import ConfigurationError
-from compose_ops.project.labels import PREFIX
 from compose_ops.project.model import Model
 from compose_ops.swarm import mounts, objects
 from compose_ops.swarm.elements import KEPT, TRANSLATED, load
@@ -21,7 +20,6 @@ from compose_ops.swarm.work import Work
 RESTART = {"no": "none", "on-failure": "on-failure"}
 GPU_KIND = "NVIDIA-GPU"
 EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - what a user may have asked for
-DISPOSABLE = f"{PREFIX}data.disposable"
 DROP_FROM_NETWORKS = "com.docker.network.bridge."
 
 Translation = Callable[[Work, str, Any], None]
@@ -138,21 +136,13 @@ class Translator(Work):
 
     def _check_pin(self, name: str, deploy: Mapping[str, Any]) -> None:
         """Refuse data that would be on whichever node a task comes to."""
-        labels = self.model.service(name).get("labels") or {}
-        disposable = str(labels.get(DISPOSABLE, "")).split()
-        kept = [
-            mount["source"]
-            for mount in self.out.get("volumes") or ()
-            if mount["type"] == "volume"
-            and mount.get("source", "") not in {"", *disposable}
-            and not mount.get("read_only")
-        ]
+        kept = mounts.data_volumes(self.model, name)
         pins = (deploy.get("placement") or {}).get("constraints") or ()
         if kept and not any("==" in pin for pin in pins):
             self.refuse(
                 "deploy.placement.constraints",
                 f"its data ({', '.join(kept)}) is on one node, and nothing says on "
-                f"which: pin it, or name it in the label {DISPOSABLE}",
+                f"which: pin it, or name it in the label {mounts.DISPOSABLE}",
             )
 
     def _object(self, kind: str, name: str, stated: Mapping[str, Any]) -> Any:

@@ -27,6 +27,9 @@ def print_status(found: Status) -> None:
         for entry in found.containers
     ]
     columns = ["service", "state", "health", "since", "published", "memory"]
+    if any(entry.node for entry in found.containers):
+        columns.append("node")
+        rows = [[*r, e.node] for r, e in zip(rows, found.containers, strict=True)]
     table(f"{found.project} ({found.mode})", columns, rows)
     for entry in found.containers:
         if entry.outdated:

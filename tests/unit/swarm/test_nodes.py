@@ -12,7 +12,7 @@ from compose_ops.docker.api import EngineInfo, Output
 from compose_ops.docker.cluster_requests import ClusterRequests
 from compose_ops.errors import ConfigurationError
 from compose_ops.runtime.context import StackContext
-from compose_ops.swarm.nodes import nodes
+from compose_ops.swarm.view import nodes
 
 WORKER = {
     "ID": "w1",

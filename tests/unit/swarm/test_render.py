@@ -91,10 +91,3 @@ def test_what_no_registry_can_have() -> None:
     assert is_local("localhost/web")
     assert not is_local("localhost:5000/web")
     assert not is_local("postgres:16")
-
-
-def test_other_tasks_refuse_the_mode(project: Path) -> None:
-    """Compose would start the services on this machine alone."""
-    opened = Stack.open(project, modes=["prod", "cluster"])
-    with pytest.raises(UsageError, match="do not act on a Swarm yet"):
-        opened.up()
