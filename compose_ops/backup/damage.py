@@ -3,18 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from compose_ops.backup.destination import Destination
+from compose_ops.backup import repository
 from compose_ops.backup.encryption import WrongKey
 from compose_ops.backup.repository import BackupSet
 from compose_ops.errors import DataError
 
 
-class NotReached(DataError):  # noqa: N818 - names an outcome
-    """A set could not be read where it lies, which says nothing of it."""
-
-
 @contextmanager
-def marked(place: Destination, backup_set: BackupSet) -> Iterator[None]:
+def marked(backup_set: BackupSet) -> Iterator[None]:
     """
     Read a set's archives in the block; one that is damaged is not verified any more.
 
@@ -22,8 +18,8 @@ def marked(place: Destination, backup_set: BackupSet) -> Iterator[None]:
     """
     try:
         yield
-    except (WrongKey, NotReached):
+    except WrongKey:
         raise
     except DataError:
-        place.note(backup_set, verified=None)
+        repository.note(backup_set.path, verified=None)
         raise

@@ -15,11 +15,10 @@ def undo(stack: StackContext, journal: Journal) -> None:
     set are gone. The journal stays when something could not be put back.
     """
     helper.remove_strays(stack, journal.facts["run"])
-    single = journal.facts.get("partial")  # of the version before
-    partials = [*journal.facts.get("partials", ()), *([single] if single else [])]
+    partial = journal.facts.get("partial")
     try:
         service_control.resume(stack, journal.facts)
     finally:
-        for partial in partials:
+        if partial:
             repository.remove_partial(Path(partial))
     journal.close()

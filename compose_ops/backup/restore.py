@@ -8,15 +8,12 @@ from pathlib import Path
 from compose_ops.backup import (
     damage,
     helper,
-    places,
     preconditions,
     repository,
     service_control,
     transaction,
     verify,
 )
-from compose_ops.backup.addresses import Place
-from compose_ops.backup.destination import Destination
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import Policy, choose
 from compose_ops.backup.repository import BackupSet
@@ -34,7 +31,7 @@ class RestoreRequest:
 
     services: Sequence[str] = ()
     everything: bool = False
-    dest: Place = Path("backups")
+    dest: Path = Path("backups")
     set_id: str = ""
     at: datetime | None = None
     from_project: str = ""
@@ -49,18 +46,17 @@ def restore(stack: StackContext, request: RestoreRequest) -> Manifest | None:
     Nothing is touched before the archives are verified and the version fits. Whatever
     fails afterwards, the previous data is put back. Raises DataError, UsageError.
     """
-    place = places.opened(stack, request.dest)
-    backup_set, parts = _selected(stack, request, place)
+    backup_set, parts = _selected(stack, request)
     named = {part.policy.service for part in parts}
     stopped = set(service_control.affected_by(stack, named))
     stack.require("restore", services=named | stopped)
-    manifest = repository.valid_manifest(backup_set)
+    manifest = repository.believed(backup_set)
     keys = verify.identities(manifest, request.identity, needed=True)
     with exclusive(stack, "invoke restore", services=named | stopped):
         helper.require(stack)
-        with damage.marked(place, backup_set):
+        with damage.marked(backup_set):
             for part in parts:
-                place.check_archive(backup_set, part.archive, keys)
+                verify.check_archive(stack, backup_set, part.archive, keys)
         preconditions.check_restore(stack, parts)
         _show_plan(stack, manifest, parts)
         if stack.dry:
@@ -73,24 +69,24 @@ def restore(stack: StackContext, request: RestoreRequest) -> Manifest | None:
         with transaction.transaction(stack, parts) as journal:
             transaction.create_missing(stack, parts)
             transaction.halt(stack, journal, parts)
-            transaction.stage(place, journal, backup_set, parts, keys)
+            transaction.stage(stack, journal, backup_set, parts, keys)
             transaction.swap_and_try(stack, journal, parts)
     return manifest
 
 
 def _selected(
-    stack: StackContext, request: RestoreRequest, place: Destination
+    stack: StackContext, request: RestoreRequest
 ) -> tuple[BackupSet, list[RestoreTarget]]:
     chosen = choose(stack, request.services, everything=request.everything)
     project = request.from_project or stack.project
-    backup_set = repository.chosen(
-        place.listed(project),
-        f"{place.name}/{project}",
+    backup_set = repository.choose(
+        request.dest,
+        project,
         services=tuple(policy.service for policy in chosen),
         set_id=request.set_id,
         at=request.at,
     )
-    manifest = repository.valid_manifest(backup_set)
+    manifest = repository.believed(backup_set)
     if manifest.project != project:
         raise DataError(
             f"{backup_set.id} is a set of project {manifest.project}, not {project}",

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from compose_ops.docker.cluster import STACK_LABEL, Cluster, Node, Service, Task
 from compose_ops.docker.values import (
     CONFIG_HASH_LABEL,
     DIRECTORY_LABEL,
@@ -33,7 +32,6 @@ from compose_ops.docker.values import (
     RunSpec,
     Usage,
     Volume,
-    mount,
 )
 
 __all__ = [
@@ -48,9 +46,7 @@ __all__ = [
     "QUICK_TIMEOUT",
     "SERVICE_LABEL",
     "SILENCE_TIMEOUT",
-    "STACK_LABEL",
     "TIMEOUT",
-    "Cluster",
     "Container",
     "Echo",
     "Endpoint",
@@ -62,16 +58,12 @@ __all__ = [
     "InteractiveRun",
     "Mount",
     "Network",
-    "Node",
     "Output",
     "Probe",
     "PublishedPort",
     "RunSpec",
-    "Service",
-    "Task",
     "Usage",
     "Volume",
-    "mount",
 ]
 
 Echo = Callable[[Sequence[str]], None]
@@ -119,7 +111,7 @@ class InteractiveRun(Protocol):
         """
 
 
-class Engine(Cluster, Protocol):
+class Engine(Protocol):
     """What operations ask of Docker. Every method may raise EngineError."""
 
     def endpoint(self) -> Endpoint:
@@ -131,19 +123,11 @@ class Engine(Cluster, Protocol):
     def profiled_services(self) -> frozenset[str]:
         """Return the names of all services, also those of inactive profiles."""
 
-    def model(self, *, checked: bool = True) -> dict[str, Any]:
-        """
-        Return the merged compose model; ConfigurationError when it is invalid.
-
-        Not *checked*, what contradicts itself is left to a file that goes behind.
-        """
+    def model(self) -> dict[str, Any]:
+        """Return the merged compose model; ConfigurationError when it is invalid."""
 
     def config_hashes(self) -> dict[str, str]:
-        """
-        Return the hash that Compose gives the containers of each service.
-
-        A service whose hash cannot be known before its creation is left out.
-        """
+        """Return Compose's config hash per service."""
 
     def preload(self) -> None:
         """Load python-on-whales (0.2 s), so that the first change does not wait."""
@@ -160,15 +144,6 @@ class Engine(Cluster, Protocol):
     ) -> None:
         """Run `compose up --detach`; *recreate* is changed, never or always."""
 
-    def run_service(
-        self, service: str, command: Sequence[str], *, name: str, timeout: float
-    ) -> Output:
-        """
-        Run *command* in a one-off container of a service, and remove it.
-
-        Nothing else is started, no image is pulled; code 124 after *timeout* seconds.
-        """
-
     def build(
         self, services: Iterable[str] = (), *, cache: bool = True, pull: bool = False
     ) -> None:
@@ -181,20 +156,9 @@ class Engine(Cluster, Protocol):
         """Remove the project's containers and networks, and volumes when told."""
 
     def follow_logs(
-        self,
-        services: Iterable[str] = (),
-        *,
-        tail: int | None,
-        follow: bool,
-        write: Callable[[str], object],
-        write_error: Callable[[str], object],
-        colour: bool = False,
+        self, services: Iterable[str] = (), *, tail: int | None, follow: bool
     ) -> int:
-        """
-        Give *write* the services' logs, secrets replaced; return the exit code.
-
-        *write_error* gets what the client says. What either raises ends the client.
-        """
+        """Print the services' logs on this terminal; return the exit code."""
 
     def containers(
         self, *, project: str | None = None, filters: Sequence[str] = ()
@@ -249,6 +213,9 @@ class Engine(Cluster, Protocol):
         the command reads; *stdout* is an open file that gets what it prints, as bytes.
         What was begun goes on in the container after *timeout*.
         """
+
+    def exec_readonly(self, container: str, command: Sequence[str]) -> str:
+        """Return what a command prints that only reads; EngineError if it fails."""
 
     def logs(self, container: str, *, tail: int = 20) -> str:
         """Return the last lines that a container wrote, both streams."""
@@ -307,9 +274,6 @@ class Engine(Cluster, Protocol):
     def volume(self, name: str) -> Volume | None: ...
 
     def volumes(self, *, project: str | None = None) -> tuple[Volume, ...]: ...
-
-    def create_volume(self, name: str, *, labels: Mapping[str, str]) -> None:
-        """Create a volume; one that is there stays as it is, its labels too."""
 
     def remove_volume(self, name: str) -> None: ...
 

@@ -79,7 +79,6 @@ UP = (
     "data-folders",
     "data-owners",
     "volume-definitions",
-    "external-present",
     "images-obtainable",
 )
 """What must hold before containers are created."""

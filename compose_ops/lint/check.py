@@ -22,7 +22,6 @@ TOPICS = (
     "ports",
     "networks",
     "storage",
-    "backups",
     "environment",
     "secrets",
     "gpu",

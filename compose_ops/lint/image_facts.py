@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+NETWORK_TOOLS = frozenset({"curl", "wget", "nc"})
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:

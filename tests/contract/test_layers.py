@@ -18,9 +18,8 @@ ORDER = (
     {"__main__", "nox", "tasks"},
     {"cli"},
     {"library"},
-    {"report"},
     {"composition"},
-    {"backup", "doctor", "gpu", "notify", "rollout", "schedule", "stack", "swarm"},
+    {"backup", "doctor", "gpu", "rollout", "stack"},
     {"lint"},
     {"runtime"},
     {"state"},
@@ -30,7 +29,7 @@ ORDER = (
     {"console"},
     {"docker"},
     {"verdicts", "units", "errors"},
-    {"plain_text", "redaction"},
+    {"redaction"},
 )
 
 # Who imports upwards or sideways although it should not, until it is mended.
@@ -44,8 +43,6 @@ ONLY = {
     "invoke": "cli",
     "rich": "console",
     "nox": "nox",
-    "apprise": "notify",
-    "prometheus_client": "notify",
 }
 
 

@@ -20,11 +20,11 @@ from mcp_checks import (
 )
 from mcp_clients import PythonLoad, Server, TypeScript, by_python, installed
 from repository import CONFIG, config_in
-from waiting import eventually
 
 from compose_ops.stack import certificates
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
+TIMEOUT = 60.0
 FEW = 12
 FILES = ("docker-compose.yml", "docker-compose.prod.yml", "docker/overlays/offline.yml")
 
@@ -71,15 +71,14 @@ def answer(scenario: Scenario, path: str) -> tuple[int, Any]:
 
 def dependencies(scenario: Scenario, *, ready: bool) -> dict[str, Any]:
     """Return what /ready says of each dependency, once it is *ready* or is not."""
-    pages: list[dict[str, Any]] = []
-
-    def is_so() -> bool:
-        pages.append(answer(scenario, "/ready")[1])
-        return bool(pages[-1]["ready"] == ready)
-
-    eventually(is_so, evidence=lambda: pages[-1])
-    found: dict[str, Any] = pages[-1]["dependencies"]
-    return found
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        _status, page = answer(scenario, "/ready")
+        if page["ready"] == ready:
+            found: dict[str, Any] = page["dependencies"]
+            return found
+        assert time.monotonic() < deadline, page
+        time.sleep(0.5)
 
 
 def replicas(scenario: Scenario) -> list[dict[str, Any]]:
@@ -218,11 +217,13 @@ def test_a_dead_replica_takes_only_its_own_calls_along(
 
 
 def _wait_until_healthy(container: str) -> None:
-    def state() -> dict[str, Any]:
-        found: dict[str, Any] = inspected("container", [container])[0]["State"]
-        return found
-
-    eventually(lambda: state()["Health"]["Status"] == "healthy", evidence=state)
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        state = inspected("container", [container])[0]["State"]
+        if state["Health"]["Status"] == "healthy":
+            return
+        assert time.monotonic() < deadline, state
+        time.sleep(0.2)
 
 
 def test_eventstore_serves_https_alone(production: Scenario) -> None:
@@ -288,6 +289,7 @@ def test_clients_that_never_pause_lose_no_call_in_an_update(
     assert not before & {c["Id"] for c in replicas(production)}
 
 
+@pytest.mark.alone
 def test_new_code_gets_in_by_an_update_that_loses_no_request(
     production: Scenario,
 ) -> None:
@@ -302,7 +304,7 @@ def test_new_code_gets_in_by_an_update_that_loses_no_request(
 
     assert outcome["result"] == "updated"
     assert outcome["proof"]["failed"] == 0
-    assert outcome["proof"]["requests"] > 100
+    assert outcome["proof"]["requests"] / outcome["seconds"] > 50
     assert name(production) == "jimbot two"
     assert len(after) == 2
     assert not before & {c["Id"] for c in after}

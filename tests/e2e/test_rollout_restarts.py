@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from e2e_scenario import ROOT, docker
-from open_load import LIGHT
+from open_load import RATE
 from private_engine import PrivateEngine
 from rollout_site import ASK, REPOSITORY, admitted, build_images, image
 from waiting import eventually
@@ -26,6 +26,7 @@ from compose_ops.rollout.policy import ProbeSettings
 from compose_ops.runtime.health import Clock
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.docker,
     pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="a second dockerd needs root"),
@@ -47,7 +48,7 @@ VARIABLES = {
     "FRONTEND_SUBNET": "10.90.2.0/24",
     "BACKEND_SUBNET": "10.90.3.0/24",
 }
-AFTERWARDS = 60
+AFTERWARDS = 200
 
 
 @dataclass
@@ -97,7 +98,7 @@ class Place:
     @contextmanager
     def load(self) -> Iterator[dict[str, Any]]:
         """Send requests where the port is published; what became of them comes last."""
-        program = self.engine.begin([sys.executable, str(LOAD), str(PORT), str(LIGHT)])
+        program = self.engine.begin([sys.executable, str(LOAD), str(PORT), str(RATE)])
         seen: dict[str, Any] = {}
         try:
             yield seen
@@ -152,7 +153,7 @@ def back_in_service(place: Place) -> float:
     """Wait until both replicas are admitted and some requests later; return when."""
     eventually(lambda: place.admitted() == 2)
     again = time.monotonic()
-    eventually(lambda: time.monotonic() > again + AFTERWARDS / LIGHT)
+    eventually(lambda: time.monotonic() > again + AFTERWARDS / RATE)
     return again
 
 

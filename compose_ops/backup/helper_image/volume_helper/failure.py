@@ -2,15 +2,7 @@
 
 
 class Failed(Exception):  # noqa: N818 - names an outcome
-    """
-    A request that could not be carried out; nothing is left half done.
-
-    `kind` is a word for the task where it must tell this failure from others.
-    """
-
-    def __init__(self, text: str, *, kind: str = "") -> None:
-        super().__init__(text)
-        self.kind = kind
+    """A request that could not be carried out; nothing is left half done."""
 
 
 def reason(fault: OSError) -> str:

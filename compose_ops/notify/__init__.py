@@ -1,1 +1,0 @@
-"""What is told of a task that nobody watches: hooks, notifications, pings, metrics."""

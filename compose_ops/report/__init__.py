@@ -1,1 +1,0 @@
-"""Pages of HTML about what operations did: self-contained, without scripts."""

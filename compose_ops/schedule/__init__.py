@@ -1,1 +1,0 @@
-"""What runs by itself: systemd units or cron lines, and whom a root unit may trust."""

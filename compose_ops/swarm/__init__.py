@@ -1,1 +1,0 @@
-"""The project on several machines: Docker Swarm runs the same compose files."""
