@@ -346,7 +346,8 @@ def test_the_gateway_restarts_with_healthy_replicas_alone(site: RolloutSite) -> 
 
 @contextmanager
 def _one_death(site: RolloutSite) -> Iterator[None]:
-    """Wait until the replica that died in it was started again and is admitted.
+    """
+    Wait until the replica that died in it was started again and is admitted.
 
     Without the first wait the gateway may not have seen the death yet: both replicas
     would count as admitted while one of them is away.
