@@ -164,8 +164,8 @@ class Composing(FakeEngine):
         if start:
             self.start(*dict.fromkeys([*made, *(c.id for c in idle)]))
 
-    def down(self, *, volumes: bool = False, remove_orphans: bool = True) -> None:
-        del volumes, remove_orphans
+    def down(self, *, volumes: bool = False) -> None:
+        del volumes
         self.there.clear()
 
     def container(self, reference: str) -> Container | None:

@@ -152,8 +152,8 @@ class Engine(Protocol):
     def pull(self, services: Iterable[str] = ()) -> None:
         """Pull the services' images; empty means all."""
 
-    def down(self, *, volumes: bool = False, remove_orphans: bool = True) -> None:
-        """Remove the project's containers and networks, and volumes when told."""
+    def down(self, *, volumes: bool = False) -> None:
+        """Remove containers, orphans too, and networks; volumes when told."""
 
     def follow_logs(
         self, services: Iterable[str] = (), *, tail: int | None, follow: bool

@@ -76,10 +76,10 @@ class ComposeRequests(CommandLine):
             environment=self.environment,
         )
 
-    def down(self, *, volumes: bool = False, remove_orphans: bool = True) -> None:
+    def down(self, *, volumes: bool = False) -> None:
         self.call(
             lambda docker: docker.compose.down(
-                remove_orphans=remove_orphans, volumes=volumes, quiet=True
+                remove_orphans=True, volumes=volumes, quiet=True
             ),
             timeout=CHANGE_TIMEOUT,
             environment=self.environment,

@@ -339,8 +339,7 @@ def test_the_gateway_restarts_with_healthy_replicas_alone(site: RolloutSite) -> 
     docker("restart", site.replicas()[0]["Id"])
 
     eventually(lambda: _answers(site))
-    eventually(lambda: all(_is_healthy(c) for c in site.replicas()))
-    eventually(lambda: site.admitted() == site.addresses())
+    _await_admission(site)
     site.assert_whole()
 
 
@@ -355,6 +354,11 @@ def _one_death(site: RolloutSite) -> Iterator[None]:
     before = {c["State"]["StartedAt"] for c in site.replicas()}
     yield
     eventually(lambda: {c["State"]["StartedAt"] for c in site.replicas()} != before)
+    _await_admission(site)
+
+
+def _await_admission(site: RolloutSite) -> None:
+    """Return when every replica is healthy and the gateway uses it."""
     eventually(lambda: all(_is_healthy(c) for c in site.replicas()))
     eventually(lambda: site.admitted() == site.addresses())
 
