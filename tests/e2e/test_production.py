@@ -3,22 +3,20 @@
 import json
 import shutil
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_scenario import Scenario, created, docker, inspected
+from e2e_scenario import Scenario, docker, inspected
 from mcp_checks import (
-    add_client,
     assert_every_tool_works,
     cancelled_call,
     endpoint,
     ping,
 )
 from mcp_clients import PythonLoad, Server, TypeScript, by_python, installed
+from production_site import answer, production_site, replicas
 from repository import CONFIG, config_in
 
 from compose_ops.stack import certificates
@@ -31,42 +29,13 @@ FILES = ("docker-compose.yml", "docker-compose.prod.yml", "docker/overlays/offli
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
-    """Return a checkout that runs in production on stand-ins."""
-    scenario = created(tmp_path_factory.mktemp("production"))
-    scenario.set(EVENTSTORE_INSECURE="true", CLAUDE_RATE_LIMIT="1000000")
-    file = scenario.root / "docker-compose.prod.yml"
-    text = file.read_text()
-    assert "monitor: 18s" in text
-    assert "delay: 10s" in text
-    quick = text.replace("monitor: 18s", "monitor: 3s").replace(
-        "delay: 10s", "delay: 1s"
-    )
-    file.write_text(quick)
-    try:
-        scenario.invoke("init", "--prod")
-        add_client(scenario, "second")
-        scenario.invoke("up", "--prod", "--offline", timeout=590)
+    with production_site(tmp_path_factory.mktemp("production")) as scenario:
         yield scenario
-    except AssertionError:
-        print(scenario.evidence())  # noqa: T201 - pytest shows it with the failure
-        raise
-    finally:
-        scenario.remove()
 
 
 @pytest.fixture(scope="module")
 def typescript(tmp_path_factory: pytest.TempPathFactory) -> TypeScript:
     return installed(tmp_path_factory.mktemp("typescript"))
-
-
-def answer(scenario: Scenario, path: str) -> tuple[int, Any]:
-    """Return status and JSON of a page, through the gateway's published port."""
-    host, port = scenario.published("gateway", 8000)
-    try:
-        with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=10) as page:
-            return page.status, json.load(page)
-    except urllib.error.HTTPError as refused:
-        return refused.code, json.load(refused)
 
 
 def dependencies(scenario: Scenario, *, ready: bool) -> dict[str, Any]:
@@ -79,23 +48,6 @@ def dependencies(scenario: Scenario, *, ready: bool) -> dict[str, Any]:
             return found
         assert time.monotonic() < deadline, page
         time.sleep(0.5)
-
-
-def replicas(scenario: Scenario) -> list[dict[str, Any]]:
-    label = "com.docker.compose.service"
-    return [c for c in scenario.containers() if c["Config"]["Labels"][label] == "app"]
-
-
-def name(scenario: Scenario) -> str:
-    """Return what the application calls itself."""
-    return str(answer(scenario, "/")[1]["name"])
-
-
-def edit(scenario: Scenario, text: str, instead: str) -> None:
-    """Change a line of the application's pages in the checkout."""
-    file = scenario.root / "jimbot/web.py"
-    assert text in file.read_text()
-    file.write_text(file.read_text().replace(text, instead))
 
 
 def test_the_gateway_is_the_way_in(production: Scenario) -> None:
@@ -287,74 +239,6 @@ def test_clients_that_never_pause_lose_no_call_in_an_update(
     assert (python.failures, script.failures) == ([], [])
     assert min(python.made, script.made) > 50, (python.made, script.made)
     assert not before & {c["Id"] for c in replicas(production)}
-
-
-@pytest.mark.alone
-def test_new_code_gets_in_by_an_update_that_loses_no_request(
-    production: Scenario,
-) -> None:
-    """A build and a changed key replace both replicas, and the proof counts it."""
-    before = {c["Id"] for c in replicas(production)}
-    production.set(ANTHROPIC_API_KEY="another")
-    edit(production, '"name": "jimbot"', '"name": "jimbot two"')
-    assert name(production) == "jimbot"
-
-    outcome = production.json("rolling-update", "--service", "app", "--build")
-    after = replicas(production)
-
-    assert outcome["result"] == "updated"
-    assert outcome["proof"]["failed"] == 0
-    assert outcome["proof"]["requests"] / outcome["seconds"] > 50
-    assert name(production) == "jimbot two"
-    assert len(after) == 2
-    assert not before & {c["Id"] for c in after}
-
-
-def test_an_update_right_after_an_update_has_nothing_to_do(
-    production: Scenario,
-) -> None:
-    """What the test before has just updated is as it was asked for."""
-    found = production.json("rolling-update", "--service", "app", "--dry")
-
-    assert found["result"] == "nothing-to-do"
-
-
-def test_a_bad_rebuild_leaves_nothing_behind(production: Scenario) -> None:
-    """The replicas stay, and so does the image that later tasks start."""
-    before = replicas(production)
-    edit(production, "import AsyncIterator", "import NothingOfTheKind")
-
-    production.invoke("rebuild", "--service", "app", "--cache", code=8)
-
-    assert {c["Id"] for c in replicas(production)} == {c["Id"] for c in before}
-    image = inspected("image", [f"{production.project}-app"])[0]["Id"]
-    assert {c["Image"] for c in before} == {image}
-    found = production.json("rolling-update", "--service", "app", "--dry")
-    assert found["result"] == "nothing-to-do"
-
-
-def test_a_rollback_brings_the_code_back(production: Scenario) -> None:
-    """What the checkout says meanwhile does not matter."""
-    left = replicas(production)[0]["Image"]
-
-    production.invoke("rollback", "--service", "app")
-
-    assert name(production) == "jimbot"
-    now = replicas(production)[0]["Image"]
-    assert kept(production) == {now}
-    assert left != now
-    words = ("rolling-update", "--service", "app", "--image", now, "--dry")
-    assert production.json(*words)["result"] == "nothing-to-do"
-
-
-def kept(scenario: Scenario) -> set[str]:
-    """Return the ids of the images that are kept for the project."""
-    pattern = f"reference=localhost/{scenario.project}-app:kept-*"
-    names = docker(
-        *("image", "ls", "--filter", pattern),
-        *("--format", "{{.Repository}}:{{.Tag}}"),
-    )
-    return {str(found["Id"]) for found in inspected("image", names.split())}
 
 
 @pytest.mark.parametrize("flags", [("--dry",), ()])
