@@ -8,11 +8,14 @@ from compose_ops.state.journal import Journal
 from compose_ops.state.store import StateFile
 
 if TYPE_CHECKING:
+    from compose_ops.config import Config
+    from compose_ops.project.model import Model
     from compose_ops.runtime.context import (
         Backups,
         Preconditions,
         RollingUpdates,
         StackContext,
+        StorePoints,
     )
 
 
@@ -38,6 +41,19 @@ class Operations:
         return reports
 
     @property
+    def gateway_overlay(self) -> "Callable[[Model, Config], str]":
+        """What returns the compose file with the gateways of a project, "" for none."""
+        from compose_ops.rollout.gateway import overlay
+
+        return overlay.of_configuration
+
+    @property
+    def store_points(self) -> "StorePoints":
+        from compose_ops.backup import update_points
+
+        return update_points
+
+    @property
     def prepare_images(self) -> Callable[["StackContext"], None]:
         from compose_ops.stack import local_images
 
@@ -45,14 +61,14 @@ class Operations:
 
     @property
     def state_files(self) -> Sequence[StateFile[Any]]:
-        from compose_ops.backup import destinations, restore_points
+        from compose_ops.backup import destinations, endings, restore_points
         from compose_ops.doctor import baseline
         from compose_ops.rollout import deployments
-        from compose_ops.runtime import config_hashes, stale_images
+        from compose_ops.runtime import config_hashes, contents, stale_images
 
         holders = (
-            *(baseline, config_hashes, deployments),
-            *(destinations, restore_points, stale_images),
+            *(baseline, config_hashes, contents, deployments),
+            *(destinations, endings, restore_points, stale_images),
         )
         return [module.STATE_FILE for module in holders]
 

@@ -10,31 +10,64 @@ import os
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from compose_ops.errors import START_ENGINE
+from compose_ops.plain_text import plain, plain_lines
 from compose_ops.redaction import clean
 
 if TYPE_CHECKING:
     from compose_ops.docker.api import Container
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
+DUMB = frozenset({"", "dumb", "unknown"})
+# A name in brackets is a name, not a style; one between colons is no picture.
+_AS_DATA: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
 
 
 _attached: list[bool] = []
+_kept: list[deque[str]] = []
 _words: dict[re.Pattern[str], str] = {}
+_program: list[str] = []
 
 
 def attach() -> None:
-    """Let progress be printed and questions be asked from now on, in this process."""
+    """
+    Let progress be printed and questions be asked from now on, in this process.
+
+    What the terminal's encoding lacks is written as an escape, and loses no line.
+    """
     _attached[:] = [True]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def shows_progress() -> bool:
+    """Say whether somebody looks: standard error is a terminal."""
+    return _is_terminal(sys.stderr)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Say whether a stream is a terminal; a closed one is none."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
 
 
 def name_program(name: str) -> None:
     """Let texts name *name* as the program that runs tasks, in place of invoke."""
+    _program[:] = [name]
     _words[re.compile(r"\binvoke (?=[a-z])")] = f"{name} "
+
+
+def program() -> str:
+    """Return the name of the program that runs tasks."""
+    return _program[0] if _program else "invoke"
 
 
 def name_engine_command(command: str) -> None:
@@ -43,7 +76,7 @@ def name_engine_command(command: str) -> None:
     _words[re.compile(rf"(?:sudo )?{neutral}")] = command
 
 
-def _worded(text: str) -> str:
+def worded(text: str) -> str:
     """Return what is printed of *text*: no secret, and this project's commands."""
     for pattern, word in _words.items():
         text = pattern.sub(word.replace("\\", r"\\"), text)
@@ -57,11 +90,24 @@ def detach() -> None:
 
 def say(line: str) -> None:
     """Print one line of progress."""
+    for kept in _kept:
+        kept.append(worded(line))
     if _attached:
         # Progress is best effort: a closed pipe or a full disk stops no work, no undo.
         with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(_worded(line) + "\n")
+            sys.stderr.write(plain_lines(worded(line)) + "\n")
             sys.stderr.flush()
+
+
+@contextmanager
+def keeping_last(count: int) -> Iterator[Sequence[str]]:
+    """Yield the last *count* lines of progress, which grow and move on meanwhile."""
+    lines: deque[str] = deque(maxlen=count)
+    _kept.append(lines)
+    try:
+        yield lines
+    finally:
+        _kept.remove(lines)
 
 
 class OutputLostError(Exception):
@@ -74,12 +120,38 @@ def show(text: str, *, verbatim: bool = False) -> None:
 
     With *verbatim* nothing but secrets is replaced in it.
     """
+    _put(plain_lines((clean if verbatim else worded)(text)) + "\n")
+
+
+def write(text: str) -> None:
+    """Print text that has its own end of line, secrets replaced; OutputLostError."""
+    _put(plain_lines(clean(text)))
+
+
+def _put(text: str) -> None:
     try:
-        sys.stdout.write((clean if verbatim else _worded)(text) + "\n")
+        sys.stdout.write(text)
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as lost:
         _discard_output()
         raise OutputLostError(str(lost)) from lost
+
+
+def show_raw(text: str) -> None:
+    """Print what is redacted already as it is; OutputLostError as for `show`."""
+    _put(text)
+
+
+def say_raw(text: str) -> None:
+    """Print on stderr what is redacted already; best effort."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def is_terminal() -> bool:
+    """Say whether results go to a terminal."""
+    return _is_terminal(sys.stdout)
 
 
 def _discard_output() -> None:
@@ -95,22 +167,22 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(title=title or None, title_justify="left")
+    made = Table(title=plain(title) or None, title_justify="left")
     for column in columns:
         made.add_column(column, overflow="fold", no_wrap=False)
     for row in rows:
-        made.add_row(*row)
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+        made.add_row(*map(plain_lines, row))
     text = io.StringIO()
-    width = None if is_terminal else PLAIN_WIDTH
-    Console(file=text, width=width, force_terminal=is_terminal).print(made)
-    show(text.getvalue().rstrip("\n"))
+    width = None if is_terminal() else PLAIN_WIDTH
+    console = Console(file=text, width=width, force_terminal=is_terminal(), **_AS_DATA)
+    console.print(made)
+    _put(worded(text.getvalue().rstrip("\n")) + "\n")
 
 
 @contextmanager
 def health_progress() -> Iterator[Callable[[Sequence["Container"]], None]]:
     """Yield a reporter: a live table on a terminal, otherwise one line a change."""
-    if not (_attached and sys.stderr.isatty()):
+    if not (_attached and shows_progress()):
         yield _LineReporter()
         return
     from rich.console import Console
@@ -118,12 +190,14 @@ def health_progress() -> Iterator[Callable[[Sequence["Container"]], None]]:
     from rich.table import Table
 
     begin = time.monotonic()
-    with Live(console=Console(stderr=True), transient=True) as live:
+    console = Console(stderr=True, **_AS_DATA)
+    with Live(console=console, transient=True) as live:
 
         def report(containers: Sequence["Container"]) -> None:
             made = Table("service", "state", "health", title=_elapsed(begin))
             for container in containers:
-                made.add_row(container.name, container.state, container.health or "-")
+                row = (container.name, container.state, container.health or "-")
+                made.add_row(*map(plain, row))
             live.update(made)
 
         yield report
@@ -134,7 +208,7 @@ def live_table(
     columns: Sequence[str], rows: Callable[[], Sequence[Sequence[str]]]
 ) -> Iterator[None]:
     """Show on stderr, a terminal, what *rows* returns, again and again."""
-    if not _attached:
+    if not has_screen():
         yield
         return
     from rich.console import Console
@@ -144,11 +218,41 @@ def live_table(
     def render() -> Table:
         made = Table(*columns)
         for row in rows():
-            made.add_row(*row)
+            made.add_row(*(plain(worded(cell)) for cell in row))
         return made
 
-    with Live(get_renderable=render, console=Console(stderr=True)):
+    stream = cast("TextIO", _BestEffort(sys.stderr))
+    screen = Console(file=stream, force_terminal=True, **_AS_DATA)
+    with Live(get_renderable=render, console=screen, redirect_stdout=False):
         yield
+
+
+def has_screen() -> bool:
+    """Say whether stderr is a terminal on which lines can be written over."""
+    return bool(
+        _attached
+        and _is_terminal(sys.stderr)
+        and os.environ.get("TERM", "").lower() not in DUMB
+    )
+
+
+class _BestEffort:
+    """A stream that takes everything, also when its terminal is gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _elapsed(begin: float) -> str:
@@ -171,12 +275,18 @@ class _LineReporter:
             self.seen[container.name] = state
 
 
+def can_ask() -> bool:
+    """Say whether somebody at a terminal can answer."""
+    return bool(_attached) and _is_terminal(sys.stdin)
+
+
 def confirm(question: str, *, yes: bool, expected: str = "yes") -> bool:
     """Ask for *expected* on a terminal; without one only *yes* answers."""
     if yes:
         return True
-    if not (_attached and sys.stdin.isatty()):
+    if not (_attached and _is_terminal(sys.stdin) and sys.stderr is not None):
         return False
-    sys.stderr.write(f"{question} Type {expected} to go on: ")
+    asked = plain_lines(worded(question))
+    sys.stderr.write(f"{asked} Type {plain(expected)} to go on: ")
     sys.stderr.flush()
     return sys.stdin.readline().strip() == expected

@@ -37,7 +37,7 @@ class ComposeOpsError(Exception):
         self.message = message
         self.hint = hint
         self.detail = detail
-        self.proof: object = None
+        self.outcome: object = None
 
     def __str__(self) -> str:
         parts = [f"error: {self.message}"]

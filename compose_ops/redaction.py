@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 MASK = "[redacted]"
+LONGEST = 1 << 17
+"""Characters of a line that are held back, in case that a secret begins in them."""
 SHORTEST = 6
 """Characters of a value that is replaced wherever it stands."""
 
@@ -143,9 +145,17 @@ class Stream:
         self._rest = ""
 
     def feed(self, piece: str) -> str:
-        """Return what can be printed by now: all but the last line that has no end."""
+        """
+        Return what can be printed by now: all but the last line that has no end.
+
+        Of a line that is longer than any secret could be, the beginning is returned.
+        """
         whole, newline, self._rest = (self._rest + piece).rpartition("\n")
-        return clean(whole + newline)
+        whole = clean(whole + newline)
+        if len(self._rest) > 2 * LONGEST:
+            rest = clean(self._rest)
+            whole, self._rest = whole + rest[:-LONGEST], rest[-LONGEST:]
+        return whole
 
     def end(self) -> str:
         """Return the rest."""

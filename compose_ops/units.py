@@ -1,6 +1,7 @@
 """Durations and sizes as Compose writes them."""
 
 import re
+from datetime import datetime
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|h|m|s)")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -34,3 +35,12 @@ def readable_duration(span: float) -> str:
         if whole >= length:
             return f"{whole // length}{unit} {whole % length // part}{smaller}"
     return f"{whole}s"
+
+
+def parse_time(text: str) -> float | None:
+    """Return an engine's time in seconds since the epoch, None when it says none."""
+    found = re.fullmatch(r"(.*?)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
+    if found is None:
+        return None
+    whole = datetime.fromisoformat(found[1] + found[3])
+    return whole.timestamp() + float(found[2] or 0)

@@ -38,7 +38,7 @@ lock() {
 }
 
 lock 3.11 requirements.lock pyproject.toml --extra certificates --extra encryption \
-    --extra gpu --group dev --generate-hashes
+    --extra gpu --extra metrics --extra notify --group dev --generate-hashes
 for name in requirements requirements-dev; do
     lock 3.9 "docker/services/app/$name.txt" "docker/services/app/$name.in" \
         --generate-hashes

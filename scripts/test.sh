@@ -6,6 +6,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/scripts/lib/debian.sh"
 . "$root/scripts/lib/engine.sh"
 . "$root/scripts/lib/node.sh"
+. "$root/scripts/lib/prometheus.sh"
 . "$root/scripts/lib/python.sh"
 
 usage() {
@@ -13,7 +14,7 @@ usage() {
 usage: scripts/test.sh [--yes] [--quick | --all] [--help] [PYTEST ARGUMENT...]
 
 Makes the virtual environment, installs a Docker Engine and Node.js where there
-are none (asking first), builds the base image, and runs every check: the linters,
+are none (asking first), takes two of Prometheus's tools into it, builds the base image, and runs every check: the linters,
 then the tests in one pytest run, several at once, which ends with the time per
 test file and pytest's summary.
 
@@ -61,6 +62,8 @@ main() {
     ensure_node
     PATH=$VENV/bin:$PATH
     export PATH
+    step "Prometheus's tools"
+    ensure_prometheus
     if [ $# -eq 0 ]; then
         "$root/scripts/base-image.sh"
         run_linters

@@ -256,7 +256,7 @@ class World(FakeEngine):
             v for v in self.made.values() if project in {None, v.labels.get(PROJECT)}
         )
 
-    def create_volume(self, name: str, *, labels: dict[str, str]) -> None:
+    def create_volume(self, name: str, *, labels: Mapping[str, str]) -> None:
         (self.folder / name).mkdir(exist_ok=True)
         self.made.setdefault(name, Volume(name, "local", {}, labels))
 

@@ -91,9 +91,6 @@ class Composing(FakeEngine):
     def config_hashes(self) -> dict[str, str]:
         return {n: _hash(service) for n, service in self.model()["services"].items()}
 
-    def preload(self) -> None:
-        pass
-
     def networks(self, *, project: str | None = None) -> tuple[Network, ...]:
         return tuple(n for n in self.nets if project in {None, n.labels[PROJECT_LABEL]})
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,16 @@ from typing import Any
 import pytest
 
 from compose_ops import console
+
+TESTS = Path(__file__).parent
+# Helpers of tests are modules by their own names, and those of images as in the images.
+FOLDERS = (
+    *(TESTS, *(f for f in TESTS.glob("*/") if f.name != "unit")),
+    *TESTS.glob("unit/*/"),
+    *TESTS.parent.glob("docker/standins/*/"),
+    TESTS.parent / "compose_ops/backup/helper_image",
+)
+sys.path[1:1] = [str(folder) for folder in FOLDERS if folder.is_dir()]
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
 pytest_plugins = ["parallel", "time_per_file", "e2e_fixtures"]

@@ -1,6 +1,6 @@
 """Values and an engine in memory, for tests that need none of Docker."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -75,6 +75,7 @@ class FakeEngine:
         self.there = list(containers)
         self.done: list[tuple[Any, ...]] = []
         self.nets: list[Network] = []
+        self.kept: dict[str, Volume] = {}
 
     def info(self) -> EngineInfo:
         return EngineInfo("ENGINE", "26.1.5", 2, 24 * 1024**3, ("runc",), {})
@@ -108,9 +109,21 @@ class FakeEngine:
     ) -> None:
         self.done.append(("connect", network, container, *aliases))
 
+    def preload(self) -> None:
+        pass
+
     def networks(self, *, project: str | None = None) -> tuple[Network, ...]:
         del project
         return tuple(self.nets)
+
+    def volume(self, name: str) -> Volume | None:
+        return self.kept.get(name)
+
+    def create_volume(self, name: str, *, labels: Mapping[str, str]) -> None:
+        self.kept.setdefault(name, Volume(name, "local", {}, labels))
+
+    def remove_volume(self, name: str) -> None:
+        del self.kept[name]
 
     def remove_network(self, name: str) -> None:
         self.done.append(("remove_network", name))

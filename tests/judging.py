@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from repository import CONFIG
+from repository import CONFIG, own_modes
 
 from compose_ops.config import Config
 from compose_ops.doctor import requirements
@@ -18,7 +18,8 @@ def stack(mode: Mode) -> Any:
     config = Config(init=CONFIG.init, folder=root)
     facts = {"root": root, "project": "trial", "mode": mode, "config": config}
     facts["backups"] = root / "backups"
-    return SimpleNamespace(**facts, other_checkout=None)
+    facts["modes"] = own_modes()
+    return SimpleNamespace(**facts, other_checkout=None, product_files=())
 
 
 STACK = stack(Mode())

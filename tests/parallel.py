@@ -118,9 +118,13 @@ def _turns(items: list[pytest.Item]) -> dict[str, int]:
             if not marker or _has(item, marker)
         )
         turns.setdefault(_group(item.nodeid), set()).add(turn)
-    return {
-        group: 4 if found == {0} else min(found - {0}) for group, found in turns.items()
-    }
+    for group, found in turns.items():
+        if found > {0}:
+            raise pytest.UsageError(
+                f"{group}: some of its tests are alone, and every worker would wait "
+                "for them; give them a file"
+            )
+    return {group: 4 if 0 in found else min(found) for group, found in turns.items()}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

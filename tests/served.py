@@ -16,7 +16,7 @@ from compose_ops.composition import Operations
 from compose_ops.docker.api import Container, Event, RunSpec
 from compose_ops.doctor import requirements
 from compose_ops.rollout import background, preflight, replica_probe, update
-from compose_ops.rollout.statistics import TrafficReport
+from compose_ops.rollout.statistics import Request, TrafficReport
 from compose_ops.rollout.update import UpdateRequest
 from compose_ops.runtime.health import Clock
 
@@ -206,6 +206,7 @@ class Probing:
     """A probe that finds nothing wrong until it is told to."""
 
     begin = -9.0
+    requests: Sequence[Request] = ()
 
     def __init__(self, wrong: Callable[[], str] = lambda: "") -> None:
         self.failure = wrong

@@ -8,27 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import (
+    destinations,
     encryption,
     helper,
     manifest_writer,
+    places,
     preconditions,
     quiesce,
     recover,
-    repository,
     restore_points,
     service_control,
     undeclared,
     unlock,
-    volume_archive,
+    writing,
 )
+from compose_ops.backup.addresses import Place, RepositoryAddress
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import Policy, choose
-from compose_ops.backup.progress import shows_progress
-from compose_ops.backup.service_control import StoppedContainer
+from compose_ops.backup.service_control import CLOCK, StoppedContainer
 from compose_ops.backup.store_backup import StoreBackup
-from compose_ops.backup.volume_archive import VolumeBackup
+from compose_ops.backup.writing import NotEverywhere, Writing
 from compose_ops.console import say
-from compose_ops.errors import UnhealthyError
+from compose_ops.errors import UnhealthyError, UsageError
 from compose_ops.interrupts import undoing
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
@@ -39,21 +40,30 @@ from compose_ops.state.recovery import exclusive
 @dataclass(frozen=True, slots=True)
 class BackupRequest:
     """
-    What `backup` was asked for; `dest` is absolute.
+    What `backup` was asked for; `dest` is absolute, as `others` are.
+
+    All of them get the same set, of one copy of time.
 
     With `everything` and `coherent` what depends on the stores rests for the copy: the
     set is of one moment. `allow_undeclared` takes all stores although nobody declares
-    some writable mounts; the manifest names these.
+    some writable mounts; the manifest names these. `new_destination` takes a folder
+    that is known to have held sets and holds none.
     """
 
     services: Sequence[str] = ()
     everything: bool = False
-    dest: Path = Path("backups")
+    dest: Place = Path("backups")
+    others: Sequence[Place] = ()
     consistency: str = ""
     gzip: bool = False
     encrypt: Sequence[str] = ()
     coherent: bool = True
     allow_undeclared: bool = False
+    new_destination: bool = False
+
+    @property
+    def all_places(self) -> tuple[Place, ...]:
+        return tuple(dict.fromkeys((self.dest, *self.others)))
 
     @property
     def compression(self) -> str:
@@ -71,7 +81,10 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
     chosen = choose(stack, request.services, everything=request.everything)
     if request.everything:
         undeclared.check(stack, chosen, allowed=request.allow_undeclared)
+    _check_kinds(request)
     keys = encryption.recipients(request.encrypt)
+    if stack.dry or len(request.all_places) == 1:
+        _require_sets(stack, request, request.dest)
     if stack.dry:
         for item in preconditions.items(stack, chosen, request.consistency):
             say(f"would back up {_described(item)}")
@@ -82,6 +95,23 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
         made = take_locked(stack, request, chosen, keys)
         restore_points.expire(stack, made)
         return made
+
+
+def _require_sets(stack: StackContext, request: BackupRequest, place: Place) -> None:
+    if not request.new_destination:
+        destinations.require_sets(stack, place)
+
+
+def _check_kinds(request: BackupRequest) -> None:
+    """Refuse what a repository does in its own way. UsageError."""
+    flag = "--encrypt" if request.encrypt else "--gzip" if request.gzip else ""
+    for place in request.all_places:
+        if flag and isinstance(place, RepositoryAddress):
+            raise UsageError(
+                f"{flag} is not for the repository {place}: restic compresses and "
+                "encrypts what it keeps",
+                hint=f"leave out {flag}, or name a folder with --dest",
+            )
 
 
 def take_locked(
@@ -99,67 +129,70 @@ def take_locked(
     for item in items:
         if item.policy.product:
             say(_described(item))
-    partial = repository.next_path(request.dest, stack.project, datetime.now(UTC))
-    with _settled(stack, partial) as journal, ExitStack() as helpers:
-        repository.make(partial)
-        shape = volume_archive.ArchiveFormat(partial, request.compression, tuple(keys))
-        found = [
-            volume_archive.opened(
-                stack,
-                helpers,
-                item,
-                mount=mount,
-                volume=volumes[mount.key],
-                shape=shape,
-            )
-            for item in items
-            for mount in item.policy.mounts
-        ]
-        for copying in found:
-            volume_archive.measured(copying)
-        _check_space(stack, request.dest, found)
-        late = _copy(stack, journal, items, found, coherent=coherent)
-        manifest = manifest_writer.manifest(
-            stack,
-            found,
-            shape,
-            run=partial.name,
-            coherent=coherent,
-            undeclared=left_out,
+    writings = [
+        Writing(places.opened(stack, place), place) for place in request.all_places
+    ]
+    writing.stop_what_is_ordered(items, [one.place for one in writings])
+
+    def prepare(one: Writing) -> None:
+        _require_sets(stack, request, one.address)
+        one.place.prepare()
+        one.number = one.place.next_run(stack.project, datetime.now(UTC))
+
+    writing.each(writings, prepare)
+    run = writing.next_run(writings)
+    for one in writing.whole(writings):
+        one.new = one.place.begin(
+            run, compression=request.compression, keys=tuple(keys)
         )
+    with _settled(stack, run, writings) as journal, ExitStack() as helpers:
+        writing.each(writings, lambda one: one.open(helpers, items, volumes))
+        writing.each(writings, Writing.measure)
+        late, downtime = _copy(stack, journal, items, writings, coherent=coherent)
+        made: list[Manifest] = []
+
+        def finish(one: Writing) -> None:
+            manifest = manifest_writer.manifest(
+                stack,
+                one.copies,
+                one.set,
+                run=run,
+                coherent=coherent,
+                undeclared=left_out,
+                downtime=downtime,
+            )
+            one.set.finish(manifest)
+            made.append(manifest)
+
         journal.reach("naming")
-        final = repository.finish(partial, manifest)
+        writing.each(writings, finish)
         journal.reach("named")
-        repository.note(final, verified=manifest.created)
-        if late is not None:
-            say(f"the set {manifest.id} is complete and verified")
-            raise late
-        return manifest
+        return _told(made[0], writings, late)
 
 
-def _check_space(
-    stack: StackContext, dest: Path, found: Sequence[VolumeBackup]
-) -> None:
-    """
-    Raise DataError when the set may not fit.
-
-    To weigh every file takes as long as to read a small one: only where it matters.
-    """
-    ratios = repository.ratios(dest, stack.project)
-    if shows_progress() or not preconditions.fits(dest, _occupied(found), {}):
-        volume_archive.weighed(found)
-    preconditions.check_space(dest, _occupied(found), ratios)
-
-
-def _occupied(found: Sequence[VolumeBackup]) -> dict[str, int]:
-    return {copying.key: copying.occupied for copying in found}
+def _told(
+    manifest: Manifest, writings: Sequence[Writing], late: UnhealthyError | None
+) -> Manifest:
+    """Return the set's manifest; raise what is to be told of the set all the same."""
+    failed = [one for one in writings if one.fault]
+    holders = [one.place.name for one in writing.whole(writings)]
+    if late is not None:
+        state = "written" if manifest.in_repository else "verified"
+        say(f"the set {manifest.id} is complete and {state} in {', '.join(holders)}")
+        raise late
+    if failed:
+        raise NotEverywhere(manifest, holders, failed)
+    return manifest
 
 
 @contextmanager
-def _settled(stack: StackContext, partial: Path) -> Iterator[Journal]:
+def _settled(
+    stack: StackContext, run: str, writings: Sequence[Writing]
+) -> Iterator[Journal]:
     """Whatever happens in the block, what it stopped runs again afterwards."""
-    run = partial.name.removeprefix(".partial-")
-    journal = journals.begin(stack, "backup", run, partial=str(partial))
+    sets = [one.new for one in writings if one.new]
+    partials = [str(new.partial) for new in sets if new.partial]
+    journal = journals.begin(stack, "backup", run, partials=partials)
     try:
         yield journal
     finally:
@@ -171,29 +204,29 @@ def _copy(
     stack: StackContext,
     journal: Journal,
     items: Sequence[StoreBackup],
-    found: Sequence[VolumeBackup],
+    writings: Sequence[Writing],
     *,
     coherent: bool,
-) -> UnhealthyError | None:
+) -> tuple[UnhealthyError | None, float]:
     """
     Copy while the stores rest; read the copies back while they start again.
 
-    Returns what is not as healthy as before: the copies are no worse for it.
+    Returns what is not as healthy as before, for which the copies are no worse, and for
+    how many seconds services were stopped or paused: until all were healthy again.
     """
-    mark = stack.engine.boot_id()
+    mark, begin = stack.engine.boot_id(), CLOCK.now()
     with ExitStack() as sessions:
         quiesce.quiesce(stack, journal, items, sessions, coherent=coherent)
         journal.reach("copying", ending=[])
-        for copying in found:
-            volume_archive.copy(copying)
+        writing.each(writings, Writing.copy)
     quiesce.check_rest(stack, items, engine_mark=mark)
     with ExitStack() as readers:
-        for copying in found:
-            readers.enter_context(volume_archive.being_reread(copying))
+        writing.each(writings, lambda one: one.begin_rereading(readers))
+        rested = journal.facts.get("stores") or journal.facts.get("dependents")
         late = _resume(stack, journal, items)
-        for copying in found:
-            volume_archive.finish_rereading(copying)
-    return late
+        downtime = round(CLOCK.now() - begin, 1) if rested else 0.0
+        writing.each(writings, Writing.finish_rereading)
+    return late, downtime
 
 
 def _described(item: StoreBackup) -> str:
@@ -215,6 +248,9 @@ def _resume(
     service_control.start(stack, stores)
     journal.reach("stores started", locked=[])
     late = _late(stack, stores, since=None)
+    for item in items:
+        if item.stopped is not None:
+            item.downtime = round(service_control.CLOCK.now() - item.stopped, 3)
     if late is None:
         quiesce.count(stack, items)
     woken = datetime.now(UTC)

@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from compose_ops.backup import repository
+from compose_ops.backup.destination import Destination
 from compose_ops.backup.encryption import WrongKey
 from compose_ops.backup.repository import BackupSet
 from compose_ops.errors import DataError
 
 
+class NotReached(DataError):  # noqa: N818 - names an outcome
+    """A set could not be read where it lies, which says nothing of it."""
+
+
 @contextmanager
-def marked(backup_set: BackupSet) -> Iterator[None]:
+def marked(place: Destination, backup_set: BackupSet) -> Iterator[None]:
     """
     Read a set's archives in the block; one that is damaged is not verified any more.
 
@@ -18,8 +22,8 @@ def marked(backup_set: BackupSet) -> Iterator[None]:
     """
     try:
         yield
-    except WrongKey:
+    except (WrongKey, NotReached):
         raise
     except DataError:
-        repository.note(backup_set.path, verified=None)
+        place.note(backup_set, verified=None)
         raise

@@ -68,7 +68,7 @@ def mounts_of(
 def _candidates(model: Model, service: str) -> list[dict[str, Any]]:
     return [
         dict(mount)
-        for mount in model.service(service).get("volumes") or ()
+        for mount in model.mounts(service)
         if mount.get("type") in {"volume", "bind"}
         and mount.get("source")
         and not mount.get("read_only")

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from compose_ops.backup import repository
+from compose_ops.backup.addresses import Place, RepositoryAddress
+from compose_ops.errors import DataError
+from compose_ops.runtime.context import StackContext
 from compose_ops.state.store import StateFile
 
 FILE = "destinations.json"
@@ -44,23 +48,42 @@ def known(own: Path, state: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys((own, *map(Path, _remembered(state).paths))))
 
 
-def remember(own: Path, state: Path, dest: Path, set_id: str = "") -> None:
+def remember(own: Path, state: Path, dest: Place, set_id: str = "") -> None:
     """Keep in mind that a set was written to *dest*, and which."""
     before = _remembered(state)
-    more = () if dest in known(own, state) else (str(dest),)
+    new = isinstance(dest, Path) and dest not in known(own, state)
+    more = (str(dest),) if new else ()
     newest = {str(dest): set_id} if set_id else {}
     now = Destinations((*before.paths, *more), {**before.newest, **newest})
     if now != before:
         STATE_FILE.save(state, now)
 
 
-def newest_set(state: Path, dest: Path) -> str:
-    """
-    Return the last set that was written to *dest*, "" where none is known.
-
-    Where a folder that had sets holds none, what it lies on may not be mounted.
-    """
+def newest_set(state: Path, dest: Place) -> str:
+    """Return the last set that was written to *dest*, "" where none is known."""
     return _remembered(state).newest.get(str(dest), "")
+
+
+def require_sets(stack: StackContext, dest: Place) -> None:
+    """
+    Raise DataError where *dest* is known to have held sets, and holds none.
+
+    What it lies on is not mounted today, or somebody removed them: a set that is
+    written there now would lie on another disk. A repository that is lost is found
+    when it is opened.
+    """
+    if isinstance(dest, RepositoryAddress):
+        return
+    remembered = _remembered(stack.state)
+    last = remembered.newest.get(str(dest), "")
+    if not last and str(dest) not in remembered.paths:
+        return
+    if not repository.listed(dest, stack.project):
+        what = f"the set {last}" if last else "sets"
+        raise DataError(
+            f"{dest} held {what}, and holds no set of {stack.project} now",
+            hint="mount what it lies on; if it is to begin anew: --new-destination",
+        )
 
 
 def _remembered(state: Path) -> Destinations:

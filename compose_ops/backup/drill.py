@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,20 @@ from compose_ops.backup import (
     drill_cleanup,
     drill_project,
     helper,
+    places,
     preconditions,
     repository,
     service_control,
     store_commands,
     verify,
 )
+from compose_ops.backup.addresses import Place
+from compose_ops.backup.destination import Destination
 from compose_ops.backup.drill_project import DrillProject
 from compose_ops.backup.helper import HelperJob
-from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import policies_of
 from compose_ops.backup.repository import BackupSet
 from compose_ops.backup.restore_targets import RestoreTarget, parts_of
-from compose_ops.backup.transaction import unpack
 from compose_ops.console import health_progress, say
 from compose_ops.docker.api import Container, Engine
 from compose_ops.errors import ComposeOpsError, DataError
@@ -38,9 +40,18 @@ from compose_ops.state.recovery import exclusive
 class DrillRequest:
     """What `drill` was asked for; `dest` is absolute, `set_id` "" the newest set."""
 
-    dest: Path = Path("backups")
+    dest: Place = Path("backups")
     set_id: str = ""
     identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The set that is drilled, where it lies, and what opens it."""
+
+    place: Destination
+    backup_set: BackupSet
+    keys: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +60,18 @@ class DrilledStore:
     A store that was booted on a set's data, and became healthy.
 
     `count` is what it counts, None for a store that cannot say; `checked` says that its
-    own check passed. It is `proven` where one of the two was there to be passed.
+    own check passed, `compared` that the set has a count, too, and that they agree. It
+    is `proven` where one of the two was there to be passed.
     """
 
     service: str
     count: int | None
     checked: bool
+    compared: bool = False
 
     @property
     def proven(self) -> bool:
-        return self.checked or self.count is not None
+        return self.checked or self.compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +94,11 @@ def drill(stack: StackContext, request: DrillRequest) -> DrillResult:
     and how it went. Raises DataError or UnhealthyError when the set cannot be restored,
     counts nothing or otherwise than it says, or fails its store's check.
     """
-    backup_set = repository.choose(request.dest, stack.project, set_id=request.set_id)
-    manifest = repository.believed(backup_set)
+    place = places.opened(stack, request.dest)
+    found = place.listed(stack.project)
+    where = f"{place.name}/{stack.project}"
+    backup_set = repository.chosen(found, where, set_id=request.set_id)
+    manifest = repository.valid_manifest(backup_set)
     keys = verify.identities(manifest, request.identity, needed=True)
     known = policies_of(stack)
     if unknown := [s.service for s in manifest.stores if s.service not in known]:
@@ -104,35 +120,36 @@ def drill(stack: StackContext, request: DrillRequest) -> DrillResult:
     with exclusive(stack, "invoke drill", services=(), kinds=("drill",)):
         helper.require(stack)
         project.check_unused(stack.engine)
-        stores = _recorded(stack, project, backup_set, parts, keys)
+        stores = _recorded(stack, project, _Source(place, backup_set, keys), parts)
     return DrillResult(manifest.id, stores)
 
 
 def _recorded(
     stack: StackContext,
     project: DrillProject,
-    backup_set: BackupSet,
+    source: _Source,
     parts: Sequence[RestoreTarget],
-    keys: Sequence[Any],
 ) -> tuple[DrilledStore, ...]:
+    note = partial(source.place.note, source.backup_set)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        stores = _drilled(stack, project, backup_set, parts, keys)
+        stores = _drilled(stack, project, source, parts)
     except ComposeOpsError as failed:
-        repository.note(backup_set.path, drill={"at": now, "result": failed.message})
+        note(drill={"at": now, "result": failed.message})
         raise
     proven = all(store.proven for store in stores)
-    result = "proven" if proven else "booted, but no store has a count or a check"
-    repository.note(backup_set.path, drilled=now, drill={"at": now, "result": result})
+    result = (
+        repository.PROVEN if proven else "booted, but no store has a count or a check"
+    )
+    note(drilled=now, drill={"at": now, "result": result})
     return stores
 
 
 def _drilled(
     stack: StackContext,
     project: DrillProject,
-    backup_set: BackupSet,
+    source: _Source,
     parts: Sequence[RestoreTarget],
-    keys: Sequence[Any],
 ) -> tuple[DrilledStore, ...]:
     services = list(dict.fromkeys(part.policy.service for part in parts))
     file = drill_project.write(stack, project, services)
@@ -140,7 +157,7 @@ def _drilled(
         stack, "drill", project.run, file=str(file), project=project.name
     )
     try:
-        return _boot(stack, project, file, backup_set, parts, keys=keys)
+        return _boot(stack, project, file, source, parts)
     finally:
         with undoing("removing the drill's containers and volumes"):
             drill_cleanup.undo(stack, journal)
@@ -150,23 +167,18 @@ def _boot(
     stack: StackContext,
     project: DrillProject,
     file: Path,
-    backup_set: BackupSet,
+    source: _Source,
     parts: Sequence[RestoreTarget],
-    *,
-    keys: Sequence[Any],
 ) -> tuple[DrilledStore, ...]:
     scratch = stack.engine.for_project(file, project.name)
     services = list(dict.fromkeys(part.policy.service for part in parts))
     scratch.up(services, start=False)
-    manifest = repository.believed(backup_set)
     for part in parts:
         project.check_volume(stack.engine, part.volume)
         preconditions.check_room(stack, part)
-        with damage.marked(backup_set):
-            verify.check_archive(stack, backup_set, part.archive, keys)
-        path = verify.stored(backup_set, manifest, part.archive)
-        with verify.source(path, keys) as (end, reading):
-            _fill(stack, project.run, manifest, part, end=end, reading=reading)
+        with damage.marked(source.place, source.backup_set):
+            source.place.check_archive(source.backup_set, part.archive, source.keys)
+        _fill(stack, project.run, source, part)
     say("booting " + ", ".join(services) + " on what was restored")
     scratch.up(services)
     with health_progress() as report:
@@ -180,23 +192,10 @@ def _boot(
     return _judged(scratch, project, parts)
 
 
-def _fill(
-    stack: StackContext,
-    run: str,
-    manifest: Manifest,
-    part: RestoreTarget,
-    *,
-    end: Path,
-    reading: Any,
-) -> None:
-    work = HelperJob(
-        run=run, label=part.volume, volume=part.volume, archive=end, changes=True
-    )
+def _fill(stack: StackContext, run: str, source: _Source, part: RestoreTarget) -> None:
+    source.place.stage(source.backup_set, part, source.keys, restore=run)
+    work = HelperJob(run=run, label=part.volume, volume=part.volume, changes=True)
     with helper.helper(stack, work) as talk:
-        with reading():
-            unpack(talk, run, manifest, part)
-        if part.policy.mend:
-            talk.ask("mend", restore=run, command=part.policy.mend)
         talk.ask("swap in", restore=run)
         talk.ask("commit", restore=run)
 
@@ -233,4 +232,11 @@ def _store(
             hint="take another backup, and drill it; compose-ops.drill.check is the "
             "command",
         )
-    return DrilledStore(service, found, checked=bool(policy.check))
+    if found is not None and not part.store.count:
+        say(f"{service} counts {found} in the drill; the set has no count to compare")
+    return DrilledStore(
+        service,
+        found,
+        checked=bool(policy.check),
+        compared=bool(part.store.count) and found is not None,
+    )

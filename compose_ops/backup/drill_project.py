@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,12 +134,12 @@ def _service(stack: StackContext, name: str, policy: Policy | None) -> dict[str,
         "image": image,
         "pull_policy": "never",
         "restart": "no",
-        "volumes": [_mount(mount, policy) for mount in service.get("volumes") or ()],
+        "volumes": [_mount(mount, policy) for mount in stack.model.mounts(name)],
         **where,
     }
 
 
-def _mount(mount: dict[str, Any], policy: Policy | None) -> dict[str, Any]:
+def _mount(mount: Mapping[str, Any], policy: Policy | None) -> Mapping[str, Any]:
     """
     Let a service read the host's folders, and write to none of them.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from compose_ops.errors import DataError, UsageError, needs_extra
+from compose_ops.project import sharing
 
 # A container's root must open a pipe of ours without the right to open everything.
 PIPE_MODE = 0o606
@@ -191,7 +192,19 @@ def _cannot_decrypt(source: Path, fault: Exception) -> DataError:
 
 
 def make_pipe(path: Path) -> Path:
-    """Make a named pipe that the helper may open; the folder keeps others out."""
-    os.mkfifo(path)
-    path.chmod(PIPE_MODE)
+    """
+    Make a named pipe that the helper may open; the folder keeps others out.
+
+    Raises DataError, naming the filesystem, where that has no pipes.
+    """
+    try:
+        os.mkfifo(path)
+        path.chmod(PIPE_MODE)
+    except OSError as refused:
+        kind = sharing.filesystem(path.parent) or "this type"
+        raise DataError(
+            f"{path.parent} is on a filesystem of {kind} without named pipes, which "
+            f"encryption needs: {refused.strerror}",
+            hint="--dest DIR names another destination",
+        ) from refused
     return path

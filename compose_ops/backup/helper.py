@@ -1,8 +1,6 @@
 """The helper image and its containers: each has one folder with data, one archive."""
 
 import base64
-import csv
-import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import data_mounts
-from compose_ops.backup.helper_tag import CONTEXT
+from compose_ops.backup.addresses import RepositoryAddress
+from compose_ops.backup.helper_tag import CONTEXT, REPOSITORY_CONTEXT, repository_image
 from compose_ops.backup.helper_tag import image as image  # noqa: PLC0414
 from compose_ops.backup.streams import Streams
-from compose_ops.docker.api import Engine, InteractiveRun, RunSpec
+from compose_ops.console import say
+from compose_ops.docker.api import Engine, InteractiveRun, RunSpec, mount
 from compose_ops.errors import ConfigurationError, DataError
 from compose_ops.project.compat import old_name
 from compose_ops.project.labels import before
@@ -26,10 +26,15 @@ from compose_ops.runtime.setup_step import SetupStep
 
 PROJECT_LABEL = "compose-ops.helper"
 RUN_LABEL = "compose-ops.run"
+HOST_LABEL = "compose-ops.repository-host"
 READING = ("DAC_READ_SEARCH",)
 HOLDING = ("CHOWN", "DAC_READ_SEARCH")
 WRITING = ("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "SETFCAP")
+# restic runs as the owner of a repository in a folder, who may read every volume.
+BECOMING = ("SETGID", "SETUID")
 MAX_PROCESSES = 64
+MAX_PROCESSES_OF_RESTIC = 256
+PASSWORD = "/password"  # noqa: S105 - where its file is mounted
 SECONDS_TO_ANSWER = 5.0
 
 Report = Callable[[int], None]
@@ -43,6 +48,16 @@ def build(engine: Engine, bases: Sequence[str]) -> None:
         return
     here = (base for base in bases if engine.image(base) is not None)
     engine.build_image(CONTEXT, tag=image(), arguments={"BASE": next(here, bases[-1])})
+
+
+def build_repository(engine: Engine, bases: Sequence[str]) -> None:
+    """Build the image with restic, and the one that it stands on."""
+    build(engine, bases)
+    if engine.image(repository_image()) is None:
+        arguments = {"BASE": image()}
+        engine.build_image(
+            REPOSITORY_CONTEXT, tag=repository_image(), arguments=arguments
+        )
 
 
 def missing(engine: Engine | None, bases: Sequence[str]) -> Iterator[SetupStep]:
@@ -59,13 +74,45 @@ def missing(engine: Engine | None, bases: Sequence[str]) -> Iterator[SetupStep]:
 
 
 def require(stack: StackContext) -> str:
-    """Return the image's name; ConfigurationError when it was not built."""
-    name = image()
-    if stack.engine.image(name) is None:
+    """
+    Return the image's name; it is built again where it was pruned and a base is here.
+
+    Raises ConfigurationError where it is not there and no base is.
+    """
+    name, bases = image(), stack.config.backup.helper_base
+    if stack.engine.image(name) is not None:
+        return name
+    if not stack.dry and any(stack.engine.image(base) for base in bases):
+        say(f"building {name}, which was removed")
+        build(stack.engine, bases)
+    else:
         raise ConfigurationError(
-            "the helper image that reads and writes volumes is not built",
+            f"the helper image {name} that reads and writes volumes is not built, and "
+            f"none of its bases is here: {', '.join(bases)}",
             hint="invoke init builds it, on one of the images that "
             "backup.helper_base of compose-ops.toml names",
+        )
+    return name
+
+
+def missing_repository(
+    engine: Engine | None, bases: Sequence[str]
+) -> Iterator[SetupStep]:
+    """Yield the building of the image with restic, where it is missing."""
+    if engine is not None and engine.image(repository_image()) is None:
+        yield SetupStep(
+            "build the helper image with restic",
+            partial(build_repository, engine, bases),
+        )
+
+
+def require_repository(stack: StackContext) -> str:
+    """Return the name of the image with restic; ConfigurationError without it."""
+    name = repository_image()
+    if stack.engine.image(name) is None:
+        raise ConfigurationError(
+            "the helper image with restic is not built",
+            hint="invoke init builds it, of what the base image's apt offers",
         )
     return name
 
@@ -76,7 +123,8 @@ class HelperJob:
     What a helper container gets: a folder with data, and files to read or write.
 
     `volume` is a volume's name, or the path of a folder of the host. With `held` it may
-    give files that a store's session printed to the owner of the data.
+    give files that a store's session printed to the owner of the data. With a
+    `repository` it is one of the image with restic; `source` is one to copy from.
     """
 
     run: str
@@ -87,6 +135,14 @@ class HelperJob:
     fills: bool = False
     changes: bool = False
     held: bool = False
+    repository: RepositoryAddress | None = None
+    source: RepositoryAddress | None = None
+
+
+class HelperRefusal(DataError):  # noqa: N818 - names an outcome
+    """A request that the helper refused; `kind` is its word for the cause."""
+
+    kind = ""
 
 
 @dataclass(slots=True)
@@ -100,6 +156,7 @@ class Helper:
     conversation: InteractiveRun
     subject: str
     streams: Streams | None = None
+    repository: RepositoryAddress | None = None
 
     def begin(self, do: str, **words: Any) -> None:
         """Let it start on a request; `finish` returns its result."""
@@ -109,6 +166,12 @@ class Helper:
         streams = dict(self.streams.of(do))
         self.conversation.send(json.dumps({"do": do, "streams": streams, **words}))
         self.streams.begin(do)
+
+    def begin_at_repository(self, act: str, **words: Any) -> None:
+        """Let it start on a request about its repository."""
+        kept = self.repository
+        about = {"url": kept.url, "options": kept.options} if kept else {}
+        self.begin("repository", act=act, repository=about, **{"with": words})
 
     def finish(
         self, report: Report = lambda _size: None, stop: Stop = dict
@@ -132,11 +195,20 @@ class Helper:
         if self.streams:
             self.streams.end()
         if "failed" in answer:
-            raise DataError(
+            refusal = HelperRefusal(
                 f"{self.subject}: {answer['failed']}",
                 hint="nothing of yours was changed by this",
             )
+            refusal.kind = str(answer.get("kind", ""))
+            raise refusal
         return dict(answer["done"])
+
+    def at_repository(
+        self, act: str, report: Report = lambda _s: None, **words: Any
+    ) -> Any:
+        """Ask about its repository; HelperRefusal says what restic refuses."""
+        self.begin_at_repository(act, **words)
+        return self.finish(report)
 
     def ask(self, do: str, report: Report = lambda _s: None, **words: Any) -> Any:
         self.begin(do, **words)
@@ -158,7 +230,7 @@ def helper(stack: StackContext, work: HelperJob) -> Iterator[Helper]:
     how = spec(stack, work)
     if stack.engine.endpoint().is_local:
         with stack.engine.run_interactive(how) as conversation:
-            yield Helper(conversation, work.label)
+            yield Helper(conversation, work.label, repository=work.repository)
         return
     files = {"archive": work.archive, "listing": work.listing}
     given = {name: file for name, file in files.items() if file}
@@ -187,22 +259,52 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
     short = sha256(what.encode()).hexdigest()[:8]
     mounts = [_data(work.volume, writable=work.changes)] if work.volume else []
     is_local = stack.engine.endpoint().is_local
+    kept = work.repository
+    if kept:
+        mounts += _of_repository(kept)
+    if work.source and work.source.folder:
+        mounts.append(_file(work.source.folder, "/source", writable=True))
+        mounts.append(_file(work.source.password, "/source-password", writable=False))
     if work.archive and is_local:
         mounts.append(_file(work.archive, "/archive", writable=work.fills))
     if work.listing and is_local:
         mounts.append(_file(work.listing, "/listing", writable=work.fills))
+    capabilities = WRITING if work.changes else HOLDING if work.held else READING
+    host = host_name(stack, short) if kept else ""
     return RunSpec(
-        image=image(),
+        image=repository_image() if kept else image(),
         command=(),
         name=f"{stack.project}-helper-{work.run}-{short}",
+        network="bridge" if kept and not kept.folder else "none",
         mounts=mounts,
-        tmpfs=["/tmp:size=16m"],  # noqa: S108 - inside the container
+        tmpfs=[f"/tmp:size={'512m' if kept else '16m'}"],  # noqa: S108 - inside it
         environment={"COMPOSE_OPS_RESERVED_BEFORE": old_name("volume", "reserved")}
-        | ({} if is_local else {"COMPOSE_OPS_STREAMED": "1"}),
-        capabilities=(WRITING if work.changes else HOLDING if work.held else READING),
-        labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run},
-        extra=["--pids-limit", str(MAX_PROCESSES)],
+        | ({} if is_local else {"COMPOSE_OPS_STREAMED": "1"})
+        | ({"COMPOSE_OPS_WRITES": "1"} if kept and work.changes else {}),
+        capabilities=(*capabilities, *(BECOMING if kept else ())),
+        labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run}
+        | ({HOST_LABEL: host} if kept else {}),
+        extra=[
+            *("--pids-limit", str(MAX_PROCESSES_OF_RESTIC if kept else MAX_PROCESSES)),
+            *(("--hostname", host) if kept else ()),
+        ],
     )
+
+
+def host_name(stack: StackContext, short: str = "") -> str:
+    """Return the name by which restic's locks name a helper of this engine."""
+    engine = sha256(stack.info.id.encode()).hexdigest()[:12]
+    return f"compose-ops-{engine}-{short}"
+
+
+def _of_repository(kept: RepositoryAddress) -> list[str]:
+    """Return the mounts of a repository: its folder, its password, credentials."""
+    mounts = [_file(kept.password, PASSWORD, writable=False)]
+    if kept.folder:
+        mounts.append(_file(kept.folder, "/repository", writable=True))
+    if kept.credentials:
+        mounts.append(_file(kept.credentials, "/credentials", writable=False))
+    return mounts
 
 
 def remove_strays(stack: StackContext, run: str) -> None:
@@ -220,16 +322,9 @@ def _data(source: str, *, writable: bool) -> str:
     if data_mounts.is_path(source):
         return _file(Path(source), "/volume", writable=writable)
     fields = ["type=volume", f"src={source}", "dst=/volume", "volume-nocopy"]
-    return _joined(fields + ([] if writable else ["readonly"]))
+    return mount(*fields, *([] if writable else ["readonly"]))
 
 
 def _file(path: Path, target: str, *, writable: bool) -> str:
     fields = ["type=bind", f"src={path}", f"dst={target}"]
-    return _joined(fields + ([] if writable else ["readonly"]))
-
-
-def _joined(fields: list[str]) -> str:
-    """Join the fields of a --mount, which Docker reads as a line of CSV."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(fields)
-    return line.getvalue()
+    return mount(*fields, *([] if writable else ["readonly"]))

@@ -15,6 +15,7 @@ from compose_ops.errors import DataError
 SCHEMA = 2
 READABLE = (1, 2)
 MAX_BYTES = 4 << 20
+MAX_SECONDS = 1e9
 LONGEST = 300  # characters that are kept of a text
 SET_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9]{4,9}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -26,6 +27,8 @@ UNTRUE = (
     *(ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError),
 )
 COMPRESSIONS = {"zstd": "tar.zst", "gzip": "tar.gz"}
+RESTIC = "restic"
+"""The compression of a set in a repository, whose archives are snapshots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,9 @@ class Archive:
     `volume` is the volume's name, or the host's folder where `kind` is bind.
     `sha256` and `size` are of the file as it lies in the set, `plain_sha256` of the
     archive before it was encrypted (the same when it was not); `bytes` and `files` are
-    of what it holds; `listing_sha256` is of the list of files, unpacked.
+    of what it holds; `listing_sha256` is of the list of files, unpacked. In a
+    repository the hashes are that of the snapshot's tree, and `size` is what the set
+    added.
     """
 
     key: str
@@ -61,7 +66,8 @@ class Store:
     `count` is what the store said of itself: before the copy, once it was prepared for
     a native one, and after the copy ([] when it cannot say). It may have grown and
     shrunk between. With `grows` a restored store may have more. `product` and `recipe`
-    say how a known product was copied.
+    say how a known product was copied. `downtime` is the seconds from its stop until it
+    was healthy again, 0 for one that was not stopped.
     """
 
     service: str
@@ -75,6 +81,7 @@ class Store:
     archives: tuple[Archive, ...]
     product: str = ""
     recipe: str = ""
+    downtime: float = 0.0
 
     def holds(self, count: int | None) -> bool:
         """Say whether a store that counts *count* can be this one, restored."""
@@ -91,6 +98,8 @@ class Manifest:
     A whole set. `coherent`: what depends on its stores rested during the copy.
 
     `undeclared` names the writable mounts that are in no store, and were left out.
+    `downtime` is how many seconds the last of what was stopped or paused for it took to
+    be healthy again, None where that was not recorded.
     """
 
     id: str
@@ -103,12 +112,17 @@ class Manifest:
     tool: str
     stores: tuple[Store, ...]
     undeclared: tuple[str, ...] = ()
+    downtime: float | None = None
     schema: int = SCHEMA
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def created_at(self) -> datetime:
         return datetime.fromisoformat(self.created)
+
+    @property
+    def in_repository(self) -> bool:
+        return self.compression == RESTIC
 
     @property
     def size(self) -> int:
@@ -138,21 +152,33 @@ def written(manifest: Manifest) -> str:
 
 def read(path: Path) -> Manifest:
     """Read a manifest that nobody vouches for; DataError when it cannot be true."""
+    name = path.parent.name
     try:
-        return _parsed(_undamaged(path))
+        return _parsed(_undamaged(untrusted.read_json(path, most=MAX_BYTES)))
     except FileNotFoundError:
         raise DataError(
-            f"{path.parent.name} has no manifest", hint="invoke backups lists the sets"
+            f"{name} has no manifest", hint="invoke backups lists the sets"
         ) from None
     except (OSError, *UNTRUE) as wrong:
-        raise DataError(
-            f"the manifest of {path.parent.name} is invalid: {wrong}",
-            hint="take another set: invoke backups lists them",
-        ) from None
+        raise _invalid(name, wrong) from None
 
 
-def _undamaged(path: Path) -> dict[str, Any]:
-    data = untrusted.read_json(path, most=MAX_BYTES)
+def parsed(name: str, text: str) -> Manifest:
+    """Read the manifest of the set *name* in a repository, as `read` does."""
+    try:
+        return _parsed(_undamaged(json.loads(text)))
+    except UNTRUE as wrong:
+        raise _invalid(name, wrong) from None
+
+
+def _invalid(name: str, wrong: Exception) -> DataError:
+    return DataError(
+        f"the manifest of {name} is invalid: {wrong}",
+        hint="take another set: invoke backups lists them",
+    )
+
+
+def _undamaged(data: dict[str, Any]) -> dict[str, Any]:
     if data.pop("digest") != _digest(data):
         raise ValueError("its digest does not match its content")
     return data
@@ -176,12 +202,13 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
         project=_matching(_NAME, data["project"]),
         created=untrusted.timestamp(data["created"]).isoformat(),
         coherent=bool(data["coherent"]),
-        compression=_one_of(COMPRESSIONS, data["compression"]),
+        compression=_one_of((*COMPRESSIONS, RESTIC), data["compression"]),
         encrypted=bool(data["encrypted"]),
         engine=str(data["engine"]),
         tool=str(data["tool"]),
         stores=stores,
         undeclared=tuple(str(text)[:LONGEST] for text in data.get("undeclared", ())),
+        downtime=_seconds(data.get("downtime")),
         schema=data["schema"],
         raw=data,
     )
@@ -206,6 +233,7 @@ def _store(data: Mapping[str, Any]) -> Store:
         archives=tuple(_archive(entry) for entry in data["archives"]),
         product=str(data.get("product", ""))[:LONGEST],
         recipe=str(data.get("recipe", ""))[:LONGEST],
+        downtime=_seconds(data.get("downtime")) or 0.0,
     )
 
 
@@ -237,6 +265,15 @@ def _one_of(values: Any, value: Any) -> str:
     if value not in tuple(values):
         raise ValueError(f"{value!r:.60} is unknown")
     return str(value)
+
+
+def _seconds(value: Any) -> float | None:
+    """Read a time that sets of the version before do not have."""
+    if value is None:
+        return None
+    if type(value) not in {int, float} or not 0 <= value < MAX_SECONDS:
+        raise ValueError(f"{value!r:.60} is not a time")
+    return float(value)
 
 
 def _amount(value: Any) -> int:

@@ -4,34 +4,37 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from compose_ops.backup import store_commands, volume_archive
+from compose_ops.backup import store_commands
+from compose_ops.backup.destination import NewSet
 from compose_ops.backup.manifest import Manifest, Store
 from compose_ops.backup.store_backup import StoreBackup
-from compose_ops.backup.volume_archive import ArchiveFormat, VolumeBackup
+from compose_ops.backup.volume_backup import VolumeBackup
 from compose_ops.runtime.context import StackContext
 
 
 def manifest(
     stack: StackContext,
     found: Sequence[VolumeBackup],
-    shape: ArchiveFormat,
+    new: NewSet,
     *,
     run: str,
     coherent: bool,
     undeclared: Sequence[str] = (),
+    downtime: float | None = None,
 ) -> Manifest:
     """Return the manifest of what was copied and read back."""
     items = {copying.item.policy.service: copying.item for copying in found}
     return Manifest(
-        id=run.removeprefix(".partial-"),
+        id=run,
         project=stack.project,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         coherent=coherent,
-        compression=shape.compression,
-        encrypted=bool(shape.keys),
+        compression=new.compression,
+        encrypted=new.encrypted,
         engine=stack.info.version,
         tool=_tool(),
         undeclared=tuple(undeclared),
+        downtime=downtime,
         stores=tuple(
             _store(stack, item, [c for c in found if c.item is item])
             for item in items.values()
@@ -54,9 +57,10 @@ def _store(
         exit_code=item.exit_code,
         count=tuple(item.count) if len(item.count) > 1 else (),
         grows=item.policy.grows,
-        archives=tuple(volume_archive.archive(copying) for copying in found),
+        archives=tuple(copying.archive() for copying in found),
         product=item.policy.product,
         recipe=item.policy.recipe,
+        downtime=item.downtime,
     )
 
 

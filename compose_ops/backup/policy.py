@@ -1,6 +1,5 @@
 """What a service's data is and how it is copied: its labels, else its product."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -9,22 +8,12 @@ from compose_ops.backup.data_mounts import DataMount, mounts_of
 from compose_ops.errors import ConfigurationError, UsageError
 from compose_ops.products import LABEL as PRODUCT
 from compose_ops.products import Product, Products, load
-from compose_ops.project.labels import PREFIX
+from compose_ops.project.labels import DATA_LABELS, PREFIX
 from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 
 LEVELS = ("native", "stop", "crash")
-KNOWN = (
-    *("data.volumes", "data.disposable", "data.paths", "data.variable", "data.ask"),
-    *("data.links", "backup.consistency", "backup.clean-exits", "backup.shell"),
-    *("backup.user", "backup.preamble", "backup.native.probe", "backup.native.prepare"),
-    *("backup.native.release", "backup.native.session", "backup.native.after"),
-    *("backup.native.order", "backup.native.exclude", "backup.count"),
-    *("backup.count-rule", "backup.version", "restore.mend", "drill.check"),
-)
-"""The settings of a service's data; a label is one behind the prefix."""
-_OURS = re.compile(r"(data|backup|restore|drill)\b")
-_ELSEWHERE = ("product", "rollout.")
+_ELSEWHERE = ("product", "rollout.", "gateway.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +48,7 @@ class Policy:
     count: str = ""
     grows: bool = False
     version: str = ""
-    mend: str = ""
+    repair_command: str = ""
     check: str = ""
 
     @property
@@ -115,8 +104,8 @@ def _stated(model: Model, service: str) -> dict[str, str]:
         key = label.removeprefix(PREFIX)
         if key == label or key.startswith(_ELSEWHERE):
             continue
-        if key not in KNOWN:
-            near = get_close_matches(key, (*KNOWN, "product"), n=1, cutoff=0.5)
+        if key not in DATA_LABELS:
+            near = get_close_matches(key, (*DATA_LABELS, "product"), n=1, cutoff=0.5)
             raise ConfigurationError(
                 f"{service} has the unknown label {label}",
                 hint=f"is {PREFIX}{near[0]} meant?" if near else "see docs/backup.md",
@@ -172,7 +161,7 @@ def _read(
         count=_command(given, "backup.count"),
         grows=rule == "at-least",
         version=given.get("backup.version", ""),
-        mend=given.get("restore.mend", ""),
+        repair_command=given.get("restore.mend", ""),
         check=_command(given, "drill.check"),
     )
 

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from compose_ops.backup import helper, service_control, store_commands
+from compose_ops.backup import endings, helper, service_control, store_commands
 from compose_ops.backup.data_mounts import exists, is_path, root_in
 from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.policy import LEVELS, Policy
@@ -67,6 +67,7 @@ def _item(
         containers=tuple(there),
         roots=_roots(stack, policy, there),
         writers=() if level == "crash" else writers,
+        ending=endings.of(stack, policy.service),
     )
 
 

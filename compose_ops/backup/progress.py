@@ -3,16 +3,13 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from compose_ops.console import shows_progress
+from compose_ops.plain_text import plain
 from compose_ops.units import readable_duration, readable_size
 
 REDRAW_SECONDS = 0.2
-
-
-def shows_progress() -> bool:
-    """Say whether somebody looks: standard error is a terminal."""
-    return sys.stderr.isatty()
 
 
 @contextmanager
@@ -29,13 +26,18 @@ def meter(
         now = clock()
         if now - drawn[0] >= REDRAW_SECONDS:
             drawn[0] = now
-            sys.stderr.write("\r\x1b[K" + line(label, done, total, now - begin))
-            sys.stderr.flush()
+            _draw(line(label, done, total, now - begin))
 
     try:
         yield report
     finally:
-        sys.stderr.write("\r\x1b[K")
+        _draw("")
+
+
+def _draw(text: str) -> None:
+    """Replace the line; a terminal that has gone stops no copy."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write("\r\x1b[K" + plain(text))
         sys.stderr.flush()
 
 

@@ -1,10 +1,11 @@
 """Remove sets that no rule keeps."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from compose_ops.backup import repository
+from compose_ops.backup import places
+from compose_ops.backup.addresses import Place
+from compose_ops.backup.repository import sequence
 from compose_ops.backup.retention import Candidate, Rules, reasons
 from compose_ops.console import confirm, say
 from compose_ops.errors import UsageError
@@ -13,7 +14,7 @@ from compose_ops.state.recovery import exclusive
 
 
 def prune(
-    stack: StackContext, dest: Path, rules: Rules, *, yes: bool
+    stack: StackContext, dest: Place, rules: Rules, *, yes: bool
 ) -> dict[str, Any]:
     """
     Show which sets go and why others stay, ask, and remove them.
@@ -27,13 +28,15 @@ def prune(
             hint="--keep-last 7 --keep-daily 14 --keep-monthly 12",
         )
     with exclusive(stack, "invoke prune", services=()):
-        found = {k.id: k for k in repository.listed(dest, stack.project) if k.manifest}
+        place = places.opened(stack, dest)
+        found = {k.id: k for k in place.listed(stack.project) if k.manifest}
         candidates = [
             Candidate(
                 k.id,
                 k.manifest.created_at,
                 k.verified is not None,
                 frozenset(store.service for store in k.manifest.stores),
+                sequence(k.id),
             )
             for k in found.values()
             if k.manifest
@@ -44,12 +47,11 @@ def prune(
             say(f"keep {set_id}: {why}")
         for set_id in doomed:
             say(f"{'would ' if stack.dry else ''}remove {set_id}")
-        if not stack.dry:
-            repository.remove_rest(dest, stack.project)
         if stack.dry or not doomed:
+            if not stack.dry:
+                place.remove(stack.project, ())
             return {"kept": retained, "removed": []}
         if not confirm(f"{len(doomed)} sets are removed for good.", yes=yes):
             raise UsageError("nothing was removed", hint="--yes answers for a script")
-        for set_id in doomed:
-            repository.remove(found[set_id])
+        place.remove(stack.project, [found[set_id] for set_id in doomed])
     return {"kept": retained, "removed": doomed}

@@ -6,12 +6,15 @@ from contextlib import ExitStack
 from compose_ops.backup import native_hold, service_control
 from compose_ops.backup.policy import Policy
 from compose_ops.backup.service_control import LIVING
-from compose_ops.backup.store_backup import StoreBackup
+from compose_ops.backup.store_backup import Ending, StoreBackup
 from compose_ops.console import say
 from compose_ops.docker.api import Container
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
 from compose_ops.state.journal import Journal
+
+SLACK_SECONDS = 1.0
+"""Between a store's last write and the engine's word that it ended."""
 
 CHANGES = {"native": "growth", "stop": "none", "crash": "any"}
 
@@ -67,11 +70,27 @@ def _judge_absent(item: StoreBackup) -> None:
     ends = [c for c in item.containers if c.state == "exited"]
     clean = ends and all(_is_clean(item.policy, c) for c in ends)
     item.exit_code = ends[0].exit_code if ends else None
+    if not item.containers and item.ending is not None:
+        _judge_removed(item, item.ending)
+        return
     item.level = "stop" if clean else "crash"
     item.resting = {c.id: c for c in item.containers}
     if not clean:
         how = f"ended with exit code {item.exit_code}" if ends else "was never stopped"
         say(f"{item.policy.service} {how}: the set is marked crash")
+
+
+def _judge_removed(item: StoreBackup, ending: Ending) -> None:
+    """Take a store as it ended when `down` removed it, if its data is untouched."""
+    item.exit_code = ending.exit_code
+    clean = ending.exit_code in item.policy.clean_exits and not ending.was_killed
+    touched = item.changed > ending.ended + SLACK_SECONDS
+    item.level = "stop" if clean and not touched else "crash"
+    if item.level == "crash":
+        how = "its data was changed since it was removed"
+        if not clean:
+            how = f"ended with exit code {ending.exit_code}"
+        say(f"{item.policy.service}: {how}: the set is marked crash")
 
 
 def _is_clean(policy: Policy, container: Container) -> bool:
@@ -145,6 +164,7 @@ def _stop_stores(
         "stopping stores", stores=[*known, *service_control.as_facts(stopped)]
     )
     for item in items:
+        item.stopped = service_control.CLOCK.now()
         service_control.stop(stack, journal, service_control.to_stop(item.running))
         item.note_rest(stack.engine)
         _judge_stopped(item)

@@ -15,10 +15,11 @@ def undo(stack: StackContext, journal: Journal) -> None:
     set are gone. The journal stays when something could not be put back.
     """
     helper.remove_strays(stack, journal.facts["run"])
-    partial = journal.facts.get("partial")
+    single = journal.facts.get("partial")  # of the version before
+    partials = [*journal.facts.get("partials", ()), *([single] if single else [])]
     try:
         service_control.resume(stack, journal.facts)
     finally:
-        if partial:
+        for partial in partials:
             repository.remove_partial(Path(partial))
     journal.close()

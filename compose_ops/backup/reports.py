@@ -1,17 +1,24 @@
 """What other operations ask about the sets of a project and its restore points."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from compose_ops.backup import destinations, helper, repository
+from compose_ops.backup import destinations, endings, helper, places, repository
 from compose_ops.backup import restore_points as points
+from compose_ops.backup import undeclared as mounts
+from compose_ops.backup import version_jumps as jumps
+from compose_ops.backup.addresses import Place
+from compose_ops.backup.manifest import Store
+from compose_ops.backup.repository import PROVEN, BackupSet
 from compose_ops.backup.restore_points import RestorePoint
 from compose_ops.console import say
+from compose_ops.docker.api import Container
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
+from compose_ops.state.runs import Copy
 
 
 def verified_sets(stack: StackContext) -> Sequence[datetime]:
@@ -25,6 +32,34 @@ def _verified(stack: StackContext) -> Iterator[datetime]:
             for found in repository.listed(dest, stack.project):
                 if found.verified and found.manifest:
                     yield datetime.fromisoformat(found.manifest.created)
+
+
+def copies(stack: StackContext, dest: Place, label: str) -> tuple[Copy, ...]:
+    """
+    Return what a destination, called *label*, holds of each service of the project.
+
+    Raises DataError where it cannot be read.
+    """
+    known: dict[str, Copy] = {}
+    for found in reversed(places.opened(stack, dest).listed(stack.project)):
+        for store in found.manifest.stores if found.manifest else ():
+            if store.service in stack.model.services:
+                last = known.get(store.service, Copy(store.service, label))
+                known[store.service] = _newer(last, found, store)
+    return tuple(known.values())
+
+
+def _newer(last: Copy, found: BackupSet, store: Store) -> Copy:
+    taken = found.manifest.created if found.manifest else ""
+    proven = found.drill is not None and found.drill["result"] == PROVEN
+    return replace(
+        last,
+        success=taken,
+        verified=taken if found.verified else last.verified,
+        proven=taken if proven and found.verified else last.proven,
+        bytes=sum(archive.bytes for archive in store.archives),
+        downtime=store.downtime,
+    )
 
 
 def helper_image(stack: StackContext) -> tuple[str, Sequence[str]]:
@@ -53,6 +88,23 @@ def restore_points_as_json(stack: StackContext) -> list[Mapping[str, Any]]:
     except DataError as damaged:
         say(f"warning: {damaged.message}; {damaged.hint}")
         return []
+
+
+def undeclared(stack: StackContext) -> Sequence[str]:
+    """Return the writable mounts that nobody declares as data or as disposable."""
+    return mounts.listed(stack)
+
+
+def version_jumps(
+    stack: StackContext, services: Iterable[str]
+) -> Sequence[jumps.VersionJump]:
+    """Return the stores that change their major version, or go back."""
+    return jumps.find(stack, services)
+
+
+def remember_ends(stack: StackContext, before: tuple[Container, ...]) -> None:
+    """Note how stores ended whose containers, *before*, were removed."""
+    endings.remember(stack, before)
 
 
 def forget_removed_volumes(stack: StackContext) -> None:

@@ -1,11 +1,14 @@
 """The sets in a destination: made under a partial name, listed, chosen, removed."""
 
+import errno
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,14 @@ from compose_ops.backup import untrusted
 from compose_ops.backup.manifest import MAX_BYTES, SET_ID, UNTRUE, Manifest
 from compose_ops.console import say
 from compose_ops.errors import DataError, UsageError
+from compose_ops.project import sharing
 from compose_ops.project.env_file import write_private
 
 MANIFEST = "manifest.json"
 RECORD = "record.json"
 LONGEST = 300  # characters that are shown of a record's text
+PROVEN = "proven"
+"""The result of a drill that proved a set, as the set's record has it."""
 REMOVED = ".removed-"
 PARTIAL = re.compile(r"\.partial-" + SET_ID.pattern)
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -31,7 +37,9 @@ class BackupSet:
     A set in a destination; `manifest` is None when it is invalid.
 
     `fault` says why, or which archive is not as the manifest has it: such a set is not
-    verified, whatever its record says.
+    verified, whatever its record says. A set in a repository is `written` until it was
+    read; `snapshots` are those of its volumes, `text` that of its manifest, and its
+    `path` is only a name.
     """
 
     path: Path
@@ -40,6 +48,10 @@ class BackupSet:
     verified: datetime | None
     drilled: datetime | None
     drill: dict[str, str] | None
+    written: bool = False
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
 
     @property
     def id(self) -> str:
@@ -64,7 +76,7 @@ def listed(dest: Path, project: str) -> list[BackupSet]:
             hint="--dest DIR names another destination",
         ) from refused
     names = [path for path in found if SET_ID.fullmatch(path.name)]
-    return sorted((load(path) for path in names), key=_age, reverse=True)
+    return sorted((load(path) for path in names), key=by_age, reverse=True)
 
 
 def load(path: Path) -> BackupSet:
@@ -81,9 +93,9 @@ def load(path: Path) -> BackupSet:
         path=path,
         manifest=found,
         fault=fault,
-        verified=None if fault else _timestamp(record.get("verified")),
-        drilled=_timestamp(record.get("drilled")),
-        drill=_drill(record.get("drill")),
+        verified=None if fault else timestamp(record.get("verified")),
+        drilled=timestamp(record.get("drilled")),
+        drill=drill_of(record.get("drill")),
     )
 
 
@@ -101,8 +113,19 @@ def _amiss(path: Path, manifest: Manifest | None) -> str:
     return ""
 
 
-def _age(backup_set: BackupSet) -> tuple[int, str]:
-    return int(backup_set.id.rpartition("-")[2]), backup_set.id
+def sequence(set_id: str) -> int:
+    """
+    Return the number of a set, by which all sets of a project have one order.
+
+    >>> sequence("20261128T010203Z-0007")
+    7
+    """
+    return int(set_id.rpartition("-")[2])
+
+
+def by_age(backup_set: BackupSet) -> tuple[int, str]:
+    """Return what sets are sorted by: the number in the id, which only grows."""
+    return sequence(backup_set.id), backup_set.id
 
 
 def next_path(dest: Path, project: str, now: datetime) -> Path:
@@ -118,31 +141,59 @@ def next_path(dest: Path, project: str, now: datetime) -> Path:
         )
     except OSError as refused:
         raise unwritable(dest, refused) from refused
-    number = max(map(_number, names), default=0) + 1
-    return directory / f".partial-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{number:04d}"
+    return directory / f".partial-{next_id(names, now)}"
 
 
-def make(partial: Path) -> None:
-    """Make a set's folder, 0700, durably. DataError when it cannot be written."""
+def next_id(names: Iterable[str], now: datetime) -> str:
+    """Return the id of a set after those whose *names* end in their ids."""
+    number = max(map(number_of, names), default=0) + 1
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{number:04d}"
+
+
+def make(partial: Path, *, encrypted: bool = False) -> None:
+    """
+    Make a set's folder durably, closed to others.
+
+    DataError when it cannot be written, and where the filesystem opens it to others
+    although the set is not *encrypted*.
+    """
     try:
-        new = [path for path in partial.parents if not path.exists()]
-        partial.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial.parent.chmod(0o700)
-        partial.mkdir(mode=0o700)
+        new = sharing.make_folder(partial)
         for path in new:
             sync(path.parent)
+        if not encrypted:
+            _require_closed(partial)
     except OSError as refused:
         raise unwritable(partial.parent.parent, refused) from refused
 
 
+def _require_closed(path: Path) -> None:
+    """DataError when others can read what was just closed to them."""
+    if others := sharing.open_to_others(path):
+        kind = sharing.filesystem(path)
+        about = f" ({kind})" if kind else ""
+        if PARTIAL.fullmatch(path.name):
+            path.rmdir()
+        raise DataError(
+            f"the filesystem of {path.parent}{about} keeps no modes: {others} could "
+            "read the set",
+            hint="--encrypt RECIPIENT keeps it unreadable, --dest DIR names another "
+            "destination; or mount it for one user (umask=077, dir_mode=0700)",
+        )
+
+
 def unwritable(dest: Path, refused: OSError) -> DataError:
+    there = next((path for path in (dest, *dest.parents) if path.exists()), dest)
+    kind = sharing.filesystem(there)
+    about = f" (a filesystem of the type {kind})" if kind else ""
     return DataError(
-        f"{dest} cannot be written: {refused.strerror}",
+        f"{dest}{about} cannot be written: {refused.strerror}",
         hint="--dest DIR names another destination",
     )
 
 
-def _number(name: str) -> int:
+def number_of(name: str) -> int:
+    """Return the number that ends the id in a name, 0 where there is none."""
     found = re.search(SET_ID.pattern + "$", name)
     return int(name.rpartition("-")[2]) if found else 0
 
@@ -150,8 +201,11 @@ def _number(name: str) -> int:
 def finish(partial: Path, manifest: Manifest) -> Path:
     """Write the manifest, close every file to others, and give the set its name."""
     write_private(partial / MANIFEST, manifests.written(manifest))
+    mode = sharing.file_mode(partial)
     for path in partial.iterdir():
-        path.chmod(0o600)
+        path.chmod(mode)
+        if not manifest.encrypted:
+            _require_closed(path)
         sync(path)
     sync(partial)
     final = partial.with_name(manifest.id)
@@ -169,14 +223,24 @@ def remove_partial(path: Path) -> None:
 def remove(backup_set: BackupSet) -> None:
     """Remove a set: first its name, so that a half removed one is no set."""
     doomed = backup_set.path.with_name(f"{REMOVED}{backup_set.path.name}")
-    backup_set.path.rename(doomed)
-    shutil.rmtree(doomed)
+    try:
+        backup_set.path.rename(doomed)
+        shutil.rmtree(doomed)
+    except OSError as refused:
+        rest = doomed if doomed.exists() else backup_set.path
+        raise DataError(
+            f"{backup_set.id} cannot be removed: {refused.strerror}",
+            hint=f"sudo rm -r {shlex.quote(str(rest))}; the next prune tries it again",
+        ) from refused
 
 
 def remove_rest(dest: Path, project: str) -> None:
-    """Finish what a removal that died has begun."""
+    """Finish what a removal that died has begun, and say what cannot be removed."""
     for path in folder(dest, project).glob(f"{REMOVED}*"):
         shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            command = f"sudo rm -r {shlex.quote(str(path))}"
+            say(f"warning: {path} cannot be removed: {command}")
 
 
 def note(path: Path, **values: Any) -> None:
@@ -196,6 +260,10 @@ def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as refused:
+        # Some filesystems of other machines have no such request for a folder.
+        if refused.errno not in {errno.EINVAL, errno.ENOTSUP} or path.is_file():
+            raise
     finally:
         os.close(handle)
 
@@ -208,37 +276,53 @@ def choose(
     set_id: str = "",
     at: datetime | None = None,
 ) -> BackupSet:
+    """Return the set of a folder that is meant, as `chosen` does."""
+    where = str(folder(dest, project))
+    found = listed(dest, project)
+    return chosen(found, where, services=services, set_id=set_id, at=at)
+
+
+def chosen(
+    found: Sequence[BackupSet],
+    where: str,
+    *,
+    services: tuple[str, ...] = (),
+    set_id: str = "",
+    at: datetime | None = None,
+) -> BackupSet:
     """
     Return the set that is meant: by id, or the newest verified with all *services*.
 
-    With *at* none that is newer. Raises DataError when there is none.
+    Where none is verified, the newest that was only written to a repository is taken,
+    and named so. With *at* none that is newer. Raises DataError when there is none.
     """
     if set_id:
-        return _by_id(dest, project, set_id)
-    for backup_set in listed(dest, project):
-        if (
-            backup_set.manifest
-            and backup_set.verified
-            and _fits(backup_set.manifest, services, at)
-        ):
-            return backup_set
+        return _by_id(found, where, set_id)
+    fitting = [k for k in found if k.manifest and _fits(k.manifest, services, at)]
+    for kept in fitting:
+        if kept.verified:
+            return kept
+    for kept in fitting:
+        if kept.written:
+            say(f"{kept.id} is written, but was not verified yet")
+            return kept
     about = f" of {', '.join(services)}" if services else ""
     until = f" from {at:%Y-%m-%d %H:%M} or before" if at else ""
     raise DataError(
-        f"no verified set{about}{until} in {folder(dest, project)}",
+        f"no verified set{about}{until} in {where}",
         hint="invoke backups lists the sets, --set ID takes another; invoke backup "
         "makes one",
     )
 
 
-def _by_id(dest: Path, project: str, set_id: str) -> BackupSet:
-    path = folder(dest, project) / set_id
-    if not SET_ID.fullmatch(set_id) or not path.is_dir():
-        raise DataError(
-            f"there is no set {set_id!r:.60} in {folder(dest, project)}",
-            hint="invoke backups lists the sets",
-        )
-    return load(path)
+def _by_id(found: Sequence[BackupSet], where: str, set_id: str) -> BackupSet:
+    for kept in found:
+        if kept.id == set_id:
+            return kept
+    raise DataError(
+        f"there is no set {set_id!r:.60} in {where}",
+        hint="invoke backups lists the sets",
+    )
 
 
 def _fits(found: Manifest, services: tuple[str, ...], at: datetime | None) -> bool:
@@ -246,7 +330,7 @@ def _fits(found: Manifest, services: tuple[str, ...], at: datetime | None) -> bo
     return there.issuperset(services) and (at is None or found.created_at <= at)
 
 
-def believed(backup_set: BackupSet) -> Manifest:
+def valid_manifest(backup_set: BackupSet) -> Manifest:
     """Return the set's manifest; DataError when it is invalid."""
     if backup_set.manifest is None:
         raise DataError(
@@ -263,16 +347,17 @@ def _record(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _timestamp(text: Any) -> datetime | None:
+def timestamp(text: Any) -> datetime | None:
+    """Return a time of a record, None for what is no time."""
     try:
         return untrusted.timestamp(text)
     except UNTRUE:
         return None
 
 
-def _drill(last: Any) -> dict[str, str] | None:
+def drill_of(last: Any) -> dict[str, str] | None:
     """Return when the last drill was and how it ended, as a record says it."""
-    if not isinstance(last, dict) or (at := _timestamp(last.get("at"))) is None:
+    if not isinstance(last, dict) or (at := timestamp(last.get("at"))) is None:
         return None
     result = "".join(c for c in str(last.get("result"))[:LONGEST] if c.isprintable())
     return {"at": at.isoformat(), "result": result}

@@ -8,12 +8,15 @@ from pathlib import Path
 from compose_ops.backup import (
     damage,
     helper,
+    places,
     preconditions,
     repository,
     service_control,
     transaction,
     verify,
 )
+from compose_ops.backup.addresses import Place
+from compose_ops.backup.destination import Destination
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import Policy, choose
 from compose_ops.backup.repository import BackupSet
@@ -31,7 +34,7 @@ class RestoreRequest:
 
     services: Sequence[str] = ()
     everything: bool = False
-    dest: Path = Path("backups")
+    dest: Place = Path("backups")
     set_id: str = ""
     at: datetime | None = None
     from_project: str = ""
@@ -46,17 +49,18 @@ def restore(stack: StackContext, request: RestoreRequest) -> Manifest | None:
     Nothing is touched before the archives are verified and the version fits. Whatever
     fails afterwards, the previous data is put back. Raises DataError, UsageError.
     """
-    backup_set, parts = _selected(stack, request)
+    place = places.opened(stack, request.dest)
+    backup_set, parts = _selected(stack, request, place)
     named = {part.policy.service for part in parts}
     stopped = set(service_control.affected_by(stack, named))
     stack.require("restore", services=named | stopped)
-    manifest = repository.believed(backup_set)
+    manifest = repository.valid_manifest(backup_set)
     keys = verify.identities(manifest, request.identity, needed=True)
     with exclusive(stack, "invoke restore", services=named | stopped):
         helper.require(stack)
-        with damage.marked(backup_set):
+        with damage.marked(place, backup_set):
             for part in parts:
-                verify.check_archive(stack, backup_set, part.archive, keys)
+                place.check_archive(backup_set, part.archive, keys)
         preconditions.check_restore(stack, parts)
         _show_plan(stack, manifest, parts)
         if stack.dry:
@@ -69,24 +73,24 @@ def restore(stack: StackContext, request: RestoreRequest) -> Manifest | None:
         with transaction.transaction(stack, parts) as journal:
             transaction.create_missing(stack, parts)
             transaction.halt(stack, journal, parts)
-            transaction.stage(stack, journal, backup_set, parts, keys)
+            transaction.stage(place, journal, backup_set, parts, keys)
             transaction.swap_and_try(stack, journal, parts)
     return manifest
 
 
 def _selected(
-    stack: StackContext, request: RestoreRequest
+    stack: StackContext, request: RestoreRequest, place: Destination
 ) -> tuple[BackupSet, list[RestoreTarget]]:
     chosen = choose(stack, request.services, everything=request.everything)
     project = request.from_project or stack.project
-    backup_set = repository.choose(
-        request.dest,
-        project,
+    backup_set = repository.chosen(
+        place.listed(project),
+        f"{place.name}/{project}",
         services=tuple(policy.service for policy in chosen),
         set_id=request.set_id,
         at=request.at,
     )
-    manifest = repository.believed(backup_set)
+    manifest = repository.valid_manifest(backup_set)
     if manifest.project != project:
         raise DataError(
             f"{backup_set.id} is a set of project {manifest.project}, not {project}",

@@ -20,25 +20,30 @@ KEPT_FOR = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class RestorePoint:
-    """What one restore moved aside: its id, services, their volumes, and counts."""
+    """
+    What one restore moved aside: its id, services, their volumes, and counts.
+
+    `cause` is the task that kept it: a restore, or an update of a store.
+    """
 
     restore: str
     services: tuple[str, ...]
     volumes: tuple[str, ...]
     moved: str
     counts: dict[str, int]
+    cause: str = "restore"
 
     def __post_init__(self) -> None:
         untrusted.timestamp(self.moved)
 
     @property
-    def moment(self) -> datetime:
+    def moved_at(self) -> datetime:
         return datetime.fromisoformat(self.moved)
 
     @property
     def is_outlived(self) -> bool:
         """Whether the next verified set of its services lets it go."""
-        return datetime.now(UTC) - self.moment > KEPT_FOR
+        return datetime.now(UTC) - self.moved_at > KEPT_FOR
 
 
 @dataclass(frozen=True, slots=True)

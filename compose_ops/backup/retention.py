@@ -7,12 +7,17 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A set as retention sees it; `services` are those whose data it holds."""
+    """
+    A set as retention sees it; `services` are those whose data it holds.
+
+    The newest is that of the highest `sequence`: a clock may have been wrong.
+    """
 
     id: str
     created: datetime
     verified: bool
     services: frozenset[str] = frozenset()
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,9 @@ def reasons(
     a service's newest verified set, a set newer than it, and one whose date lies in the
     future.
     """
-    found = sorted(candidates, key=lambda c: (c.created, c.id), reverse=True)
+    found = sorted(
+        candidates, key=lambda c: (c.sequence, c.created, c.id), reverse=True
+    )
     kept = {c.id: "its date lies in the future" for c in found if c.created > now}
     present = [c for c in found if c.created <= now]
     for service in sorted({name for c in present for name in c.services or {""}}):

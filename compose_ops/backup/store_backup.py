@@ -6,7 +6,21 @@ from dataclasses import dataclass, field
 from compose_ops.backup import service_control, store_commands
 from compose_ops.backup.policy import Policy
 from compose_ops.backup.session import Session
+from compose_ops.console import say
 from compose_ops.docker.api import Container, Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """
+    How a store ended whose container is gone: `ended` is in seconds since the epoch.
+
+    `was_killed`: for its memory limit.
+    """
+
+    exit_code: int
+    ended: float
+    was_killed: bool = False
 
 
 @dataclass(slots=True)
@@ -17,6 +31,8 @@ class StoreBackup:
     `roots` say where in each folder the data lies. `writers` are other services that
     write to it, and are stopped for the copy. `resting` holds the containers that must
     not change while the data is copied; `session` holds the store for a native copy.
+    `ending` says how one without a container ended, `changed` when its data did.
+    `stopped` is when its stop began, `downtime` the seconds until it was healthy again.
     """
 
     policy: Policy
@@ -29,6 +45,10 @@ class StoreBackup:
     count: list[int] = field(default_factory=list)
     resting: dict[str, Container] = field(default_factory=dict)
     session: Session | None = None
+    ending: Ending | None = None
+    changed: float = 0.0
+    stopped: float | None = None
+    downtime: float = 0.0
 
     @property
     def running(self) -> list[Container]:
@@ -45,6 +65,11 @@ class StoreBackup:
         """Ask a store that runs, or ran, how much it holds."""
         for container in self.running[:1]:
             found = store_commands.count(engine, self.policy, container)
+            if self.policy.count and found is None:
+                say(
+                    f"warning: the count command of {self.policy.service} failed: the "
+                    "set has no count to compare with"
+                )
             self.count += [] if found is None else [found]
 
     def paths(self, key: str, patterns: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ SECONDS = 60.0
 SECONDS_TO_PREPARE = 3600.0
 _NUMBER = re.compile(r"\d+")
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
-_TAG = re.compile(r"(\d+(?:\.\d+)*)(?:[-_+].*)?")
+_TAG = re.compile(r"v?(\d+(?:\.\d+)*)(?:[-_+].*)?")
 
 
 def count(engine: Engine, policy: Policy, container: Container) -> int | None:
@@ -95,21 +95,36 @@ def version(stack: StackContext, policy: Policy, there: Sequence[Container]) -> 
 
     It is what the version command prints in the store's image, else the image's tag.
     """
-    service = stack.model.service(policy.service)
     if policy.version:
-        output = stack.engine.run(
-            RunSpec(
-                image=image_of(stack, policy.service, there),
-                command=["-c", policy.version],
-                entrypoint=policy.shell,
-            ),
-            timeout=SECONDS,
-        )
-        found = _VERSION.search(output.stdout + output.stderr)
-        return found[0] if found else ""
-    tag = str(service.get("image", "")).rpartition("/")[2].partition(":")[2]
+        return version_in(stack.engine, policy, image_of(stack, policy.service, there))
+    return tagged(str(stack.model.service(policy.service).get("image", "")))
+
+
+def version_of(engine: Engine, policy: Policy, image: str, *, name: str) -> str:
+    """Return a store's version in *image*, which is called *name*; "" for unknown."""
+    return version_in(engine, policy, image) if policy.version else tagged(name)
+
+
+def tagged(name: str) -> str:
+    """
+    Return the version that the tag of an image's name says, "" for none.
+
+    >>> tagged("docker.io/library/postgres:15.4-alpine")
+    '15.4'
+    """
+    tag = name.partition("@")[0].rpartition("/")[2].partition(":")[2]
     match = _TAG.fullmatch(tag)
     return match[1] if match else ""
+
+
+def version_in(engine: Engine, policy: Policy, image: str) -> str:
+    """Return what the version command prints in an image, "" for no number."""
+    output = engine.run(
+        RunSpec(image=image, command=["-c", policy.version], entrypoint=policy.shell),
+        timeout=SECONDS,
+    )
+    found = _VERSION.search(output.stdout + output.stderr)
+    return found[0] if found else ""
 
 
 def check_version(service: str, *, kept: str, present: str) -> None:

@@ -7,15 +7,13 @@ from typing import Any
 
 from compose_ops.backup import (
     data_mounts,
-    helper,
     preconditions,
-    repository,
     restore_rollback,
     service_control,
     store_commands,
-    verify,
 )
-from compose_ops.backup.helper import Helper, HelperJob
+from compose_ops.backup.destination import Destination
+from compose_ops.backup.helper import Helper
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.progress import meter
 from compose_ops.backup.repository import BackupSet
@@ -121,34 +119,24 @@ def _counts(
 
 
 def stage(
-    stack: StackContext,
+    place: Destination,
     journal: Journal,
     kept: BackupSet,
     parts: Sequence[RestoreTarget],
     keys: Sequence[Any],
 ) -> None:
     """Unpack every archive beside the data that it will replace."""
-    manifest = repository.believed(kept)
     journal.reach("staging", touched=True, ending=[])
     for part in parts:
         say(f"unpacking {readable_size(part.archive.bytes)} into {part.volume}")
-        path = verify.stored(kept, manifest, part.archive)
-        with verify.source(path, keys) as (end, reading):
-            work = HelperJob(
-                run=journal.facts["run"],
-                label=part.volume,
-                volume=part.volume,
-                archive=end,
-                changes=True,
-            )
-            with helper.helper(stack, work) as talk:
-                with reading():
-                    unpack(talk, journal.facts["run"], manifest, part)
-                if part.policy.mend:
-                    talk.ask(
-                        "mend", restore=journal.facts["run"], command=part.policy.mend
-                    )
+        place.stage(kept, part, keys, restore=journal.facts["run"])
         journals.reached(f"after staging {part.volume}")
+
+
+def mend(talk: Helper, run: str, part: RestoreTarget) -> None:
+    """Let a store's own fix-up finish what was unpacked."""
+    if part.policy.repair_command:
+        talk.ask("mend", restore=run, command=part.policy.repair_command)
 
 
 def unpack(talk: Helper, run: str, manifest: Manifest, part: RestoreTarget) -> None:

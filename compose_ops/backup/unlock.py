@@ -2,9 +2,11 @@
 
 import time
 
+from compose_ops.backup.policy import policies_of
 from compose_ops.console import say
 from compose_ops.docker.api import Container
-from compose_ops.errors import EngineError
+from compose_ops.errors import ComposeOpsError, EngineError
+from compose_ops.project.labels import PREFIX
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 
@@ -52,6 +54,7 @@ def unlock(stack: StackContext, lock: dict[str, str]) -> None:
     Raises EngineError when it does not succeed, again and again.
     """
     said = ""
+    release = lock["release"]
     for attempt in range(ATTEMPTS):
         container = stack.engine.container(lock["id"])
         if container is None or not container.is_running:
@@ -61,22 +64,33 @@ def unlock(stack: StackContext, lock: dict[str, str]) -> None:
         CLOCK.sleep(attempt * SECONDS_BETWEEN)
         if (mark := lock.get("mark")) and (lock["release"] or lock.get("session")):
             _abandon(stack, container, lock["shell"], mark)
-        if not lock["release"]:
+        if not release:
             return
-        done = stack.engine.execute(
-            container.id,
-            [lock["shell"], "-c", lock["release"]],
-            user=lock.get("user", ""),
-            timeout=SECONDS_TO_RELEASE,
-        )
-        if done.code == 0:
-            return
-        said = (done.stderr + done.stdout).strip()
+        for command in dict.fromkeys((_corrected(stack, lock), release)):
+            done = stack.engine.execute(
+                container.id,
+                [lock["shell"], "-c", command],
+                user=lock.get("user", ""),
+                timeout=SECONDS_TO_RELEASE,
+            )
+            if done.code == 0:
+                return
+            said = (done.stderr + done.stdout).strip()
     raise EngineError(
         f"{lock['service']} did not release its data for writing",
-        hint=f"the next task tries again; docker restart {lock['id'][:12]} clears it",
+        hint=f"correct the label {PREFIX}backup.native.release, or clear the lock with "
+        f"docker restart {lock['id'][:12]}; the next task tries again",
         detail=said,
     )
+
+
+def _corrected(stack: StackContext, lock: dict[str, str]) -> str:
+    """Return the release command as the files state it now, else the recorded one."""
+    try:
+        found = policies_of(stack).get(lock["service"])
+    except ComposeOpsError:
+        return lock["release"]
+    return found.release if found and found.release else lock["release"]
 
 
 def _abandon(stack: StackContext, container: Container, shell: str, mark: str) -> None:

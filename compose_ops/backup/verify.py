@@ -78,7 +78,7 @@ def check(stack: StackContext, kept: BackupSet, keys: Sequence[Any]) -> None:
 
     Without *keys* of an encrypted set only the sealed files' hashes are compared.
     """
-    manifest = repository.believed(kept)
+    manifest = repository.valid_manifest(kept)
     for store in manifest.stores:
         for archive in store.archives:
             check_archive(stack, kept, archive, keys)
@@ -91,7 +91,7 @@ def check_archive(
     stack: StackContext, kept: BackupSet, archive: Archive, keys: Sequence[Any]
 ) -> None:
     """Read one archive to its end and compare all that its manifest says of it."""
-    manifest = repository.believed(kept)
+    manifest = repository.valid_manifest(kept)
     path = stored(kept, manifest, archive)
     if manifest.encrypted:
         with path.open("rb") as file:
@@ -109,7 +109,7 @@ def check_list(
     stack: StackContext, kept: BackupSet, archive: Archive, keys: Sequence[Any]
 ) -> None:
     """Compare the list of an archive's files with its hash; a restore needs none."""
-    manifest = repository.believed(kept)
+    manifest = repository.valid_manifest(kept)
     path = kept.path / manifest.listing_name(archive.key)
     _plain(kept, path)
     if manifest.encrypted and not keys:

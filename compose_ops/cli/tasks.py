@@ -1,6 +1,5 @@
 """Every task: it reads its flags, calls the library once and prints the result."""
 
-import sys
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -13,7 +12,14 @@ if TYPE_CHECKING:
     from compose_ops.library.stack import Stack
 
 Names = list[str] | None
-DEST = "The folder of the sets. Default: that of compose-ops.toml, else backups."
+DEST = "A folder, a NAME of compose-ops.toml, or restic:…. Default: all, or the first."
+
+KEEP = {
+    "keep_last": "Keep the newest so many.",
+    "keep_daily": "Keep the last of each day, for so many days.",
+    "keep_weekly": "Keep the last of each week, for so many weeks.",
+    "keep_monthly": "Keep the last of each month, for so many months.",
+}
 
 
 def stack(c: Context, flags: ModeFlags | SelectionFlags | None = None) -> "Stack":
@@ -77,15 +83,52 @@ def status(c: Context, *, json: bool = False) -> None:
 
 
 @task
-def recover(c: Context, *, json: bool = False) -> None:
+def nodes(c: Context, *, json: bool = False) -> None:
+    """Show the machines of the Swarm: managers, states, labels, GPUs."""
+    found = stack(c).nodes()
+    from compose_ops.cli.output import stack as output
+
+    emit(output.nodes_as_json(found)) if json else output.print_nodes(found)
+
+
+@task(install="Let the machine run it after each boot, at the pace of [schedule] too.")
+def recover(c: Context, *, install: bool = False, json: bool = False) -> None:
     """Put right what interrupted tasks left; quiet when nothing is left."""
     from compose_ops.cli.output import recovery as output
+    from compose_ops.cli.output import schedule as scheduling
 
+    if install:
+        scheduling.install(stack(c), only=("recover",), json=json)
+        return
     found = stack(c).recover()
     if json:
         emit(output.as_json(found))
     else:
         output.print_recovered(found)
+
+
+@task(
+    print="Only print the units, or the lines for cron.",
+    status="Show the last and the next run of each job.",
+    remove="Take the schedule away.",
+    test="Send a trial message and ping every dead-man's switch.",
+    at_boot="What cron runs after a boot: recover, then the jobs that were missed.",
+)
+def schedule(
+    c: Context,
+    *,
+    print: bool = False,  # noqa: A002 - the flag is named so
+    status: bool = False,
+    remove: bool = False,
+    test: bool = False,
+    at_boot: bool = False,
+    json: bool = False,
+) -> None:
+    """Let the machine run backup, verify, drill and recover by itself."""
+    from compose_ops.cli.output import schedule as output
+
+    asked = {"print": print, "status": status, "remove": remove, "test": test}
+    output.run(stack(c), output.one_of(asked | {"at-boot": at_boot}), json=json)
 
 
 @task
@@ -129,6 +172,9 @@ def init(c: Context, mode: ModeFlags) -> None:
     image="Deploy this image; later tasks keep it.",
     build="Build the image first, and deploy what the compose files name.",
     timeout="Seconds for a new replica to become healthy. Default: as its check says.",
+    restore_point="Of a store: bring back this proven set, not a copy, if it fails.",
+    no_restore_point="Of a store: no copy of its data before the new version starts.",
+    report="Write a page about the update, also about one that fails, to this .html.",
 )
 def rolling_update(
     c: Context,
@@ -138,6 +184,9 @@ def rolling_update(
     image: str = "",
     build: bool = False,
     timeout: int = 0,
+    restore_point: str = "",
+    no_restore_point: bool = False,
+    report: str = "",
     json: bool = False,
 ) -> None:
     """Replace a service's containers without losing a request, or put them back."""
@@ -145,15 +194,34 @@ def rolling_update(
 
     limit = timeout or None
     if all:
-        rollout.refuse_with_all(service, image=image, build=build)
+        rollout.refuse_with_all(service, image=image, build=build, report=report)
         rollout.run_all(stack(c).update_all(timeout=limit), emit if json else None)
         return
     name, opened = rollout.one(service), stack(c)
     rollout.run(
-        lambda: opened.rolling_update(name, image=image, build=build, timeout=limit),
+        lambda: opened.rolling_update(
+            name,
+            image=image,
+            build=build,
+            timeout=limit,
+            restore_point=restore_point,
+            no_restore_point=no_restore_point,
+        ),
         name,
         emit if json else None,
+        report=report,
     )
+
+
+@task(write="Write it beside the compose files, to be one of them.")
+def gateway(
+    c: Context, mode: SelectionFlags, *, write: bool = False, json: bool = False
+) -> None:
+    """Show the compose file with the gateways that [rollout] asks for."""
+    found = stack(c, mode).gateway(write=write)
+    from compose_ops.cli.output.stack import print_gateway
+
+    emit(found.as_json()) if json else print_gateway(found)
 
 
 @task(service="The service to take back.")
@@ -249,7 +317,7 @@ def lint(
             baseline=baseline,
             update_baseline=update_baseline,
         ),
-        show=sys.stdout.write,
+        show=console.write,
     )
 
 
@@ -285,36 +353,58 @@ def gpu_check(
     gzip="Write .tar.gz instead of .tar.zst.",
     encrypt="An age or ssh recipient, or a file of them; repeatable.",
     allow_undeclared="With --all, leave out what nobody says is data or disposable.",
+    new_destination="Take a folder that held sets and holds none.",
+    **KEEP,
 )
 def backup(
     c: Context,
     *,
     service: Names = None,
     all: bool = False,  # noqa: A002 - the flag is named so
-    dest: str = "",
+    dest: Names = None,
     consistency: str = "",
     gzip: bool = False,
     encrypt: Names = None,
     allow_undeclared: bool = False,
+    new_destination: bool = False,
+    keep_last: int = 0,
+    keep_daily: int = 0,
+    keep_weekly: int = 0,
+    keep_monthly: int = 0,
     json: bool = False,
 ) -> None:
-    """Keep the data of services as a verified set."""
+    """Keep the data of services as a verified set; prune with --keep-… afterwards."""
+    from compose_ops.backup.retention import Rules
     from compose_ops.cli.output import backup as output
 
     opened = stack(c)
     made = opened.backup(
         service or (),
         all=all,
-        dest=dest,
+        dest=dest or (),
         consistency=consistency,
         gzip=gzip,
         encrypt=encrypt or (),
         allow_undeclared=allow_undeclared,
+        new_destination=new_destination,
+        keep=Rules(keep_last, keep_daily, keep_weekly, keep_monthly),
     )
     if json:
-        emit(made and output.set_as_json(made, opened.destination(dest)))
+        first = opened.destination(dest[0] if dest else "")
+        emit(made and output.set_as_json(made, first))
     else:
         output.print_backup(made)
+
+
+@task(
+    dest="The repository that is filled: a NAME of compose-ops.toml, or restic:….",
+    source="The repository here that has the sets. Default: the first one.",
+)
+def copy(c: Context, *, dest: str = "", source: str = "", json: bool = False) -> None:
+    """Send the sets that a repository lacks to it."""
+    from compose_ops.cli.output import backup as output
+
+    output.print_copied(stack(c).copy(dest, source=source), json=json)
 
 
 @task(dest=DEST, project="Another project's sets.")
@@ -330,6 +420,20 @@ def backups(
         emit(output.sets_as_json(place, found))
     else:
         output.print_sets(place, found)
+
+
+@task(
+    dest=DEST,
+    project="Another project's sets.",
+    output="The page to write. Default: report.html in the current folder.",
+)
+def report(
+    c: Context, *, dest: str = "", project: str = "", output: str = "report.html"
+) -> None:
+    """Write a page about the sets: size, downtime, verified and proven, over time."""
+    from compose_ops.cli.output import backup as pages
+
+    pages.write_report(stack(c), dest=dest, project=project, file=output)
 
 
 @task(
@@ -404,13 +508,7 @@ def restore(
     output.print_restored(made, opened.destination(dest), json=json)
 
 
-@task(
-    dest=DEST,
-    keep_last="The newest so many.",
-    keep_daily="The last of each day, for so many days.",
-    keep_weekly="The last of each week, for so many weeks.",
-    keep_monthly="The last of each month, for so many months.",
-)
+@task(dest=DEST, **KEEP)
 def prune(
     c: Context,
     *,

@@ -1,5 +1,6 @@
 """Read `compose-ops.toml`; what the schema does not know is refused by name."""
 
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -7,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
-from compose_ops.config.schema import VERSION, Config
+from compose_ops.config.schema import ARGUMENTS, VERSION, Config
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.paths import CONFIG_FILE
 
@@ -22,7 +23,7 @@ def load(folder: Path) -> Config:
     """
     file = folder / CONFIG_FILE
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return Config(folder=folder)
     except (OSError, ValueError) as wrong:
@@ -70,16 +71,23 @@ class _Reader:
                 found[name] = self.by_service(value, here, labels)
             else:
                 found[name] = self.value(kinds[name], value, here)
-            choices = known[name].metadata["choices"]
-            if choices and value not in choices:
-                near = get_close_matches(str(value), choices, n=1)
-                self.refuse(
-                    f"{'.'.join(here)} is {value!r}",
-                    hint=f"did you mean {near[0]}?"
-                    if near
-                    else f"one of: {', '.join(choices)}",
-                )
+            if choices := known[name].metadata["choices"]:
+                self.check_choice(value, here, choices)
         return found
+
+    def check_choice(
+        self, value: Any, path: tuple[str, ...], choices: tuple[str, ...]
+    ) -> None:
+        """Refuse a word, in a list or as the key of a table, that is none of them."""
+        words = value if isinstance(value, list | Mapping) else [value]
+        for word in words:
+            if word not in choices:
+                near = get_close_matches(str(word), choices, n=1)
+                meant = f"did you mean {near[0]}?" if near else ""
+                self.refuse(
+                    f"{'.'.join(path)} is {word!r}",
+                    hint=meant or f"one of: {', '.join(choices)}",
+                )
 
     def value(self, kind: Any, value: Any, path: tuple[str, ...]) -> Any:
         """Return a value as the schema's type; refuse one of another type."""
@@ -128,7 +136,9 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         if isinstance(value, Mapping):
             found |= _flat(value, f"{prefix}{name}.")
         else:
-            found[prefix + name] = _text(value)
+            is_command = name in ARGUMENTS and isinstance(value, list)
+            words = [_text(one) for one in value] if is_command else []
+            found[prefix + name] = shlex.join(words) if is_command else _text(value)
     return found
 
 

@@ -5,13 +5,19 @@ What `compose-ops.toml` may hold: each key with its type, its default and a text
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from compose_ops.config.keys import key
+from compose_ops.config.unattended import (
+    HooksTable,
+    MetricsTable,
+    NotifyTable,
+    ScheduleTable,
+)
 from compose_ops.project.labels import PREFIX
 from compose_ops.project.modes import FACTS, Modes, ModeSettings, OverlaySettings
-from compose_ops.project.paths import BACKUPS, ENV_EXAMPLE
+from compose_ops.project.paths import BACKUPS, ENV_EXAMPLE, absolute
 
 VERSION = 1
 """The version of the format that this release reads."""
@@ -46,30 +52,14 @@ ROLLOUT_KEYS = {
     for name in (
         *("gateway", "network", "port", "gateway-port", "runtime-port"),
         *("get", "method", "body", "status", "host", "scheme", "post", "health"),
-        *("drain-timeout", "drain"),
+        *("drain-timeout", "drain", "before"),
     )
 }
 """The keys of `[rollout.SERVICE]`, and the label that each stands for."""
 
 
-def key(
-    text: str,
-    default: Any = MISSING,
-    *,
-    choices: tuple[str, ...] = (),
-    labels: Mapping[str, str] | None = None,
-) -> Any:
-    """
-    Return a field of the schema: *text* is its line in the reference page.
-
-    *labels* are the keys of each of its tables, with the label that each stands for.
-    """
-    metadata = {"text": text, "choices": choices, "labels": labels}
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata=metadata)
-    if isinstance(default, type):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
+ARGUMENTS = frozenset({"before"})
+"""Keys whose list is a command: its words stay apart in the label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +70,10 @@ class ModeTable:
     files: tuple[str, ...] = key("Compose files after the project's own.", ())
     environment: Mapping[str, str] = key("Variables over those of `.env`.", {})
     combines: bool = key("May be given together with another mode.", default=False)
+    only_with: tuple[str, ...] = key(
+        "Only together with one of these modes; for one that combines.", ()
+    )
+    swarm: bool = key("Runs on the machines of a Swarm: docs/swarm.md.", default=False)
     gpu: bool = key("May use a GPU; overlays for `gpu` need that.", default=True)
     production: bool = key("Placeholders for secrets are failures.", default=False)
     substitutes: bool = key(
@@ -115,6 +109,47 @@ class BackupTable:
         "Base images for the helper; the first that is there is taken, the last one "
         "is pulled.",
         ("debian:bookworm-slim",),
+    )
+    restore_point_age: str = key(
+        "How old a proven set may be that `rolling-update --restore-point` takes.",
+        "24h",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayTable:
+    """The gateway that stands in front of each service with a port for rollouts."""
+
+    image: str = key("Its image: HAProxy 2.6 or later.", "haproxy:3.0")
+    moved_labels: tuple[str, ...] = key(
+        "Labels that go from the service to its gateway, for an edge proxy that reads "
+        "labels; `*` stands for any text.",
+        ("traefik.*", "caddy*"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationTable:
+    """Where sets are written to: a folder, or a restic repository."""
+
+    folder: str = key("The folder of the sets.", "")
+    repository: str = key(
+        "A restic repository instead: a folder, or what restic calls it: "
+        "`rest:https://HOST/`, `s3:https://HOST/BUCKET`.",
+        "",
+    )
+    password_file: str = key(
+        "The file with the repository's password. Default: `secrets/NAME.restic`.",
+        "",
+    )
+    credentials_file: str = key(
+        "A file of lines NAME=value that restic gets as its environment, such as "
+        "`AWS_ACCESS_KEY_ID=…`.",
+        "",
+    )
+    limit_upload: int = key("KiB a second that restic sends at most; 0: no limit.", 0)
+    limit_download: int = key(
+        "KiB a second that restic receives at most; 0: no limit.", 0
     )
 
 
@@ -200,6 +235,17 @@ class GpuTable:
 
 
 @dataclass(frozen=True, slots=True)
+class SwarmTable:
+    """Modes with `swarm = true`: the project on several machines."""
+
+    registry: str = key(
+        "Where images are pushed, such as `registry.lan:5000/shop`; `$NAME` is a "
+        "variable of `.env`.",
+        "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptTable:
     """A rule whose findings are accepted."""
 
@@ -246,6 +292,11 @@ class Config:
     modes: Mapping[str, ModeTable] = key("Modes, by name.", {})
     overlays: Mapping[str, OverlayTable] = key("Overlays, by name.", {})
     backup: BackupTable = key("Backups.", BackupTable)
+    destinations: Mapping[str, DestinationTable] = key(
+        "Destinations of backups, by name; without `--dest` a backup is written to "
+        "all of them, and what reads takes the first.",
+        {},
+    )
     products: tuple[str, ...] = key(
         "Files that describe products of the project's own, as those of the package.",
         (),
@@ -260,15 +311,25 @@ class Config:
         {},
         labels=ROLLOUT_KEYS,
     )
+    gateway: GatewayTable = key("The gateway of rolling updates.", GatewayTable)
     init: InitTable = key("What `init` makes.", InitTable)
     hints: HintsTable = key("What messages tell.", HintsTable)
     gpu: GpuTable = key("GPU checks.", GpuTable)
+    swarm: SwarmTable = key("Several machines.", SwarmTable)
     lint: LintTable = key("The linter.", LintTable)
+    schedule: ScheduleTable = key("What runs by itself.", ScheduleTable)
+    notify: NotifyTable = key("Who is told.", NotifyTable)
+    hooks: HooksTable = key("Commands around tasks.", HooksTable)
+    metrics: MetricsTable = key("Metrics.", MetricsTable)
     folder: Path = Path()
 
     def path(self, name: str) -> Path:
-        """Return a path of the file as an absolute one."""
-        return (self.folder / Path(name).expanduser()).resolve()
+        """
+        Return a path of the file as an absolute one.
+
+        Raises ConfigurationError for what can be no path.
+        """
+        return absolute(self.folder, name)
 
     @property
     def destination(self) -> Path:
@@ -280,6 +341,12 @@ class Config:
         """The example of `.env`, absolute; it may not exist."""
         return self.path(self.env_example)
 
+    @property
+    def fronted(self) -> tuple[str, ...]:
+        """The services that state a port for rollouts, and no gateway of their own."""
+        tables = self.rollout.items()
+        return tuple(n for n, t in tables if "port" in t and not t.get("gateway"))
+
     def modes_of(self, base: tuple[Path, ...]) -> Modes:
         """Return every mode of a project whose files for all modes are *base*."""
         modes = {
@@ -288,6 +355,8 @@ class Config:
                 files=tuple(map(self.path, table.files)),
                 environment=table.environment,
                 combines=table.combines,
+                only_with=table.only_with,
+                swarm=table.swarm,
                 gpu=table.gpu,
                 production=table.production,
                 substitutes=table.substitutes,

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from compose_ops.docker.cluster import STACK_LABEL, Cluster, Node, Service, Task
 from compose_ops.docker.values import (
     CONFIG_HASH_LABEL,
     DIRECTORY_LABEL,
@@ -32,6 +33,7 @@ from compose_ops.docker.values import (
     RunSpec,
     Usage,
     Volume,
+    mount,
 )
 
 __all__ = [
@@ -46,7 +48,9 @@ __all__ = [
     "QUICK_TIMEOUT",
     "SERVICE_LABEL",
     "SILENCE_TIMEOUT",
+    "STACK_LABEL",
     "TIMEOUT",
+    "Cluster",
     "Container",
     "Echo",
     "Endpoint",
@@ -58,12 +62,16 @@ __all__ = [
     "InteractiveRun",
     "Mount",
     "Network",
+    "Node",
     "Output",
     "Probe",
     "PublishedPort",
     "RunSpec",
+    "Service",
+    "Task",
     "Usage",
     "Volume",
+    "mount",
 ]
 
 Echo = Callable[[Sequence[str]], None]
@@ -111,7 +119,7 @@ class InteractiveRun(Protocol):
         """
 
 
-class Engine(Protocol):
+class Engine(Cluster, Protocol):
     """What operations ask of Docker. Every method may raise EngineError."""
 
     def endpoint(self) -> Endpoint:
@@ -123,11 +131,19 @@ class Engine(Protocol):
     def profiled_services(self) -> frozenset[str]:
         """Return the names of all services, also those of inactive profiles."""
 
-    def model(self) -> dict[str, Any]:
-        """Return the merged compose model; ConfigurationError when it is invalid."""
+    def model(self, *, checked: bool = True) -> dict[str, Any]:
+        """
+        Return the merged compose model; ConfigurationError when it is invalid.
+
+        Not *checked*, what contradicts itself is left to a file that goes behind.
+        """
 
     def config_hashes(self) -> dict[str, str]:
-        """Return Compose's config hash per service."""
+        """
+        Return the hash that Compose gives the containers of each service.
+
+        A service whose hash cannot be known before its creation is left out.
+        """
 
     def preload(self) -> None:
         """Load python-on-whales (0.2 s), so that the first change does not wait."""
@@ -144,6 +160,15 @@ class Engine(Protocol):
     ) -> None:
         """Run `compose up --detach`; *recreate* is changed, never or always."""
 
+    def run_service(
+        self, service: str, command: Sequence[str], *, name: str, timeout: float
+    ) -> Output:
+        """
+        Run *command* in a one-off container of a service, and remove it.
+
+        Nothing else is started, no image is pulled; code 124 after *timeout* seconds.
+        """
+
     def build(
         self, services: Iterable[str] = (), *, cache: bool = True, pull: bool = False
     ) -> None:
@@ -156,9 +181,20 @@ class Engine(Protocol):
         """Remove containers, orphans too, and networks; volumes when told."""
 
     def follow_logs(
-        self, services: Iterable[str] = (), *, tail: int | None, follow: bool
+        self,
+        services: Iterable[str] = (),
+        *,
+        tail: int | None,
+        follow: bool,
+        write: Callable[[str], object],
+        write_error: Callable[[str], object],
+        colour: bool = False,
     ) -> int:
-        """Print the services' logs on this terminal; return the exit code."""
+        """
+        Give *write* the services' logs, secrets replaced; return the exit code.
+
+        *write_error* gets what the client says. What either raises ends the client.
+        """
 
     def containers(
         self, *, project: str | None = None, filters: Sequence[str] = ()
@@ -213,9 +249,6 @@ class Engine(Protocol):
         the command reads; *stdout* is an open file that gets what it prints, as bytes.
         What was begun goes on in the container after *timeout*.
         """
-
-    def exec_readonly(self, container: str, command: Sequence[str]) -> str:
-        """Return what a command prints that only reads; EngineError if it fails."""
 
     def logs(self, container: str, *, tail: int = 20) -> str:
         """Return the last lines that a container wrote, both streams."""
@@ -274,6 +307,9 @@ class Engine(Protocol):
     def volume(self, name: str) -> Volume | None: ...
 
     def volumes(self, *, project: str | None = None) -> tuple[Volume, ...]: ...
+
+    def create_volume(self, name: str, *, labels: Mapping[str, str]) -> None:
+        """Create a volume; one that is there stays as it is, its labels too."""
 
     def remove_volume(self, name: str) -> None: ...
 

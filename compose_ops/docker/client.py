@@ -7,6 +7,7 @@ any other docker command.
 
 from pathlib import Path
 
+from compose_ops.docker.cluster_requests import ClusterRequests
 from compose_ops.docker.compose import ComposeRequests
 from compose_ops.docker.containers import ContainerRequests
 from compose_ops.docker.interactive import InteractiveRequests
@@ -14,7 +15,9 @@ from compose_ops.docker.interactive import InteractiveRequests
 __all__ = ["DockerEngine"]
 
 
-class DockerEngine(ComposeRequests, ContainerRequests, InteractiveRequests):
+class DockerEngine(
+    ComposeRequests, ContainerRequests, InteractiveRequests, ClusterRequests
+):
     """An `Engine` that asks a real daemon."""
 
     def for_project(self, file: Path, project: str) -> "DockerEngine":

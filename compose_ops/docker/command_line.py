@@ -42,10 +42,13 @@ class CommandLine:
         host = ["--host", self.host] if self.host else []
         return ["docker", *host, *arguments]
 
-    def compose_command(self, *arguments: str) -> list[str]:
-        """Return the argv of a docker compose command on this project."""
+    def compose_command(
+        self, *arguments: str, files: Sequence[Path | str] | None = None
+    ) -> list[str]:
+        """Return the argv of a docker compose command on this project, or *files*."""
+        named = self.files if files is None else files
         pairs = [
-            *(("--file", str(file)) for file in self.files),
+            *(("--file", str(file)) for file in named),
             *(("--env-file", str(file)) for file in self.env_files),
             *([("--project-name", self.project)] if self.project else []),
             *([("--project-directory", str(self.directory))] if self.directory else []),

@@ -1,11 +1,11 @@
 """Requests by python-on-whales: Compose's verbs; networks, volumes and images."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from compose_ops.docker import whales
-from compose_ops.docker.api import BUILD_TIMEOUT, CHANGE_TIMEOUT, QUICK_TIMEOUT
+from compose_ops.docker import process, whales
+from compose_ops.docker.api import BUILD_TIMEOUT, CHANGE_TIMEOUT, QUICK_TIMEOUT, Output
 from compose_ops.docker.command_line import CommandLine
 
 if TYPE_CHECKING:
@@ -65,6 +65,15 @@ class ComposeRequests(CommandLine):
             environment=self.environment,
         )
 
+    def run_service(
+        self, service: str, command: Sequence[str], *, name: str, timeout: float
+    ) -> Output:
+        words = ("run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull", "--name", name)
+        argv = self.compose_command(*words, service, *command)
+        return process.run(
+            argv, echo=self.echo, environment=self.environment, timeout=timeout
+        )
+
     def build(
         self, services: Iterable[str] = (), *, cache: bool = True, pull: bool = False
     ) -> None:
@@ -84,9 +93,6 @@ class ComposeRequests(CommandLine):
             timeout=CHANGE_TIMEOUT,
             environment=self.environment,
         )
-
-    def remove_volume(self, name: str) -> None:
-        self.call(lambda docker: docker.volume.remove(name), timeout=QUICK_TIMEOUT)
 
     def remove_network(self, name: str) -> None:
         self.call(lambda docker: docker.network.remove(name), timeout=QUICK_TIMEOUT)

@@ -81,6 +81,15 @@ class ContainerRequests(EngineRequests):
         words = ("network", "disconnect", network, container)
         self.checked(*words, timeout=QUICK_TIMEOUT)
 
+    def create_volume(self, name: str, *, labels: Mapping[str, str]) -> None:
+        flags = [
+            w for key, value in labels.items() for w in ("--label", f"{key}={value}")
+        ]
+        self.checked("volume", "create", *flags, name, timeout=QUICK_TIMEOUT)
+
+    def remove_volume(self, name: str) -> None:
+        self.checked("volume", "rm", name, timeout=QUICK_TIMEOUT)
+
     def execute(
         self,
         container: str,
@@ -105,9 +114,6 @@ class ContainerRequests(EngineRequests):
             timeout=timeout,
         )
         return output if output.code >= 0 else failure.check(output, argv)
-
-    def exec_readonly(self, container: str, command: Sequence[str]) -> str:
-        return self.checked("exec", container, *command, timeout=self.timeout).stdout
 
     def logs(self, container: str, *, tail: int = 20) -> str:
         words = ("logs", "--tail", str(tail), container)

@@ -4,19 +4,17 @@ Requests by the docker client alone: what there is, and the merged compose files
 python-on-whales starts a process for each object that it inspects.
 """
 
-import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from json import loads
 from pathlib import Path
 from typing import Any
 
-from compose_ops.docker import context, failure, images, parse, process
+from compose_ops.docker import context, failure, images, parse, process, service_hashes
 from compose_ops.docker.api import (
     BUILD_TIMEOUT,
-    CHANGE_TIMEOUT,
     ONEOFF_LABEL,
     PROJECT_LABEL,
     Container,
@@ -27,7 +25,7 @@ from compose_ops.docker.api import (
     Volume,
 )
 from compose_ops.docker.command_line import CommandLine
-from compose_ops.errors import EngineError
+from compose_ops.errors import ConfigurationError, EngineError
 
 CONFIG_TIMEOUT = 60.0
 """Seconds: merging files takes 0.1 s; this ends a client that hangs."""
@@ -55,17 +53,33 @@ class EngineRequests(CommandLine):
             failure.check(output, self.command(*words))
         return parse.plugins(loads(output.stdout or "{}"))
 
-    def model(self) -> dict[str, Any]:
-        words = ("config", "--format", "json")
+    def model(self, *, checked: bool = True) -> dict[str, Any]:
+        words = ["config", "--format", "json"]
+        words += [] if checked else ["--no-consistency"]
         found: dict[str, Any] = loads(
             self.compose(*words, timeout=CONFIG_TIMEOUT).stdout
         )
+        _refuse_options(found)
         return found
 
     def config_hashes(self) -> dict[str, str]:
-        printed = self.compose("config", "--hash", "*", timeout=CONFIG_TIMEOUT).stdout
-        lines = printed.splitlines()
-        return dict(line.split(maxsplit=1) for line in lines if line.strip())
+        words = ("config", "--format", "json")
+        merged = self.compose(*words, timeout=CONFIG_TIMEOUT).stdout
+        shared = any(map(service_hashes.shares, loads(merged)["services"].values()))
+        there = self.containers() if shared else ()
+        # Its own files are in the merged model: it is read in their place.
+        argv = self.compose_command("config", "--hash", "*", files=["-"])
+        output = process.run(
+            argv,
+            echo=self.echo,
+            environment=self.environment,
+            timeout=CONFIG_TIMEOUT,
+            stdin=service_hashes.as_created(merged, there).encode(),
+        )
+        lines = failure.check(output, argv).stdout.splitlines()
+        hashes = dict(line.split(maxsplit=1) for line in lines if line.strip())
+        left_out = service_hashes.unknown(merged)
+        return {name: one for name, one in hashes.items() if name not in left_out}
 
     def profiled_services(self) -> frozenset[str]:
         # Compose's flags come before its verb, so this one stands behind the files.
@@ -83,17 +97,27 @@ class EngineRequests(CommandLine):
         self.compose(*words, timeout=BUILD_TIMEOUT)
 
     def follow_logs(
-        self, services: Iterable[str] = (), *, tail: int | None, follow: bool
+        self,
+        services: Iterable[str] = (),
+        *,
+        tail: int | None,
+        follow: bool,
+        write: Callable[[str], object],
+        write_error: Callable[[str], object],
+        colour: bool = False,
     ) -> int:
         limit = [] if tail is None else ["--tail", str(tail)]
         argv = self.compose_command(
-            "logs", *limit, *(["--follow"] if follow else []), *services
+            *(["--ansi", "always"] if colour else []),
+            "logs",
+            *limit,
+            *(["--follow"] if follow else []),
+            *services,
         )
         process.shown(argv, self.environment, self.echo)
-        sys.stdout.flush()
-        running = process.begin(argv, self.environment)
-        process.finish(running, None, None if follow else CHANGE_TIMEOUT)
-        return running.returncode
+        return process.redacted(
+            argv, self.environment, write=write, write_error=write_error
+        )
 
     def inspect(self, noun: str, names: Sequence[str]) -> list[dict[str, Any]]:
         """Inspect what is still there of *names* in one go; the rest is left out."""
@@ -174,3 +198,14 @@ class EngineRequests(CommandLine):
 
 def _of(project: str | None) -> list[str]:
     return [] if project is None else [f"label={PROJECT_LABEL}={project}"]
+
+
+def _refuse_options(model: Mapping[str, Any]) -> None:
+    """Refuse names that Docker's client would read as options. ConfigurationError."""
+    for name, service in (model.get("services") or {}).items():
+        for what, word in (("service", name), ("image", service.get("image") or "")):
+            if str(word).startswith("-"):
+                raise ConfigurationError(
+                    f"the {what} {word} of the compose files looks like an option",
+                    hint="let its name begin with a letter or a digit",
+                )

@@ -1,11 +1,13 @@
 """Run docker commands: environment, time limit, echo, and an orderly end."""
 
 import atexit
+import codecs
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from threading import Thread
 from typing import IO, Any
 
 from compose_ops import redaction
@@ -18,6 +20,7 @@ __all__ = [
     "end",
     "end_all",
     "finish",
+    "redacted",
     "run",
     "shown",
     "terminate_all",
@@ -25,6 +28,8 @@ __all__ = [
 
 SECONDS_TO_END = 5.0
 """Between SIGTERM, at which docker cancels what it does, and SIGKILL."""
+
+CHUNK = 65536
 
 _at_work: set["subprocess.Popen[bytes]"] = set()
 
@@ -59,6 +64,43 @@ def run(
     except subprocess.TimeoutExpired as late:
         return Output(TIMED_OUT, _text(late.stdout), _text(late.stderr))
     return Output(process.returncode, _text(out), _text(err))
+
+
+def redacted(
+    argv: Sequence[str],
+    environment: Mapping[str, str] | None,
+    *,
+    write: Callable[[str], object],
+    write_error: Callable[[str], object],
+) -> int:
+    """
+    Run *argv* to its end, and hand on what it prints, line by line, secrets replaced.
+
+    What *write* raises, such as for a closed pipe, ends the client and is raised.
+    """
+    pipe = subprocess.PIPE
+    process = begin(
+        argv, environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
+    )
+    errors = Thread(target=_hand_on, args=(process.stderr, write_error), daemon=True)
+    try:
+        errors.start()
+        _hand_on(process.stdout, write)
+        process.wait()
+        errors.join()
+        return process.returncode
+    finally:
+        end(process)
+
+
+def _hand_on(source: Any, write: Callable[[str], object]) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    stream = redaction.Stream()
+    while piece := source.read1(CHUNK):
+        if text := stream.feed(decoder.decode(piece)):
+            write(text)
+    if text := stream.feed(decoder.decode(b"", final=True)) + stream.end():
+        write(text)
 
 
 def shown(

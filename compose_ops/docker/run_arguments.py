@@ -1,11 +1,9 @@
 """The arguments of `docker run`, `create` and `exec` for what the port describes."""
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from compose_ops.docker.api import RunSpec
+from compose_ops.docker.api import RunSpec, mount
 
 _READ_BY_DOCKER = ("PATH", "HOME", "DOCKER_", "COMPOSE_", "BUILDKIT_", "SSH_", "LD_")
 """Variables that would change what the docker client does, if it were given them."""
@@ -31,13 +29,9 @@ def named(environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
 
 
 def bind(source: Path, target: str, *, writable: bool = False) -> str:
-    """Return the value of a `--mount`, which Docker reads as a line of CSV."""
-    fields = ["type=bind", f"src={source}", f"dst={target}"]
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(
-        fields + ([] if writable else ["readonly"])
-    )
-    return line.getvalue()
+    """Return the value of a `--mount` of a path of the host."""
+    more = [] if writable else ["readonly"]
+    return mount("type=bind", f"src={source}", f"dst={target}", *more)
 
 
 def run_arguments(spec: RunSpec, *, interactive: bool = False) -> list[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from compose_ops.errors import ConfigurationError
+
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 FILES_LABEL = "com.docker.compose.project.config_files"
@@ -190,6 +192,33 @@ class Event:
     action: str
     id: str
     attributes: Mapping[str, str]
+
+
+def mount(*fields: str) -> str:
+    """
+    Return the value of a `--mount`, which Docker reads as a line of CSV.
+
+    Raises ConfigurationError for a path that is no UTF-8: Docker's API, which is JSON,
+    would be given another one.
+
+    >>> mount("type=bind", "src=/srv/a, b", "dst=/data", "readonly")
+    'type=bind,"src=/srv/a, b",dst=/data,readonly'
+    """
+    for one in fields:
+        try:
+            one.encode()
+        except UnicodeEncodeError:
+            path = one.partition("=")[2]
+            raise ConfigurationError(
+                f"Docker cannot be given a path that is no UTF-8: {path}",
+                hint="rename that folder, or name another one",
+            ) from None
+    return ",".join(map(_csv, fields))
+
+
+def _csv(field: str) -> str:
+    needs_quotes = any(char in field for char in ',"\r\n')
+    return '"' + field.replace('"', '""') + '"' if needs_quotes else field
 
 
 @dataclass(frozen=True, slots=True)

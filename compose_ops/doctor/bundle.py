@@ -106,7 +106,7 @@ def collect(stack: StackContext, report: Report, path: Path) -> Bundle:
     parts = dict(_parts(stack, report, containers))
     values = {name: _value(name, part, missing) for name, part in parts.items()}
     for container in containers:
-        _learn(container)
+        secrets.learn_container(container)
     files = {name: _text(value) for name, value in values.items() if value is not None}
     files["missing.json"] = _text(missing)
     return Bundle(place, dict(sorted(files.items())))
@@ -186,21 +186,6 @@ def _value(name: str, part: Part, missing: dict[str, str]) -> Any:
     except OSError as refused:
         missing[name] = str(refused)
     return None
-
-
-def _learn(container: Container) -> None:
-    """Learn the secrets that a container was created with: files change meanwhile."""
-    config = container.raw.get("Config") or {}
-    pairs = (str(line).partition("=") for line in config.get("Env") or ())
-    check = config.get("Healthcheck") or {}
-    service = {
-        "environment": {name: value for name, _, value in pairs},
-        "labels": config.get("Labels") or {},
-        "command": config.get("Cmd"),
-        "entrypoint": config.get("Entrypoint"),
-        "healthcheck": {"test": check.get("Test")},
-    }
-    secrets.learn({"services": {container.service: service}})
 
 
 def _text(value: Any) -> bytes:

@@ -79,6 +79,7 @@ UP = (
     "data-folders",
     "data-owners",
     "volume-definitions",
+    "external-present",
     "images-obtainable",
 )
 """What must hold before containers are created."""

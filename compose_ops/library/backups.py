@@ -1,20 +1,27 @@
 """Sets of a project: what the tasks about backups have in common."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from compose_ops.config import Config
 from compose_ops.errors import DataError, UsageError
 from compose_ops.runtime.context import StackContext
 
 if TYPE_CHECKING:
+    from compose_ops.backup.addresses import Place, RepositoryAddress
+    from compose_ops.backup.destination import Destination
     from compose_ops.backup.drill import DrillResult
+    from compose_ops.backup.fill import Copied
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
     from compose_ops.backup.retention import Rules
+
+
+Dests: TypeAlias = str | Path | Sequence[str | Path]
+"""One destination or several, as `--dest` names them; none of them is the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +48,42 @@ class _Located(Protocol):
     @property
     def root(self) -> Path: ...
 
+    @property
+    def config(self) -> Config: ...
 
-def destination(stack: _Located, dest: str | Path) -> Path:
-    """
-    Return the folder of the sets, absolute; a relative one is the project's.
 
-    Raises UsageError for a URL, which names no folder.
+def destination(stack: _Located, dest: str | Path = "") -> "Place":
     """
-    if scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", str(dest)):
-        raise UsageError(
-            f"a destination is a folder, not {scheme[1]}://",
-            hint="mount it, and name the folder; one with :// in its name: ./NAME",
-        )
-    if not dest:
-        return stack.backups
-    return (stack.root / Path(dest).expanduser()).resolve()
+    Return the folder of the sets, absolute, or the repository with them.
+
+    Raises UsageError for what names neither.
+    """
+    return destinations_of(stack, dest)[0]
+
+
+def destinations_of(stack: _Located, dest: Dests = ()) -> "tuple[Place, ...]":
+    """Return the places that *dest* names, by default those of `compose-ops.toml`."""
+    from compose_ops.backup import addresses
+
+    several = [dest] if isinstance(dest, (str, Path)) else [*dest]
+    if dests := [one for one in several if one]:
+        found = [addresses.place(stack.config, stack.root, one) for one in dests]
+    else:
+        names = stack.config.destinations
+        found = [addresses.named(stack.config, stack.root, name) for name in names]
+    return tuple(dict.fromkeys(found)) or (stack.backups,)
+
+
+def each(stack: _Located, dest: Dests = ()) -> tuple[str | Path, ...]:
+    """Return the words for the single destinations that *dest* names."""
+    several = [dest] if isinstance(dest, (str, Path)) else [*dest]
+    named = tuple(one for one in several if one)
+    return named or tuple(stack.config.destinations) or ("",)
 
 
 def backup(
     stack: StackContext,
-    dest: str | Path = "",
+    dest: Dests = (),
     *,
     services: Sequence[str] = (),
     everything: bool = False,
@@ -68,23 +91,40 @@ def backup(
     gzip: bool = False,
     encrypt: Sequence[str] = (),
     allow_undeclared: bool = False,
+    new_destination: bool = False,
 ) -> "Manifest | None":
     """Take a set, and remember where; None with `--dry`."""
-    from compose_ops.backup import create, destinations
+    from compose_ops.backup import create, destinations, fill
+    from compose_ops.backup.writing import NotEverywhere
 
+    asked = destinations_of(stack, dest)
+    first, *others = fill.staged(stack, asked)
     request = create.BackupRequest(
         services=services,
         everything=everything,
-        dest=destination(stack, dest),
+        dest=first,
+        others=others,
         consistency=consistency,
         gzip=gzip,
         encrypt=encrypt,
         coherent=stack.config.backup.coherent,
         allow_undeclared=allow_undeclared,
+        new_destination=new_destination,
     )
-    made = create.take(stack, request)
-    if made:
-        destinations.remember(stack.backups, stack.state, request.dest, made.id)
+    try:
+        made = create.take(stack, request)
+    except NotEverywhere as partly:
+        set_id = partly.manifest.id
+        holders = [p for p in request.all_places if str(p) in partly.holders]
+        for place in holders:
+            destinations.remember(stack.backups, stack.state, place, set_id)
+        fill.fill_behind(stack, holders, asked, set_id)
+        raise
+    if made is None:
+        return None
+    for place in request.all_places:
+        destinations.remember(stack.backups, stack.state, place, made.id)
+    fill.fill_behind(stack, request.all_places, asked, made.id)
     return made
 
 
@@ -120,10 +160,10 @@ def listed(
     stack: StackContext, dest: str | Path = "", *, project: str = ""
 ) -> "tuple[BackupSet, ...]":
     """Return the sets, the newest first; also those whose manifest is invalid."""
-    from compose_ops.backup import repository
+    from compose_ops.backup import places
 
-    place = destination(stack, dest)
-    return tuple(repository.listed(place, project or stack.project))
+    place = places.opened(stack, destination(stack, dest))
+    return tuple(place.listed(project or stack.project))
 
 
 def verify(
@@ -135,27 +175,26 @@ def verify(
     identity: str = "",
 ) -> tuple[Verification, ...]:
     """Read one set, or every set of the project, and compare every hash."""
-    from compose_ops.backup import helper, repository
+    from compose_ops.backup import helper, places, repository
 
-    place, owner = destination(stack, dest), project or stack.project
+    place = places.opened(stack, destination(stack, dest))
+    owner = project or stack.project
     helper.require(stack)
-    chosen = (
-        [repository.choose(place, owner, set_id=set_id)]
-        if set_id
-        else repository.listed(place, owner)
-    )
-    return tuple(_verified(stack, found, identity) for found in chosen)
+    found = place.listed(owner)
+    if set_id:
+        found = [repository.chosen(found, f"{place.name}/{owner}", set_id=set_id)]
+    return tuple(_verified(place, one, identity) for one in found)
 
 
-def _verified(stack: StackContext, found: "BackupSet", identity: str) -> Verification:
+def _verified(place: "Destination", found: "BackupSet", identity: str) -> Verification:
     from compose_ops.backup import damage, repository
     from compose_ops.backup import verify as proof
 
     try:
-        manifest = repository.believed(found)
+        manifest = repository.valid_manifest(found)
         keys = proof.identities(manifest, identity, needed=False)
-        with damage.marked(found):
-            proof.check(stack, found, keys)
+        with damage.marked(place, found):
+            place.check(found, keys)
     except DataError as damaged:
         return Verification(found.id, damaged.message, opened=False)
     return Verification(found.id, "", opened=bool(keys) or not manifest.encrypted)
@@ -173,6 +212,38 @@ def drill(
 
     request = drilling.DrillRequest(destination(stack, dest), set_id, identity)
     return drilling.drill(stack, request)
+
+
+def copy(stack: StackContext, dest: str, *, source: str = "") -> "Copied":
+    """
+    Send the sets that a repository lacks to it, from one here.
+
+    That is *source*, by default the first repository here, else the staging one.
+    """
+    from compose_ops.backup import fill
+
+    return fill.fill(stack, *_ends(stack, dest, source))
+
+
+def _ends(
+    stack: StackContext, dest: str, source: str
+) -> "tuple[RepositoryAddress, RepositoryAddress]":
+    from compose_ops.backup import fill
+    from compose_ops.backup.addresses import RepositoryAddress
+
+    target = destination(stack, dest) if dest else None
+    if not isinstance(target, RepositoryAddress):
+        raise UsageError(
+            "no repository is named to copy to",
+            hint="--dest NAME of [destinations] in compose-ops.toml, or restic:…",
+        )
+    named = [destination(stack, source)] if source else destinations_of(stack)
+    found = [
+        place
+        for place in named
+        if isinstance(place, RepositoryAddress) and place.is_local and place != target
+    ]
+    return (found[0] if found else fill.staging(stack, target)), target
 
 
 def prune(

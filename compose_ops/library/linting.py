@@ -12,6 +12,10 @@ from compose_ops.lint.quantity import size
 from compose_ops.lint.run import judge
 from compose_ops.project.paths import ENV_EXAMPLE, ENV_FILE
 
+DOUBLED = ("fixed-name-doubled", "fixed-port-doubled")
+MOVED = "[rollout] moves the ports to a gateway, and drops the name"
+"""Why they are no faults of a service with a gateway of ours."""
+
 
 def lint(
     selection: Selection | None = None,
@@ -64,9 +68,16 @@ def settings_of(config: Config) -> LintSettings:
         start_timeout=float(table.start_timeout),
         memory=size(table.memory),
         exclude=table.exclude,
-        accept=tuple(
-            AcceptedRule(rule, one.reason, one.file, one.path)
-            for rule, one in table.accept.items()
+        accept=(
+            *(
+                AcceptedRule(rule, one.reason, one.file, one.path)
+                for rule, one in table.accept.items()
+            ),
+            *(
+                AcceptedRule(rule, MOVED, path=f"services.{service}")
+                for rule in DOUBLED
+                for service in config.fronted
+            ),
         ),
         baseline=config.path(table.baseline) if table.baseline else None,
         labels=config.service_settings,

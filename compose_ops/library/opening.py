@@ -1,30 +1,47 @@
 """The composition root: from flags to the project, its mode and its engine."""
 
+import atexit
 import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from compose_ops import redaction
 from compose_ops.composition import OPERATIONS
 from compose_ops.config import Config, load
 from compose_ops.console import say
-from compose_ops.docker.api import TIMEOUT, Container, Echo, Engine, EngineInfo
+from compose_ops.docker.api import (
+    DIRECTORY_LABEL,
+    TIMEOUT,
+    Container,
+    Echo,
+    Engine,
+    EngineInfo,
+    Service,
+)
 from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
 from compose_ops.project import discovery, env_file
 from compose_ops.project.discovery import Found
+from compose_ops.project.labels import with_labels
+from compose_ops.project.model import Model
 from compose_ops.project.modes import GPU_CHOICES, Mode, Modes, facts, labelled
-from compose_ops.project.paths import DEPLOYED_FILE
+from compose_ops.project.paths import DEPLOYED_FILE, GATEWAY_FILE, STATE
 from compose_ops.runtime.context import (
     StackContext,
     deployed_files,
     of_another_checkout,
 )
+from compose_ops.state import folder as state
+from compose_ops.state import store
+
+PASSING = "compose-ops-"
+"""How the folder begins that a process has for files which end with it."""
 
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
@@ -126,34 +143,40 @@ def open_stack(
     (everyone, info), (project, merged) = opening.observe(
         flags, need_engine=need_engine and not read_only
     )
-    origin, files = _started(everyone, project)
+    on_swarm = opening.services(project, info)
+    origin, files = _started(on_swarm or everyone, project)
     other = origin if origin not in {None, place.root} else None
     if other is not None and not read_only:
         raise of_another_checkout(project, other, place.root)
     started = place.modes.from_files(files) if files and not other else None
+    if started is not None and on_swarm:
+        started = replace(started, swarm=True)
     mode, why = selected(place, wanted, started, info)
     deployed: tuple[Path, ...] = ()
     if info is not None:
         deployed = deployed_files(place.root, project, info, read_only=read_only)
-    same = merged is not None and not deployed and mode.files == flags.files
+    known = merged if mode.files == flags.files else None
+    keep = state.of(place.root, info.id, project) if info and not read_only else None
+    fronted = opening.gateway(mode, project, known, None if dry else keep)
     return StackContext(
         collaborators=OPERATIONS,
         root=place.root,
         project=project,
         mode=mode,
-        engine=opening.engine(mode, project, deployed),
+        engine=opening.engine(mode, project, (*fronted, *deployed)),
         everyone=everyone,
         started_as=started,
         mode_reason=why,
         dry=dry,
         known=info,
-        reopen=partial(opening.engine, mode, project),
+        reopen=lambda files: opening.engine(mode, project, (*fronted, *files)),
         other_checkout=other,
         service_settings=place.config.service_settings,
         product_files=tuple(map(place.config.path, place.config.products)),
+        variables=place.found.values,
         config=place.config,
         modes=place.modes,
-        merged=merged if same else None,
+        merged=None if deployed or place.config.fronted else known,
     )
 
 
@@ -221,12 +244,63 @@ class _Opening:
         if stated and "$" not in stated:
             return stated, None
         try:
-            merged = self.engine(flags, None).model()
+            checked = not self.place.config.fronted
+            merged = self.engine(flags, None).model(checked=checked)
         except (ConfigurationError, EngineUnavailable):
             if not self.read_only:
                 raise
             return normalised(self.place.root.name), None
         return str(merged["name"]), merged
+
+    def services(self, project: str, info: EngineInfo | None) -> tuple[Service, ...]:
+        """Return the services of the stack, where the engine is a manager."""
+        swarm = (info.raw.get("Swarm") or {}) if info else {}
+        if not swarm.get("ControlAvailable"):
+            return ()
+        from compose_ops.docker.client import DockerEngine
+
+        timeout = READ_ONLY_TIMEOUT if self.read_only else TIMEOUT
+        bare = DockerEngine(echo=self.echo, timeout=timeout)
+        found = bare.stack_services(project)
+        return tuple(one for one in found if DIRECTORY_LABEL in one.labels)
+
+    def gateway(
+        self,
+        mode: Mode,
+        project: str,
+        merged: Mapping[str, Any] | None,
+        keep: Path | None,
+    ) -> tuple[Path, ...]:
+        """
+        Return the compose file with the gateways that the configuration asks for.
+
+        Where there is no state to *keep* it in yet, it is a file that goes with this
+        process: nothing is written to a project that is only looked at.
+        """
+        try:
+            text = self.gateway_text(mode, project, merged)
+        except (ConfigurationError, EngineUnavailable):
+            if not self.read_only:
+                raise
+            return ()
+        if not text:
+            return ()
+        folder = keep if keep and keep.is_dir() else _passing()
+        store.write(folder / GATEWAY_FILE, text)
+        return (folder / GATEWAY_FILE,)
+
+    def gateway_text(
+        self, mode: Mode, project: str, merged: Mapping[str, Any] | None = None
+    ) -> str:
+        """Return that compose file's text, "" for none; *merged* is without it."""
+        config = self.place.config
+        if not config.fronted or mode.swarm:
+            return ""
+        # Two replicas contradict a fixed name, which the gateway's file takes away.
+        raw = merged or self.engine(mode, project).model(checked=False)
+        return OPERATIONS.gateway_overlay(
+            Model(with_labels(raw, config.service_settings)), config
+        )
 
     def engine(
         self, mode: Mode, project: str | None, further: Sequence[Path] = ()
@@ -245,6 +319,12 @@ class _Opening:
         )
 
 
+def project_name(place: Place) -> str:
+    """Return the project's name as far as it can be known without an engine."""
+    flags = place.modes.select((), overlays=())
+    return _Opening(place, lambda _argv: None, read_only=True).name(flags)[0]
+
+
 def normalised(name: str) -> str:
     """
     Return a folder's name as Compose makes a project's name of it.
@@ -253,6 +333,17 @@ def normalised(name: str) -> str:
     'myapp2'
     """
     return re.sub(r"[^a-z0-9_-]", "", name.lower()).lstrip("_-")
+
+
+def gateway_text(place: Place, mode: Mode, project: str) -> str:
+    """
+    Return the compose file with the gateways that the configuration asks for.
+
+    "" for none. Raises ConfigurationError for what no gateway can stand in front of.
+    """
+    return _Opening(place, lambda _argv: None, read_only=True).gateway_text(
+        mode, project
+    )
 
 
 def docker_client(*, echo: bool = False) -> Engine:
@@ -290,20 +381,30 @@ def _observe(
 
 
 def _started(
-    everyone: Sequence[Container], project: str
+    everyone: Sequence[Container | Service], project: str
 ) -> tuple[Path | None, tuple[Path, ...]]:
     """Return the folder and the files that a project was started with, if it was."""
-    own = [container for container in everyone if container.project == project]
+    own = [s for s in everyone if isinstance(s, Service) or s.project == project]
     if not own:
         return None, ()
-    newest = max(own, key=lambda container: container.created)
+    newest = max(own, key=lambda one: str(one.created))
     folder, files = labelled(newest.labels)
     return folder, tuple(file for file in files if not _is_deployed(file))
 
 
 def _is_deployed(file: Path) -> bool:
     """Tell whether an update wrote a file; later tasks add it themselves."""
+    if file.name == GATEWAY_FILE:
+        return STATE in file.parts or file.parent.name.startswith(PASSING)
     return file.name == DEPLOYED_FILE or file.match("candidate-*.yml")
+
+
+@cache
+def _passing() -> Path:
+    """Return a folder that is removed when this process ends."""
+    folder = TemporaryDirectory(prefix=PASSING)
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def _echo(argv: Sequence[str]) -> None:

@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from compose_ops.config import Config
 from compose_ops.library import backups as sets
+from compose_ops.library import swarm
 from compose_ops.library.opening import Selection, find, host_engine, open_stack
+from compose_ops.library.unattended import Scheduling, refuse_faults, watched
 from compose_ops.runtime.context import StackContext
 
 if TYPE_CHECKING:
+    from compose_ops.backup.addresses import Place
     from compose_ops.backup.drill import DrillResult
+    from compose_ops.backup.fill import Copied
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
     from compose_ops.backup.retention import Rules
+    from compose_ops.docker.api import Node
     from compose_ops.doctor.bundle import Bundle
     from compose_ops.doctor.run import Report
     from compose_ops.gpu.report import GpuReport
+    from compose_ops.library.gateway import GatewayFile
     from compose_ops.lint import Finding
     from compose_ops.rollout.result import UpdateResult
     from compose_ops.stack.status import ContainerUsage, Status
@@ -94,6 +100,10 @@ class Stack:
             echo=self.echo,
         )
 
+    def _single(self, task: str) -> StackContext:
+        """Return the stack for a task that acts on one engine alone."""
+        return swarm.on_one_engine(self.context, task)
+
     @property
     def configuration(self) -> Config:
         """What the project's `compose-ops.toml` states, the defaults without one."""
@@ -114,9 +124,14 @@ class Stack:
 
         >>> Stack.open().up(["web"], build=True)
         """
+        stack = self.context()
+        swarm.refuse_both(stack)
+        if stack.mode.swarm:
+            swarm.up(stack, services, build=build, timeout=timeout)
+            return
         from compose_ops.stack import up
 
-        up.up(self.context(), services, build=build, timeout=timeout)
+        up.up(stack, services, build=build, timeout=timeout)
 
     def down(self, *, volumes: bool = False, yes: bool = False) -> None:
         """
@@ -125,8 +140,13 @@ class Stack:
         >>> Stack.open().down()
         """
         from compose_ops.stack import down
+        from compose_ops.swarm import down as swarm_down
 
-        down.down(self.context(), volumes=volumes, yes=yes)
+        stack = self.context()
+        if stack.mode.swarm:
+            swarm_down.down(stack, volumes=volumes)
+        else:
+            down.down(stack, volumes=volumes, yes=yes)
 
     def restart(
         self, services: Iterable[str] = (), *, timeout: int | None = None
@@ -138,7 +158,7 @@ class Stack:
         """
         from compose_ops.stack import restart
 
-        restart.restart(self.context(), services, timeout=timeout)
+        restart.restart(self._single("restart"), services, timeout=timeout)
 
     def rebuild(
         self,
@@ -154,7 +174,9 @@ class Stack:
         """
         from compose_ops.stack import rebuild
 
-        rebuild.rebuild(self.context(), tuple(services), cache=cache, timeout=timeout)
+        rebuild.rebuild(
+            self._single("rebuild"), tuple(services), cache=cache, timeout=timeout
+        )
 
     def status(self) -> "Status":
         """
@@ -165,7 +187,19 @@ class Stack:
         """
         from compose_ops.stack import status
 
-        return status.services(self.context())
+        stack = self.context()
+        return swarm.status(stack) if stack.mode.swarm else status.services(stack)
+
+    def nodes(self) -> "tuple[Node, ...]":
+        """
+        Return the machines of the Swarm, managers first.
+
+        >>> [node.hostname for node in Stack.open().nodes() if not node.takes_tasks]
+        []
+        """
+        from compose_ops.swarm import view
+
+        return view.nodes(self.context(read_only=True))
 
     def recover(self) -> "tuple[Unfinished, ...]":
         """
@@ -179,30 +213,42 @@ class Stack:
         """
         from compose_ops.state import recovery
 
-        stack = self.context()
-        left = recovery.pending(stack)
-        recovery.recover(stack)
-        return left
+        with watched(self, "recover") as run:
+            left = recovery.pending(run.stack)
+            recovery.recover(run.stack)
+            return left
 
     def stats(self, services: Iterable[str] = ()) -> "tuple[ContainerUsage, ...]":
         """Return what running containers use; UsageError when none of them runs."""
         from compose_ops.stack import status
 
-        return status.usage(self.context(), tuple(services))
+        return status.usage(self._single("stats"), tuple(services))
 
     def logs(
         self, services: Iterable[str] = (), *, tail: int = 100, follow: bool = False
     ) -> None:
-        """Let Docker print the last *tail* lines of services to this terminal."""
+        """Print the last *tail* lines of services on stdout, secrets replaced."""
         from compose_ops.stack import logs
+        from compose_ops.swarm import view
 
-        logs.logs(self.context(), services, tail=tail, follow=follow)
+        stack = self.context()
+        write = view.logs if stack.mode.swarm else logs.logs
+        write(stack, services, tail=tail, follow=follow)
 
     def config(self) -> dict[str, Any]:
-        """Return the merged compose model with secrets redacted; needs no engine."""
-        from compose_ops.stack import status
+        """
+        Return the merged compose model with secrets redacted; needs no engine.
 
-        return status.redacted_model(self.context(need_engine=False))
+        In a mode for Swarm it is the file that `docker stack deploy` takes; raises
+        ConfigurationError for what Swarm has no equivalent for.
+        """
+        from compose_ops.stack import status
+        from compose_ops.swarm import render
+
+        stack = self.context(need_engine=False)
+        if stack.mode.swarm:
+            return render.printed(stack)
+        return status.redacted_model(stack)
 
     def init(self) -> tuple[str, ...]:
         """
@@ -211,12 +257,15 @@ class Stack:
         In the mode that `init.production_mode` names, certificates and data folders
         too. A value that is there is never touched.
         """
-        from compose_ops.backup import helper
+        from compose_ops.backup import helper, passwords
         from compose_ops.stack import production, setup
 
         place, engine = find(self.selection), host_engine()
         config = place.config
-        more = [*helper.missing(engine, config.backup.helper_base)]
+        more = [
+            *helper.missing(engine, config.backup.helper_base),
+            *passwords.missing(engine, config, place.root),
+        ]
         if config.init.production_mode in self.selection.modes:
             more += production.steps(engine, config, place.found.values)
         return setup.run(engine, place.root, config, dry=self.dry, more=more)
@@ -287,33 +336,48 @@ class Stack:
         services: Iterable[str] = (),
         *,
         all: bool = False,  # noqa: A002 - as the task's flag
-        dest: str | Path = "",
+        dest: sets.Dests = (),
         consistency: str = "",
         gzip: bool = False,
         encrypt: Sequence[str] = (),
         allow_undeclared: bool = False,
+        new_destination: bool = False,
+        keep: "Rules | None" = None,
     ) -> "Manifest | None":
         """
         Copy the data of *services*, or of all, to a verified set; None with `dry`.
 
-        *dest* is the folder of the sets, by default that of `compose-ops.toml`. Raises
-        DataError when a copy or its proof fails; no set is left then. With *all*
-        writable mounts that nobody declares as data or as disposable are a DataError,
-        too, unless *allow_undeclared* leaves them out.
+        With *keep* the sets that no rule keeps are removed afterwards, as by `prune`.
+
+        *dest* is the folder of the sets, a name or a repository, or several of them, by
+        default those of `compose-ops.toml`. Raises DataError when a copy or its proof
+        fails; no set is left then. With *all* writable mounts that nobody declares as
+        data or as disposable are a DataError, too, unless *allow_undeclared* leaves
+        them out; so is a folder that held sets and holds none, unless
+        *new_destination* says that it begins anew.
 
         >>> Stack.open().backup(["db"]).stores[0].consistency
         'stop'
         """
-        return sets.backup(
-            self.context(),
-            dest,
-            services=tuple(services),
-            everything=all,
-            consistency=consistency,
-            gzip=gzip,
-            encrypt=encrypt,
-            allow_undeclared=allow_undeclared,
-        )
+        names = tuple(services)
+        with watched(self, "backup") as run:
+            run.is_at(services=names, dest=dest, every=True)
+            made = sets.backup(
+                run.stack,
+                dest,
+                services=names,
+                everything=all,
+                consistency=consistency,
+                gzip=gzip,
+                encrypt=encrypt,
+                allow_undeclared=allow_undeclared,
+                new_destination=new_destination,
+            )
+            run.report.set_id = made.id if made else ""
+            if keep and not keep.keep_nothing:
+                for one in sets.each(run.stack, dest):
+                    sets.prune(run.stack, one, rules=keep, yes=True)
+            return made
 
     def backups(
         self, *, dest: str | Path = "", project: str = ""
@@ -338,9 +402,13 @@ class Stack:
         >>> [found.fault for found in Stack.open().verify()]
         ['']
         """
-        return sets.verify(
-            self.context(), dest, set_id=set_id, project=project, identity=identity
-        )
+        with watched(self, "verify") as run:
+            run.is_at(dest=dest)
+            found = sets.verify(
+                run.stack, dest, set_id=set_id, project=project, identity=identity
+            )
+            run.report.fault = refuse_faults(found)
+            return found
 
     def restore(
         self,
@@ -364,7 +432,7 @@ class Stack:
         '20261127-210000'
         """
         return sets.restore(
-            self.context(),
+            self._single("restore"),
             dest,
             services=tuple(services),
             everything=all,
@@ -375,11 +443,25 @@ class Stack:
             yes=yes,
         )
 
+    def copy(self, dest: str, *, source: str = "") -> "Copied":
+        """
+        Send the sets that the repository *dest* lacks to it, from one here.
+
+        Data that is there is not sent again. Raises DataError when it is cut; a second
+        run goes on.
+
+        >>> Stack.open().copy("offsite").copied  # doctest: +SKIP
+        ('20261128T012315Z-0001',)
+        """
+        return sets.copy(self.context(), dest, source=source)
+
     def undo_restore(self, services: Iterable[str] = (), *, yes: bool = False) -> str:
         """Bring back the data from before the last restore; return its id."""
         from compose_ops.backup import restore_undo
 
-        return restore_undo.undo(self.context(), tuple(services), yes=yes)
+        return restore_undo.undo(
+            self._single("restore --undo"), tuple(services), yes=yes
+        )
 
     def discard_restore(
         self, services: Iterable[str] = (), *, yes: bool = False
@@ -387,14 +469,20 @@ class Stack:
         """Remove the data from before restores for good; return whose."""
         from compose_ops.backup import restore_undo
 
-        found = restore_undo.discard(self.context(), tuple(services), yes=yes)
+        found = restore_undo.discard(
+            self._single("restore --discard"), tuple(services), yes=yes
+        )
         return tuple(found)
 
     def drill(
         self, set_id: str = "", *, dest: str | Path = "", identity: str = ""
     ) -> "DrillResult":
         """Restore a set into scratch volumes, boot it, remove everything."""
-        return sets.drill(self.context(), dest, set_id=set_id, identity=identity)
+        with watched(self, "drill") as run:
+            run.is_at(dest=dest)
+            found = sets.drill(run.stack, dest, set_id=set_id, identity=identity)
+            run.report.set_id = found.set_id
+            return found
 
     def prune(
         self, rules: "Rules", *, dest: str | Path = "", yes: bool = False
@@ -406,7 +494,9 @@ class Stack:
         >>> Stack.open().prune(Rules(last=7), yes=True).removed
         ()
         """
-        return sets.prune(self.context(), dest, rules=rules, yes=yes)
+        with watched(self, "prune") as run:
+            run.is_at(dest=dest)
+            return sets.prune(run.stack, dest, rules=rules, yes=yes)
 
     def rolling_update(
         self,
@@ -415,19 +505,42 @@ class Stack:
         image: str = "",
         build: bool = False,
         timeout: int | None = None,
+        restore_point: str = "",
+        no_restore_point: bool = False,
     ) -> "UpdateResult":
         """
         Replace a service's replicas as `update_config` says, without losing a request.
 
-        Raises RolledBack when that failed and was undone.
+        A store's data is copied before the new version starts, unless *restore_point*
+        names a proven set or *no_restore_point* does without. Raises RolledBack when
+        the update failed and was undone, DataError where no copy can be made.
 
         >>> Stack.open().rolling_update("web", image="shop-web:2").result
         'updated'
         """
         from compose_ops.rollout.update import UpdateRequest, update
 
-        request = UpdateRequest(image=image, build=build)
-        return update(self.context(), service, request, timeout=timeout)
+        request = UpdateRequest(
+            image=image,
+            build=build,
+            restore_point=restore_point,
+            no_restore_point=no_restore_point,
+        )
+        return update(self._single("rolling-update"), service, request, timeout=timeout)
+
+    def gateway(self, *, write: bool = False) -> "GatewayFile":
+        """
+        Return the compose file with the gateways that `[rollout]` asks for.
+
+        With *write* it is written beside the compose files, where it can be changed and
+        named as another of them. Raises UsageError where none is asked for.
+
+        >>> Stack.open().gateway().text.splitlines()[2]
+        'services:'
+        """
+        from compose_ops.library.gateway import gateway_file
+
+        return gateway_file(self.selection, write=write and not self.dry)
 
     def update_all(self, *, timeout: int | None = None) -> "Iterator[UpdateResult]":
         """
@@ -440,17 +553,30 @@ class Stack:
         """
         from compose_ops.rollout.update_all import update_all
 
-        return update_all(self.context(), timeout=timeout)
+        return update_all(self._single("rolling-update --all"), timeout=timeout)
 
     def rollback(self, service: str, *, timeout: int | None = None) -> "UpdateResult":
         """Go back to the image before the last update; RolledBack as for an update."""
         from compose_ops.rollout import rollback
 
-        return rollback.rollback(self.context(), service, timeout=timeout)
+        return rollback.rollback(self._single("rollback"), service, timeout=timeout)
 
-    def destination(self, dest: str | Path = "") -> Path:
-        """Return the folder of the sets; a relative *dest* is the project's."""
+    def destination(self, dest: str | Path = "") -> "Place":
+        """Return where sets lie; a relative *dest* is the project's."""
         return sets.destination(find(self.selection), dest)
+
+    def scheduling(
+        self, *, program: str = "compose-ops", only: Sequence[str] = ()
+    ) -> Scheduling:
+        """
+        Return what the project runs by itself, the jobs of *only* or all.
+
+        *program* is what runs them: compose-ops, or invoke with a `tasks.py`. Raises
+        ConfigurationError for a wrong `[schedule]`, UsageError for another user's.
+
+        >>> print(Stack.open().scheduling().render())
+        """
+        return Scheduling.of(self, program=program, only=only)
 
     def in_modes(self, *modes: str) -> "Stack":
         """Return the same project in other modes."""

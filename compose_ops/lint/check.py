@@ -22,6 +22,7 @@ TOPICS = (
     "ports",
     "networks",
     "storage",
+    "backups",
     "environment",
     "secrets",
     "gpu",

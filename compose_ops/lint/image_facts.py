@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-NETWORK_TOOLS = frozenset({"curl", "wget", "nc"})
-
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:

@@ -14,7 +14,10 @@ LABEL = "compose-ops.product"
 DATA_LABEL = "compose-ops.data.volumes"
 # Tables whose keys are settings of a service, named as its labels are.
 SETTINGS = ("data", "backup", "restore", "drill")
-_FACTS = ("title", "images", "recipe", "privileges", "environment", *SETTINGS)
+_FACTS = (
+    *("title", "images", "recipe", "privileges", "environment", "machine"),
+    *SETTINGS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,10 @@ class Product:
     `recipe` says in a line how its data is copied, `privileges` are the capabilities it
     needs where it starts as root, and `ignored_environment` maps a variable without
     effect to what has, "" where nothing does.
+
+    Of the machine it needs `map_count` memory mappings and `open_files` descriptors; 0
+    is no need of its own. In the folder `dumps`, "" for none, it writes its memory.
+    With `keeps_password` it takes a password at its first start alone.
     """
 
     name: str
@@ -36,6 +43,10 @@ class Product:
     privileges: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     ignored_environment: Mapping[str, str] = field(default_factory=dict)
+    map_count: int = 0
+    open_files: int = 0
+    dumps: str = ""
+    keeps_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +136,13 @@ def _product(name: str, text: str) -> Product:
         for group in SETTINGS
         for key, value in _flat(group, data.get(group, {}))
     }
-    return Product(
+    machine = dict(data.get("machine", {}))
+    product = Product(
         name=name,
+        map_count=int(machine.pop("map-count", 0)),
+        open_files=int(machine.pop("open-files", 0)),
+        dumps=str(machine.pop("dumps", "")),
+        keeps_password=machine.pop("keeps-password", False) is True,
         title=str(data.get("title", name)),
         images=tuple(map(str, data.get("images", ()))),
         recipe=str(data.get("recipe", "")),
@@ -134,6 +150,9 @@ def _product(name: str, text: str) -> Product:
         settings=settings,
         ignored_environment=dict(data.get("environment", {}).get("ignored", {})),
     )
+    if machine:
+        raise ValueError(f"unknown key machine.{', machine.'.join(sorted(machine))}")
+    return product
 
 
 def _flat(prefix: str, table: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

@@ -1,6 +1,8 @@
 """`.env` and its example: the only place that reads them."""
 
 import os
+import shlex
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -8,22 +10,40 @@ from io import StringIO
 from pathlib import Path
 
 from compose_ops.errors import ConfigurationError
+from compose_ops.project import sharing
 
 PLACEHOLDER = "change-me"
+MAX_BYTES = 4 << 20
 
 
 def read(path: Path) -> dict[str, str]:
     """Return the variables of an env file, empty when there is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as unreadable:
+    except PermissionError as closed:
+        raise ConfigurationError(
+            f"{path.name} cannot be read: {closed}",
+            hint=f'make it yours: sudo chown "$(id -u)" {shlex.quote(str(path))}',
+        ) from closed
+    except (OSError, ValueError) as unreadable:
         raise ConfigurationError(
             f"{path.name} cannot be read: {unreadable}",
-            hint=f'make it yours: sudo chown "$(id -u)" {path}, or save it as UTF-8',
+            hint=f"it is a file of lines NAME=VALUE in UTF-8: {path}",
         ) from unreadable
     return dict(_parsed(text))
+
+
+def _text(path: Path) -> str:
+    """Return what a plain file of a bounded size holds; ValueError for another."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is not a regular file")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES} bytes")
+    return content.decode()
 
 
 @cache
@@ -72,17 +92,18 @@ def settings(files: Iterable[Path]) -> dict[str, str]:
 
 
 def add_lines(path: Path, lines: list[str]) -> None:
-    """Append *lines* to an env file (0600), through a rename so that none is torn."""
+    """Append *lines* to an env file, through a rename so that none is torn."""
     text = path.read_text() if path.exists() else ""
     joint = "" if text.endswith("\n") or not text else "\n"
     write_private(path, text + joint + "".join(f"{line}\n" for line in lines))
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write *text* at once and durably, readable by its owner alone."""
+    """Write *text* at once and durably, closed to others (see `sharing`)."""
     partial = path.with_name(f".{path.name}.partial")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        os.fchmod(handle, sharing.file_mode(path.parent))
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

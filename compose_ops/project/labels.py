@@ -7,6 +7,18 @@ from compose_ops.project.compat import old_name
 
 PREFIX = "compose-ops."
 
+DATA_LABELS = (
+    *("data.volumes", "data.disposable", "data.paths", "data.variable", "data.ask"),
+    *("data.links", "backup.consistency", "backup.clean-exits", "backup.shell"),
+    *("backup.user", "backup.preamble", "backup.native.probe", "backup.native.prepare"),
+    *("backup.native.release", "backup.native.session", "backup.native.after"),
+    *("backup.native.order", "backup.native.exclude", "backup.count"),
+    *("backup.count-rule", "backup.version", "restore.mend", "drill.check"),
+)
+"""The settings of a service's data; a label is one behind the prefix."""
+GATEWAY_LABEL = "compose-ops.gateway.configuration"
+"""On the gateways that this package generates: a digest of what configures them."""
+
 
 def normalised(labels: Mapping[str, str]) -> dict[str, str]:
     """

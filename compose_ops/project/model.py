@@ -46,6 +46,15 @@ class Model:
     def networks(self) -> Mapping[str, Mapping[str, Any]]:
         return self.raw.get("networks") or {}
 
+    def external(self, kind: str) -> tuple[str, ...]:
+        """
+        Return the keys of what the project uses and does not make.
+
+        *kind* is networks, volumes, secrets or configs.
+        """
+        stated = (self.raw.get(kind) or {}).items()
+        return tuple(key for key, one in stated if (one or {}).get("external"))
+
     @property
     def volumes(self) -> Mapping[str, Mapping[str, Any]]:
         return self.raw.get("volumes") or {}
@@ -71,16 +80,56 @@ class Model:
         return int(service.get("scale", deploy.get("replicas", 1)))
 
     def memory(self, name: str, kind: str) -> int:
-        """Return the bytes in a service's `limits` or `reservations`, 0 for none."""
-        deploy = self.service(name).get("deploy") or {}
-        stated = (deploy.get("resources") or {}).get(kind) or {}
-        return int(stated.get("memory") or 0)
+        """
+        Return the bytes in a service's `limits` or `reservations`, 0 for none.
+
+        `mem_limit` and `mem_reservation` are the same in other words.
+        """
+        service = self.service(name)
+        stated = ((service.get("deploy") or {}).get("resources") or {}).get(kind) or {}
+        other = "mem_limit" if kind == "limits" else "mem_reservation"
+        return int(stated.get("memory") or service.get(other) or 0)
 
     def cpus(self, name: str, kind: str) -> float:
-        """Return the cores in a service's `limits` or `reservations`, 0 for none."""
-        deploy = self.service(name).get("deploy") or {}
-        stated = (deploy.get("resources") or {}).get(kind) or {}
-        return float(stated.get("cpus") or 0)
+        """
+        Return the cores in a service's `limits` or `reservations`, 0 for none.
+
+        `cpus` of the service is a limit in other words.
+        """
+        service = self.service(name)
+        stated = ((service.get("deploy") or {}).get("resources") or {}).get(kind) or {}
+        other = service.get("cpus") if kind == "limits" else 0
+        return float(stated.get("cpus") or other or 0)
+
+    def mounts(self, name: str) -> tuple[Mapping[str, Any], ...]:
+        """Return the `volumes` of a service, and those that `volumes_from` gives it."""
+        found: list[Mapping[str, Any]] = []
+        seen: set[str] = set()
+        waiting = [name]
+        while waiting:
+            service = self.services.get(one := waiting.pop(0)) or {}
+            if one not in seen:
+                seen.add(one)
+                found += service.get("volumes") or ()
+                # Compose 2.26 forgets the `:ro` that may stand behind a name.
+                others = map(str, service.get("volumes_from") or ())
+                waiting += (other.partition(":")[0] for other in others)
+        return tuple(found)
+
+    @property
+    def gpu_services(self) -> frozenset[str]:
+        """The services that ask for a GPU: reserved, by `gpus`, or by the runtime."""
+        found = set()
+        for name, service in self.services.items():
+            resources = (service.get("deploy") or {}).get("resources") or {}
+            devices = (resources.get("reservations") or {}).get("devices") or ()
+            if (
+                service.get("gpus")
+                or service.get("runtime") == "nvidia"
+                or any("gpu" in (one.get("capabilities") or ()) for one in devices)
+            ):
+                found.add(name)
+        return frozenset(found)
 
     def image_name(self, name: str) -> str:
         """Return the image that a service runs on; Compose names what it builds."""
@@ -109,6 +158,16 @@ class Model:
             for name in self.services
             for other, rule in self.needs(name).items()
             if rule.get("condition") == "service_completed_successfully"
+        )
+
+    @property
+    def namespace_owners(self) -> frozenset[str]:
+        """The services in whose network, pid or ipc namespace others live."""
+        return frozenset(
+            str(stated).removeprefix("service:")
+            for service in self.services.values()
+            for stated in map(service.get, ("network_mode", "pid", "ipc"))
+            if str(stated).startswith("service:")
         )
 
     def followers(self, name: str) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ class ModeSettings:
     files: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     combines: bool = False
+    only_with: tuple[str, ...] = ()
+    swarm: bool = False
     gpu: bool = True
     production: bool = False
     substitutes: bool = False
@@ -54,7 +56,8 @@ class Mode:
     that were asked for. `gpu` says whether a GPU is asked for; None where no overlay
     depends on that. `has_other_files` tells of files that no mode explains.
     `production` and `substitutes` say what doctor may expect: real secrets; stand-ins
-    that need neither secrets nor the real products' resources.
+    that need neither secrets nor the real products' resources. `swarm` says that it
+    runs on the nodes of a Swarm.
     """
 
     names: tuple[str, ...] = ()
@@ -65,6 +68,7 @@ class Mode:
     environment: Mapping[str, str] = field(default_factory=dict, compare=False)
     production: bool = field(default=False, compare=False)
     substitutes: bool = field(default=False, compare=False)
+    swarm: bool = field(default=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -134,6 +138,7 @@ class Modes:
             environment={k: v for mode in chosen for k, v in mode.environment.items()},
             production=any(mode.production for mode in chosen),
             substitutes=any(mode.substitutes for mode in chosen),
+            swarm=any(mode.swarm for mode in chosen),
         )
 
     def _ordered(self, names: Iterable[str]) -> list[ModeSettings]:
@@ -144,6 +149,12 @@ class Modes:
         if len(alone) > 1:
             words = " and ".join(f"--{name}" for name in alone)
             raise UsageError(f"{words} exclude each other", hint="give one of them")
+        for mode in chosen:
+            if mode.only_with and not set(mode.only_with).intersection(alone):
+                needed = " or ".join(f"--{name}" for name in mode.only_with)
+                raise UsageError(
+                    f"--{mode.name} goes only with {needed}", hint="give that, too"
+                )
         return chosen
 
     def _mode(self, name: str) -> ModeSettings:
@@ -163,6 +174,12 @@ class Modes:
     def without_gpu(self, names: Iterable[str]) -> str:
         """Return the first of the modes that never asks for a GPU, "" for none."""
         found = (mode.name for mode in self._ordered(names) if not mode.gpu)
+        return next(found, "")
+
+    @property
+    def substituting(self) -> str:
+        """The first mode whose images stand in for the real ones, "" for none."""
+        found = (name for name, mode in self.modes.items() if mode.substitutes)
         return next(found, "")
 
     def overlay(self, name: str) -> Path:
@@ -202,14 +219,16 @@ class Modes:
         """
         Yield every combination that a task can select, by name.
 
-        Each mode alone and with one that combines, with and without a GPU where files
-        depend on it, alone and with each further overlay.
+        Each mode alone and with one that combines with it, with and without a GPU where
+        files depend on it, alone and with each further overlay.
         """
         alone = [BASE, *(m.name for m in self.modes.values() if not m.combines)]
         added = [(), *((m.name,) for m in self.modes.values() if m.combines)]
         switches = [one.when for one in self.switched]
         for name, more in product(alone, added):
             names = (name, *more)
+            if any(self._refuses(mode, name) for mode in more):
+                continue
             for gpu, further in product(self._devices(names), self._further()):
                 device = ["cpu"] if gpu is False else []
                 title = "+".join([*names, *device, *further])
@@ -217,6 +236,11 @@ class Modes:
                     title,
                     self.select(names, overlays=further, facts=switches, gpu=gpu),
                 )
+
+    def _refuses(self, name: str, other: str) -> bool:
+        """Say whether a mode that combines does not go with *other*."""
+        wanted = self.modes[name].only_with
+        return bool(wanted) and other not in wanted
 
     def _further(self) -> list[tuple[str, ...]]:
         return [(), *((name,) for name in self.further())]
@@ -250,6 +274,7 @@ class Modes:
             environment=found.environment,
             production=found.production,
             substitutes=found.substitutes,
+            swarm=found.swarm,
         )
 
     def _largest(self, there: set[Path]) -> list[ModeSettings]:

@@ -1,5 +1,9 @@
 """Names that many share: files and folders of a project, and flags of tasks."""
 
+from pathlib import Path
+
+from compose_ops.errors import ConfigurationError
+
 CONFIG_FILE = "compose-ops.toml"
 ENV_FILE = ".env"
 ENV_EXAMPLE = ".env.example"
@@ -8,6 +12,8 @@ OWN_STATE = f'sudo chown -R "$(id -u)" {STATE}'
 """What a user types after a task of root's made the state."""
 
 DEPLOYED_FILE = "deployed.yml"
+GATEWAY_FILE = "gateway.yml"
+WRITTEN_GATEWAY_FILE = "compose.gateway.yaml"
 PREVIOUS_FILE = "previous.json"
 BACKUPS = "backups"
 
@@ -29,3 +35,19 @@ TAKEN = frozenset(
     }
 )
 """Flags of the tasks that take a mode: no mode of such a name is a flag itself."""
+
+
+def absolute(folder: Path, name: str | Path) -> Path:
+    """
+    Return a path that a person wrote as an absolute one, relative ones in *folder*.
+
+    Raises ConfigurationError for what can be no path: the folder of a user who does not
+    exist, links in a circle, a zero byte.
+    """
+    try:
+        return (folder / Path(name).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError) as wrong:
+        raise ConfigurationError(
+            f"the path {str(name)!r:.60} leads nowhere: {wrong}",
+            hint="correct it where it is written",
+        ) from wrong

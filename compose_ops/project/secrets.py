@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops import redaction
+from compose_ops.docker.api import Container
 
 MAX_BYTES = 64 * 1024
 
@@ -28,6 +29,21 @@ def learn(model: Mapping[str, Any]) -> None:
             _learn_flags(words)
     for name, secret in (model.get("secrets") or {}).items():
         _learn_secret(name, secret or {})
+
+
+def learn_container(container: Container) -> None:
+    """Learn the secrets that a container was created with: files change meanwhile."""
+    config = container.raw.get("Config") or {}
+    pairs = (str(line).partition("=") for line in config.get("Env") or ())
+    check = config.get("Healthcheck") or {}
+    service = {
+        "environment": {name: value for name, _, value in pairs},
+        "labels": config.get("Labels") or {},
+        "command": config.get("Cmd"),
+        "entrypoint": config.get("Entrypoint"),
+        "healthcheck": {"test": check.get("Test")},
+    }
+    learn({"services": {container.service: service}})
 
 
 def _pairs(service: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:

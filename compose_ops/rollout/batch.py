@@ -28,6 +28,27 @@ class Batch:
         """The ids of the new containers that were created so far."""
         return [slot.new for slot in self.slots if slot.new]
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the new containers, none before they are there."""
+        known = self.update.recorder.names
+        for new in self.new:
+            known[new] = known.get(new) or self.update.context.container(new).name
+        return [known[new] for new in self.new]
+
+    def make_point(self) -> None:
+        """Copy the data of the store, which does not run now."""
+        update = self.update
+        data = update.context.data
+        if data is None or update.journal.point_made:
+            return
+        begin = update.context.clock.now()
+        update.report(f"{update.plan.service}: making a restore point of its data")
+        data.make(update.point)
+        update.journal.point_made = True
+        passed = update.context.clock.now() - begin
+        update.report(f"{update.plan.service}: restore point made in {passed:.1f} s")
+
     def create(self) -> None:
         made = steps.create(
             self.update.context, len(self.slots), self.update.plan.wanted
@@ -41,6 +62,7 @@ class Batch:
     def rename(self) -> None:
         """Give the new container the name that the compose file fixes."""
         self.update.context.engine.rename(self.new[0], self.update.name)
+        self.update.recorder.names[self.new[0]] = self.update.name
 
     def start(self) -> None:
         """Start the new containers and wait until they are healthy."""
@@ -67,7 +89,10 @@ class Batch:
         self.update.wait_until(self.due)
 
     def admit(self) -> None:
-        steps.admit(self.update.context, self.new)
+        context = self.update.context
+        steps.attach(context, self.new)
+        self.update.recorder.admitted.update(context.addresses(self.new))
+        steps.admit(context, self.new)
 
     def watch_in_service(self) -> None:
         """Watch the new containers at work, for the second half of `monitor`."""
@@ -93,8 +118,7 @@ class Batch:
         )
 
     def _report(self, what: str) -> None:
-        names = [self.update.context.container(i).name for i in self.new]
-        self.update.report(f"{', '.join(names)}: {what}")
+        self.update.report(f"{', '.join(self.names)}: {what}")
 
 
 def slot_state(context: UpdateContext, old: Container | None) -> SlotState:

@@ -12,6 +12,7 @@ from compose_ops.rollout.helpers import Helpers
 from compose_ops.rollout.policy import ProbeSettings, traffic
 from compose_ops.rollout.proxy.haproxy import HAProxy
 from compose_ops.rollout.proxy.runtime_api import RuntimeApi
+from compose_ops.rollout.store_update import StoreData
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 from compose_ops.units import seconds
@@ -25,7 +26,7 @@ class UpdateContext:
     What the steps of an update need; `network` and `gateway` are names on the engine.
 
     Both are empty for a service that no gateway serves, `gateway` alone while it does
-    not run. Times are in seconds.
+    not run. Times are in seconds. `data` makes restore points of a store.
     """
 
     engine: Engine
@@ -39,13 +40,14 @@ class UpdateContext:
     clock: Clock
     helpers: Helpers
     gateway_started: datetime | None = None
+    data: StoreData | None = None
 
     def containers(self) -> tuple[Container, ...]:
-        """Return the service's containers, stopped ones too."""
+        """Return the service's replicas, stopped ones too."""
         return tuple(
             c
             for c in self.engine.containers(project=self.project)
-            if c.service == self.service
+            if c.service == self.service and not c.is_one_off
         )
 
     def container(self, reference: str) -> Container:
@@ -63,7 +65,11 @@ class UpdateContext:
         if self.traffic is None or not self.gateway:
             return []
         found = [self.container(i).networks.get(self.network, "") for i in ids]
-        return [f"{address}:{self.traffic.port}" for address in found if address]
+        return [
+            f"{address}:{port}"
+            for address in filter(None, found)
+            for port in self.traffic.ports
+        ]
 
     @property
     def api(self) -> RuntimeApi | None:
@@ -119,6 +125,7 @@ def update_context(
             engine, stack.project, lambda: stack.collaborators.helper_image(stack)
         ),
         gateway_started=gateway.started if gateway else None,
+        data=StoreData(stack, service),
     )
 
 

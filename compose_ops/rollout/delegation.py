@@ -5,23 +5,31 @@ from functools import partial
 
 from compose_ops.console import say
 from compose_ops.docker.api import Container, Network
-from compose_ops.errors import ConfigurationError
+from compose_ops.errors import ComposeOpsError, ConfigurationError
 from compose_ops.rollout import deployments, journal, policy, recover
-from compose_ops.rollout.proxy.haproxy import GatewayUnfit
+from compose_ops.rollout.gateway import adoption
+from compose_ops.rollout.proxy.haproxy import GatewayFails, GatewayUnfit
 from compose_ops.rollout.request import UpdateRequest
 from compose_ops.rollout.update import CLOCK, perform
+from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.wait import wait
 
 
 def rolled(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
-    """Return those of *services* that run and have an `update_config`."""
-    running = {c.service for c in stack.refresh() if c.is_running}
+    """
+    Return those of *services* that run and have an `update_config`.
+
+    What leaves its gateway, or is behind it for the first time, has a gap.
+    """
+    containers = [c for c in stack.refresh() if c.is_running]
+    running = {c.service for c in containers}
+    fronted = {c.service for c in containers if f"{policy.LABEL}alias" in c.labels}
     found = []
     for name in services:
         service = stack.model.service(name)
         traffic = policy.traffic(service)
-        served = traffic is None or traffic.gateway in running
+        served = traffic.gateway in running if traffic else name not in fronted
         if policy.is_rolled(service) and name in running and served:
             found.append(name)
     return tuple(found)
@@ -58,15 +66,22 @@ def update(
         )
         try:
             perform(stack, name, request, timeout=timeout)
-        except GatewayUnfit as unfit:
+        except (GatewayUnfit, GatewayFails) as unfit:
             _recreate_gateway(stack, name, unfit, timeout)
             perform(stack, name, request, timeout=timeout)
     if deployments.override(deployments.read(stack.state)) != before:
         stack.reload()  # or Compose would recreate what has just been proven
 
 
+def start(
+    stack: StackContext, services: Iterable[str], compose: Callable[[], None]
+) -> None:
+    """Let *compose* start *services*; those of gateways of ours go behind them."""
+    adoption.start(stack, services, compose, CLOCK)
+
+
 def _recreate_gateway(
-    stack: StackContext, service: str, unfit: GatewayUnfit, timeout: int | None
+    stack: StackContext, service: str, unfit: ComposeOpsError, timeout: int | None
 ) -> None:
     """
     Recreate the gateway of *service* first where the compose files changed it.
@@ -87,11 +102,13 @@ def _recreate_gateway(
 def _is_stale(stack: StackContext, service: str) -> bool:
     """Say whether a container is not as the compose files say now."""
     image = stack.engine.image(stack.model.image_name(service))
+    there = [c for c in stack.refresh() if c.service == service]
+    judged = contents.judge(contents.look(stack), there)
     return any(
-        c.config_hash != stack.config_hashes[service]
+        c.config_hash != stack.config_hashes.get(service, c.config_hash)
         or (image is not None and c.image_id != image.id)
-        for c in stack.refresh()
-        if c.service == service
+        or (c.id in judged and bool(judged[c.id].replaced))
+        for c in there
     )
 
 
@@ -132,5 +149,7 @@ def pinned(stack: StackContext, service: str) -> str:
 def all_removed(stack: StackContext) -> None:
     """Forget the interrupted update of a project whose containers were removed."""
     if left := journal.read(stack.state):
+        if left.point_made:
+            stack.collaborators.store_points.keep(stack, left.service, left.point)
         recover.abandon(stack.engine, left)
     deployments.forget_names(stack.state)

@@ -1,47 +1,64 @@
 """Execute a plan from the first step to what stays, or put everything back."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+    nullcontext,
+)
+from dataclasses import replace
 
 from compose_ops.docker.api import EventStream
 from compose_ops.errors import ComposeOpsError, EngineError, RolledBack, UnhealthyError
 from compose_ops.interrupts import undoing
-from compose_ops.rollout import health_gate, steps
+from compose_ops.rollout import health_gate
+from compose_ops.rollout.answer_counts import counted
 from compose_ops.rollout.batch import Batch, slot_state
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.display import displayed
 from compose_ops.rollout.journal import Journal
 from compose_ops.rollout.plan import Slot
 from compose_ops.rollout.preflight import CheckedPlan
+from compose_ops.rollout.recording import Recorder
+from compose_ops.rollout.result import UpdateResult
 from compose_ops.rollout.revert import revert
 from compose_ops.rollout.running_update import RunningUpdate
-from compose_ops.rollout.statistics import TrafficReport
-from compose_ops.rollout.strategies import strategy
+from compose_ops.rollout.strategies import Step, strategy
 from compose_ops.rollout.undo import put_back, remove_strays
 
 # The last step shows in the requests after it.
 TAIL_SECONDS = 0.3
+# Verdicts take no time, and draining goes on beside the steps that follow.
+UNRECORDED = ("retire", "the batch is proven")
 
 
 def execute(
     checked: CheckedPlan, journal: Journal, *, settle: Callable[[], None]
-) -> tuple[RunningUpdate, TrafficReport | None]:
+) -> tuple[RunningUpdate, UpdateResult]:
     """
-    Replace what is planned, `settle` what it leaves, and return the proof.
+    Replace what is planned, `settle` what it leaves, and return how it ended.
 
     Raises RolledBack or Interrupted when the old containers are back. From the removal
     of the old ones on it only goes forward, and only SIGKILL ends it.
     """
-    plan, probe = checked.plan, checked.probe
+    plan, probe, context = checked.plan, checked.probe, checked.context
     journal.before, journal.slots = plan.found, len(plan.changing)
-    with events_of(checked.context) as events, displayed(plan.service, probe) as report:
+    now = context.clock.now
+    recorder = Recorder(now, probe.begin if probe else now())
+    with (
+        events_of(context) as events,
+        displayed(plan.service, probe, recorder) as report,
+        counted(context.proxy, recorder),
+    ):
         update = RunningUpdate(
-            checked.context,
+            context,
             plan,
             journal,
             events,
             probe if checked.judged else None,
             report,
+            recorder,
             checked.name,
             overlaps=checked.overlaps,
         )
@@ -55,12 +72,13 @@ def execute(
                 raise revert(update, probe, error, settle) from error
             proof = probe.stop() if probe else None
             _finish(update, settle)
-    return update, proof
+    requests = probe.requests if probe else ()
+    return update, update.outcome("updated", proof, requests)
 
 
-def require_success(update: RunningUpdate, proof: TrafficReport | None) -> None:
+def require_success(update: RunningUpdate, outcome: UpdateResult) -> None:
     """Raise RolledBack for what stayed old, UnhealthyError for lost requests."""
-    service = update.plan.service
+    service, proof = update.plan.service, outcome.proof
     wrong: ComposeOpsError | None = None
     if update.failure:
         wrong = RolledBack(
@@ -76,7 +94,7 @@ def require_success(update: RunningUpdate, proof: TrafficReport | None) -> None:
             detail="\n".join(proof.failures),
         )
     if wrong:
-        wrong.proof = proof
+        wrong.outcome = replace(outcome, result="failed")
         raise wrong
 
 
@@ -120,7 +138,15 @@ def _replace(batch: Batch) -> None:
             setattr(slot, step.mark, True)
         if step.name:
             update.journal.note(step.name)
-        step.do()
+        with _recorded(batch, step):
+            step.do()
+
+
+def _recorded(batch: Batch, step: Step) -> AbstractContextManager[None]:
+    """Record a step of a batch; its draining records itself, as it goes on aside."""
+    if not step.name or step.name in UNRECORDED:
+        return nullcontext()
+    return batch.update.recorder.step(step.name, batch.names)
 
 
 def _tolerate(
@@ -157,14 +183,20 @@ def _remove_surplus(update: RunningUpdate) -> None:
     ids = [c.id for c in update.plan.surplus]
     if ids:
         update.journal.note("remove surplus replicas")
-        update.cut += steps.retire(update.context, ids)
+        update.retire(ids, [c.name for c in update.plan.surplus])
         update.context.engine.remove(*ids, force=True)
 
 
 def _finish(update: RunningUpdate, settle: Callable[[], None]) -> None:
     """Remove the old containers; where that fails, the journal lets the next task."""
-    service = update.plan.service
     update.journal.note("remove the old containers")
+    with update.recorder.step("remove the old containers"):
+        _remove_old(update, settle)
+    update.journal.close()
+
+
+def _remove_old(update: RunningUpdate, settle: Callable[[], None]) -> None:
+    service = update.plan.service
     old = [slot.old for slot in update.journal.places if slot.proven and slot.old]
     engine = update.context.engine
     try:
@@ -179,4 +211,3 @@ def _finish(update: RunningUpdate, settle: Callable[[], None]) -> None:
             hint=f"invoke rolling-update --service {service} removes the rest",
             detail=error.detail,
         ) from error
-    update.journal.close()

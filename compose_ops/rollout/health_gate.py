@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compose_ops.docker.api import Container, EventStream
 from compose_ops.errors import ComposeOpsError, UnhealthyError
-from compose_ops.rollout import replica_probe
+from compose_ops.rollout import health_command, replica_probe
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.health_command import HealthChecks
 from compose_ops.runtime import health
@@ -14,6 +14,7 @@ from compose_ops.runtime import health
 PROBES = 200
 SLOWEST_RATE = 10.0
 PERIOD = 1.0
+ANSWER_PERIOD = 0.2
 LOG_LINES = 15
 EVENTS = ("event=health_status", "event=die", "event=oom", "event=restart")
 REPAIR = "repair the new version and update again"
@@ -30,27 +31,55 @@ def wait_healthy(
     Return when all of *ids* are healthy; *version*, old or new, is for the error.
 
     A check that passes when the update runs it is as good as one of the engine, which
-    may run the first one only after an interval. Raises UnhealthyError, with the
-    container's evidence, as soon as one has ended, was restarted, ran out of memory or
-    is unhealthy, and when the time is over.
+    may run the first one only after an interval. A new container without any is
+    healthy when it has answered a request. Raises UnhealthyError, with the container's
+    evidence, as soon as one has ended, was restarted, ran out of memory or is
+    unhealthy, and when the time is over.
     """
     begin = context.clock.now()
     checks = HealthChecks(context.engine)
+    answers = _Answers(context, are_due=version == "new")
     healthy: set[str] = set()
     while True:
         found = [context.container(i) for i in ids]
         for container in found:
             require_alive(context, container, version)
-            if container.is_healthy or checks.result(container) == "":
+            is_healthy = container.is_healthy or checks.result(container) == ""
+            if is_healthy and not answers.missing(container):
                 healthy.add(container.id)
         passed = context.clock.now() - begin
         if len(healthy) == len(found):
             return
         if passed > context.health_limit:
             late = next(c for c in found if c.id not in healthy)
-            what = f"is not healthy after {context.health_limit:.0f} s"
+            wrong = answers.missing(late)
+            state = f"does not answer ({wrong})" if wrong else "is not healthy"
+            what = f"{state} after {context.health_limit:.0f} s"
             raise failed(context, late, what, version)
-        events.next(min(PERIOD, max(context.health_limit - passed, 0.01)))
+        period = ANSWER_PERIOD if answers.are_missing else PERIOD
+        events.next(min(period, max(context.health_limit - passed, 0.01)))
+
+
+@dataclass(slots=True)
+class _Answers:
+    """Requests to containers that have no health check: whether they answer yet."""
+
+    context: UpdateContext
+    are_due: bool
+    are_missing: bool = False
+    _asks: dict[str, replica_probe.Ask] = field(default_factory=dict)
+
+    def missing(self, container: Container) -> str:
+        """Return what is wrong with the answer, "" for nothing or where none is due."""
+        is_checked = container.health or health_command.of(container)
+        if not (self.are_due and container.is_running) or is_checked:
+            return ""
+        if container.id not in self._asks:
+            ask = replica_probe.asker(self.context, container)
+            self._asks[container.id] = ask
+        wrong = self._asks[container.id]()
+        self.are_missing = self.are_missing or bool(wrong)
+        return wrong
 
 
 def require_alive(

@@ -20,7 +20,8 @@ class SlotState:
 
     *served* says that the old container was healthy and attached when the update began:
     one that was not is put back without being asked for more. *touched* says that the
-    old container was told to drain, or stopped since; *proven* that the batch's verdict
+    old container was told to drain, or stopped since; *started* that the new one may
+    have run, and have changed the data of a store; *proven* that the batch's verdict
     was good, so that the old one is what goes; *failed* that it was bad.
     """
 
@@ -31,6 +32,7 @@ class SlotState:
     served: bool = True
     attached: bool = True
     touched: bool = False
+    started: bool = False
     proven: bool = False
     failed: bool = False
 
@@ -42,7 +44,8 @@ class Journal:
 
     *reference* names the image tag that a build moved, and *image_id* what it named.
     *slots* says how many places there will be, *record* what is deployed once all of
-    them are proven (`settle`).
+    them are proven (`settle`). *point* is the restore point of a store's data, which
+    is there once *point_made*.
     """
 
     path: Path
@@ -54,6 +57,8 @@ class Journal:
     reference: str = ""
     image_id: str = ""
     step: str = ""
+    point: str = ""
+    point_made: bool = False
 
     def note(self, step: str) -> None:
         """Write everything durably; *step* is what happens next. DataError."""

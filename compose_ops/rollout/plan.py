@@ -1,6 +1,6 @@
 """What an update will do, slot by slot and why; computed before anything is touched."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from compose_ops.docker.api import Container
@@ -73,13 +73,18 @@ def plan(
     *,
     admitted_by: str = "",
     forced: str = "",
+    fronted_on: Collection[str] = (),
+    replaced: Mapping[str, Sequence[str]] | None = None,
 ) -> Plan:
     """
     Compare what runs with what is wanted.
 
     *admitted_by* is the network through which a replica gets requests; *forced* is a
-    reason to replace every replica. Raises UsageError when the service has none.
+    reason to replace every replica, *replaced* are reasons by container id; on the
+    networks *fronted_on* the service's name is the gateway's. Raises UsageError when
+    the service has none.
     """
+    stale = replaced or {}
     if not containers:
         raise UsageError(
             f"{service} does not run", hint=f"invoke up --service {service} starts it"
@@ -87,7 +92,16 @@ def plan(
     there = sorted(containers, key=lambda c: (not c.is_healthy, c.number))
     slots: list[Container | None] = [*there[: wanted.replicas]]
     slots += [None] * (wanted.replicas - len(slots))
-    judged = [(c, causes(c, wanted, admitted_by, forced)) for c in slots]
+    judged = [
+        (
+            c,
+            (
+                *causes(c, wanted, admitted_by, forced, fronted_on),
+                *stale.get(c.id if c else "", ()),
+            ),
+        )
+        for c in slots
+    ]
     return Plan(
         service=service,
         wanted=wanted,
@@ -99,7 +113,11 @@ def plan(
 
 
 def causes(
-    container: Container | None, wanted: DesiredState, admitted_by: str, forced: str
+    container: Container | None,
+    wanted: DesiredState,
+    admitted_by: str,
+    forced: str,
+    fronted_on: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Return why a slot must change; empty when it is as wanted."""
     if container is None:
@@ -117,7 +135,19 @@ def causes(
         found.append("is unhealthy")
     elif admitted_by and admitted_by not in container.networks:
         found.append("is not connected to the gateway's network")
+    if past := [name for name in named_on(container) if name in fronted_on]:
+        found.append(f"is found past the gateway on {', '.join(past)}")
     return tuple(found)
+
+
+def named_on(container: Container) -> tuple[str, ...]:
+    """Return the networks on which others find *container* by its service's name."""
+    settings = (container.raw.get("NetworkSettings") or {}).get("Networks") or {}
+    return tuple(
+        network
+        for network in container.networks
+        if container.service in ((settings.get(network) or {}).get("Aliases") or ())
+    )
 
 
 def short(image_id: str) -> str:

@@ -35,6 +35,9 @@ KEYS = frozenset(
         "body",
         "status",
         "drain-timeout",
+        "before",
+        "alias",
+        "ports",
     ]
 )
 DOCUMENTED = "docs/rolling-update.md lists the labels"
@@ -60,8 +63,10 @@ class ProbeSettings:
     How requests reach a service: its port and pages, and what admits its replicas.
 
     `gateway_port` is where the gateway listens for the service (0: at `port`),
-    `runtime_port` its runtime API. `drain` is a signal that replicas get as they
-    drain, "" for none. `drain_timeout` is in seconds, None for stop_grace_period.
+    `runtime_port` its runtime API; `more_ports` are others at which it has replicas as
+    servers. Where the gateway finds replicas by an `alias`, the service's own name is
+    the gateway's for all others. `drain` is a signal that replicas get as they drain,
+    "" for none. `drain_timeout` is in seconds, None for stop_grace_period.
     """
 
     port: int
@@ -79,6 +84,13 @@ class ProbeSettings:
     body: bytes = b""
     statuses: frozenset[int] = frozenset({200})
     drain_timeout: float | None = None
+    alias: str = ""
+    more_ports: tuple[int, ...] = ()
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Every port at which the gateway sends requests to replicas."""
+        return (self.port, *(p for p in self.more_ports if p != self.port))
 
     @property
     def page(self) -> ProbeRequest:
@@ -134,31 +146,41 @@ def is_rolled(service: Mapping[str, Any]) -> bool:
 
 def traffic(service: Mapping[str, Any]) -> ProbeSettings | None:
     """Return how requests reach the service, None where no gateway is named."""
+    found = keys_of(service)
+    if not found.get("gateway"):
+        return None
+    _refuse_unknown(found)
+    for key in ("port", "network"):
+        if not found.get(key):
+            raise ConfigurationError(f"label missing: {LABEL}{key}", hint=DOCUMENTED)
+    return probe_settings(found)
+
+
+def keys_of(service: Mapping[str, Any]) -> dict[str, str]:
+    """Return the keys of a service's rollout as its labels state them."""
     labels = service.get("labels") or {}
-    stated = {
+    return {
         key.removeprefix(LABEL): str(value)
         for key, value in labels.items()
         if key.startswith(LABEL)
     }
-    if not stated.get("gateway"):
-        return None
-    if unknown := sorted(stated.keys() - KEYS):
-        near = get_close_matches(unknown[0], KEYS, n=1)
-        raise ConfigurationError(
-            f"unknown label {LABEL}{unknown[0]}",
-            hint=f"did you mean {LABEL}{near[0]}?" if near else DOCUMENTED,
-        )
-    for key in ("port", "network"):
-        if not stated.get(key):
-            raise ConfigurationError(f"label missing: {LABEL}{key}", hint=DOCUMENTED)
+
+
+def probe_settings(stated: Mapping[str, str]) -> ProbeSettings:
+    """
+    Return what the keys of a rollout say; `port` is among them.
+
+    Raises ConfigurationError for an unknown key, and for a value that is none.
+    """
+    _refuse_unknown(stated)
     return ProbeSettings(
         port=_port(stated, "port"),
         get=stated.get("get", "/"),
         post=stated.get("post", ""),
         health=stated.get("health", ""),
         drain=stated.get("drain", ""),
-        gateway=stated["gateway"],
-        network=stated["network"],
+        gateway=stated.get("gateway", ""),
+        network=stated.get("network", ""),
         gateway_port=_port(stated, "gateway-port", default="0"),
         runtime_port=_port(stated, "runtime-port", default="9999"),
         host=stated.get("host", ""),
@@ -169,6 +191,8 @@ def traffic(service: Mapping[str, Any]) -> ProbeSettings | None:
         drain_timeout=_seconds("drain-timeout", stated["drain-timeout"])
         if "drain-timeout" in stated
         else None,
+        alias=stated.get("alias", ""),
+        more_ports=_ports(stated.get("ports", "")),
     )
 
 
@@ -185,6 +209,15 @@ def drain_signal(container: Container, settings: ProbeSettings) -> str:
     return settings.drain
 
 
+def _refuse_unknown(stated: Mapping[str, str]) -> None:
+    if unknown := sorted(stated.keys() - KEYS):
+        near = get_close_matches(unknown[0], KEYS, n=1)
+        raise ConfigurationError(
+            f"unknown label {LABEL}{unknown[0]}",
+            hint=f"did you mean {LABEL}{near[0]}?" if near else DOCUMENTED,
+        )
+
+
 def _port(stated: Mapping[str, str], key: str, *, default: str = "") -> int:
     value = stated.get(key, default)
     if not value.isdecimal() or int(value) >= PORTS:
@@ -192,6 +225,11 @@ def _port(stated: Mapping[str, str], key: str, *, default: str = "") -> int:
             f"label {LABEL}{key} is {value!r}, not a port", hint=DOCUMENTED
         )
     return int(value)
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    words = text.replace(",", " ").split()
+    return tuple(_port({"ports": word}, "ports") for word in words)
 
 
 def _seconds(key: str, value: str) -> float:

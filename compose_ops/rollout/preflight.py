@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from compose_ops.docker.api import Container, Engine, RunSpec
-from compose_ops.errors import ConfigurationError, UnhealthyError
+from compose_ops.errors import ConfigurationError
 from compose_ops.project.model import Model
-from compose_ops.rollout import start_first
+from compose_ops.rollout import callers, policy, start_first
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.helpers import PROJECT_LABEL
 from compose_ops.rollout.plan import Plan
 from compose_ops.rollout.policy import START_FIRST, drain_signal
-from compose_ops.rollout.proxy.haproxy import API_LINE, GatewayUnfit
+from compose_ops.rollout.proxy.haproxy import API_LINE, GatewayFails, GatewayUnfit
 from compose_ops.rollout.traffic_probe import SOURCE, ProbeHost, TrafficProbe
 
 BASELINE_SECONDS = 1.0
@@ -32,7 +32,7 @@ class CheckedPlan:
 
     What the `probe` finds counts where it is `judged`; `overlaps` says that there is
     memory for two batches beside what runs; `name` is the container name that the model
-    fixes, or "".
+    fixes, or ""; `point` the restore point of a store, or "".
     """
 
     context: UpdateContext
@@ -41,6 +41,7 @@ class CheckedPlan:
     judged: bool
     overlaps: bool
     name: str
+    point: str = ""
 
 
 def probe_of(context: UpdateContext) -> TrafficProbe | None:
@@ -50,8 +51,14 @@ def probe_of(context: UpdateContext) -> TrafficProbe | None:
     container = context.container(context.gateway)
     port = context.traffic.gateway_port or context.traffic.port
     opening = next((p for p in container.published if p.target == port), None)
+    if opening is None and context.traffic.alias:
+        # Only services of the project use it, from inside.
+        inside = _probe_host(context, network=f"container:{container.id}")
+        probe = TrafficProbe("127.0.0.1", port, context.traffic, elsewhere=inside)
+        probe.start()
+        return probe
     if opening is None:
-        raise UnhealthyError(
+        raise GatewayFails(
             f"{context.traffic.gateway} does not publish its port {port}: the update "
             "cannot be proven",
             hint=f"invoke up --service {context.traffic.gateway}",
@@ -64,14 +71,14 @@ def probe_of(context: UpdateContext) -> TrafficProbe | None:
     return probe
 
 
-def _probe_host(context: UpdateContext) -> ProbeHost:
-    """Return a helper in the network of the engine's host, which has the ports."""
+def _probe_host(context: UpdateContext, *, network: str = "host") -> ProbeHost:
+    """Return a helper in *network*, by default that of the host, with the ports."""
     spec = RunSpec(
         image=context.helpers.image(),
         entrypoint="python3",
         command=("-c", SOURCE.read_text(encoding="utf-8")),
         name=f"{context.project}-probe-{os.getpid()}",
-        network="host",
+        network=network,
         labels={PROJECT_LABEL: context.project},
     )
     return ProbeHost(context.engine, spec)
@@ -162,6 +169,8 @@ def require_named_volumes(containers: Iterable[Container], service: str) -> None
 
 def require_possible(model: Model, planned: Plan, shortage: Shortage) -> None:
     """Raise ConfigurationError where two generations cannot run side by side."""
+    if traffic := policy.traffic(model.service(planned.service)):
+        callers.require_none(model, planned.service, traffic)
     if planned.policy.order != START_FIRST:
         return
     reasons = list(start_first.to_start_first(model.service(planned.service)))
@@ -199,9 +208,13 @@ def _require_service(
 ) -> bool:
     """Refuse to update behind a gateway that fails, unless no replica works anyway."""
     wrong = probe.failure()
+    gateway = context.traffic.gateway if context.traffic else ""
     if wrong and any(c.is_healthy for c in context.containers()):
-        raise UnhealthyError(
+        key = f"rollout.{planned.service}"
+        raise GatewayFails(
             f"requests to {planned.service} fail before the update: {wrong}",
-            hint="invoke status and invoke logs --service gateway show more",
+            hint=f"invoke status and invoke logs --service {gateway} show more; where "
+            f"that answer is a good one, {key}.status says so, or {key}.get names "
+            "another page",
         )
     return not wrong

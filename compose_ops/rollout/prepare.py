@@ -1,6 +1,6 @@
 """From a request to the plan: which image, which model, which slots change."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,9 +12,10 @@ from compose_ops.project.model import Model
 from compose_ops.rollout import image_choice
 from compose_ops.rollout.context import UpdateContext, update_context
 from compose_ops.rollout.journal import Journal
-from compose_ops.rollout.plan import DesiredState, Plan, plan
+from compose_ops.rollout.plan import DesiredState, Plan, plan, short
 from compose_ops.rollout.policy import policy
 from compose_ops.rollout.request import ImageChoice, UpdateRequest
+from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 
@@ -54,7 +55,16 @@ def prepare(
     model = stack.model if choice is None else image_choice.model_of(stack, engine)
     hashes = stack.config_hashes if choice is None else engine.config_hashes()
     context = update_context(stack, model, engine, service, limit=timeout, clock=clock)
-    planned = _plan(context, model, hashes, request, dry=stack.dry)
+    there = context.containers()
+    judged = contents.judge(contents.look(stack), there)
+    planned = _plan(
+        context,
+        model,
+        hashes,
+        request,
+        replaced={id_: one.causes for id_, one in judged.items()},
+        dry=stack.dry,
+    )
     return Preparation(context, model, choice, planned)
 
 
@@ -65,9 +75,20 @@ def tag_returns(engine: Engine, journal: Journal) -> Iterator[None]:
         yield
     except (ComposeOpsError, KeyboardInterrupt):
         if journal.step:
-            engine.tag(journal.image_id, journal.reference)
-            journal.close()
+            _give_back(engine, journal)
         raise
+
+
+def _give_back(engine: Engine, journal: Journal) -> None:
+    """Let the name mean its image again, and say how the one that was made is had."""
+    made = engine.image(journal.reference)
+    engine.tag(journal.image_id, journal.reference)
+    journal.close()
+    if made is not None and made.id != journal.image_id:
+        say(
+            f"{journal.reference} is the image before again, for docker compose up "
+            f"too; --image {short(made.id)} deploys the one that was made"
+        )
 
 
 def _choose(
@@ -110,6 +131,7 @@ def _plan(
     hashes: Mapping[str, str],
     request: UpdateRequest,
     *,
+    replaced: Mapping[str, Sequence[str]],
     dry: bool,
 ) -> Plan:
     service = context.service
@@ -129,7 +151,7 @@ def _plan(
         replicas,
         reference,
         image_id=found.id if found else "",
-        config_hash=hashes[service] if found else "",
+        config_hash=hashes.get(service, "") if found else "",
     )
     return plan(
         service,
@@ -138,4 +160,15 @@ def _plan(
         context.containers(),
         admitted_by=context.network,
         forced=forced,
+        fronted_on=_fronted_on(context),
+        replaced=replaced,
     )
+
+
+def _fronted_on(context: UpdateContext) -> tuple[str, ...]:
+    """Return the networks where the service's name is the gateway's."""
+    if context.traffic is None or not context.traffic.alias:
+        return ()
+    gateway = context.engine.container(context.gateway)
+    networks = gateway.networks if gateway else ()
+    return tuple(name for name in networks if name != context.network)

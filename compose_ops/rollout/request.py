@@ -18,6 +18,7 @@ class UpdateRequest:
     An image, a build, or every replica replaced and why (`forced`).
 
     `build` returns to what the files say; `make` makes the image of what is deployed.
+    `restore_point` is a set that a store's update takes for one, in place of a copy.
     """
 
     image: str = ""
@@ -26,3 +27,5 @@ class UpdateRequest:
     choice: ImageChoice | None = None
     forced: str = ""
     is_rollback: bool = False
+    restore_point: str = ""
+    no_restore_point: bool = False

@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 
 from compose_ops.rollout.plan import Plan
+from compose_ops.rollout.recording import Recording
 from compose_ops.rollout.statistics import TrafficReport
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateResult:
     """
-    How an update ended; `result` is updated, nothing-to-do or planned.
+    How an update ended; `result` is updated, failed, nothing-to-do or planned.
 
     `cut` counts connections that lasted longer than the drain timeout; `healthy_after`
-    and `seconds` are seconds.
+    and `seconds` are seconds. `recording` is None where nothing was changed.
     """
 
     service: str
@@ -22,6 +23,7 @@ class UpdateResult:
     healthy_after: tuple[float, ...]
     seconds: float
     cut: int = 0
+    recording: Recording | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the documented form of `invoke rolling-update --json`."""
@@ -37,4 +39,5 @@ class UpdateResult:
             "cut_connections": self.cut,
             "healthy_after": list(self.healthy_after),
             "seconds": round(self.seconds, 2),
+            "recording": self.recording.as_json() if self.recording else None,
         }

@@ -32,10 +32,18 @@ def revert(
         if isinstance(error, UnhealthyError):
             health_gate.with_evidence(update.context, update.new, error)
         update.report("putting the old version back")
-        wrong = _back(update, settle, paused=paused)
+        point_made = update.journal.point_made and any(
+            place.started for place in update.journal.places
+        )
+        with update.recorder.step("put the old version back"):
+            wrong = _back(update, settle, paused=paused)
         proof = probe.stop() if probe else None
+    returned = point_made and not update.journal.point_made
     found = _error(update, error, proof, done=done, wrong=wrong)
-    found.proof = proof
+    if returned:
+        found.message += "; its data is that from before the update"
+    requests = probe.requests if probe else ()
+    found.outcome = update.outcome("failed", proof, requests)
     return found
 
 

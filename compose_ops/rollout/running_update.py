@@ -10,6 +10,9 @@ from compose_ops.rollout import background, health_gate, steps
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.journal import Journal, SlotState
 from compose_ops.rollout.plan import Plan
+from compose_ops.rollout.recording import OLD, Recorder
+from compose_ops.rollout.result import UpdateResult
+from compose_ops.rollout.statistics import Request, TrafficReport
 from compose_ops.rollout.traffic_probe import TrafficProbe
 
 Report = Callable[[str], None]
@@ -34,6 +37,7 @@ class RunningUpdate:
     events: EventStream
     probe: TrafficProbe | None
     report: Report
+    recorder: Recorder
     name: str = ""
     overlaps: bool = False
     healthy_after: dict[str, float] = field(default_factory=dict)
@@ -45,9 +49,32 @@ class RunningUpdate:
     draining: "Future[None] | None" = None
 
     @property
+    def point(self) -> str:
+        """The restore point of the service's data, "" for none."""
+        return self.journal.point
+
+    @property
     def new(self) -> list[str]:
         """The new containers of all batches so far."""
         return [slot.new for slot in self.journal.places if slot.new]
+
+    def outcome(
+        self,
+        result: str,
+        proof: TrafficReport | None,
+        requests: Sequence[Request] = (),
+    ) -> UpdateResult:
+        """Return how it ended, with all that was recorded of it and of *requests*."""
+        return UpdateResult(
+            self.plan.service,
+            result,
+            self.plan,
+            proof,
+            tuple(round(s, 2) for s in self.healthy_after.values()),
+            self.recorder.passed,
+            self.cut,
+            self.recorder.recording(requests),
+        )
 
     def traffic_failure(self) -> str:
         """Return why a request through the gateway failed, "" for none."""
@@ -83,8 +110,15 @@ class RunningUpdate:
         self.draining = None
         self.journal.note("retired")
 
+    def retire(self, ids: Sequence[str], names: Sequence[str]) -> None:
+        """Drain and stop old containers; count what had to be cut."""
+        with self.recorder.step("drain and stop", names, OLD):
+            cut = steps.retire(self.context, ids)
+            self.cut += cut
+            self.recorder.cut(cut)
+
     def _retire(self, slots: Sequence[SlotState]) -> None:
-        self.cut += steps.retire(self.context, [slot.old for slot in slots])
+        self.retire([slot.old for slot in slots], [slot.name for slot in slots])
         if self.name:
             self.context.engine.rename(slots[0].old, f"{self.name}-before")
 

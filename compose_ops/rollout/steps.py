@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from compose_ops.docker.api import Container
+from compose_ops.docker.api import Container, Engine
 from compose_ops.errors import EngineError, UnhealthyError
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.journal import SlotState
-from compose_ops.rollout.plan import DesiredState
+from compose_ops.rollout.plan import DesiredState, named_on
 from compose_ops.rollout.policy import drain_signal
 
 ADMISSION_SECONDS = 15.0
@@ -25,7 +25,7 @@ def create(context: UpdateContext, count: int, wanted: DesiredState) -> tuple[st
     them, and those that it creates because they were missing are removed again.
     """
     before = {c.id: c for c in context.engine.containers(project=context.project)}
-    there = sum(c.service == context.service for c in before.values())
+    there = len(context.containers())
     context.engine.up(
         [context.service],
         start=False,
@@ -49,8 +49,8 @@ def create(context: UpdateContext, count: int, wanted: DesiredState) -> tuple[st
 
 def _require_wanted(container: Container, wanted: DesiredState) -> None:
     """Refuse what was created of files, or of a tag, that changed since the plan."""
-    found = (container.image_id, container.config_hash)
-    if found != (wanted.image_id, wanted.config_hash):
+    wrong_hash = wanted.config_hash not in {"", container.config_hash}
+    if wrong_hash or container.image_id != wanted.image_id:
         raise EngineError(
             f"{container.name} does not match the plan (image or configuration): the "
             f"compose files, .env or the tag {wanted.image} changed during the update",
@@ -59,19 +59,39 @@ def _require_wanted(container: Container, wanted: DesiredState) -> None:
 
 
 def detach(context: UpdateContext, ids: Sequence[str]) -> None:
-    """Disconnect containers from the gateway's network: it sends them no request."""
+    """
+    Disconnect containers from the gateway's network: it sends them no request.
+
+    Where the service's name is the gateway's, nobody else may find them by it either.
+    """
     for container in map(context.engine.container, ids):
         if container and context.network and context.network in container.networks:
             context.engine.disconnect(context.network, container.id)
+        if container and context.traffic and context.traffic.alias:
+            withdraw_names(context.engine, container, keep=context.network)
+
+
+def withdraw_names(engine: Engine, container: Container, *, keep: str) -> None:
+    """
+    Connect a container that does not run to its networks under no service's name.
+
+    It can use them as before. On the network *keep* it has its names for good; a
+    container that runs keeps all of them, since its connections would end.
+    """
+    for network in named_on(container) if not container.is_running else ():
+        if network != keep:
+            engine.disconnect(network, container.id)
+            engine.connect(network, container.id)
 
 
 def attach(context: UpdateContext, ids: Sequence[str]) -> None:
-    """Connect containers to the gateway's network, under the service's name."""
+    """Connect containers to the gateway's network, under the name that it knows."""
     for reference in ids:
         container = context.container(reference)
         if context.network and context.network not in container.networks:
+            alias = context.traffic.alias if context.traffic else ""
             context.engine.connect(
-                context.network, reference, aliases=[context.service]
+                context.network, reference, aliases=[alias or context.service]
             )
 
 

@@ -46,6 +46,8 @@ class StopFirst:
         yield Step("delay", batch.wait_until_due)
         yield Step("retire", batch.begin_drain, mark="touched")
         yield Step("", batch.wait_drained)
+        if batch.update.point:
+            yield Step("restore point", batch.make_point)
         yield from _creation(batch)
         yield from _proof(batch)
 
@@ -63,7 +65,7 @@ def _creation(batch: Batch) -> Iterator[Step]:
 
 
 def _proof(batch: Batch) -> Iterator[Step]:
-    yield Step("start", batch.start)
+    yield Step("start", batch.start, mark="started")
     yield Step("watch before admission", batch.watch_apart)
     yield Step("delay", batch.wait_until_due)
     yield Step("admit", batch.admit)

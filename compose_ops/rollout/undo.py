@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from compose_ops.docker.api import EventStream
-from compose_ops.errors import ComposeOpsError, EngineUnavailable, UnhealthyError
+from compose_ops.errors import (
+    ComposeOpsError,
+    DataError,
+    EngineUnavailable,
+    UnhealthyError,
+)
 from compose_ops.rollout import health_gate, steps
 from compose_ops.rollout.context import UpdateContext
 from compose_ops.rollout.journal import Journal, SlotState
@@ -22,19 +27,23 @@ def put_back(
     """
     Make the old containers of *slots* serve again, and remove the new ones.
 
-    Returns what could not be put back, in words; only an engine that does not answer
-    raises.
+    Returns what could not be put back, in words. An engine that does not answer raises,
+    and so does data that cannot be brought back: no version starts on it then.
     """
     undos = [_Undo(context, journal, s, events, was_proven=s.proven) for s in slots]
     for slot in slots:
         slot.proven = False
     journal.note("put back")
     wrong = []
+    for undo in undos if journal.point else ():
+        # All that writes to the data has ended before it is brought back.
+        if _stand(undo) is _Stand.OLD_STOPPED_FIRST:
+            _evict_new(undo)
     for undo in reversed(undos):
         try:
             for action in ACTIONS[_stand(undo)]:
                 action(undo)
-        except EngineUnavailable:
+        except (DataError, EngineUnavailable):
             raise
         except ComposeOpsError as error:
             wrong.append(error.message)
@@ -88,8 +97,8 @@ def _stand(undo: _Undo) -> _Stand:
         return _Stand.OLD_MISSING
     if not (slot.old and slot.touched):
         return _Stand.OLD_SERVES
-    # What a gateway serves may run twice.
-    side_by_side = undo.context.traffic is not None
+    # What a gateway serves may run twice, but for what has data.
+    side_by_side = undo.context.traffic is not None and not undo.journal.point
     return _Stand.OLD_RETIRED if side_by_side else _Stand.OLD_STOPPED_FIRST
 
 
@@ -105,6 +114,18 @@ def _evict_new(undo: _Undo) -> None:
         steps.evict(undo.context, [slot.new], trusted=not slot.failed)
     slot.new = ""
     undo.journal.note("the new container is removed")
+
+
+def _bring_data_back(undo: _Undo) -> None:
+    """Put the data in place that the restore point has; once, for all slots."""
+    journal, data = undo.journal, undo.context.data
+    if data and journal.point_made and any(slot.started for slot in journal.places):
+        data.bring_back(journal.point)
+    elif data and journal.point:
+        with suppress(ComposeOpsError):
+            data.drop(journal.point)
+    journal.point, journal.point_made = "", False
+    journal.note("the data is as before")
 
 
 def _return_old(undo: _Undo) -> None:
@@ -132,7 +153,7 @@ ACTIONS: dict[_Stand, tuple[Callable[[_Undo], None], ...]] = {
     # The old one is admitted before the new one goes,
     _Stand.OLD_RETIRED: (_return_old, _evict_new),
     # unless the two may not run at once.
-    _Stand.OLD_STOPPED_FIRST: (_evict_new, _return_old),
+    _Stand.OLD_STOPPED_FIRST: (_evict_new, _bring_data_back, _return_old),
 }
 
 

@@ -10,6 +10,7 @@ from compose_ops.docker.api import Engine
 from compose_ops.errors import UsageError
 from compose_ops.project.model import Model
 from compose_ops.rollout import (
+    before,
     deployments,
     image_choice,
     journal,
@@ -19,6 +20,7 @@ from compose_ops.rollout import (
 from compose_ops.rollout.commit import DeploymentRecord, recorded, settle
 from compose_ops.rollout.context import update_context
 from compose_ops.rollout.executor import events_of, execute, require_success
+from compose_ops.rollout.followers import followed
 from compose_ops.rollout.plan import Plan
 from compose_ops.rollout.policy import policy
 from compose_ops.rollout.preflight import CheckedPlan, Shortage
@@ -26,6 +28,12 @@ from compose_ops.rollout.prepare import Preparation, prepare, tag_returns
 from compose_ops.rollout.request import UpdateRequest
 from compose_ops.rollout.result import UpdateResult
 from compose_ops.rollout.retained_images import released
+from compose_ops.rollout.store_update import (
+    name_jump,
+    require_consistent,
+    restore_point,
+)
+from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.health import Clock
 from compose_ops.state.recovery import exclusive
@@ -57,6 +65,7 @@ def update(
         raise UsageError(
             "--image and --build exclude each other", hint="give one of them"
         )
+    require_consistent(stack, service, request)
     stack.begin_hashes()
     shortage = _shortage(stack, service)
     stack.require("rolling-update", services=(service,))
@@ -108,8 +117,10 @@ def clean_up(stack: StackContext) -> None:
         for line in wrong:
             say(line)
         if left.record and len(forward) == left.slots:
-            settle(stack, left.service, DeploymentRecord.of_json(left.record))
+            _settle(stack, left, DeploymentRecord.of_json(left.record))
             stack.reload()
+        elif left.point_made:
+            stack.collaborators.store_points.keep(stack, left.service, left.point)
         left.close()
 
 
@@ -132,16 +143,30 @@ def _update(
             if stack.dry or prepared.plan.is_empty:
                 return _unchanged(stack, prepared, book, request, shortage)
             checked, record = _check(stack, prepared, request, shortage)
+            _before(stack, prepared, checked, request)
         book.record = record.as_json()
-        done, proof = execute(
-            checked, book, settle=partial(settle, stack, service, record)
-        )
-    require_success(done, proof)
-    healthy = tuple(round(s, 2) for s in done.healthy_after.values())
-    spent = CLOCK.now() - begin
-    return UpdateResult(
-        service, "updated", checked.plan, proof, healthy, spent, done.cut
-    )
+        book.point = checked.point
+        with contents.remembered(stack), followed(stack, service, timeout):
+            done, outcome = execute(
+                checked, book, settle=partial(_settle, stack, book, record)
+            )
+    outcome = replace(outcome, seconds=CLOCK.now() - begin)
+    require_success(done, outcome)
+    return outcome
+
+
+def _before(
+    stack: StackContext,
+    prepared: Preparation,
+    checked: CheckedPlan,
+    request: UpdateRequest,
+) -> None:
+    """Run the command that a new version begins with; a rollback is none."""
+    plan = checked.plan
+    command = () if request.is_rollback else before.of(prepared.model, plan)
+    if command:
+        with preflight.stopped_on_refusal(checked.probe):
+            before.run(checked.context.engine, stack.project, plan.service, command)
 
 
 def _check(
@@ -170,7 +195,18 @@ def _check(
             nameless=bool(name),
         )
         overlaps = not spare()
-    return CheckedPlan(context, plan, probe, judged, overlaps, name), record
+        name_jump(stack, plan, prepared.choice.name if prepared.choice else "")
+        point = restore_point(stack, plan, request)
+    return CheckedPlan(context, plan, probe, judged, overlaps, name, point), record
+
+
+def _settle(
+    stack: StackContext, book: journal.Journal, record: DeploymentRecord
+) -> None:
+    """Write down what is deployed, and the restore point that it leaves."""
+    settle(stack, book.service, record)
+    if book.point_made:
+        stack.collaborators.store_points.keep(stack, book.service, book.point)
 
 
 def _unchanged(
@@ -187,6 +223,8 @@ def _unchanged(
         if not plan.is_empty:
             preflight.require_named_volumes(stack.containers, plan.service)
             preflight.require_possible(prepared.model, plan, shortage)
+            name_jump(stack, plan, prepared.choice.name if prepared.choice else "")
+            restore_point(stack, plan, request)
         return UpdateResult(plan.service, result, plan, None, (), 0.0)
     record = recorded(stack, plan, prepared.choice, is_rollback=request.is_rollback)
     settle(stack, plan.service, record)
@@ -215,5 +253,5 @@ def _fixed_name(stack: StackContext, model: Model, plan: Plan) -> str:
 
 def _without_name(plan: Plan, engine: Engine) -> Plan:
     """Return the plan with the hash of what *engine* creates, without a fixed name."""
-    found = engine.config_hashes()[plan.service]
+    found = engine.config_hashes().get(plan.service, "")
     return replace(plan, wanted=replace(plan.wanted, config_hash=found))

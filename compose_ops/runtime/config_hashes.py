@@ -32,7 +32,7 @@ STATE_FILE = StateFile(
 
 
 def of(stack: StackContext) -> Mapping[str, str]:
-    """Return the hash of each service as the files say it now."""
+    """Return the hash of each service, as its containers should have it."""
     return _remembered(stack) or stack.engine.config_hashes()
 
 
@@ -51,5 +51,8 @@ def _remembered(stack: StackContext) -> Mapping[str, str]:
 
 def _digest(stack: StackContext) -> str:
     compose = stack.plugins.get("compose", "")
-    text = json.dumps([compose, stack.model.raw], sort_keys=True)
+    # The containers whose namespaces others share are in the hashes of these.
+    shared = stack.model.namespace_owners
+    ids = [(c.name, c.id) for c in stack.containers if c.service in shared]
+    text = json.dumps([compose, stack.model.raw, ids], sort_keys=True)
     return sha256(text.encode()).hexdigest()

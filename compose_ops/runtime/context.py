@@ -9,13 +9,13 @@ from threading import Thread
 from typing import Any, Protocol
 
 from compose_ops.config import Config
-from compose_ops.docker.api import Container, Engine, EngineInfo, Network
+from compose_ops.docker.api import Container, Engine, EngineInfo, Network, Volume
 from compose_ops.errors import ConfigurationError
 from compose_ops.project import secrets
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.project.modes import Mode, Modes
-from compose_ops.project.paths import DEPLOYED_FILE, OWN_STATE, STATE
+from compose_ops.project.paths import DEPLOYED_FILE, OWN_STATE, STATE, absolute
 from compose_ops.runtime.once import Once
 from compose_ops.state import folder
 from compose_ops.state.store import StateFile
@@ -55,6 +55,13 @@ class RollingUpdates(Protocol):
         timeout: int | None,
     ) -> None: ...
 
+    def start(
+        self,
+        stack: "StackContext",
+        services: Iterable[str],
+        compose: Callable[[], None],
+    ) -> None: ...
+
     def refuse_to_cut(
         self,
         stack: "StackContext",
@@ -76,10 +83,17 @@ class KeptData(Protocol):
     def services(self) -> tuple[str, ...]: ...
 
     @property
-    def moment(self) -> datetime: ...
+    def moved_at(self) -> datetime: ...
 
     @property
     def is_outlived(self) -> bool: ...
+
+
+class VersionJump(Protocol):
+    """A store whose data another version made; its text says all of it."""
+
+    @property
+    def is_back(self) -> bool: ...
 
 
 class Backups(Protocol):
@@ -98,7 +112,69 @@ class Backups(Protocol):
         self, stack: "StackContext"
     ) -> list[Mapping[str, Any]]: ...
 
+    def undeclared(self, stack: "StackContext") -> Sequence[str]:
+        """
+        Return the writable mounts that nobody declares as data or as disposable.
+
+        Raises ConfigurationError for labels that make no sense.
+        """
+
+    def version_jumps(
+        self, stack: "StackContext", services: Iterable[str]
+    ) -> Sequence[VersionJump]: ...
+
+    def remember_ends(
+        self, stack: "StackContext", before: tuple[Container, ...]
+    ) -> None: ...
+
     def forget_removed_volumes(self, stack: "StackContext") -> None: ...
+
+
+class PointCost(Protocol):
+    """What a copy of a store's data takes: bytes, free bytes, and seconds."""
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def free(self) -> int: ...
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether the copy shares its blocks with the data until one changes."""
+
+
+class StorePoints(Protocol):
+    """
+    What an update asks about a store: restore points of its data, and versions.
+
+    A point is an id of a copy beside the data, or SET: and the id of a set. What is
+    done to one can be repeated; DataError where it cannot be done.
+    """
+
+    def has_data(self, stack: "StackContext", service: str) -> bool: ...
+
+    def measure(self, stack: "StackContext", service: str) -> PointCost:
+        """Return what a point costs; DataError where one cannot be, or has no room."""
+
+    def accept(self, stack: "StackContext", service: str, set_id: str) -> str:
+        """Return a set as a point; DataError for one that is not proven, or too old."""
+
+    def make(self, stack: "StackContext", service: str, point: str) -> None: ...
+
+    def bring_back(self, stack: "StackContext", service: str, point: str) -> None:
+        """Put the data of a point in the place of the present one, which is lost."""
+
+    def keep(self, stack: "StackContext", service: str, point: str) -> None:
+        """List a point that an update leaves, for `restore --undo`."""
+
+    def drop(self, stack: "StackContext", service: str, point: str) -> None: ...
+
+    def version(self, stack: "StackContext", service: str, image: str) -> str:
+        """Return the version of a store in an image, "" where nothing tells it."""
 
 
 class Collaborators(Protocol):
@@ -117,6 +193,9 @@ class Collaborators(Protocol):
 
     @property
     def backups(self) -> Backups: ...
+
+    @property
+    def store_points(self) -> StorePoints: ...
 
     @property
     def prepare_images(self) -> Callable[["StackContext"], None]: ...
@@ -153,6 +232,7 @@ class StackContext:
     other_checkout: Path | None = None
     service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     product_files: Sequence[Path] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
     config: Config = field(default_factory=Config)
     modes: Modes = field(default_factory=lambda: Modes(()))
     merged: Mapping[str, Any] | None = None
@@ -173,7 +253,7 @@ class StackContext:
     def backups(self) -> Path:
         """The folder of the project's backup sets, where no other is named."""
         folder = self.config.folder if self.config.folder.is_absolute() else self.root
-        return (folder / Path(self.config.backup.destination).expanduser()).resolve()
+        return absolute(folder, self.config.backup.destination)
 
     @property
     def one_offs(self) -> tuple[Container, ...]:
@@ -183,9 +263,13 @@ class StackContext:
         )
 
     def __post_init__(self) -> None:
+        for container in (*self.containers, *self.one_offs):
+            secrets.learn_container(container)
         first, self.merged = self.merged, None
         self._forget(first)
         self._plugins = Once(self.engine.plugins)
+        self._networks = Once(self.engine.networks)
+        self._volumes = Once(lambda: self.engine.volumes(project=self.project))
 
     def require(self, task: str, *, services: Iterable[str] = ()) -> None:
         """Return when doctor finds nothing that *task* requires to fail; see there."""
@@ -224,6 +308,16 @@ class StackContext:
     def config_hashes(self) -> Mapping[str, str]:
         """Compose's configuration hash of each service, as the files were opened."""
         return self._hashes.answer()
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The engine's networks, as they were when somebody first asked."""
+        return self._networks.answer()
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """The project's volumes, as they were when somebody first asked."""
+        return self._volumes.answer()
 
     @property
     def plugins(self) -> Mapping[str, str]:

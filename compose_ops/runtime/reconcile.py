@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from compose_ops.docker.api import Container, Engine, Network, Volume
@@ -197,31 +198,53 @@ def _differs(model: Model, network: Network) -> bool:
     wanted = model.networks.get(key)
     if wanted is None:
         return False
+    return bool(_differences(wanted, network))
+
+
+def _differences(wanted: Mapping[str, Any], network: Network) -> list[str]:
+    """
+    Return which properties of a network are not as the files state them.
+
+    What they leave open (a driver, addresses, a gateway) may be anything: the engine
+    chose it. Labels do nothing to what is attached.
+    """
+    raw = network.raw
+    options = {k: str(v) for k, v in (wanted.get("driver_opts") or {}).items()}
+    pairs: list[tuple[str, object, object]] = [
+        ("internal", bool(wanted.get("internal")), network.internal),
+        ("driver_opts", options, dict(raw.get("Options") or {})),
+        ("attachable", bool(wanted.get("attachable")), bool(raw.get("Attachable"))),
+        ("enable_ipv6", bool(wanted.get("enable_ipv6")), bool(raw.get("EnableIPv6"))),
+    ]
+    if wanted.get("driver"):
+        pairs.append(("driver", wanted["driver"], raw.get("Driver")))
     configs = (wanted.get("ipam") or {}).get("config") or ()
-    # Where the files state no addresses the engine chose them: any will do.
-    stated = any(config.get("subnet") for config in configs)
-    return _definition(wanted, stated=stated) != _observed(network, stated=stated)
+    if any(config.get("subnet") for config in configs):
+        there = (raw.get("IPAM") or {}).get("Config") or ()
+        blocks = [_address_block(config, config) for config in configs]
+        found = [
+            _address_block({own: block.get(key) for own, key in _KEYS.items()}, config)
+            for block, config in zip_longest(there, configs, fillvalue=_NOTHING)
+        ]
+        pairs.append(("ipam", blocks, found))
+    return [name for name, stated, observed in pairs if stated != observed]
 
 
-def _definition(wanted: Mapping[str, Any], *, stated: bool) -> tuple[object, ...]:
-    configs = (wanted.get("ipam") or {}).get("config") or () if stated else ()
-    return (
-        bool(wanted.get("internal")),
-        {k: str(v) for k, v in (wanted.get("driver_opts") or {}).items()},
-        [_address_block(c.get("subnet"), c.get("aux_addresses")) for c in configs],
-    )
-
-
-def _observed(network: Network, *, stated: bool) -> tuple[object, ...]:
-    configs = (network.raw.get("IPAM") or {}).get("Config") or () if stated else ()
-    return (
-        network.internal,
-        dict(network.raw.get("Options") or {}),
-        [_address_block(c.get("Subnet"), c.get("AuxiliaryAddresses")) for c in configs],
-    )
+_NOTHING: dict[str, Any] = {}
+_KEYS = {
+    "subnet": "Subnet",
+    "aux_addresses": "AuxiliaryAddresses",
+    "gateway": "Gateway",
+    "ip_range": "IPRange",
+}
 
 
 def _address_block(
-    subnet: str | None, aux: Mapping[str, str] | None
+    block: Mapping[str, Any], stated: Mapping[str, Any]
 ) -> tuple[object, ...]:
-    return subnet, dict(aux or {})
+    open_ = [block.get(key) if stated.get(key) else None for key in _CHOSEN]
+    return block.get("subnet"), dict(block.get("aux_addresses") or {}), *open_
+
+
+_CHOSEN = ("gateway", "ip_range")
+"""What the engine chooses where the files state nothing."""

@@ -29,7 +29,9 @@ def down(stack: StackContext, *, volumes: bool = False, yes: bool = False) -> No
                 hint="invoke backup --all keeps the data; --yes answers for a script",
             )
     with exclusive(stack, "invoke down", services=(), skip=("update",)):
+        before = stack.refresh()
         stack.engine.down(volumes=False)
+        stack.collaborators.backups.remember_ends(stack, before)
         for name in removal.volumes:
             if stack.engine.volume(name) is not None:
                 stack.engine.remove_volume(name)

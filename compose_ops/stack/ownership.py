@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from compose_ops.docker.api import Engine, RunSpec
+from compose_ops.docker.api import Engine, RunSpec, mount
 from compose_ops.errors import ComposeOpsError, ConfigurationError
 
 Owner = tuple[Path, int, int]
@@ -69,7 +69,7 @@ def _run(
             command=command[1:],
             entrypoint=command[0],
             user="0:0",
-            mounts=(f"type=bind,source={folder},target=/host",),
+            mounts=(mount("type=bind", f"source={folder}", "target=/host"),),
             capabilities=("CHOWN", "DAC_OVERRIDE", "FOWNER"),
         ),
         timeout=60,

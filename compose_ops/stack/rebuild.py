@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from compose_ops.errors import UsageError
+from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.wait import wait
 from compose_ops.stack import local_images
@@ -43,7 +44,7 @@ def rebuild(
         )
         return
     stack.require("versions")
-    with exclusive(stack, "invoke rebuild"):
+    with exclusive(stack, "invoke rebuild"), contents.remembered(stack):
         local_images.prepare(stack)
         rolled = updates.rolled(stack, running)
         make = partial(build_images, stack, cache=cache)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from compose_ops.console import say
 from compose_ops.docker.api import Container
 from compose_ops.errors import UsageError
+from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.wait import wait
 from compose_ops.stack.plan import print_plan, say_what_stays
@@ -33,7 +34,10 @@ def restart(
     say_what_stays(stack)
     for name in sorted(spared):
         say(f"{name} goes on serving; invoke restart --service {name} restarts it")
-    with exclusive(stack, "invoke restart", services=named or None):
+    with (
+        exclusive(stack, "invoke restart", services=named or None),
+        contents.remembered(stack),
+    ):
         running = _running(stack, names - spared)
         rolled = updates.rolled(stack, {c.service for c in running})
         updates.update(stack, rolled, because="to be restarted", timeout=timeout)

@@ -7,6 +7,7 @@ from typing import Any
 from compose_ops import redaction
 from compose_ops.docker.api import Container, Usage
 from compose_ops.errors import UsageError
+from compose_ops.runtime import current
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import lock, recovery
 
@@ -19,7 +20,10 @@ class ContainerStatus:
     A container, or a service of the model that has none: its `state` is "absent".
 
     `since` is RFC 3339, "" for none; `published` has host:port, `urls` what a browser
-    opens; `memory` and `memory_limit` are bytes, None when it does not run.
+    opens; `memory` and `memory_limit` are bytes, None when it does not run. `outdated`
+    says why the next `up` recreates it; with `unknown_contents` nobody knows which
+    contents of secrets, configs and single files it was started with. `node` is the
+    machine of a Swarm that it is on.
     """
 
     service: str
@@ -31,10 +35,14 @@ class ContainerStatus:
     urls: tuple[str, ...] = ()
     memory: int | None = None
     memory_limit: int | None = None
+    node: str = ""
+    outdated: tuple[str, ...] = ()
+    unknown_contents: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `status --json` says of it."""
+        """Return what `status --json` says of it; `node` only on a Swarm."""
         return {
+            **({"node": self.node} if self.node else {}),
             "service": self.service,
             "container": self.container,
             "state": self.state,
@@ -44,6 +52,8 @@ class ContainerStatus:
             "urls": list(self.urls),
             "memory": self.memory,
             "memory_limit": self.memory_limit,
+            "outdated": list(self.outdated),
+            "unknown_contents": self.unknown_contents,
         }
 
 
@@ -99,9 +109,11 @@ def services(stack: StackContext) -> Status:
     containers = sorted(stack.containers, key=lambda c: (c.service, c.number))
     running = [c.id for c in containers if c.is_running]
     used = {usage.container: usage for usage in stack.engine.usage(*running)}
-    entries = [_entry(c, used.get(c.id)) for c in containers]
+    judged = current.judge(stack, containers)
+    entries = [_entry(c, used.get(c.id), judged[c.id]) for c in containers]
     there = {c.service for c in containers}
-    entries += [ContainerStatus(n) for n in stack.model.services if n not in there]
+    absent = [n for n in stack.model.services if n not in there]
+    entries += [ContainerStatus(n) for n in absent if stack.model.replicas(n)]
     return Status(
         project=stack.project,
         mode=str(stack.mode),
@@ -154,7 +166,9 @@ def redacted_model(stack: StackContext) -> dict[str, Any]:
     return dict(redaction.clean_tree(stack.model.raw))
 
 
-def _entry(container: Container, used: Usage | None) -> ContainerStatus:
+def _entry(
+    container: Container, used: Usage | None, judged: current.Currency
+) -> ContainerStatus:
     return ContainerStatus(
         service=container.service,
         container=container.name,
@@ -165,6 +179,8 @@ def _entry(container: Container, used: Usage | None) -> ContainerStatus:
         urls=tuple(_url(p.host, p.port, p.target) for p in container.published),
         memory=used.memory if used else None,
         memory_limit=used.memory_limit if used else None,
+        outdated=judged.causes,
+        unknown_contents=judged.is_unknown,
     )
 
 

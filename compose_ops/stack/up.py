@@ -1,14 +1,22 @@
 """Start the stack and wait until all of it is healthy."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from compose_ops.console import confirm, say
-from compose_ops.errors import ComposeOpsError
-from compose_ops.runtime import config_hashes, reconcile, stale_images
-from compose_ops.runtime.context import StackContext
+from compose_ops.console import can_ask, confirm, say
+from compose_ops.docker.api import Network, Volume
+from compose_ops.errors import ComposeOpsError, DataError, UsageError
+from compose_ops.project.labels import GATEWAY_LABEL
+from compose_ops.runtime import (
+    config_hashes,
+    contents,
+    current,
+    reconcile,
+    stale_images,
+)
+from compose_ops.runtime.context import StackContext, VersionJump
 from compose_ops.runtime.wait import wait
 from compose_ops.stack import local_images
 from compose_ops.stack.plan import build_images, print_plan, say_what_stays
@@ -32,27 +40,46 @@ def up(
     """
     updates = stack.collaborators.rollout
     stack.require("versions")
+    threading.Thread(target=stack.engine.preload, daemon=True).start()
     names = stack.model.check_services(services)
     wanted = stack.model.dependencies(names or stack.model.services)
     stack.require("up", services=wanted)
-    seen, change = stack.everyone, _asked(stack, _reconciliation(stack))
+    jumps = stack.collaborators.backups.version_jumps(stack, wanted)
+    _confirm_jumps(jumps, dry=stack.dry)
+    seen = stack.everyone
+    change = _asked(stack, _reconciliation(stack, stack.networks, stack.volumes))
     if stack.mode_reason:
         say(f"mode: {stack.mode} ({stack.mode_reason})")
     say_what_stays(stack)
     unbuilt = stale_images.stale(stack, wanted)
     if build:
         unbuilt = [n for n in wanted if stack.model.service(n).get("build")]
+    replaced = contents.outdated(contents.look(stack), stack.containers)
     plan = [
         *change.steps(),
+        *(
+            f"recreate {name}: {why}"
+            for name, why in replaced.items()
+            if name in wanted
+        ),
         *(f"build {name}" for name in unbuilt),
-        *(f"start {name} and wait until it is healthy" for name in wanted),
+        *(
+            f"start {name} and wait until it is healthy"
+            for name in wanted
+            if stack.model.replicas(name)
+        ),
     ]
     if stack.dry:
         print_plan(plan)
         return
-    with exclusive(stack, "invoke up", services=wanted if names else None):
+    with (
+        exclusive(stack, "invoke up", services=wanted if names else None),
+        contents.remembered(stack) as before,
+    ):
         if stack.everyone is not seen:
-            change = replace(_reconciliation(stack), orphans=change.orphans)
+            volumes = stack.engine.volumes(project=stack.project)
+            now = _reconciliation(stack, stack.engine.networks(), volumes)
+            change = replace(now, orphans=change.orphans)
         reconcile.execute(change, stack.engine)
         rolled = updates.rolled(stack, wanted)
         made = [n for n in rolled if n in unbuilt]
@@ -62,9 +89,83 @@ def up(
         if change.services:
             # Compose 2.26 does not see that a network of theirs was recreated.
             stack.engine.up(change.services, recreate="always", start=False)
+        _unpause(stack, wanted)
+        replaced = contents.outdated(before, stack.containers)
+        replaced |= _disconnected(stack, wanted)
+        replaced = {n: why for n, why in replaced.items() if n in wanted}
+        _recreate(stack, replaced, but=[*rolled, *change.services])
         more = [n for n in change.services if names and n not in wanted]
-        _start(stack, [*names, *more], [*wanted, *more], timeout)
+        begin = partial(_start, stack, [*names, *more], [*wanted, *more], timeout)
+        updates.start(stack, wanted, begin)
         config_hashes.remember(stack)
+
+
+def _recreate(
+    stack: StackContext, replaced: Mapping[str, str], *, but: Collection[str]
+) -> None:
+    """
+    Recreate services whose contents were replaced, which Compose does not see.
+
+    Those of *but* are new already. What lives in a namespace of one goes along.
+    """
+    names = dict.fromkeys(n for n in replaced if n not in but)
+    for name in names:
+        say(f"recreating {name}: {replaced[name]}")
+    running = {c.service for c in stack.containers if c.is_running}
+    followers = {f for name in names for f in stack.model.followers(name)}
+    if names:
+        more = sorted((followers & running) - {*names, *but})
+        stack.engine.up([*names, *more], recreate="always", start=False)
+
+
+def _unpause(stack: StackContext, wanted: Collection[str]) -> None:
+    """Let what somebody paused go on: Compose can neither start nor replace it."""
+    paused = [
+        c for c in stack.containers if c.state == "paused" and c.service in wanted
+    ]
+    for container in paused:
+        say(f"{container.name} is paused: going on with it")
+        stack.engine.unpause(container.id)
+
+
+def _disconnected(stack: StackContext, wanted: Collection[str]) -> dict[str, str]:
+    """Return the services with a container that lost a network, which Compose keeps."""
+    there = [c for c in stack.containers if c.is_running and c.service in wanted]
+    own = {c.service: c.config_hash for c in there}
+    if not any(current.lost_networks(stack.model, c, own) for c in there):
+        return {}
+    hashes = config_hashes.of(stack)
+    found: dict[str, str] = {}
+    for container in there:
+        if lost := current.lost_networks(stack.model, container, hashes):
+            found[container.service] = f"is not connected to {', '.join(lost)}"
+    return found
+
+
+def _confirm_jumps(jumps: Sequence[VersionJump], *, dry: bool) -> None:
+    """
+    Say which stores change their version, and ask on a terminal.
+
+    Without one an older version is a DataError: most stores cannot read data of a newer
+    one, and some destroy it.
+    """
+    for jump in jumps:
+        say(str(jump))
+    if dry or not jumps:
+        return
+    back = next((jump for jump in jumps if jump.is_back), None)
+    if can_ask():
+        if not confirm("The data will be of another version.", yes=False):
+            raise UsageError(
+                "nothing was changed: the change of version was not confirmed",
+                hint="invoke backup keeps the data first",
+            )
+    elif back is not None:
+        raise DataError(
+            str(back),
+            hint="run the version of the data (its tag stands in .env or the compose "
+            "files), or restore a set of the older one; on a terminal you are asked",
+        )
 
 
 def _asked(
@@ -74,26 +175,33 @@ def _asked(
     Return *change* without the orphans that are to stay.
 
     A change of mode leaves those of the other mode behind, and names both; otherwise a
-    service was taken out of the files, and what runs of it may still be wanted.
+    service was taken out of the files, and what runs of it may still be wanted. A
+    gateway of ours is wanted by the configuration alone.
     """
     switches = stack.started_as not in {None, stack.mode}
-    if not change.orphans or switches or stack.dry:
+    ours = tuple(c for c in change.orphans if GATEWAY_LABEL in c.labels)
+    others = tuple(c for c in change.orphans if c not in ours)
+    for container in ours:
+        say(f"{container.name} is removed: no [rollout] asks for it any more")
+    if not others or switches or stack.dry:
         return change
-    names = ", ".join(c.name for c in change.orphans)
+    names = ", ".join(c.name for c in others)
     if confirm(f"No service of the compose files has {names}: remove?", yes=False):
         return change
     say(f"{names}: no service of the compose files; docker rm -f removes them")
-    return replace(change, orphans=())
+    return replace(change, orphans=ours)
 
 
-def _reconciliation(stack: StackContext) -> reconcile.Reconciliation:
+def _reconciliation(
+    stack: StackContext, networks: Iterable[Network], volumes: Iterable[Volume]
+) -> reconcile.Reconciliation:
     updates = stack.collaborators.rollout
     label = "com.docker.compose.project"
     change = reconcile.plan(
         stack.model,
         stack.everyone,
-        [n for n in stack.engine.networks() if n.labels.get(label) == stack.project],
-        stack.engine.volumes(project=stack.project),
+        [n for n in networks if n.labels.get(label) == stack.project],
+        volumes,
         profiled=stack.engine.profiled_services,
     )
     if change.networks:

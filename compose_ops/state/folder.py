@@ -44,8 +44,7 @@ def prepare(root: Path, engine_id: str, project: str) -> bool:
             _move(root, old, new)
             moved = True
         store.make_folder(new)
-        if not (root / STATE / IGNORE).exists():
-            store.write(root / STATE / IGNORE, "*\n")
+        ignore(root)
     except PermissionError as refused:
         raise store.closed(Path(str(refused.filename or root / STATE))) from refused
     except OSError as refused:
@@ -54,6 +53,12 @@ def prepare(root: Path, engine_id: str, project: str) -> bool:
             hint="make room or repair the disk, then run this again",
         ) from refused
     return moved
+
+
+def ignore(root: Path) -> None:
+    """Keep the state of a checkout out of its repository."""
+    if not (root / STATE / IGNORE).exists():
+        store.write(root / STATE / IGNORE, "*\n")
 
 
 def _move(root: Path, old: Path, new: Path) -> None:

@@ -6,17 +6,21 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+from compose_ops.console import say
 from compose_ops.errors import ConfigurationError, Locked
 from compose_ops.project.compat import old_name
 
 FOLDERS = (Path("/run/lock"), Path("/tmp"))  # noqa: S108 - where every user may write
 PREFIXES = ("compose-ops-", old_name("lock", "prefix"))
+WAIT = "COMPOSE_OPS_LOCK_WAIT"
+"""The variable with the seconds that a task waits for another one; by default none."""
+WAIT_LOOK_SECONDS = 0.5
 LOOKS = 5
 LOOK_SECONDS = 0.02
 """Who asks for the holder has the lock for an instant, which is no task at work."""
@@ -43,10 +47,32 @@ def holder(engine_id: str, project: str) -> str:
     return next(filter(None, held), "")
 
 
+def waited(is_taken: Callable[[], bool], holder: str) -> bool:
+    """
+    Ask again until *is_taken* holds; False once `COMPOSE_OPS_LOCK_WAIT` seconds passed.
+
+    *holder* is who has the lock now.
+    """
+    text = os.environ.get(WAIT, "")
+    seconds = int(text) if text.isascii() and text.isdigit() else 0
+    if not seconds:
+        return False
+    say(f"waiting up to {seconds} s for {holder}")
+    deadline = time.monotonic() + seconds
+    while not is_taken():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(WAIT_LOOK_SECONDS)
+    return True
+
+
 @contextmanager
 def _held(path: Path, project: str, task: str) -> Iterator[None]:
     with os.fdopen(_open(path), "r+") as file:
-        if not _is_taken(file.fileno()):
+        if not (
+            _is_taken(file.fileno())
+            or waited(lambda: _is_taken(file.fileno()), _holder(path))
+        ):
             raise Locked(
                 f"another task is changing {project}: {_holder(path)}",
                 hint="wait until it ends, or end it, then run this again",

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from compose_ops.console import say
 from compose_ops.docker.api import Container, Engine, EngineInfo
 from compose_ops.errors import ComposeOpsError, DataError, UnhealthyError
-from compose_ops.state import folder, journal, store
+from compose_ops.state import engine_lock, folder, journal, store
 from compose_ops.state.journal import HasState, Journal
 from compose_ops.state.lock import locked
 
@@ -88,7 +88,7 @@ def exclusive(
     skip: Collection[str] = (),
 ) -> Iterator[None]:
     """
-    Hold the project's lock for *task*, once what dead tasks left was undone.
+    Hold the project's locks for *task*, once what dead tasks left was undone.
 
     Journals of the kinds in *skip* are left alone. What cannot be undone ends a task
     that concerns the same *services* (None: all) or needs its kind to have ended
@@ -98,7 +98,10 @@ def exclusive(
     if stack.dry:
         yield
         return
-    with locked(stack.info.id, stack.project, task=task):
+    with (
+        locked(stack.info.id, stack.project, task=task),
+        engine_lock.locked(stack.engine, stack.project, task=task),
+    ):
         if folder.prepare(stack.root, stack.info.id, stack.project):
             stack.reload()
         _remove_partial(stack)
@@ -180,14 +183,14 @@ def _undo(stack: Project, found: Journal) -> None:
     except ComposeOpsError as failed:
         failed.message = f"an interrupted {found.kind} is not undone: {failed.message}"
         failed.hint = "; ".join(
-            filter(None, [failed.hint, "the next task tries again (invoke up)"])
+            filter(None, [failed.hint, "the next task tries again (invoke recover)"])
         )
         raise
     except OSError as refused:
         raise DataError(
             f"an interrupted {found.kind} is not undone: "
             f"{refused.filename or found.path}: {refused.strerror}",
-            hint="repair that; the next task tries again (invoke up)",
+            hint="repair that; the next task tries again (invoke recover)",
         ) from refused
     except store.UNREADABLE as wrong:
         reason = f"{type(wrong).__name__} {wrong} while it was undone"

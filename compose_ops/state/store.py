@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from compose_ops.console import say
 from compose_ops.errors import ConfigurationError, DataError
+from compose_ops.project import sharing
 from compose_ops.state.decode import decode
 
 T = TypeVar("T")
@@ -78,7 +79,7 @@ class StateFile(Generic[T]):
         )
 
     def save(self, folder: Path, value: T) -> None:
-        """Write *value* durably, readable by its owner alone; DataError."""
+        """Write *value* durably, closed to others (see `sharing`); DataError."""
         save(folder / self.name, value, self.version)
 
 
@@ -138,7 +139,7 @@ def write(
     path: Path, text: str, *, check: Callable[[Path], None] = lambda _path: None
 ) -> None:
     """
-    Write a file (0600) durably under another name, *check* it, and rename it.
+    Write a file, closed to others, durably under another name, *check* it, rename it.
 
     Raises DataError where the disk refuses or *check* raises ValueError.
     """
@@ -146,8 +147,9 @@ def write(
     try:
         make_folder(path.parent)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        mode = sharing.file_mode(path.parent)
         with os.fdopen(os.open(partial, flags, 0o600), "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
+            os.fchmod(file.fileno(), mode)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -180,10 +182,8 @@ def remove(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder of the state, and what is above it, for its owner alone."""
-    if not folder.parent.exists():
-        make_folder(folder.parent)  # Path.mkdir's own parents are open to all
-    folder.mkdir(mode=0o700, exist_ok=True)
+    """Make a folder of the state, and what is above it, as `sharing` says."""
+    sharing.make_folder(folder)
 
 
 def read_json(path: Path) -> Any:

@@ -65,8 +65,9 @@ def combinations(root: Path = ROOT) -> list[Combination]:
     Each stage with a GPU, without one and offline, alone and with each further
     overlay; and each stage with the example's environment.
     """
-    names = sorted(path.stem for path in (root / OVERLAYS).glob("*.yml"))
-    further = [(), *((name,) for name in names if name not in {"cpu", "offline"})]
+    names = {path.stem for path in (root / OVERLAYS).glob("*.yml")}
+    # What changes the mode; that of a Swarm is held by test_swarm_models.py.
+    further = [(), *((name,) for name in sorted(names - {"cpu", "offline", "swarm"}))]
     modes = [
         Combination(
             tuple(own_files(stage, offline=offline, gpu=gpu, overlays=overlays))

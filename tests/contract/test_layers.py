@@ -18,8 +18,9 @@ ORDER = (
     {"__main__", "nox", "tasks"},
     {"cli"},
     {"library"},
+    {"report"},
     {"composition"},
-    {"backup", "doctor", "gpu", "rollout", "stack"},
+    {"backup", "doctor", "gpu", "notify", "rollout", "schedule", "stack", "swarm"},
     {"lint"},
     {"runtime"},
     {"state"},
@@ -29,7 +30,7 @@ ORDER = (
     {"console"},
     {"docker"},
     {"verdicts", "units", "errors"},
-    {"redaction"},
+    {"plain_text", "redaction"},
 )
 
 # Who imports upwards or sideways although it should not, until it is mended.
@@ -43,6 +44,8 @@ ONLY = {
     "invoke": "cli",
     "rich": "console",
     "nox": "nox",
+    "apprise": "notify",
+    "prometheus_client": "notify",
 }
 
 

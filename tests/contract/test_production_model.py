@@ -8,7 +8,9 @@ from compose_models import rendered
 from guide_coverage import load_table
 from repository import CONFIG, ROOT, own_mode
 
+from compose_ops.project.model import Model
 from compose_ops.project.modes import Mode
+from compose_ops.rollout import callers
 from compose_ops.rollout.policy import policy, traffic
 
 MODES = (own_mode("prod"), own_mode("prod", offline=True))
@@ -46,6 +48,16 @@ def test_the_gateway_is_alone_on_the_network_that_it_publishes_on(mode: Mode) ->
         "edge_gateway": {"gateway"},
     }
     assert found["networks"]["gateway_network"]["internal"] is True
+
+
+@each_mode
+def test_nobody_reaches_the_app_past_its_gateway(mode: Mode) -> None:
+    """An update would be refused: on other networks replicas are not proven yet."""
+    found = Model(model(mode))
+    settings = traffic(found.service("app"))
+
+    assert settings is not None
+    callers.require_none(found, "app", settings)
 
 
 @each_mode

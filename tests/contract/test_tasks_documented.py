@@ -6,6 +6,7 @@ import re
 import pytest
 from repository import ROOT
 
+from compose_ops.cli import arguments
 from compose_ops.project.paths import TAKEN
 from tasks import ns
 
@@ -19,6 +20,14 @@ def test_every_flag_of_a_task_has_help(name: str) -> None:
     arguments = TASKS[name].get_arguments()
 
     assert [a.name for a in arguments if not a.help] == []
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_defaults_of_flags_are_values_that_they_take(name: str) -> None:
+    """A task must run without flags where nothing is there yet."""
+    flags = TASKS[name].get_arguments()
+
+    arguments.check({flag.name: flag.default for flag in flags})
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -54,7 +63,7 @@ def test_no_mode_can_take_the_place_of_a_flag() -> None:
     tasks = [ns.tasks[name] for name in ("up", "config", "init", "doctor", "restore")]
     names = {a.name.replace("_", "-") for task in tasks for a in task.get_arguments()}
 
-    assert names - {"dev", "prod", "offline"} <= TAKEN
+    assert names - {"dev", "prod", "offline", "swarm"} <= TAKEN
 
 
 def test_tasks_of_this_project_are_the_librarys() -> None:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ from literal_engine import BASE
 from repository import ROOT
 
 FILES = Path(__file__).parent / "foreign"
+MARIADB_FILES = Path(__file__).parent / "foreign_mariadb"
 SERVERS = Path(__file__).parent / "products"
 PRODUCTS = {"postgres": "15", "redis": "7"}
+MARIADB = {"mariadb": "10"}
 LABEL = "com.docker.compose.project"
 PRODUCTION = ("--file", "compose.yaml", "--file", "compose.prod.yaml")
 SUMS = (
@@ -43,12 +45,19 @@ class Foreign:
     programs: Path
 
     @classmethod
-    def copied(cls, parent: Path, programs: Path) -> "Foreign":
-        for product, version in PRODUCTS.items():
+    def copied(
+        cls,
+        parent: Path,
+        programs: Path,
+        *,
+        files: Path = FILES,
+        products: Mapping[str, str] = PRODUCTS,
+    ) -> "Foreign":
+        for product, version in products.items():
             image = f"localhost/compose-ops-test/{product}:{version}"
             docker("build", "--quiet", "--tag", image, str(SERVERS / product))
         folder = parent / f"foreign-{uuid.uuid4().hex[:8]}"
-        shutil.copytree(FILES, folder)
+        shutil.copytree(files, folder)
         return cls(folder, programs)
 
     @property
@@ -129,6 +138,11 @@ class Foreign:
 
     def redis(self, *words: str) -> str:
         return self.compose("exec", "-T", "cache", "redis-cli", *words).strip()
+
+    def mariadb(self, text: str) -> str:
+        """Return what a statement prints, a line for each row."""
+        words = ("mariadb", "--user=root", "--batch", "--skip-column-names", "-e")
+        return self.compose("exec", "-T", "records", *words, text).strip()
 
     @contextmanager
     def transactions(self) -> Iterator[None]:

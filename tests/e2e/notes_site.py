@@ -105,13 +105,13 @@ def strays(scenario: Scenario) -> str:
 
 
 def dying(
-    scenario: Scenario, number: int, *words: str
+    scenario: Scenario, step: int | str, *words: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a task that dies at a boundary; at none for 0."""
+    """Run a task that dies at a boundary, by its number or name; at none for 0."""
     return subprocess.run(
         command(*words),
         cwd=scenario.root,
-        env=scenario.environment(boundaries(scenario, str(number), "KILL")),
+        env=scenario.environment(boundaries(scenario, str(step), "KILL")),
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,

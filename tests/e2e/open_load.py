@@ -20,6 +20,8 @@ SLOW_EVERY, SLOW_SECONDS = 97, 2.5
 # share for two replicas of rollout/app.py on a small machine.
 SHARE = 1 / 3
 RATE = 95.0
+# What is enough to see a request lost, where other tests run beside.
+LIGHT = 30.0
 CLIENTS, WARM_SECONDS, MEASURED_SECONDS = 32, 1.0, 2.0
 
 

@@ -30,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +40,8 @@ from typing import Self
 # others along, when the pipe to its standard input closes.
 _FIRST_PROCESS = """
 import fcntl, os, signal, socket, struct, subprocess, sys
+if sys.argv[1]:
+    socket.sethostname(sys.argv[1])
 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plug:
@@ -50,7 +52,9 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 
-_NEW_NAMESPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
+_NEW_NAMESPACES = [
+    *("unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc")
+]
 
 
 class PrivateEngineError(Exception):
@@ -61,20 +65,33 @@ class PrivateEngine:
     """A second Docker Engine; a context manager that starts and removes it."""
 
     def __init__(
-        self, *, live_restore: bool = False, room: str = "", deadline: float = 30
+        self,
+        *,
+        live_restore: bool = False,
+        room: str = "",
+        path: str = "",
+        deadline: float = 30,
+        hostname: str = "",
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         """
         Prepare one; `deadline` is the seconds that a start or stop may take.
 
-        With `room`, such as 1100m, its data lies on a small filesystem of its own.
+        With `room`, such as 1100m, its data lies on a small filesystem of its own;
+        `path` is where its programs are looked for, PATH by default. `settings` are
+        further ones of its daemon.json.
         """
         self.directory = Path(tempfile.mkdtemp(prefix="jimbot-engine-"))
         self.host = f"unix://{self.directory}/docker.sock"
         self.log = self.directory / "dockerd.log"
         self._settings = self.directory / "daemon.json"
-        self._settings.write_text(json.dumps({"live-restore": live_restore}))
+        self._settings.write_text(
+            json.dumps({"live-restore": live_restore, **(settings or {})})
+        )
+        self._hostname = hostname
         self._deadline = deadline
         self._room = room
+        self._path = path or os.environ["PATH"]
         self.data = self.directory / "data"
         self._cgroup = self.directory.name
         self._first: subprocess.Popen[str] | None = None
@@ -143,6 +160,19 @@ class PrivateEngine:
             check=False,
         )
 
+    @property
+    def pid(self) -> int:
+        """The first process of its namespaces."""
+        if self._first is None:
+            raise PrivateEngineError("it is closed")
+        [first] = _children(self._first.pid)
+        return first
+
+    def hide(self, folder: Path) -> None:
+        """Let its daemon and containers find an empty folder there."""
+        mount = ["mount", "-t", "tmpfs", "tmpfs", str(folder)]
+        subprocess.run([*self._enter("--mount"), *mount], check=True)
+
     def begin(self, argv: Sequence[str]) -> subprocess.Popen[str]:
         """Begin what `reach` runs; its standard streams are pipes."""
         return subprocess.Popen(
@@ -163,7 +193,11 @@ class PrivateEngine:
         """Start the daemon on its data and wait until it answers."""
         with self.log.open("ab") as log:
             self._daemon = subprocess.Popen(
-                [*self._enter("--net", "--mount", "--pid"), *self._daemon_command()],
+                [
+                    *self._enter("--net", "--mount", "--uts", "--pid"),
+                    *self._daemon_command(),
+                ],
+                env={**os.environ, "PATH": self._path},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -222,7 +256,7 @@ class PrivateEngine:
 
     def _make_namespaces(self) -> None:
         self._first = subprocess.Popen(
-            [*_NEW_NAMESPACES, sys.executable, "-c", _FIRST_PROCESS],
+            [*_NEW_NAMESPACES, sys.executable, "-c", _FIRST_PROCESS, self._hostname],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -235,8 +269,7 @@ class PrivateEngine:
         """Return the command prefix that runs something in the namespaces."""
         if self._first is None:
             raise PrivateEngineError("it is closed")
-        [first] = _children(self._first.pid)
-        return ["nsenter", f"--target={first}", *namespaces, "--"]
+        return ["nsenter", f"--target={self.pid}", *namespaces, "--"]
 
     def _daemon_command(self) -> list[str]:
         return [

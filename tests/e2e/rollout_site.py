@@ -25,12 +25,12 @@ IMAGES = {
     "v1": ("good", "1"),
     "v2": ("good", "2"),
     "sick": ("never-healthy", "3"),
-    "dies": ("dies", "4"),
+    "dies": ("dies-3", "4"),
+    "dies-late": ("dies-8", "10"),
     "flaky": ("flaky", "5"),
     "turns": ("turns-bad", "6"),
     "first-sick": ("sick-1", "7"),
     "second-sick": ("sick-2", "8"),
-    "first-sick-too": ("sick-1", "9"),
 }
 
 

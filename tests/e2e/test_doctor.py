@@ -38,6 +38,8 @@ pytestmark = [
 ROOM = "1100m"
 LEAST_FAULTS = 60
 LEAST_MENDED = 30
+BESIDE_OTHERS = 10.0
+"""Seconds that doctor may take longer where other tests run beside it."""
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +157,6 @@ def test_taken_subnet_is_named_and_mended(engine: PrivateEngine, world: World) -
         assert other.doctor(*only)["subnets-free"]["outcome"] == "ok"
 
 
-@pytest.mark.alone
 def test_hung_engine_is_named_in_time(engine: PrivateEngine, elsewhere: Other) -> None:
     """It takes connections and answers none of them."""
     begun = time.monotonic()
@@ -166,7 +167,7 @@ def test_hung_engine_is_named_in_time(engine: PrivateEngine, elsewhere: Other) -
     assert [n for n, r in rows.items() if r["outcome"] == "fail"] == ["engine-answers"]
     assert "does not answer in time" in rows["engine-answers"]["detail"]
     assert rows["env-file"]["outcome"] == "ok"
-    assert seconds < READ_ONLY_TIMEOUT + 2 * INFO_SECONDS
+    assert seconds < READ_ONLY_TIMEOUT + 2 * INFO_SECONDS + BESIDE_OTHERS
 
 
 def test_route_into_a_subnet_is_named(engine: PrivateEngine, world: World) -> None:

@@ -13,6 +13,8 @@ from remote_access import SshHost, ssh_host, tls_host
 from remote_site import BASE, RemoteSite
 from rollout_site import image
 
+from compose_ops.backup.encryption import one_time_identity
+
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.slow,
@@ -75,27 +77,39 @@ def test_stack_runs_on_an_engine_that_ssh_reaches(
     assert not running.scenario.containers()
 
 
-def test_set_of_a_remote_engine_is_kept_here_and_restored_there(
-    running: RemoteSite, host: SshHost
+def test_encrypted_set_of_a_remote_engine_is_kept_here_and_restored_there(
+    running: RemoteSite, host: SshHost, tmp_path: Path
 ) -> None:
-    """Of a volume and a folder of its host; sets and state stay on this machine."""
+    """
+    Of a volume and a folder of its host; sets and state stay on this machine.
+
+    A drill boots it there, beside what runs. A plain set is made over TLS, below.
+    """
     env, invoke = host.environment(), running.scenario.invoke
+    secret, public = one_time_identity()
+    key = tmp_path / "key"
+    key.write_text(f"{secret}\n")
+    opened = ("--identity", str(key))
     running.write(3)
     before = running.held()
 
-    made = running.json("backup", "--service", "notes", env=env)
-    invoke("verify", env=env)
+    words = ("backup", "--service", "notes", "--encrypt", str(public))
+    made = running.json(*words, env=env)
     running.write(7)
-    after = running.held()
-    invoke("restore", "--service", "notes", "--yes", env=env)
+    after, there = running.held(), running.containers().keys()
+    invoke("drill", *opened, env=env)
+    drilled = running.held()
+    assert running.containers().keys() == there
+    invoke("restore", "--service", "notes", "--yes", *opened, env=env)
     restored = running.held()
     invoke("restore", "--undo", "--yes", env=env)
 
     kept = running.scenario.root / "backups" / running.scenario.project / made["id"]
     assert made["stores"][0]["count"] == [6, 6]
-    assert kept.is_dir()
+    assert [p.suffix for p in kept.iterdir() if "notes" in p.name] == [".age"] * 4
     assert before[:2] == ["3", "3"]
     assert after[:2] == ["7", "7"]
+    assert drilled == after
     assert restored == before
     assert running.held() == after
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from e2e_scenario import ROOT, docker
-from open_load import RATE
+from open_load import LIGHT
 from private_engine import PrivateEngine
 from rollout_site import ASK, REPOSITORY, admitted, build_images, image
 from waiting import eventually
@@ -26,7 +26,6 @@ from compose_ops.rollout.policy import ProbeSettings
 from compose_ops.runtime.health import Clock
 
 pytestmark = [
-    pytest.mark.alone,
     pytest.mark.docker,
     pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="a second dockerd needs root"),
@@ -48,7 +47,7 @@ VARIABLES = {
     "FRONTEND_SUBNET": "10.90.2.0/24",
     "BACKEND_SUBNET": "10.90.3.0/24",
 }
-AFTERWARDS = 200
+AFTERWARDS = 60
 
 
 @dataclass
@@ -98,7 +97,7 @@ class Place:
     @contextmanager
     def load(self) -> Iterator[dict[str, Any]]:
         """Send requests where the port is published; what became of them comes last."""
-        program = self.engine.begin([sys.executable, str(LOAD), str(PORT), str(RATE)])
+        program = self.engine.begin([sys.executable, str(LOAD), str(PORT), str(LIGHT)])
         seen: dict[str, Any] = {}
         try:
             yield seen
@@ -153,7 +152,7 @@ def back_in_service(place: Place) -> float:
     """Wait until both replicas are admitted and some requests later; return when."""
     eventually(lambda: place.admitted() == 2)
     again = time.monotonic()
-    eventually(lambda: time.monotonic() > again + AFTERWARDS / RATE)
+    eventually(lambda: time.monotonic() > again + AFTERWARDS / LIGHT)
     return again
 
 

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from foreign_site import Foreign, environment, install
+from foreign_site import MARIADB, MARIADB_FILES, Foreign, environment, install
 from open_load import Load
 from repository import ROOT
 
@@ -95,6 +95,7 @@ def test_messages_name_the_program_that_runs(absent: Foreign, program: str) -> N
     assert f"{other} " not in done.stderr
 
 
+@pytest.mark.slow
 def test_guide_holds_line_by_line(site: Foreign) -> None:
     """From a project that Compose started to a backup, a drill and a rolling update."""
     (site.folder / "compose-ops.toml").unlink(missing_ok=True)
@@ -117,6 +118,7 @@ def test_guide_holds_line_by_line(site: Foreign) -> None:
     assert set(AROUND) < set(ran)
 
 
+@pytest.mark.slow
 def test_three_lines_of_tasks_do_the_same(site: Foreign, tmp_path: Path) -> None:
     """As tasks of invoke; a set goes to the emptied project, and to a new one."""
     (site.folder / "tasks.py").write_text(TASKS)
@@ -161,6 +163,7 @@ def test_three_lines_of_tasks_do_the_same(site: Foreign, tmp_path: Path) -> None
         new.remove()
 
 
+@pytest.mark.slow
 def test_tablespace_outside_of_the_data_is_refused(site: Foreign) -> None:
     """A copy would hold a link to it, and nothing of what it holds."""
     site.configure(*TABLES)
@@ -175,6 +178,7 @@ def test_tablespace_outside_of_the_data_is_refused(site: Foreign) -> None:
     site.sql("DROP TABLESPACE elsewhere")
 
 
+@pytest.mark.slow
 def test_session_that_is_lost_discards_the_copy(
     site: Foreign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +200,30 @@ def test_session_that_is_lost_discards_the_copy(
 
     assert stack.backups() == before
     assert site.sql("SELECT count(*) FROM pg_replication_slots") == "0"
+
+
+@pytest.mark.slow
+def test_mariadb_is_stopped_for_a_set_that_a_drill_proves(
+    tmp_path: Path, programs: Path
+) -> None:
+    """Known by its image alone; what the set holds comes back, and nothing else."""
+    site = Foreign.copied(tmp_path, programs, files=MARIADB_FILES, products=MARIADB)
+    try:
+        site.configure()
+        site.compose("up", "--detach", "--wait")
+        site.mariadb("CREATE DATABASE shop; CREATE TABLE shop.sold (n INT PRIMARY KEY)")
+        site.mariadb("INSERT INTO shop.sold VALUES (1), (2), (3)")
+
+        made = site.json("compose-ops", "backup", "--all")
+        site.mariadb("DROP TABLE shop.sold; CREATE DATABASE later")
+        site.task("restore", "--service", "records", "--yes")
+        site.task("drill")
+
+        assert [s["consistency"] for s in made["stores"]] == ["stop"]
+        assert site.mariadb("SELECT SUM(n) FROM shop.sold") == "6"
+        assert "later" not in site.mariadb("SHOW DATABASES")
+    finally:
+        site.compose("down", "--volumes", "--timeout", "9")
 
 
 def rules(project: Foreign, program: str) -> set[str]:

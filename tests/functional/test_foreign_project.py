@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from repository import ROOT
 
 from compose_ops import Stack, tasks
 from compose_ops.errors import ConfigurationError, UsageError, needs_extra
+from compose_ops.project.paths import absolute
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 COMPOSE = "services: {web: {image: 'nginx:1.27'}}\n"
@@ -176,3 +178,59 @@ def test_package_that_an_extra_brings_is_named() -> None:
         raise ImportError(name="pyrage")
 
     assert refused.value.hint == "pip install 'compose-ops[encryption]'"
+
+
+def test_folder_or_home_that_is_gone_is_no_traceback(shop: Path) -> None:
+    gone = shop / "gone"
+    gone.mkdir()
+    line = 'rmdir "$0" && exec "$@"'
+    words = ("sh", "-c", line, str(gone), sys.executable, "-P", "-m", "compose_ops")
+    environment = os.environ | NO_ENGINE | {"PYTHONPATH": str(ROOT)}
+    for cwd, command, more in (
+        (gone, (*words, "status"), {}),
+        (shop, (sys.executable, "-m", "compose_ops", "status"), {"HOME": "/dev/null"}),
+    ):
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
+        assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.compose
+@pytest.mark.parametrize("kind", ["pipe", "folder", "zeros", "bytes"])
+def test_env_file_that_is_no_text_is_named(shop: Path, kind: str) -> None:
+    """A pipe would be waited for, for ever."""
+    env = shop / ".env"
+    make: dict[str, Callable[[], object]] = {
+        "pipe": lambda: os.mkfifo(env),
+        "folder": env.mkdir,
+        "zeros": lambda: env.symlink_to("/dev/zero"),
+        "bytes": lambda: env.write_bytes(b"A=\xff\n"),
+    }
+    make[kind]()
+
+    done = typed(shop, "config")
+
+    assert done.returncode == 3
+    assert ".env cannot be read: " in done.stderr
+
+
+@pytest.mark.parametrize("folder", ["~nosuchuser/x", "a\0b"])
+def test_path_that_leads_nowhere_is_named(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(ConfigurationError, match="leads nowhere"):
+        absolute(tmp_path, folder)
+
+
+@pytest.mark.compose
+def test_file_that_windows_notepad_saved_is_read(shop: Path) -> None:
+    text = CONFIGURATION.replace("\n", "\r\n").encode()
+    (shop / "compose-ops.toml").write_bytes(b"\xef\xbb\xbf" + text)
+
+    assert typed(shop, "config", "--mode", "staging").returncode == 0

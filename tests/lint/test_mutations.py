@@ -202,6 +202,14 @@ MUTATIONS = (
             as_postgres("17", "/var/lib/postgresql/data", "eventstore"),
         ),
     ),
+    model(
+        "data-label-unknown",
+        put("memgraph", "labels", "compose-ops.data.volume", value="memgraph_data"),
+    ),
+    model(
+        "native-inconsistent",
+        put("app", "labels", "compose-ops.backup.consistency", value="native"),
+    ),
     model("bind-source-missing", also("app", "volumes", MISSING_FILE)),
     model(
         "key-ignored",

@@ -13,6 +13,7 @@ from compose_ops.doctor.facts.certificates import CertificateFile
 from compose_ops.doctor.facts.folders import BindFacts, Closed
 from compose_ops.doctor.facts.project import parse_ids, status_ids
 from compose_ops.doctor.facts.secret_files import FileFacts, SecretFile
+from compose_ops.project.model import Model
 from compose_ops.verdicts import Row, unprefixed
 
 MEMGRAPH = User(101, frozenset({103}))
@@ -175,8 +176,11 @@ def test_weak_password_of_production_is_not_changed_by_a_file_alone() -> None:
     )
     weak = (SecretFile("db_password", ("memgraph", "app"), file),)
 
-    kept = judge("secret-strength", stack=PROD, secret_files=weak)
-    free = judge("secret-strength", stack=STACK, secret_files=weak)
+    images = {"memgraph": {"image": "memgraph/memgraph:3"}, "app": {"image": "app"}}
+    facts: dict[str, Any] = {"model": Model({"services": images}), "secret_files": weak}
 
-    assert "change it in Memgraph too" in kept.detail
-    assert "Memgraph" not in free.detail
+    kept = judge("secret-strength", stack=PROD, **facts)
+    free = judge("secret-strength", stack=STACK, **facts)
+
+    assert "memgraph keeps the old password: change it there too" in kept.detail
+    assert "old password" not in free.detail

@@ -31,6 +31,7 @@ class Checkout:
 
     state: Path
     engine: Compose = field(default_factory=Compose)
+    containers: tuple[()] = ()
     plugins: dict[str, str] = field(default_factory=lambda: {"compose": "2.26.1"})
     model: Model = field(default_factory=lambda: model("one"))
 

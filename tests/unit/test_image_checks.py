@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from judging import judge
+from judging import STACK, judge
 
 from compose_ops.docker.parse import registry_answer
 from compose_ops.doctor import requirements
@@ -19,7 +19,11 @@ MODEL = Model({"name": "trial", "services": {"questdb": {"image": "questdb:7"}}}
 def row(*, is_obtainable: bool | None) -> Row:
     absent = (AbsentImage("questdb", "questdb:7", is_obtainable),)
     return judge(
-        "images-obtainable", model=MODEL, wanted=("questdb",), absent_images=absent
+        "images-obtainable",
+        stack=STACK,
+        model=MODEL,
+        wanted=("questdb",),
+        absent_images=absent,
     )
 
 

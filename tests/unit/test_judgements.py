@@ -71,7 +71,8 @@ def model(limit: int, reserved: int) -> Model:
         return {"deploy": {"resources": {"limits": limits, "reservations": kept}}}
 
     shares = zip(SERVICES, (0.5, 0.25, 0.25), strict=True)
-    return Model({"name": "trial", "services": {n: service(s) for n, s in shares}})
+    services = {n: {"image": f"{n}:1", **service(s)} for n, s in shares}
+    return Model({"name": "trial", "services": services})
 
 
 def disk(
@@ -133,32 +134,55 @@ BAD: list[tuple[str, Mapping[str, Any], str, str]] = [
     ),
     (
         "memory",
-        {"info": info(memory=16 * GIB), "model": model(27, 20), "wanted": SERVICES},
+        {
+            "stack": STACK,
+            "info": info(memory=16 * GIB),
+            "model": model(27, 20),
+            "wanted": SERVICES,
+        },
         "fail",
         "too little memory",
     ),
     (
         "memory",
-        {"info": info(memory=20 * GIB), "model": model(27, 20), "wanted": SERVICES},
+        {
+            "stack": STACK,
+            "info": info(memory=20 * GIB),
+            "model": model(27, 20),
+            "wanted": SERVICES,
+        },
         "warn",
         "may run out",
     ),
     (
         "map-count",
-        {"stack": STACK, "kernel": Kernel(65530, 1, 9), "wanted": SERVICES},
+        {
+            "stack": STACK,
+            "kernel": Kernel(65530, 1, 9),
+            "model": model(1, 1),
+            "wanted": SERVICES,
+        },
         "warn",
         "need 524288",
     ),
     ("machine-files", {"kernel": Kernel(1, 90, 100)}, "warn", "90 of 100"),
     (
         "file-descriptors",
-        {"stack": OFFLINE, "handles": (Handles("app", 100, 100, 91),)},
+        {
+            "stack": OFFLINE,
+            "model": model(1, 1),
+            "handles": (Handles("app", 100, 100, 91),),
+        },
         "warn",
         "app uses 91 of 100",
     ),
     (
         "file-descriptors",
-        {"stack": STACK, "handles": (Handles("questdb", 1024, 4096, None),)},
+        {
+            "stack": STACK,
+            "model": model(1, 1),
+            "handles": (Handles("questdb", 1024, 4096, None),),
+        },
         "warn",
         "questdb may open only 4096 files",
     ),
@@ -364,6 +388,7 @@ GOOD: list[tuple[str, Mapping[str, Any]]] = [
         "memory",
         # A machine sold with 32 GB, as `docker info` shows it; the guide's limits.
         {
+            "stack": STACK,
             "info": info(memory=33_467_052_032),
             "model": model(28, 20),
             "wanted": SERVICES,
@@ -371,7 +396,12 @@ GOOD: list[tuple[str, Mapping[str, Any]]] = [
     ),
     (
         "map-count",
-        {"stack": OFFLINE, "kernel": Kernel(65530, 1, 9), "wanted": SERVICES},
+        {
+            "stack": OFFLINE,
+            "kernel": Kernel(65530, 1, 9),
+            "model": model(1, 1),
+            "wanted": SERVICES,
+        },
     ),
     (
         "journals",
@@ -435,6 +465,7 @@ GOOD: list[tuple[str, Mapping[str, Any]]] = [
         "file-descriptors",
         {
             "stack": STACK,
+            "model": model(1, 1),
             "handles": (
                 Handles("questdb", 1024, 524288, 800),
                 Handles("ray-head", 1024, 4096, 10),
@@ -468,7 +499,7 @@ def test_what_is_well_raises_no_alarm(name: str, facts: Mapping[str, Any]) -> No
 
 
 def test_reservations_of_more_than_a_nominal_machine_fail() -> None:
-    facts = {"info": info(memory=33_467_052_032), "wanted": SERVICES}
+    facts = {"stack": STACK, "info": info(memory=33_467_052_032), "wanted": SERVICES}
 
     assert judge("memory", model=model(28, 34), **facts).outcome == "fail"
 

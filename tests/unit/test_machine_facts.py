@@ -32,7 +32,7 @@ SERVICES: dict[str, Any] = {
             {"type": "volume", "source": "graph", "target": "/var/lib/memgraph"}
         ],
     },
-    "ray-head": {"build": {"args": {"CUDA_IMAGE": "nvidia/cuda"}}},
+    "ray-head": {"build": {"context": "."}, "gpus": [{"count": -1}]},
 }
 
 
@@ -46,6 +46,7 @@ def needs(root: Path, *, offline: bool = False, device: str = "") -> dict[str, i
         root=root,
         backups=root / "backups",
         project="trial",
+        product_files=(),
         mode=Mode(substitutes=offline),
     )
     found = disks(

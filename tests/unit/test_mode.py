@@ -59,7 +59,7 @@ def test_unknown_mode_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError) as refused:
         own_modes().select(["staging"])
 
-    assert refused.value.hint == "one of: base, dev, prod, offline"
+    assert refused.value.hint == "one of: base, dev, prod, offline, swarm"
 
 
 def test_project_may_have_any_modes() -> None:

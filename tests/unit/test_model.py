@@ -116,3 +116,25 @@ def test_image_of_a_service_has_the_name_that_compose_gives_it() -> None:
         "trial-app",
         "postgres:16",
     )
+
+
+def test_limits_count_in_every_way_in_which_they_can_be_stated() -> None:
+    old = {"mem_limit": "64", "mem_reservation": "32", "cpus": 0.5}
+    new = {"limits": {"memory": "64", "cpus": "0.5"}, "reservations": {"memory": "32"}}
+    model = Model({"services": {"old": old, "new": {"deploy": {"resources": new}}}})
+
+    for name in ("old", "new"):
+        assert [model.memory(name, k) for k in ("limits", "reservations")] == [64, 32]
+        assert [model.cpus(name, k) for k in ("limits", "reservations")] == [0.5, 0]
+
+
+def test_mounts_of_another_service_count_where_volumes_from_takes_them() -> None:
+    """The owner of data may be a service that only declares it."""
+    data = {"type": "volume", "source": "data", "target": "/data"}
+    services = {
+        "data": {"volumes": [data]},
+        "db": {"volumes_from": ["data:ro", "container:elsewhere"]},
+        "tool": {"volumes_from": ["db", "tool"]},
+    }
+
+    assert Model({"services": services}).mounts("tool") == (data,)

@@ -52,6 +52,29 @@ def test_what_measures_runs_beside_nothing(tmp_path: Path) -> None:
         assert lines[number + 1] == lines[number].replace("begin", "end")
 
 
+def test_a_file_of_which_a_part_is_alone_is_refused(tmp_path: Path) -> None:
+    """All workers would wait in the middle of the run."""
+    (tmp_path / "test_some.py").write_text(
+        "import pytest\n\n@pytest.mark.alone\ndef test_one(): pass\n"
+        "def test_two(): pass\n"
+    )
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\naddopts = -p parallel\nmarkers = alone\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(tmp_path)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(TESTS), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 4
+    assert "test_some.py: some of its tests are alone" in done.stderr
+
+
 def test_a_reserved_name_is_not_given_again() -> None:
     """To no other process, as long as this one lives."""
     name = str(os.getpid())

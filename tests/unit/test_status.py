@@ -1,5 +1,6 @@
 """What status says besides the containers: tasks that died."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -7,16 +8,41 @@ from backup_steps import opened, two_stores
 from backup_world import World
 
 from compose_ops.cli.output.stack import print_status
+from compose_ops.docker.api import Image
 from compose_ops.runtime.context import StackContext
 from compose_ops.stack import status
 from compose_ops.state import journal, lock
 
 
 class Idle(World):
-    """An engine that knows of no usage."""
+    """An engine that knows of no usage, and whose containers have older hashes."""
 
     def usage(self, *_containers: str) -> tuple[()]:
         return ()
+
+    def config_hashes(self) -> dict[str, str]:
+        return {"memo": "another", "pair": "hash"}
+
+    def images(self, _names: Iterable[str]) -> dict[str, Image]:
+        return {"localhost/reader:1": Image("sha256:newer", (), 1, {})}
+
+
+def test_what_is_not_current_is_named_with_its_cause(
+    stack: StackContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = status.services(stack)
+    print_status(found)
+
+    causes = {
+        entry["service"]: entry["outdated"] for entry in found.as_json()["services"]
+    }
+    assert causes == {
+        "memo": ["created from older files"],
+        "pair": [],
+        "reader": ["runs an older image"],
+    }
+    shown = capsys.readouterr().out
+    assert "not current: trial-memo: created from older files" in shown
 
 
 @pytest.fixture

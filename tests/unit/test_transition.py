@@ -47,6 +47,47 @@ def test_network_whose_addresses_the_engine_chose_stays(wanted: dict[str, Any]) 
     assert found.steps() == []
 
 
+BLOCK = {"subnet": "10.9.1.0/24", "gateway": "10.9.1.7", "ip_range": "10.9.1.128/25"}
+SEEN = {"Subnet": "10.9.1.0/24", "Gateway": "10.9.1.7", "IPRange": "10.9.1.128/25"}
+AS_STATED: dict[str, Any] = {
+    "driver": "bridge",
+    "attachable": True,
+    "enable_ipv6": True,
+    "ipam": {"config": [BLOCK]},
+    "labels": {"team": "shop"},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [
+        ({}, 0),
+        ({"labels": {"team": "other"}}, 0),
+        ({"driver": None}, 0),
+        ({"driver": "overlay"}, 1),
+        ({"attachable": False}, 1),
+        ({"enable_ipv6": False}, 1),
+        ({"ipam": {"config": [BLOCK | {"gateway": "10.9.1.8"}]}}, 1),
+        ({"ipam": {"config": [BLOCK | {"ip_range": None}]}}, 0),
+        ({"ipam": {"config": [BLOCK, {"subnet": "10.9.3.0/24"}]}}, 1),
+    ],
+)
+def test_every_stated_property_of_a_network_counts(
+    change: dict[str, Any], count: int
+) -> None:
+    raw = {
+        "Driver": "bridge",
+        "Attachable": True,
+        "EnableIPv6": True,
+        "IPAM": {"Config": [SEEN]},
+    }
+    there = network("trial_backend", "10.9.1.0/24", project=PROJECT, raw=raw)
+    wanted = {"backend": AS_STATED | change}
+    stated = Model({"name": PROJECT, "services": {"app": {}}, "networks": wanted})
+
+    assert len(reconcile.plan(stated, [], [there], []).networks) == count
+
+
 def test_changed_network_goes_with_its_containers() -> None:
     """Compose would keep the old network silently; its containers hold it."""
     engine = FakeEngine()

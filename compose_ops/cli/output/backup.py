@@ -1,7 +1,7 @@
 """What the backup tasks print."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +14,25 @@ from compose_ops.library.backups import PruneResult, Verification
 from compose_ops.units import readable_size
 
 if TYPE_CHECKING:
+    from compose_ops.backup.addresses import Place
     from compose_ops.backup.drill import DrilledStore, DrillResult
+    from compose_ops.backup.fill import Copied
     from compose_ops.library.stack import Stack
 
 
-def set_as_json(found: Manifest, dest: Path) -> dict[str, Any]:
-    """Return what --json says of a set."""
+def set_as_json(found: Manifest, dest: "Place") -> dict[str, Any]:
+    """Return what --json says of a set; its path is null in a repository."""
+    folder = dest if isinstance(dest, Path) else None
     return {
         "id": found.id,
         "project": found.project,
-        "path": str(dest / found.project / found.id),
+        "dest": str(dest),
+        "path": str(folder / found.project / found.id) if folder else None,
         "created": found.created,
         "coherent": found.coherent,
         "undeclared": list(found.undeclared),
-        "encrypted": found.encrypted,
+        "downtime": found.downtime,
+        "encrypted": found.encrypted or found.in_repository,
         "size": found.size,
         "stores": [
             {
@@ -58,10 +63,28 @@ def set_as_json(found: Manifest, dest: Path) -> dict[str, Any]:
 def print_backup(made: Manifest | None) -> None:
     for store in made.stores if made else ():
         size = readable_size(sum(archive.size for archive in store.archives))
-        say(f"{store.service}: {size}, {store.consistency}, verified")
+        state = "written" if made and made.in_repository else "verified"
+        say(f"{store.service}: {size}, {store.consistency}, {state}")
     if made:
         say(f"{made.id} holds {_time_of(coherent=made.coherent)}")
         show(made.id)
+
+
+def print_copied(found: "Copied", *, json: bool) -> None:
+    if json:
+        emit(
+            {
+                "source": found.source,
+                "dest": found.target,
+                "copied": list(found.copied),
+                "present": list(found.present),
+            }
+        )
+        return
+    for set_id in found.copied:
+        show(f"{set_id} is in {found.target}")
+    if not found.copied:
+        say(f"{found.target} has every set of {found.source}")
 
 
 def verified_as_json(found: Sequence[Verification]) -> dict[str, Any]:
@@ -92,7 +115,7 @@ def refuse_damaged(found: Sequence[Verification]) -> None:
         )
 
 
-def sets_as_json(dest: Path, found: Sequence[BackupSet]) -> dict[str, Any]:
+def sets_as_json(dest: "Place", found: Sequence[BackupSet]) -> dict[str, Any]:
     """Return {"dest", "sets": [...]}, the newest first."""
     return {"dest": str(dest), "sets": [_listed(one) for one in found]}
 
@@ -107,7 +130,8 @@ def _listed(kept: BackupSet) -> dict[str, Any]:
         if manifest
         else {},
         "coherent": manifest.coherent if manifest else None,
-        "encrypted": manifest.encrypted if manifest else None,
+        "encrypted": manifest.encrypted or manifest.in_repository if manifest else None,
+        "written": bool(manifest) and not kept.fault,
         "verified": kept.verified.isoformat() if kept.verified else None,
         "drilled": kept.drilled.isoformat() if kept.drilled else None,
         "drill": kept.drill,
@@ -115,7 +139,7 @@ def _listed(kept: BackupSet) -> dict[str, Any]:
     }
 
 
-def print_sets(dest: Path, found: Sequence[BackupSet]) -> None:
+def print_sets(dest: "Place", found: Sequence[BackupSet]) -> None:
     rows = [
         [
             entry["id"],
@@ -124,13 +148,28 @@ def print_sets(dest: Path, found: Sequence[BackupSet]) -> None:
             or ", ".join(f"{name} ({how})" for name, how in entry["stores"].items())
             + f"; {_time_of(coherent=bool(entry['coherent']))}",
             readable_size(entry["size"] or 0),
-            _when(entry["verified"]) or "no",
+            _when(entry["verified"]) or ("written" if kept.written else "no"),
             _drilled(entry),
         ]
-        for entry in map(_listed, found)
+        for kept in found
+        for entry in [_listed(kept)]
     ]
     columns = ["set", "taken", "holds", "size", "verified", "drilled"]
     table(str(dest), columns, rows)
+
+
+def write_report(stack: "Stack", *, dest: str, project: str, file: str) -> None:
+    """Write the page of the sets, and say where it is."""
+    from compose_ops.report.file import check_path, write
+    from compose_ops.report.sets_page import sets_page
+
+    if (path := check_path(file)) is None:
+        raise UsageError("no page was named", hint="--output report.html")
+    found = stack.backups(dest=dest, project=project)
+    name = project or stack.context(read_only=True).project
+    page = sets_page(name, stack.destination(dest), found, now=datetime.now(UTC))
+    write(path, page)
+    show(str(path))
 
 
 def _drilled(entry: dict[str, Any]) -> str:
@@ -159,7 +198,7 @@ def point_in_time(text: str) -> datetime | None:
         ) from None
 
 
-def print_restored(found: Manifest | None, dest: Path, *, json: bool) -> None:
+def print_restored(found: Manifest | None, dest: "Place", *, json: bool) -> None:
     if json:
         emit({"restored": set_as_json(found, dest) if found else None})
     elif found:

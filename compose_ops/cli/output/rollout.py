@@ -1,9 +1,12 @@
 """Run an update for a person or a script: say what is planned and how it ended."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from compose_ops.console import say, show
-from compose_ops.errors import ComposeOpsError, UsageError
+from compose_ops.errors import ComposeOpsError, OutputError, UsageError
+from compose_ops.report import file
+from compose_ops.report.update_page import update_page
 from compose_ops.rollout.result import UpdateResult
 
 
@@ -20,22 +23,52 @@ def one(services: Sequence[str] | None) -> str:
 Emit = Callable[[object], None]
 
 
-def run(perform: Callable[[], UpdateResult], service: str, emit: Emit | None) -> None:
+def run(
+    perform: Callable[[], UpdateResult],
+    service: str,
+    emit: Emit | None,
+    report: str = "",
+) -> None:
     """
     Run *perform* and print its outcome: with *emit* as JSON, otherwise in words.
 
-    A ComposeOpsError goes on when it has been printed as JSON.
+    A ComposeOpsError goes on when it has been printed as JSON. The page of either is
+    written to *report*, where one is wanted; UsageError where none can be.
     """
+    path = file.check_path(report)
     try:
         outcome = perform()
     except ComposeOpsError as error:
+        _write(path, service, _outcome(error), error)
         if emit:
             emit(failure(service, error))
         raise
+    _write(path, service, outcome, None)
     if emit:
         emit(outcome.as_json())
         return
     _print(outcome)
+
+
+def _write(
+    path: Path | None,
+    service: str,
+    outcome: UpdateResult | None,
+    error: ComposeOpsError | None,
+) -> None:
+    """Write the page; where that fails only a line says so: the update has ended."""
+    if path is None or (outcome and outcome.result == "planned"):
+        return
+    try:
+        file.write(path, update_page(service, outcome, error))
+    except OutputError as refused:
+        say(f"warning: {refused.message}")
+    else:
+        say(f"report: {path}")
+
+
+def _outcome(error: ComposeOpsError) -> UpdateResult | None:
+    return error.outcome if isinstance(error.outcome, UpdateResult) else None
 
 
 def _print(outcome: UpdateResult) -> None:
@@ -52,11 +85,13 @@ def _print(outcome: UpdateResult) -> None:
             show(f"cut: {outcome.cut} connections outlasted the drain timeout")
 
 
-def refuse_with_all(services: Sequence[str] | None, *, image: str, build: bool) -> None:
-    """Raise UsageError for what names or makes one service's image beside --all."""
-    if services or image or build:
+def refuse_with_all(
+    services: Sequence[str] | None, *, image: str, build: bool, report: str
+) -> None:
+    """Raise UsageError for what is of one service beside --all."""
+    if services or image or build or report:
         raise UsageError(
-            "--all excludes --service, --image and --build",
+            "--all excludes --service, --image, --build and --report",
             hint="it brings every service to what the compose files say",
         )
 
@@ -80,7 +115,8 @@ def run_all(results: Iterator[UpdateResult], emit: Emit | None) -> None:
 
 def failure(service: str, error: ComposeOpsError) -> dict[str, object]:
     """Return the documented JSON of an update that failed."""
-    proof = getattr(error, "proof", None)
+    outcome = _outcome(error)
+    found = outcome.as_json() if outcome else {}
     return {
         "service": service,
         "result": "failed",
@@ -88,5 +124,6 @@ def failure(service: str, error: ComposeOpsError) -> dict[str, object]:
         "error": error.message,
         "hint": error.hint,
         "detail": error.detail,
-        "proof": proof.as_json() if proof else None,
+        "proof": found.get("proof"),
+        "recording": found.get("recording"),
     }

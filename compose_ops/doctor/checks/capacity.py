@@ -1,6 +1,6 @@
 """The engine's memory and CPU, compared with what the chosen mode requires."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from compose_ops.docker.api import EngineInfo
@@ -8,6 +8,7 @@ from compose_ops.doctor.facts.host import Handles, Kernel
 from compose_ops.doctor.facts.settings import Settings
 from compose_ops.doctor.registry import check
 from compose_ops.lint import Finding
+from compose_ops.products import Product, load
 from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_size
@@ -19,17 +20,7 @@ MARGIN = 1.04
 OVERCOMMIT = 1.25
 """Limits may add up to this share of the memory; beyond, a process may be killed."""
 
-MAP_COUNT = 262144
-MAP_COUNT_MEMGRAPH = 524288
-"""QuestDB's documentation, Capacity planning; Memgraph's, System configuration
-(8 to 64 GB of memory)."""
-
 FILES_SHARE = 0.8
-STORE_FILES = 65536
-"""QuestDB's documentation recommends 1048576 for a process; a table takes a descriptor
-for each column of each partition that is open."""
-
-STORES = frozenset({"memgraph", "questdb"})
 
 
 def demand(model: Model, names: tuple[str, ...], kind: str) -> int:
@@ -44,7 +35,7 @@ def demand(model: Model, names: tuple[str, ...], kind: str) -> int:
     "database when it is busiest.",
 )
 def memory(
-    info: EngineInfo, model: Model, wanted: tuple[str, ...]
+    stack: StackContext, info: EngineInfo, model: Model, wanted: tuple[str, ...]
 ) -> Iterator[Verdict]:
     have = info.memory * MARGIN
     limits, reserved = (demand(model, wanted, k) for k in ("limits", "reservations"))
@@ -52,7 +43,8 @@ def memory(
         f"{readable_size(info.memory)} of memory, reservations "
         f"{readable_size(reserved)}, limits {readable_size(limits)}"
     )
-    smaller = "invoke up --offline"
+    light = stack.modes.substituting
+    smaller = f"invoke up --{light}" if light else "invoke stats"
     if reserved > have:
         yield fail(
             f"the engine has too little memory: {figures}", smaller, about="memory"
@@ -129,27 +121,42 @@ def cpu_sum(
 @check(
     "map-count",
     "The kernel allows a process enough memory mappings.",
-    why="QuestDB and Memgraph map many files: at the limit an allocation fails under "
-    "load, long after a successful start.",
+    why="Some databases map many files: at the limit an allocation fails under load, "
+    "long after a successful start.",
 )
 def map_count(
-    stack: StackContext, kernel: Kernel, wanted: tuple[str, ...]
+    stack: StackContext, kernel: Kernel, model: Model, wanted: tuple[str, ...]
 ) -> Iterator[Verdict]:
-    stores = sorted(STORES & set(wanted))
-    least = MAP_COUNT_MEMGRAPH if "memgraph" in stores else MAP_COUNT
+    needs = {
+        name: product.map_count
+        for name, product in products_of(stack, model, wanted).items()
+        if product.map_count
+    }
+    least = max(needs.values(), default=0)
     figures = f"vm.max_map_count is {kernel.max_map_count}"
     if not kernel.max_map_count:
         yield skip("vm.max_map_count cannot be read")
-    elif stack.mode.substitutes or not stores:
-        yield ok(f"{figures}; the substitutes map few files")
+    elif not needs:
+        yield ok(f"{figures}; no service is known to map many files")
     elif kernel.max_map_count < least:
         yield warn(
-            f"{figures}, {' and '.join(stores)} need {least}",
+            f"{figures}, {' and '.join(sorted(needs))} need {least}",
             f"sudo sysctl -w vm.max_map_count={least}",
             about="map-count",
         )
     else:
         yield ok(figures)
+
+
+def products_of(
+    stack: StackContext, model: Model, names: Iterable[str]
+) -> dict[str, Product]:
+    """Return the known products that services run; none in a mode of substitutes."""
+    if stack.mode.substitutes:
+        return {}
+    known = load(stack.product_files)
+    found = {name: known.of_service(model.service(name)) for name in names}
+    return {name: product for name, product in found.items() if product}
 
 
 @check(
@@ -175,16 +182,21 @@ def files_of_machine(kernel: Kernel) -> Iterator[Verdict]:
     why="At its limit a store can open no more tables and refuses connections.",
 )
 def file_descriptors(
-    stack: StackContext, handles: tuple[Handles, ...]
+    stack: StackContext, handles: tuple[Handles, ...], model: Model
 ) -> Iterator[Verdict]:
-    sound, stores = True, frozenset() if stack.mode.substitutes else STORES
+    sound = True
+    there = {handle.service for handle in handles} & model.services.keys()
+    products = products_of(stack, model, there)
     for handle in handles:
         detail = ""
         if handle.used is not None and handle.used > handle.soft * FILES_SHARE:
             detail = (
                 f"{handle.service} uses {handle.used} of {handle.soft} file descriptors"
             )
-        elif handle.service in stores and handle.hard < STORE_FILES:
+        elif (
+            handle.service in products
+            and handle.hard < products[handle.service].open_files
+        ):
             detail = f"{handle.service} may open only {handle.hard} files"
         if detail:
             sound = False

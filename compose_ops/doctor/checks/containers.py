@@ -7,8 +7,9 @@ from compose_ops.docker.api import Container, Network, Volume
 from compose_ops.doctor.registry import check
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.model import Model
-from compose_ops.runtime import health
+from compose_ops.runtime import contents, health
 from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.current import is_connected
 from compose_ops.runtime.reconcile import (
     VOLUME_LABEL,
     check_volumes,
@@ -139,7 +140,8 @@ def container_networks(
         (container, key)
         for container in ours
         if container.is_running
-        and hashes.get(container.service) == container.config_hash
+        and container.config_hash
+        == hashes.get(container.service, container.config_hash)
         for key in model.service(container.service).get("networks") or {}
         if not is_connected(container, model.network_name(key))
     ]
@@ -152,13 +154,6 @@ def container_networks(
         )
     if not lost:
         yield ok("running containers are connected to their networks")
-
-
-def is_connected(container: Container, network: str) -> bool:
-    """Say whether a running container has an endpoint in a network."""
-    settings = container.raw.get("NetworkSettings") or {}
-    endpoint = (settings.get("Networks") or {}).get(network) or {}
-    return network in container.networks and endpoint.get("EndpointID", "?") != ""
 
 
 def connect(model: Model, container: Container, key: str) -> str:
@@ -204,7 +199,11 @@ def containers_known(
     why="A change takes effect only when the container is recreated.",
 )
 def containers_current(
-    stack: StackContext, ours: tuple[Container, ...], hashes: Mapping[str, str]
+    *,
+    stack: StackContext,
+    ours: tuple[Container, ...],
+    hashes: Mapping[str, str],
+    judged_contents: Mapping[str, contents.Judgement],
 ) -> Iterator[Verdict]:
     old = list(
         dict.fromkeys(
@@ -224,8 +223,72 @@ def containers_current(
             f"invoke up --service {service}",
             about=service,
         )
-    if not old:
+    replaced = {
+        (c.service, cause)
+        for c in ours
+        if c.is_running and c.service not in old and c.id in judged_contents
+        for cause in judged_contents[c.id].causes
+    }
+    for service, cause in sorted(replaced):
+        yield warn(
+            f"{service} runs on older contents: {cause}",
+            f"invoke up --service {service}",
+            about=f"{service} {cause}",
+        )
+    unknown = {
+        c.service
+        for c in ours
+        if c.id in judged_contents and judged_contents[c.id].is_unknown
+    }
+    if unknown:
+        yield ok(
+            "it is unknown which contents of secrets, configs and mounted files "
+            f"{listed(sorted(unknown))} started with"
+        )
+    if not old and not replaced:
         yield ok("containers match the files")
+
+
+@check(
+    "external-present",
+    "External networks and volumes of the services are there.",
+    why="Compose notices only after it has begun, and it has no external secrets or "
+    "configs at all.",
+)
+def external_present(
+    model: Model,
+    wanted: tuple[str, ...],
+    networks: tuple[Network, ...],
+    external_volumes: frozenset[str],
+) -> Iterator[Verdict]:
+    services = [model.service(name) for name in wanted]
+    used = {
+        "networks": {key for one in services for key in one.get("networks") or ()},
+        "volumes": {m.get("source") for n in wanted for m in model.mounts(n)},
+        "secrets": {use["source"] for s in services for use in s.get("secrets") or ()},
+        "configs": {use["source"] for s in services for use in s.get("configs") or ()},
+    }
+    there = {
+        "networks": {network.name for network in networks},
+        "volumes": external_volumes,
+    }
+    absent = 0
+    for kind, keys in used.items():
+        for key in model.external(kind):
+            name = str(model.raw[kind][key].get("name") or key)
+            if key not in keys or name in there.get(kind, ()):
+                continue
+            absent += 1
+            what = kind.removesuffix("s")
+            if kind in there:
+                repair = command("docker", what, "create", name)
+                detail = f"the external {what} {name} is not there"
+            else:
+                repair = "invoke config"
+                detail = f"the {what} {key} is external, which Compose does not have"
+            yield fail(detail, repair, about=f"{what} {name}")
+    if not absent:
+        yield ok("nothing external is missing")
 
 
 @check(

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from compose_ops.docker.api import EngineInfo
-from compose_ops.doctor.facts.engine import ModelAnswer, parse_time
+from compose_ops.doctor.facts.engine import ModelAnswer
 from compose_ops.doctor.registry import check
 from compose_ops.errors import START_ENGINE
 from compose_ops.runtime.engine_location import EngineAnswer, EngineLocation
+from compose_ops.units import parse_time
 from compose_ops.verdicts import ENGINE, Verdict, fail, ok, skip, warn
 
 INSTALL = START_ENGINE

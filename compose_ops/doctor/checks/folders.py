@@ -121,7 +121,7 @@ def data_folders_there(
 @check(
     "data-owners",
     "Existing data belongs to the user of its store.",
-    why="Memgraph refuses to start on data of another user.",
+    why="Most databases refuse to start on data of another user.",
 )
 def data_owners(
     stack: StackContext, data_folders: tuple[DataFolder, ...], users: Mapping[str, User]

@@ -6,6 +6,7 @@ from compose_ops.docker.api import Container, Image
 from compose_ops.doctor.facts.project import AbsentImage, HelperImage
 from compose_ops.doctor.registry import check
 from compose_ops.project.model import Model
+from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import Verdict, command, fail, listed, ok, warn
 
 
@@ -15,20 +16,25 @@ from compose_ops.verdicts import Verdict, command, fail, listed, ok, warn
     why="A missing image stops the start half way.",
 )
 def images_obtainable(
-    model: Model, wanted: tuple[str, ...], absent_images: tuple[AbsentImage, ...]
+    stack: StackContext,
+    model: Model,
+    wanted: tuple[str, ...],
+    absent_images: tuple[AbsentImage, ...],
 ) -> Iterator[Verdict]:
+    light = stack.modes.substituting
     for image in absent_images:
-        detail = f"the image {image.name} of {image.service} is not here"
+        name = image.name
+        detail = f"the image {name} of {image.service} is not here"
         if image.is_obtainable is None:
             yield warn(
                 f"{detail} and its registry did not answer in time",
-                command("docker", "pull", image.name),
+                command("docker", "pull", name),
                 about=image.name,
             )
         elif not image.is_obtainable:
             yield fail(
                 f"{detail} and no registry has it",
-                "invoke up --offline",
+                f"invoke up --{light}" if light else command("docker", "pull", name),
                 about=image.name,
             )
     made = [name for name in wanted if not model.service(name).get("build")]

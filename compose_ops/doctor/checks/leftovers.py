@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compose_ops.doctor.checks.secret_files import relative
-from compose_ops.doctor.facts.leftovers import BackupAge, Journals, KeptData, Leftover
+from compose_ops.doctor.facts.leftovers import (
+    BackupAge,
+    DataDeclared,
+    EngineLock,
+    Journals,
+    KeptData,
+    Leftover,
+)
 from compose_ops.doctor.registry import check
 from compose_ops.runtime.context import StackContext
 from compose_ops.units import readable_duration
@@ -34,17 +41,39 @@ def journals_ended(stack: StackContext, journals: Journals) -> Iterator[Verdict]
                 about=task.path.name,
             )
             continue
-        repair = "invoke up"
-        if task.kind == "update" and task.services:
-            repair = command("invoke", "rolling-update", "--service", task.services[0])
         yield fail(
             f"{task.task} was interrupted {age} ago at the step '{task.step}' "
             f"({relative(stack, task.path)})",
-            repair,
+            "invoke recover",
             about=task.path.name,
         )
     if not journals.left:
         yield ok("no task was interrupted")
+
+
+@check(
+    "engine-lock",
+    "No other machine holds the project's lock on the engine for hours.",
+    why="A machine that lost its power or its network in a task leaves it; until it is "
+    "removed no other machine can change the project.",
+)
+def engine_lock_released(engine_lock_holder: EngineLock) -> Iterator[Verdict]:
+    held = engine_lock_holder.held
+    if held is None:
+        yield ok("no machine holds the lock")
+    elif engine_lock_holder.here:
+        yield ok(f"another task is running: {engine_lock_holder.here}")
+    elif held.is_of_this_machine:
+        yield ok("a task of this machine left the lock; the next one takes it over")
+    elif held.age > AT_WORK_SECONDS:
+        yield warn(
+            f"{held.host} has held the lock for {readable_duration(held.age)} "
+            f"({held.task})",
+            command("docker", "volume", "rm", held.volume),
+            about=held.host,
+        )
+    else:
+        yield ok(f"another machine is at work: {held}")
 
 
 @check(
@@ -119,3 +148,23 @@ def backup_recent(backup_age: BackupAge) -> Iterator[Verdict]:
         yield warn(detail, "invoke backup --all", about="old")
     else:
         yield ok(f"verified backup {readable_duration(backup_age.verified)} ago")
+
+
+@check(
+    "data-declared",
+    "Every writable mount is declared as data or as disposable, by labels that make "
+    "sense.",
+    why="What nobody declares is in no backup; `backup --all` refuses to leave it out. "
+    "A copy of a running store that nothing holds is not consistent.",
+)
+def data_is_declared(data_declared: DataDeclared) -> Iterator[Verdict]:
+    if data_declared.problem:
+        yield fail(data_declared.problem, "invoke lint", about="labels")
+    for mount in data_declared.undeclared:
+        yield warn(
+            f"neither data nor disposable: {mount}",
+            "invoke backup --all --allow-undeclared",
+            about=mount,
+        )
+    if data_declared == DataDeclared():
+        yield ok("every writable mount is declared")

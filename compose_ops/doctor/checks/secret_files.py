@@ -8,17 +8,11 @@ from pathlib import Path
 from compose_ops.doctor.facts.access import EVERYBODY, User
 from compose_ops.doctor.facts.secret_files import FileFacts, SecretFile
 from compose_ops.doctor.registry import check
+from compose_ops.products import load
+from compose_ops.project.model import Model
 from compose_ops.project.secret_strength import is_placeholder, is_weak
 from compose_ops.runtime.context import StackContext
 from compose_ops.verdicts import Verdict, command, fail, listed, ok, skip, warn
-
-FIRST_START = "memgraph"
-"""Sets its user's password only at its first start."""
-
-KEPT = (
-    "existing data keeps the old password: change it in Memgraph too "
-    "(docs/production.md)"
-)
 
 
 def relative(stack: StackContext, path: Path) -> str:
@@ -137,21 +131,31 @@ def secret_private(
     "as none.",
 )
 def secret_strength(
-    stack: StackContext, secret_files: tuple[SecretFile, ...]
+    stack: StackContext, model: Model, secret_files: tuple[SecretFile, ...]
 ) -> Iterator[Verdict]:
     read = [s for s in secret_files if s.file.content is not None]
     weak = 0
     for secret in read:
         fault = weakness(secret)
         weak += bool(fault)
-        if fault and stack.mode.production and FIRST_START in secret.services:
-            fault = replace(fault, detail=f"{fault.detail}; {KEPT}")
+        is_real = stack.mode.production and not stack.mode.substitutes
+        keeping = _keeping(stack, model, secret) if fault and is_real else ()
+        if fault and keeping:
+            kept = f"{listed(keeping)} keeps the old password: change it there too"
+            fault = replace(fault, detail=f"{fault.detail}; {kept}")
         if fault:
             yield fault
     if not read and secret_files:
         yield skip("no secret file can be read")
     elif not weak:
         yield ok(f"{listed([s.name for s in read])}: nothing weak")
+
+
+def _keeping(stack: StackContext, model: Model, secret: SecretFile) -> list[str]:
+    """Return the services that took the password into their data at the first start."""
+    known = load(stack.product_files)
+    found = {name: known.of_service(model.service(name)) for name in secret.services}
+    return [name for name, one in found.items() if one and one.keeps_password]
 
 
 def weakness(secret: SecretFile) -> Verdict | None:

@@ -18,7 +18,7 @@ INODE_SHARE = 0.02
     "disk-space",
     "The disks of images, volumes and backups have space for what is written next.",
     why="On a full disk a store stops in the middle of a write. Counted are missing "
-    "images, a snapshot of Memgraph's memory, the next backup.",
+    "images, a store's dump of its memory, the next backup.",
 )
 def disk_space(disks: tuple[Disk, ...]) -> Iterator[Verdict]:
     for disk in disks:

@@ -7,21 +7,19 @@ from pathlib import Path
 
 from compose_ops.docker.api import EngineInfo, Image
 from compose_ops.doctor.registry import NotMeasuredError, fact
+from compose_ops.products import load
 from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.engine_location import EngineLocation
 
 IMAGE_ROOM = 1024**3
-"""What an image of this stack takes at most; the largest without CUDA is 763 MB."""
+"""What an image takes that nobody has yet: an estimate."""
 
-CUDA_IMAGE_ROOM = 12 * 1024**3
-"""The CUDA runtime with cuDNN and torch's own copy of both, unpacked: an estimate."""
+GPU_IMAGE_ROOM = 12 * 1024**3
+"""The same where it computes on a GPU: CUDA with cuDNN, and torch's copy of both."""
 
 CONTAINERD_ROOT = Path("/var/lib/containerd")
 """containerd's default; Docker's documentation, containerd image store."""
-
-SNAPSHOTS = "memgraph"
-SNAPSHOT_TARGET = "/var/lib/memgraph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def disks(
     places = [
         ("images and volumes", root, {}),
         ("images and volumes", image_root(info), _image_needs(stack, model, absent)),
-        *_data_places(model, root),
+        *_data_places(stack, model, root),
         ("backups", stack.backups, _backup_needs(stack)),
     ]
     found: dict[int | str, Disk] = {}
@@ -92,20 +90,18 @@ def _image_needs(
     stack: StackContext, model: Model, absent: Iterable[str]
 ) -> dict[str, int]:
     """Return what images that are not here will take, built or pulled."""
-    found = {}
-    for name in absent:
-        arguments = (model.service(name).get("build") or {}).get("args") or {}
-        with_cuda = "CUDA_IMAGE" in arguments and not stack.mode.substitutes
-        room = CUDA_IMAGE_ROOM if with_cuda else IMAGE_ROOM
-        found[f"the image of {name}"] = room
-    return found
+    gpus = set() if stack.mode.substitutes else model.gpu_services
+    return {
+        f"the image of {name}": GPU_IMAGE_ROOM if name in gpus else IMAGE_ROOM
+        for name in absent
+    }
 
 
 def _data_places(
-    model: Model, root: Path
+    stack: StackContext, model: Model, root: Path
 ) -> Iterator[tuple[str, Path, dict[str, int]]]:
     """Yield where volumes lie, and what a snapshot of a store's memory takes there."""
-    snapshots = {key: name for name, key in _snapshot_volumes(model)}
+    snapshots = {key: name for name, key in _dumping(stack, model)}
     for key, volume in model.volumes.items():
         device = ((volume or {}).get("driver_opts") or {}).get("device")
         needs = {}
@@ -118,11 +114,15 @@ def _data_places(
             yield "images and volumes", root, needs
 
 
-def _snapshot_volumes(model: Model) -> Iterator[tuple[str, str]]:
+def _dumping(stack: StackContext, model: Model) -> Iterator[tuple[str, str]]:
     """Yield store and volume of a store that writes its whole memory at once."""
-    for mount in (model.services.get(SNAPSHOTS) or {}).get("volumes") or ():
-        if mount.get("type") == "volume" and mount["target"] == SNAPSHOT_TARGET:
-            yield SNAPSHOTS, mount["source"]
+    known = load(stack.product_files)
+    for name, service in model.services.items():
+        product = known.of_service(service)
+        dumps = product.dumps if product else ""
+        for mount in model.mounts(name):
+            if mount.get("type") == "volume" and mount["target"] == dumps:
+                yield name, mount["source"]
 
 
 def _backup_needs(stack: StackContext) -> dict[str, int]:

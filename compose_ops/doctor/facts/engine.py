@@ -1,15 +1,15 @@
 """Facts that the Docker client and the engine state about themselves."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from pathlib import Path
 
-from compose_ops.docker.api import EngineInfo
+from compose_ops.docker.api import Container, EngineInfo
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.errors import ConfigurationError, EngineUnavailable
 from compose_ops.project.model import Model
 from compose_ops.runtime import config_hashes as remembered
+from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.engine_location import (
     INFO_SECONDS,
@@ -105,10 +105,10 @@ def hashes(stack: StackContext, info: EngineInfo, model: Model) -> Mapping[str, 
     return remembered.of(stack)
 
 
-def parse_time(text: str) -> float | None:
-    """Return an engine's time in seconds since the epoch, None when it says none."""
-    found = re.fullmatch(r"(.*?)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
-    if found is None:
-        return None
-    whole = datetime.fromisoformat(found[1] + found[3])
-    return whole.timestamp() + float(found[2] or 0)
+@fact(limit=5)
+def judged_contents(
+    stack: StackContext, ours: tuple[Container, ...], model: Model, readable_state: Path
+) -> Mapping[str, contents.Judgement]:
+    """Return whether containers run on the present secrets, configs and files."""
+    del model, readable_state
+    return contents.judge(contents.look(stack), ours)

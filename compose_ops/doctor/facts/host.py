@@ -8,6 +8,7 @@ from pathlib import Path
 
 from compose_ops.docker.api import Container, EngineInfo, Volume
 from compose_ops.doctor.registry import fact
+from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.engine_location import EngineLocation
 
@@ -87,7 +88,17 @@ def _handles(service: str, pid: int) -> Handles | None:
 def volumes(stack: StackContext, info: EngineInfo) -> tuple[Volume, ...]:
     """Return the project's volumes."""
     del info
-    return stack.engine.volumes(project=stack.project)
+    return stack.volumes
+
+
+@fact(limit=10)
+def external_volumes(
+    stack: StackContext, info: EngineInfo, model: Model
+) -> frozenset[str]:
+    """Return the names of the model's external volumes that are there."""
+    del info
+    names = (model.volume_name(key) for key in model.external("volumes"))
+    return frozenset(name for name in names if stack.engine.volume(name) is not None)
 
 
 def _read(path: str) -> str:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from compose_ops.docker.api import Container, EngineInfo, Volume
 from compose_ops.doctor.registry import fact
+from compose_ops.errors import ConfigurationError
+from compose_ops.project.model import Model
 from compose_ops.project.paths import PREVIOUS_FILE
 from compose_ops.runtime.context import StackContext
-from compose_ops.state import lock, recovery
+from compose_ops.state import engine_lock, lock, recovery
+from compose_ops.state.engine_lock import Holder
 from compose_ops.state.recovery import Unfinished
 
 
@@ -34,6 +37,14 @@ class Journals:
     holder: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class EngineLock:
+    """The lock on the engine, None for none; `here` is who is at work here, "" none."""
+
+    held: Holder | None
+    here: str = ""
+
+
 @fact(limit=3)
 def journals(stack: StackContext, info: EngineInfo, readable_state: Path) -> Journals:
     """Return the journals of tasks that did not end."""
@@ -42,12 +53,39 @@ def journals(stack: StackContext, info: EngineInfo, readable_state: Path) -> Jou
 
 
 @fact(limit=5)
+def engine_lock_holder(stack: StackContext, info: EngineInfo) -> EngineLock:
+    """Return who holds the project's lock on the engine, and whether a task works."""
+    return EngineLock(
+        engine_lock.holder(stack.engine, stack.project),
+        lock.holder(info.id, stack.project),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DataDeclared:
+    """Mounts that nobody declares; `problem` is why labels make no sense, "" if ok."""
+
+    undeclared: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@fact(limit=5)
+def data_declared(stack: StackContext, info: EngineInfo, model: Model) -> DataDeclared:
+    """Return what `backup --all` would refuse to leave out."""
+    del info, model
+    try:
+        return DataDeclared(tuple(stack.collaborators.backups.undeclared(stack)))
+    except ConfigurationError as wrong:
+        return DataDeclared(problem=f"{wrong.message}: {wrong.hint}")
+
+
+@fact(limit=5)
 def partial_files(stack: StackContext) -> tuple[Leftover, ...]:
     """Return files and folders that were being written when a task ended."""
     backups = stack.backups
     found = {p for f in (stack.root, backups) for p in f.glob("*.partial")}
     found |= set(backups.glob("*/.partial-*")) | set(backups.glob("*/*.partial"))
-    found |= set(stack.root.glob(".*.partial"))
+    found |= set(stack.root.glob(".*.partial")) | set(backups.glob("*/.removed-*"))
     return tuple(Leftover(path, _rest(path)) for path in sorted(found))
 
 
@@ -100,7 +138,7 @@ def kept_data(stack: StackContext, readable_state: Path) -> tuple[KeptData, ...]
     return tuple(
         KeptData(
             entry.services,
-            (now - entry.moment).total_seconds(),
+            (now - entry.moved_at).total_seconds(),
             entry.is_outlived,
         )
         for entry in stack.collaborators.backups.restore_points(stack)

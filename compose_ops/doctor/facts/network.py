@@ -68,7 +68,7 @@ def profiled(
 @fact(limit=10)
 def networks(stack: StackContext, info: EngineInfo) -> tuple[Network, ...]:
     del info
-    return stack.engine.networks()
+    return stack.networks
 
 
 @fact(limit=2)

@@ -1,15 +1,8 @@
 """Foreign text made safe for a terminal and for commands of a CI log."""
 
-import re
+from compose_ops.plain_text import plain
 
-_CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-
-
-def plain(text: str) -> str:
-    """Return text with control characters and text direction marks escaped."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+__all__ = ["annotation_data", "annotation_property", "plain"]
 
 
 def annotation_data(text: str) -> str:

@@ -24,6 +24,10 @@ class GatewayUnfit(ConfigurationError):  # noqa: N818 - names a state
     """The gateway lacks what an update needs; the hint has the lines to add."""
 
 
+class GatewayFails(UnhealthyError):  # noqa: N818 - names a state
+    """Requests fail at the gateway, or do not get there, before anything is changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """
@@ -56,6 +60,15 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """Where a server is, and how many answers it gave since the gateway began."""
+
+    address: str
+    answers: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class HAProxy:
     """
     A running HAProxy; `ask` sends a command to its runtime API and returns the answer.
@@ -71,6 +84,10 @@ class HAProxy:
     def servers(self) -> dict[str, Server]:
         """Return the gateway's view by `address:port`."""
         return parse(self._statistics())
+
+    def totals(self) -> dict[str, Totals]:
+        """Return what each server answered, by BACKEND/SERVER; `failed` are 5xx."""
+        return {_name(row): _totals(row) for row in _rows(self._statistics())}
 
     def can_drain(self) -> bool:
         """Say whether the API may change the state of servers."""
@@ -278,6 +295,14 @@ def _server(row: Mapping[str, str]) -> Server:
         is_draining=status.startswith("DRAIN"),
         held=int(row["scur"] or 0) + int(row.get("qcur") or 0),
     )
+
+
+def _totals(row: Mapping[str, str]) -> Totals:
+    """Read one line; a server that speaks no HTTP counts its sessions."""
+    kinds = ("1xx", "2xx", "3xx", "4xx", "5xx", "other")
+    counts = [int(row.get(f"hrsp_{kind}") or 0) for kind in kinds]
+    answers = sum(counts) or int(row.get("stot") or 0)
+    return Totals(row.get("addr") or NOWHERE, answers, counts[4])
 
 
 def _name(row: Mapping[str, str]) -> str:

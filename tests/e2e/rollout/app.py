@@ -1,7 +1,7 @@
 """
 A web application that can be told to fail, in the ways that an update must find.
 
-MODE is good, never-healthy, dies (3 s after its start), flaky (one request in ten),
+MODE is good, never-healthy, dies-N (N s after its start), flaky (one request in ten),
 turns-bad (one second after the first request that came through a gateway) or sick-N
 (the N-th container of this version is never healthy). GET /
 answers with the version, a POST with its body; /slow answers either after 3 s, GET
@@ -30,7 +30,6 @@ STARTS = Path("/data/starts-" + os.environ["VERSION"])
 SLOW_SECONDS = 3
 PACE_SECONDS = 0.02
 WORK_SECONDS = 0.006
-LIFE_SECONDS = 3
 workers = threading.BoundedSemaphore(int(os.environ.get("WORKERS", "1")))
 numbers = count(1)
 draining = threading.Event()
@@ -120,7 +119,7 @@ class Server(ThreadingHTTPServer):
 
 
 def die() -> None:
-    time.sleep(LIFE_SECONDS)
+    time.sleep(float(MODE.removeprefix("dies-")))
     print("this version dies", file=sys.stderr)  # noqa: T201
     os._exit(7)
 
@@ -128,6 +127,6 @@ def die() -> None:
 SICK = is_sick()
 signal.signal(signal.SIGUSR1, lambda *_: draining.set())
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-if MODE == "dies":
+if MODE.startswith("dies-"):
     threading.Thread(target=die, daemon=True).start()
 Server(("0.0.0.0", 8000), Handler).serve_forever()

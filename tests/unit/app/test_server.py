@@ -55,7 +55,7 @@ def test_draining_process_goes_on_serving_and_finishes_what_it_began(
     applications: Applications, silent: Silent
 ) -> None:
     application = applications.start(
-        seconds={**QUICK, "eventstore": 0.8},
+        seconds={**QUICK, "eventstore": 2},
         environ={
             "ENVIRONMENT": "trial",
             "CLAUDE_RATE_LIMIT": "7",

@@ -54,7 +54,7 @@ def test_manifest_says_that_it_is_a_folder(bound: StackContext, folder: Path) ->
     made = back_up(bound, "memo")
 
     kept = repository.load(bound.root / "backups/trial" / made)
-    (archive,) = repository.believed(kept).stores[0].archives
+    (archive,) = repository.valid_manifest(kept).stores[0].archives
     assert (archive.kind, archive.key, archive.volume) == (
         "bind",
         "memo.memo",

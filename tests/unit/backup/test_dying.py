@@ -162,7 +162,7 @@ def test_backup_that_dies_anywhere_is_put_right(deaths: Deaths, task: Task) -> N
     for step, site in deaths(_live, task):
         assert site.lines() == LIVE, step
         for kept in site.sets():
-            assert repository.believed(kept).size > 0, step
+            assert repository.valid_manifest(kept).size > 0, step
             site.write(KEPT)
             bring_back(site.stack, set_id=kept.id)
             assert site.lines() == LIVE, step

@@ -116,7 +116,7 @@ def test_preparation_that_fails_hinders_no_later_task(
 
     back_up(stack, "memo")
     (kept,) = repository.listed(tmp_path / "backups", "trial")
-    assert repository.believed(kept).stores[0].consistency == "stop"
+    assert repository.valid_manifest(kept).stores[0].consistency == "stop"
     assert world.of("memo").state == "running"
 
 
@@ -328,3 +328,23 @@ def test_copy_that_did_not_settle_is_made_again(
     found = sets.verify(stack, "backups", set_id=made, project="", identity="")
     assert found == (sets.Verification(made, "", opened=True),)
     assert not lock.held()
+
+
+def test_recovery_takes_a_corrected_command_rather_than_the_recorded_one(
+    lock: Lock, stack: StackContext, world: World
+) -> None:
+    """A release command that never worked would block its services for ever."""
+    world.when["helper", "copy", "trial_memo_data"] = interrupt
+    lock.stuck = 1000
+    with pytest.raises((KeyboardInterrupt, EngineError)):
+        back_up(stack, "memo")
+    with pytest.raises(EngineError, match="did not release") as refused:
+        recovery.recover(stack)
+    assert "backup.native.release" in refused.value.hint
+
+    world.services["memo"]["labels"]["compose-ops.backup.native.release"] = "mended"
+    world.commands["mended"] = lambda _asked: Output(0, "", "")
+    stack.reload()
+    recovery.recover(stack)
+
+    assert journal.pending(stack) == ()

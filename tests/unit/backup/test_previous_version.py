@@ -204,7 +204,7 @@ def test_set_of_a_newer_version_is_refused_by_name(left: Any) -> None:
     assert found.manifest is None
     assert "schema is 3" in found.fault
     with pytest.raises(DataError, match=found.id):
-        repository.believed(found)
+        repository.valid_manifest(found)
 
 
 def test_data_that_a_restore_kept_is_brought_back(left: Any, world: World) -> None:

@@ -185,7 +185,7 @@ def test_what_is_left_out_by_intent_stands_in_the_manifest(
     back_up(undeclared, allow_undeclared=True)
 
     (kept,) = repository.listed(undeclared.root / "backups", "trial")
-    assert len(repository.believed(kept).undeclared) == 3
+    assert len(repository.valid_manifest(kept).undeclared) == 3
 
 
 def test_mounts_that_are_declared_disposable_hold_nothing_back(

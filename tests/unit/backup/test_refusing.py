@@ -135,7 +135,7 @@ def test_native_copy_that_was_asked_for_is_made_or_refused(
 
     back_up(stack, "memo")
     (kept,) = repository.listed(stack.root / "backups", "trial")
-    assert repository.believed(kept).stores[0].consistency == "stop"
+    assert repository.valid_manifest(kept).stores[0].consistency == "stop"
 
 
 def test_consistency_that_a_store_does_not_support_is_refused(
@@ -173,7 +173,7 @@ def test_store_that_did_not_end_by_itself_is_marked(
     back_up(stack, "memo")
 
     (kept,) = repository.listed(stack.root / "backups", "trial")
-    (found,) = repository.believed(kept).stores
+    (found,) = repository.valid_manifest(kept).stores
     assert (found.consistency, found.exit_code) == (level, code)
 
 

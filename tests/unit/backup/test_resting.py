@@ -116,7 +116,10 @@ def test_store_that_was_started_before_the_copy_is_stopped(
     copied = asked.index(("helper", "copy", "trial_memo_data"))
     assert asked.index(("stop", "id-memo")) < copied
     (kept,) = repository.listed(stack.root / "backups", "trial")
-    assert (kept.id, repository.believed(kept).stores[0].consistency) == (made, "stop")
+    assert (kept.id, repository.valid_manifest(kept).stores[0].consistency) == (
+        made,
+        "stop",
+    )
 
 
 @pytest.mark.parametrize("state", ["running", "exited"])
@@ -167,7 +170,7 @@ def test_set_of_each_store_by_itself_pauses_nobody(
 
     assert not [words for words in world.done if words[0] in {"pause", "stop"}]
     kept = repository.load(native.root / "backups/trial" / made)
-    assert repository.believed(kept).coherent is False
+    assert repository.valid_manifest(kept).coherent is False
 
 
 @pytest.mark.parametrize(("begun", "healthy"), [(-5, True), (5, False)])

@@ -240,7 +240,7 @@ def test_store_that_does_not_run_is_kept_for_what_it_is(
     made = back_up(stack, "memo")
 
     (found,) = repository.listed(stack.root / "backups", "trial")
-    assert (found.id, repository.believed(found).stores[0].consistency) == (
+    assert (found.id, repository.valid_manifest(found).stores[0].consistency) == (
         made,
         "crash",
     )

@@ -119,6 +119,20 @@ def test_drill_that_counts_otherwise_is_recorded_as_failed(
     assert not [name for name in world.made if "drill" in name]
 
 
+def test_count_that_the_set_has_nothing_to_compare_with_proves_nothing(
+    stack: StackContext, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The count command failed while the backup ran, and works in the drill."""
+    count, world.commands[COUNT] = world.commands[COUNT], lambda _: Output(1, "", "no")
+    made = back_up(stack, "memo")
+    assert "count command of memo failed" in capsys.readouterr().err
+    world.commands[COUNT] = count
+
+    done = sets.drill(stack, "backups", set_id=made, identity="")
+
+    assert not done.proven
+
+
 @pytest.fixture
 def neighbour(world: World) -> World:
     """Put a project beside the stack that has the name of a drill."""

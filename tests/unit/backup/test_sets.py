@@ -309,6 +309,17 @@ def test_set_from_the_future_is_kept_and_counts_for_nothing() -> None:
     assert set(found) == {"future", "002"}
 
 
+def test_newest_is_that_of_the_highest_number_whatever_the_clock_said() -> None:
+    """Two sets of a clock that was a day ahead are older than the one after them."""
+    ahead = [
+        Candidate(f"{n}", NOW - timedelta(hours=1), verified=True, sequence=n)
+        for n in (1, 2)
+    ]
+    last = Candidate("last", NOW - timedelta(days=1), verified=True, sequence=3)
+
+    assert set(reasons([*ahead, last], Rules(last=1), now=NOW)) == {"last"}
+
+
 def test_new_folders_are_kept_in_those_around_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

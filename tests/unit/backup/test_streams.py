@@ -118,7 +118,7 @@ def test_set_is_taken_verified_and_restored_through_streams(
     made = back_up(stack, **how)
     kept = repository.choose(tmp_path / "backups", "trial", set_id=made)
     opener = str(identity) if encrypted else ""
-    keys = verify.identities(repository.believed(kept), opener, needed=True)
+    keys = verify.identities(repository.valid_manifest(kept), opener, needed=True)
     verify.check(stack, kept, keys)
 
     world.write("memo_data", 9)

@@ -65,7 +65,7 @@ def test_container_of_compose_run_that_ended_does_not_matter(
     back_up(stack, "memo")
 
     (kept,) = repository.listed(stack.root / "backups", "trial")
-    assert repository.believed(kept).stores[0].consistency == "stop"
+    assert repository.valid_manifest(kept).stores[0].consistency == "stop"
 
 
 @pytest.mark.parametrize("consistency", ["", "stop"])
@@ -140,7 +140,7 @@ def test_volume_that_two_services_declare_is_in_a_set_once(
     back_up(now)
 
     (kept,) = repository.listed(shared.root / "backups", "trial")
-    stores = repository.believed(kept).stores
+    stores = repository.valid_manifest(kept).stores
     assert [a.key for s in stores for a in s.archives].count("memo_data") == 1
     assert states(world) == dict.fromkeys(states(world), "running")
 

@@ -92,12 +92,11 @@ def test_order_among_independent_services_is_that_of_the_files() -> None:
 
 
 @pytest.mark.parametrize(
-    "named", [{"services": ["app"]}, {"image": "app:2"}, {"build": True}]
+    "named",
+    [{"services": ["app"]}, {"image": "app:2"}, {"build": True}, {"report": "a.html"}],
 )
 def test_all_goes_with_nothing_that_is_of_one_service(named: dict[str, Any]) -> None:
-    given = {"services": None, "image": "", "build": False, **named}
+    unnamed = {"services": None, "image": "", "build": False, "report": ""}
 
     with pytest.raises(UsageError, match="--all excludes"):
-        rollout.refuse_with_all(
-            given["services"], image=given["image"], build=given["build"]
-        )
+        rollout.refuse_with_all(**{**unnamed, **named})

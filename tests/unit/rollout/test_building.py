@@ -1,11 +1,13 @@
 """An update that builds first: the tag of the image is part of what goes back."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from composing import APP, Composing, opened
 
+from compose_ops.docker.api import Mount
 from compose_ops.errors import ComposeOpsError, ConfigurationError, RolledBack
 from compose_ops.rollout import journal, prepare, update
 from compose_ops.rollout.rollback import rollback
@@ -46,6 +48,20 @@ def test_a_good_build_is_deployed(engine: Composing, stack: StackContext) -> Non
     assert engine.running("app") == {NEW}
     assert engine.tags["app"] == NEW
     assert journal.read(stack.state) is None
+
+
+def test_a_refused_build_says_how_it_is_had(
+    engine: Composing, stack: StackContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Compose typed by hand starts the image before, which nobody would expect."""
+    anonymous = Mount("volume", "a" * 64, "", "/data", writable=True)
+    engine.there[:] = [replace(c, mounts=(anonymous,)) for c in engine.there]
+
+    with pytest.raises(ConfigurationError, match="anonymous volume"):
+        update.update(stack, "app", BUILD)
+
+    assert engine.tags["app"] == OLD
+    assert "--image built deploys the one that was made" in capsys.readouterr().err
 
 
 ROUTES: dict[str, Callable[[StackContext], object]] = {

@@ -166,6 +166,29 @@ def test_a_gateway_that_is_to_change_is_changed_first(
     assert "gateway is recreated before app" in capsys.readouterr().err
 
 
+def test_a_gateway_that_fails_is_changed_before_its_service(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What repairs it is not refused for what it repairs."""
+    engine = Served({"app": labelled(drain=""), "gateway": {"image": "gateway"}})
+    app = {**labelled(drain=""), "command": "another"}
+    changed = {"image": "gateway", "command": "with another port"}
+    engine.services = {"app": app, "gateway": changed}
+    up, repaired = engine.up, list[bool]()
+
+    def at(*services: Any, **how: Any) -> None:
+        repaired.extend([True] * (list(services[0]) == ["gateway"]))
+        up(*services, **how)
+
+    engine.up = at  # type: ignore[method-assign]
+    quick(monkeypatch, engine, Probing(lambda: "" if repaired else "answered 503"))
+
+    delegation.update(opened(tmp_path, engine), ["app"], timeout=None)
+
+    assert repaired
+    assert len({c.config_hash for c in engine.replicas()}) == 1
+
+
 def test_a_gateway_that_stays_as_it_is_refuses_the_update(
     engine: Served, tmp_path: Path
 ) -> None:

@@ -98,6 +98,31 @@ def test_health_is_waited_for_by_events() -> None:
     assert place.time == 2.34
 
 
+def test_what_has_no_health_check_must_answer_first(server: SmallServer) -> None:
+    """It may take a while to listen, and nobody would wait for that."""
+    answers: list[int] = []
+
+    def after_a_while(asked: Asked) -> bytes:
+        answers.append(1)
+        return answer(503, b"") if len(answers) < 4 else good(asked)
+
+    server.reply = after_a_while
+    place = SlotState({}, health="")
+
+    health_gate.wait_healthy(place.site(server.traffic), ["id-app"], place)
+
+    assert len(answers) == 4
+    assert place.time < 1
+
+
+def test_what_never_answers_is_told_with_its_answer(server: SmallServer) -> None:
+    server.reply = lambda _asked: answer(404, b"")
+    place = SlotState({}, health="")
+
+    with pytest.raises(UnhealthyError, match=r"does not answer .* answered 404"):
+        health_gate.wait_healthy(place.site(server.traffic), ["id-app"], place)
+
+
 @pytest.mark.parametrize(
     ("becomes", "said"),
     [

@@ -22,7 +22,7 @@ def replica(number: int, **changes: Any) -> Any:
     return container(**{**named, **changes})
 
 
-def planned(*containers: Any, wanted: DesiredState = WANTED, **more: str) -> Any:
+def planned(*containers: Any, wanted: DesiredState = WANTED, **more: Any) -> Any:
     return plan("app", wanted, ONE_BY_ONE, containers, **more)
 
 

@@ -327,11 +327,18 @@ def test_a_replica_that_the_gateway_does_not_take_tells_why(
     assert_whole(tmp_path, engine)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"failure_action": "continue"},
+        {"failure_action": "rollback", "max_failure_ratio": 0.5},
+    ],
+)
 def test_what_was_created_goes_where_the_update_goes_on(
-    engine: Served, tmp_path: Path
+    engine: Served, tmp_path: Path, settings: dict[str, object]
 ) -> None:
     """A slot whose creation was refused stays old, without a leftover."""
-    _configure(engine, failure_action="continue")
+    _configure(engine, **settings)
     engine.at.append(raising(EngineError("refused"), "created"))
 
     with pytest.raises(RolledBack, match="1 of 2 replicas"):

@@ -12,7 +12,9 @@ from compose_ops.rollout.strategies import strategy
 
 def names(order: str, **update: Any) -> list[str]:
     """Return the steps, those that only wait by what they do."""
-    running: Any = SimpleNamespace(**{"name": "", "overlaps": True, **update})
+    running: Any = SimpleNamespace(
+        **{"name": "", "overlaps": True, "point": "", **update}
+    )
     steps = strategy(order).steps(Batch(running, [], 0.0))
     return [step.name or step.do.__name__ for step in steps]
 
@@ -47,3 +49,10 @@ def test_the_next_batch_waits_for_a_drain_where_memory_is_short(
     last: str, *, overlaps: bool
 ) -> None:
     assert names(START_FIRST, overlaps=overlaps)[-1] == last
+
+
+def test_a_store_is_copied_while_nothing_of_it_runs() -> None:
+    """After the old one stopped, and before there is a new one."""
+    found = names(STOP_FIRST, point="20261128T010203-000004")
+
+    assert found[1:5] == ["retire", "wait_drained", "restore point", "create"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from compose_ops.errors import ComposeOpsError, DataError, EngineError, UnhealthyError
-from compose_ops.state import journal, recovery
+from compose_ops.state import engine_lock, journal, recovery
 from compose_ops.state.journal import Journal
 from compose_ops.state.recovery import exclusive, pending, recover, register
 
@@ -38,6 +38,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a project, and let kinds be registered for this test alone."""
     monkeypatch.setattr(recovery, "_handlers", {})
     monkeypatch.setattr(recovery, "locked", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(engine_lock, "locked", lambda *_, **__: nullcontext())
     return Stack(tmp_path)
 
 

@@ -10,9 +10,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from volume_helper import checking, copying, staging, streams, swapping
+from volume_helper import (
+    checking,
+    copying,
+    keeping,
+    points,
+    staging,
+    streams,
+    swapping,
+)
 from volume_helper.archiving import Archiving
 from volume_helper.failure import Failed, reason
+from volume_helper.restic import Restic
 from volume_helper.screen import Screen
 
 VOLUME = Path(os.environ.get("COMPOSE_OPS_VOLUME", "/volume"))
@@ -35,6 +44,7 @@ def _measure(request: Request) -> dict[str, Any]:
         "free": space.f_bavail * space.f_frsize,
         "disk": (space.f_blocks - space.f_bfree) * space.f_frsize,
         "restores": swapping.held(VOLUME),
+        "changed": copying.changed(VOLUME),
         "links": copying.links(VOLUME, request.get("links", ())),
     }
 
@@ -120,6 +130,10 @@ def _release(request: Request) -> dict[str, Any]:
     return {}
 
 
+def _keep(request: Request) -> dict[str, Any]:
+    return points.keep(VOLUME, request["restore"])
+
+
 def _with_restore(act: Callable[[Path, str], None]) -> Callable[[Request], Any]:
     def run(request: Request) -> dict[str, Any]:
         act(VOLUME, request["restore"])
@@ -127,6 +141,39 @@ def _with_restore(act: Callable[[Path, str], None]) -> Callable[[Request], Any]:
 
     return run
 
+
+def _repository(request: Request) -> dict[str, Any]:
+    """Carry out a request on the repository; `act` names it, `with` is for it."""
+    restic = Restic.of(request["repository"])
+    act, words = REPOSITORY_ACTIONS[request["act"]], dict(request.get("with", {}))
+    return act(restic, **words)
+
+
+def _keep_snapshot(restic: Restic, **words: Any) -> dict[str, Any]:
+    return keeping.keep(restic, VOLUME, progress=_progress, **words)
+
+
+def _read(restic: Restic, **words: Any) -> dict[str, Any]:
+    return keeping.read(restic, progress=_progress, **words)
+
+
+def _stage_snapshot(restic: Restic, **words: Any) -> dict[str, Any]:
+    return keeping.stage(restic, VOLUME, progress=_progress, **words)
+
+
+REPOSITORY_ACTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "open": keeping.opened,
+    "keep": _keep_snapshot,
+    "read": _read,
+    "stage": _stage_snapshot,
+    "list": keeping.listed,
+    "write": keeping.write_text,
+    "check": keeping.checked,
+    "copy": keeping.copied,
+    "forget": keeping.forget,
+    "locks": keeping.locks,
+    "unlock": keeping.unlock,
+}
 
 ACTIONS: Mapping[str, Callable[[Request], dict[str, Any]]] = {
     "measure": _measure,
@@ -143,6 +190,10 @@ ACTIONS: Mapping[str, Callable[[Request], dict[str, Any]]] = {
     "swap out": _with_restore(swapping.swap_out),
     "commit": _commit,
     "discard": _with_restore(swapping.discard),
+    "repository": _repository,
+    "estimate": lambda _request: points.estimate(VOLUME),
+    "keep": _keep,
+    "bring back": _with_restore(points.bring_back),
 }
 
 
@@ -157,7 +208,7 @@ def _answer(request: Request) -> None:
     try:
         _say({"done": ACTIONS[request["do"]](request)})
     except Failed as failed:
-        _say({"failed": str(failed)})
+        _say({"failed": str(failed), "kind": failed.kind})
     except OSError as failed:
         _say({"failed": reason(failed)})
 

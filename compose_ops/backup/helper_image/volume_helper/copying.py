@@ -171,6 +171,27 @@ def links(volume: Path, patterns: Sequence[str]) -> list[str]:
     return sorted(str(path.relative_to(volume)) for path in found if path.is_symlink())
 
 
+def changed(volume: Path) -> float:
+    """
+    Return when something in the first two levels of folders last changed, in seconds.
+
+    A store that starts makes a file there, or writes one: its lock, its log.
+    """
+    newest = volume.stat().st_ctime
+    folders = [volume]
+    for depth in (1, 2):
+        inner = []
+        for folder in folders:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    state = entry.stat(follow_symlinks=False)
+                    newest = max(newest, state.st_ctime)
+                    if depth == 1 and entry.is_dir(follow_symlinks=False):
+                        inner.append(Path(entry.path))
+        folders = inner
+    return newest
+
+
 def ordered_names(volume: Path, order: Sequence[str]) -> list[bytes]:
     """Return the directories, then the files in the order of the first that fits."""
     patterns = [_pattern(text) for text in order]

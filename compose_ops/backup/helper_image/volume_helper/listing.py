@@ -12,7 +12,7 @@ from typing import IO
 
 from volume_helper.failure import Failed
 from volume_helper.headers import Member
-from volume_helper.screen import shown
+from volume_helper.screen import printable
 from volume_helper.window import PIECE
 
 LINES_AT_ONCE = 500
@@ -63,7 +63,7 @@ def _further(member: Member) -> str:
     line = ',"sparse":true' if b"GNU.sparse.realsize" in member.pax else ""
     if member.link:
         line += f',"link":{_quoted(member.link)}'
-    extended = sorted(shown(k) for k in member.pax if k.startswith(b"SCHILY."))
+    extended = sorted(printable(k) for k in member.pax if k.startswith(b"SCHILY."))
     return line + (f',"extended":{json.dumps(extended)}' if extended else "")
 
 
@@ -76,7 +76,7 @@ def _quoted(text: bytes) -> str:
     """Return a name as a JSON string; the usual ones need no escaping."""
     if _USUAL(text):
         return f'"{text.decode("ascii")}"'
-    return json.dumps(shown(text))
+    return json.dumps(printable(text))
 
 
 @contextmanager

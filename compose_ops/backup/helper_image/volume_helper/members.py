@@ -33,7 +33,7 @@ def read_members(
             member.digest = _content(window, member.size, progress)
         elif member.kind == "file":
             member.digest = _NOTHING
-        window.let_go()
+        window.release()
         yield member
     for piece in window.rest():
         if piece.count(0) != len(piece):

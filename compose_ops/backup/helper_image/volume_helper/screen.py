@@ -28,11 +28,11 @@ class Screen:
     def __call__(self, member: Member) -> None:
         path, name = member.path, member.name
         if name[:1] == b"/" or (member.kind == "hard link" and member.link[:1] == b"/"):
-            raise Refused(f"{shown(name)} is an absolute path")
+            raise Refused(f"{printable(name)} is an absolute path")
         if not name or (b".." in name and b".." in name.split(b"/")) or b"\0" in name:
-            raise Refused(f"{shown(name)} leads out of the volume")
+            raise Refused(f"{printable(name)} leads out of the volume")
         if member.kind not in ALLOWED:
-            raise Refused(f"{shown(name)} is a {member.kind}")
+            raise Refused(f"{printable(name)} is a {member.kind}")
         self._placed(member, path)
         if member.kind == "hard link":
             self._linked(member)
@@ -48,22 +48,22 @@ class Screen:
 
     def _placed(self, member: Member, path: bytes) -> None:
         if path in self.seen:
-            raise Refused(f"{shown(path)} comes twice")
+            raise Refused(f"{printable(path)} comes twice")
         parent = path.rpartition(b"/")[0]
         if parent and not self.seen.get(parent):
-            raise Refused(f"{shown(path)} has no directory of the archive above it")
+            raise Refused(f"{printable(path)} has no directory of the archive above it")
         if not path and member.kind != "directory":
             raise Refused("the volume's top is no directory")
         if path.partition(b"/")[0] in reserved.NAMES:
-            raise Refused(f"{shown(path)} is reserved for restores")
+            raise Refused(f"{printable(path)} is reserved for restores")
         self.seen[path] = member.kind == "directory"
 
     def _linked(self, member: Member) -> None:
         target = member.link.removeprefix(b"./")
         if self.seen.get(target) is not False or target == member.path:
-            raise Refused(f"{shown(member.path)} is a hard link to nothing in it")
+            raise Refused(f"{printable(member.path)} is a hard link to nothing in it")
 
 
-def shown(name: bytes) -> str:
+def printable(name: bytes) -> str:
     """Return a name as it can be printed, whatever its bytes are."""
     return name.decode("utf-8", "backslashreplace").encode("unicode_escape").decode()

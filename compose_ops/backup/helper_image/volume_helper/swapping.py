@@ -50,8 +50,8 @@ def swap_in(volume: Path, restore: str) -> None:
         if not staged.is_dir():
             raise Failed("nothing is staged in the volume")
         previous.mkdir(mode=0o700, exist_ok=True)
-        _dress(volume, previous)
-        _write(note, {"old": _present(volume), "new": sorted(os.listdir(staged))})
+        dress(volume, previous)
+        _write(note, {"old": present(volume), "new": sorted(os.listdir(staged))})
     names = _read(note)
     if len(os.listdir(staged)) == len(names["new"]):
         for name in names["old"]:
@@ -59,7 +59,7 @@ def swap_in(volume: Path, restore: str) -> None:
         _sync(previous)
     for name in names["new"]:
         _move(staged / name, volume / name)
-    _dress(staged, volume)
+    dress(staged, volume)
     _sync(volume)
 
 
@@ -77,7 +77,7 @@ def swap_out(volume: Path, restore: str) -> None:
         _sync(returned)
         for name in os.listdir(previous):
             _move(previous / name, volume / name)
-        _dress(previous, volume)
+        dress(previous, volume)
         _sync(volume)
         note.unlink()
     # Only now: until the note is gone, what was returned must be found where it is.
@@ -87,7 +87,8 @@ def swap_out(volume: Path, restore: str) -> None:
             _move(returned / name, folder / "staged" / name)
 
 
-def _present(volume: Path) -> list[str]:
+def present(volume: Path) -> list[str]:
+    """Return the names at the top of the volume that are data of its store."""
     left_out = {os.fsdecode(name) for name in reserved.LEFT_OUT}
     return sorted(name for name in os.listdir(volume) if name not in left_out)
 
@@ -100,7 +101,7 @@ def _arrived(volume: Path, previous: Path, old: list[str]) -> list[str]:
     the middle of it: all but the old names that have not moved out yet.
     """
     waiting = set(old) - set(os.listdir(previous))
-    return [name for name in _present(volume) if name not in waiting]
+    return [name for name in present(volume) if name not in waiting]
 
 
 def adopt(volume: Path, restore: str, earlier: str) -> None:
@@ -165,7 +166,7 @@ def _move(source: Path, target: Path) -> None:
         source.rename(target)
 
 
-def _dress(source: Path, target: Path) -> None:
+def dress(source: Path, target: Path) -> None:
     """Give *target* the owner, mode, times and attributes of *source*."""
     state = source.stat()
     os.chown(target, state.st_uid, state.st_gid)

@@ -38,7 +38,7 @@ class Window:
         self.at += size
         return piece
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Let *sink* have all that was taken."""
         self._gone = self.at
 
@@ -62,7 +62,7 @@ class Window:
         self.look(1)
         piece = self.data[self.at : self.at + most]
         self.at += len(piece)
-        self.let_go()
+        self.release()
         return piece
 
     def _read_on(self, size: int) -> None:

@@ -1,0 +1,1 @@
+"""What is told of a task that nobody watches: hooks, notifications, pings, metrics."""

@@ -1,0 +1,1 @@
+"""Pages of HTML about what operations did: self-contained, without scripts."""

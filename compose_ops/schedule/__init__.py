@@ -1,0 +1,1 @@
+"""What runs by itself: systemd units or cron lines, and whom a root unit may trust."""

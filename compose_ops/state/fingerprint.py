@@ -1,0 +1,49 @@
+"""
+Fingerprints of secrets: equal for equal contents, and of no use without our key.
+
+A plain hash would let anyone who sees it, such as in a name on the cluster, try
+passwords until one fits.
+"""
+
+import hashlib
+import hmac
+import secrets
+from pathlib import Path
+
+from compose_ops.project.paths import STATE
+from compose_ops.state import folder, store
+
+KEY_FILE = "fingerprint-key"
+KEY_BYTES = 32
+
+
+def key_of(root: Path) -> bytes:
+    """
+    Return the key of a checkout, made when it is first asked for (0600).
+
+    Raises DataError where it cannot be written, ConfigurationError where it is closed
+    to this user.
+    """
+    path = root / STATE / KEY_FILE
+    try:
+        return bytes.fromhex(path.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        folder.ignore(root)
+        store.write(path, secrets.token_hex(KEY_BYTES))
+        return bytes.fromhex(path.read_text(encoding="ascii"))
+    except PermissionError as refused:
+        raise store.closed(path) from refused
+    except ValueError as wrong:
+        raise store.damaged(
+            path, str(wrong), "the next task makes another one, and new names"
+        ) from wrong
+
+
+def fingerprint(key: bytes, data: bytes) -> str:
+    """
+    Return 64 hexadecimal digits that stand for *data*.
+
+    >>> fingerprint(b"key", b"data")[:12]
+    '5031fe3d989c'
+    """
+    return hmac.new(key, data, hashlib.sha256).hexdigest()

@@ -1,0 +1,1 @@
+"""The project on several machines: Docker Swarm runs the same compose files."""
