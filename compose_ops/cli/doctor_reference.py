@@ -21,6 +21,7 @@ Made by `python -m compose_ops.cli.doctor_reference`.
 
 `invoke doctor` changes nothing. It collects each fact once, in parallel and within its
 limit; checks judge the facts. What needs an engine is skipped when none answers.
+A task that requires a check waits six times as long before it refuses.
 Outcomes: ok, warn, fail, skipped, crashed (the check itself failed). A fact that takes
 too long is a warning; a task that requires it refuses.
 

@@ -44,8 +44,14 @@ class Collected:
 Finished = queue.SimpleQueue[tuple[str, Any, Missing | None]]
 
 
-def collect(names: Iterable[str], given: Mapping[str, Any]) -> Collected:
-    """Collect the facts *names* and those that they need; *given* are known already."""
+def collect(
+    names: Iterable[str], given: Mapping[str, Any], *, patience: float = 1.0
+) -> Collected:
+    """
+    Collect the facts *names* and those that they need; *given* are known already.
+
+    Each is waited for *patience* times its limit.
+    """
     collected = Collected(dict(given))
     waiting = {n for n in closure(names) if not collected.is_settled(n)}
     begun: dict[str, float] = {}
@@ -53,7 +59,7 @@ def collect(names: Iterable[str], given: Mapping[str, Any]) -> Collected:
     while waiting or begun:
         _start_ready(waiting, begun, collected, finished)
         if begun:
-            _settle_next(begun, collected, finished)
+            _settle_next(begun, collected, finished, patience)
     return collected
 
 
@@ -79,15 +85,19 @@ def _start_ready(
 
 
 def _settle_next(
-    begun: dict[str, float], collected: Collected, finished: Finished
+    begun: dict[str, float],
+    collected: Collected,
+    finished: Finished,
+    patience: float,
 ) -> None:
-    ends = {name: start + FACTS[name].limit for name, start in begun.items()}
+    limits = {name: FACTS[name].limit * patience for name in begun}
+    ends = {name: start + limits[name] for name, start in begun.items()}
     first = min(ends, key=lambda name: ends[name])
     try:
         wait = max(0.0, ends[first] - time.monotonic())
         name, value, missing = finished.get(timeout=wait)
     except queue.Empty:
-        late = f"it took longer than {FACTS[first].limit:g} s"
+        late = f"it took longer than {limits[first]:g} s"
         name, value, missing = first, None, Missing(first, late, "warn")
     start = begun.pop(name, None)
     if start is None:

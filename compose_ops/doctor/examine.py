@@ -12,17 +12,22 @@ RUN_AGAIN = "invoke doctor --verbose"
 
 
 def examine(
-    ids: Iterable[str], given: dict[str, Any], *, skipped: Sequence[str] = ()
+    ids: Iterable[str],
+    given: dict[str, Any],
+    *,
+    skipped: Sequence[str] = (),
+    patience: float = 1.0,
 ) -> tuple[Row, ...]:
     """
     Return one row per check of *ids*, and one for each fact that crashed or was late.
 
     *given* has the values of `registry.GIVEN`, and of any fact that is known already.
+    A fact is waited for *patience* times its limit.
     """
     chosen = [CHECKS[name] for name in ids]
     asked = [check for check in chosen if check.id not in skipped]
     needs = {need for check in asked for need in check.needs}
-    collected = collect(needs, given)
+    collected = collect(needs, given, patience=patience)
     rows = [
         _row(check, collected)
         if check in asked

@@ -100,6 +100,10 @@ RESTORE = (
 """What must hold before data is replaced: stopped services must be able to start."""
 
 
+PATIENCE = 6.0
+"""How many limits a fact gets before a change: a busy engine is no fault of the stack."""
+
+
 def registered() -> dict[str, Check]:
     """Return every check by id, in the order of `TOPICS`."""
     for name in FACTS:
@@ -116,11 +120,17 @@ def run(
     *,
     services: Iterable[str] = (),
     skipped: Sequence[str] = (),
+    patience: float = 1.0,
 ) -> tuple[Row, ...]:
-    """Return the rows of *ids* (all when empty), for *services* (all when empty)."""
+    """
+    Return the rows of *ids* (all when empty), for *services* (all when empty).
+
+    A fact is waited for *patience* times its limit.
+    """
     known = registered()
     given = {"stack": stack, "scope": tuple(services)}
-    return examine(ids or tuple(known), given, skipped=skipped)
+    chosen = ids or tuple(known)
+    return examine(chosen, given, skipped=skipped, patience=patience)
 
 
 def require(
@@ -135,7 +145,7 @@ def require(
     known = _accepted(stack)
     failed = [
         verdict
-        for row in run(stack, ids, services=services)
+        for row in run(stack, ids, services=services, patience=PATIENCE)
         for verdict in row.problems
         if verdict.outcome != "warn" or row.topic == FACT_TOPIC
         if row.id in NEEDED or (row.id, verdict.key) not in known

@@ -51,13 +51,13 @@ class CertificateFile:
     chain: tuple[Certificate, ...] = field(default=())
 
 
-@fact(limit=1)
+@fact(limit=2)
 def now() -> datetime:
     """Return the moment that certificates are judged at."""
     return datetime.now(UTC)
 
 
-@fact(limit=5)
+@fact(limit=10)
 def certificate_files(
     model: Model, wanted: tuple[str, ...], shared: EngineLocation
 ) -> tuple[CertificateFile, ...]:

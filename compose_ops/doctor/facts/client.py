@@ -67,7 +67,7 @@ class ClientConfig:
     problem: str = ""
 
 
-@fact(limit=1)
+@fact(limit=2)
 def client_config() -> ClientConfig:
     return read_client_config(os.environ)
 

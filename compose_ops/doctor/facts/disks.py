@@ -43,7 +43,7 @@ class Disk:
     is_seen: bool = True
 
 
-@fact(limit=5)
+@fact(limit=10)
 def disks(
     *,
     stack: StackContext,

@@ -34,19 +34,19 @@ def plugins(stack: StackContext) -> Mapping[str, str]:
     return stack.plugins
 
 
-@fact(limit=1)
+@fact(limit=2)
 def info(answer: EngineAnswer) -> EngineInfo:
     if answer.info is None:
         raise NotMeasuredError("no engine answers")
     return answer.info
 
 
-@fact(limit=1)
+@fact(limit=2)
 def place(answer: EngineAnswer, info: EngineInfo) -> EngineLocation:
     return location(answer, info)
 
 
-@fact(limit=1)
+@fact(limit=2)
 def local(place: EngineLocation) -> EngineLocation:
     """Return the location of an engine on this machine."""
     if not place.is_local:
@@ -54,7 +54,7 @@ def local(place: EngineLocation) -> EngineLocation:
     return place
 
 
-@fact(limit=1)
+@fact(limit=2)
 def shared(place: EngineLocation) -> EngineLocation:
     """Return the location of an engine that sees this checkout's files."""
     if not place.is_local and not place.shares_files:
@@ -83,14 +83,14 @@ def model_answer(stack: StackContext) -> ModelAnswer:
         raise NotMeasuredError(missing.message) from missing
 
 
-@fact(limit=1)
+@fact(limit=2)
 def model(model_answer: ModelAnswer) -> Model:
     if model_answer.model is None:
         raise NotMeasuredError("the compose files are not valid")
     return model_answer.model
 
 
-@fact(limit=1)
+@fact(limit=2)
 def wanted(model: Model, scope: tuple[str, ...]) -> tuple[str, ...]:
     """Return the services in question, with what they depend on."""
     return model.dependencies(scope or tuple(model.services))
@@ -105,7 +105,7 @@ def hashes(stack: StackContext, info: EngineInfo, model: Model) -> Mapping[str, 
     return remembered.of(stack)
 
 
-@fact(limit=5)
+@fact(limit=10)
 def judged_contents(
     stack: StackContext, ours: tuple[Container, ...], model: Model, readable_state: Path
 ) -> Mapping[str, contents.Judgement]:

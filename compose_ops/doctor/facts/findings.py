@@ -25,7 +25,7 @@ class Written:
     others: tuple[dict[str, Any], ...]
 
 
-@fact(limit=10)
+@fact(limit=15)
 def written(stack: StackContext) -> Written:
     """Read the compose files, while Compose merges them."""
     all_rules()
@@ -33,7 +33,7 @@ def written(stack: StackContext) -> Written:
     return Written(composefile.read_all(files), tuple(_other_modes(stack)))
 
 
-@fact(limit=10)
+@fact(limit=15)
 def subject(stack: StackContext, model: Model, written: Written) -> LintTarget:
     """Return the mode's files with the model that Compose has merged already."""
     one = Combination(str(stack.mode), stack.mode.files, stack.mode.environment)
@@ -58,12 +58,12 @@ def _other_modes(stack: StackContext) -> Iterator[dict[str, Any]]:
             }
 
 
-@fact(limit=10)
+@fact(limit=15)
 def findings(subject: LintTarget) -> tuple[Finding, ...]:
     return check(replace(subject, scopes=frozenset({"combination"})))
 
 
-@fact(limit=2)
+@fact(limit=4)
 def cpu_findings(subject: LintTarget, info: EngineInfo) -> tuple[Finding, ...]:
     """Return what asks for more cores than the engine has."""
     machine = Machine(memory=info.memory, cpus=float(info.cpus))

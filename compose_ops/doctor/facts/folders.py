@@ -53,7 +53,7 @@ class DataFolder:
     is_empty: bool = True
 
 
-@fact(limit=5)
+@fact(limit=10)
 def binds(
     model: Model, wanted: tuple[str, ...], local: EngineLocation
 ) -> tuple[BindFacts, ...]:
@@ -146,7 +146,7 @@ def _below(path: Path) -> Iterator[Path]:
         return
 
 
-@fact(limit=5)
+@fact(limit=10)
 def data_folders(
     model: Model, wanted: tuple[str, ...], local: EngineLocation
 ) -> tuple[DataFolder, ...]:

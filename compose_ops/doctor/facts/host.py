@@ -38,7 +38,7 @@ class Handles:
     used: int | None
 
 
-@fact(limit=2)
+@fact(limit=4)
 def kernel(local: EngineLocation) -> Kernel:
     del local
     files = _read("/proc/sys/fs/file-nr").split()
@@ -49,7 +49,7 @@ def kernel(local: EngineLocation) -> Kernel:
     )
 
 
-@fact(limit=3)
+@fact(limit=6)
 def handles(ours: tuple[Container, ...], local: EngineLocation) -> tuple[Handles, ...]:
     """Return the file descriptors of what runs, as each container gets them."""
     del local
@@ -84,14 +84,14 @@ def _handles(service: str, pid: int) -> Handles | None:
     return Handles(service, int(limits[1]), int(limits[2]), used)
 
 
-@fact(limit=10)
+@fact(limit=15)
 def volumes(stack: StackContext, info: EngineInfo) -> tuple[Volume, ...]:
     """Return the project's volumes."""
     del info
     return stack.volumes
 
 
-@fact(limit=10)
+@fact(limit=15)
 def external_volumes(
     stack: StackContext, info: EngineInfo, model: Model
 ) -> frozenset[str]:

@@ -45,14 +45,14 @@ class EngineLock:
     here: str = ""
 
 
-@fact(limit=3)
+@fact(limit=6)
 def journals(stack: StackContext, info: EngineInfo, readable_state: Path) -> Journals:
     """Return the journals of tasks that did not end."""
     del readable_state
     return Journals(recovery.pending(stack), lock.holder(info.id, stack.project))
 
 
-@fact(limit=5)
+@fact(limit=10)
 def engine_lock_holder(stack: StackContext, info: EngineInfo) -> EngineLock:
     """Return who holds the project's lock on the engine, and whether a task works."""
     return EngineLock(
@@ -69,7 +69,7 @@ class DataDeclared:
     problem: str = ""
 
 
-@fact(limit=5)
+@fact(limit=10)
 def data_declared(stack: StackContext, info: EngineInfo, model: Model) -> DataDeclared:
     """Return what `backup --all` would refuse to leave out."""
     del info, model
@@ -79,7 +79,7 @@ def data_declared(stack: StackContext, info: EngineInfo, model: Model) -> DataDe
         return DataDeclared(problem=f"{wrong.message}: {wrong.hint}")
 
 
-@fact(limit=5)
+@fact(limit=10)
 def partial_files(stack: StackContext) -> tuple[Leftover, ...]:
     """Return files and folders that were being written when a task ended."""
     backups = stack.backups
@@ -105,7 +105,7 @@ class BackupAge:
     data: float | None
 
 
-@fact(limit=5)
+@fact(limit=10)
 def backup_age(
     stack: StackContext, ours: tuple[Container, ...], volumes: tuple[Volume, ...]
 ) -> BackupAge:
@@ -129,7 +129,7 @@ class KeptData:
     is_outlived: bool
 
 
-@fact(limit=3)
+@fact(limit=6)
 def kept_data(stack: StackContext, readable_state: Path) -> tuple[KeptData, ...]:
     """Return what restores have moved aside and not discarded."""
     if not (readable_state / PREVIOUS_FILE).exists():

@@ -19,7 +19,7 @@ class Route:
     interface: str
 
 
-@fact(limit=10)
+@fact(limit=15)
 def all_containers(stack: StackContext, info: EngineInfo) -> tuple[Container, ...]:
     """Return all containers of the engine, as they were when the stack was opened."""
     del info
@@ -28,7 +28,7 @@ def all_containers(stack: StackContext, info: EngineInfo) -> tuple[Container, ..
     return stack.everyone
 
 
-@fact(limit=2)
+@fact(limit=4)
 def ours(
     stack: StackContext, all_containers: tuple[Container, ...]
 ) -> tuple[Container, ...]:
@@ -43,7 +43,7 @@ def is_services(stack: StackContext, container: Container) -> bool:
     return container.project == stack.project and not container.is_one_off
 
 
-@fact(limit=1)
+@fact(limit=2)
 def running(
     stack: StackContext, all_containers: tuple[Container, ...]
 ) -> frozenset[str]:
@@ -65,13 +65,13 @@ def profiled(
     return stack.engine.profiled_services()
 
 
-@fact(limit=10)
+@fact(limit=15)
 def networks(stack: StackContext, info: EngineInfo) -> tuple[Network, ...]:
     del info
     return stack.networks
 
 
-@fact(limit=2)
+@fact(limit=4)
 def routes(local: EngineLocation) -> tuple[Route, ...]:
     """Routes of this machine, without the default one and those of single hosts."""
     del local

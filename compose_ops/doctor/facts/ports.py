@@ -45,7 +45,7 @@ class PortFacts:
     unseen: str = ""
 
 
-@fact(limit=3)
+@fact(limit=6)
 def port_facts(
     model: Model,
     wanted: tuple[str, ...],

@@ -31,7 +31,7 @@ class HelperImage:
     base: str = ""
 
 
-@fact(limit=5)
+@fact(limit=10)
 def helper_image(stack: StackContext, info: EngineInfo) -> HelperImage:
     """Look for the image that a backup needs, and for what it is built on."""
     del info
@@ -41,7 +41,7 @@ def helper_image(stack: StackContext, info: EngineInfo) -> HelperImage:
     return HelperImage(name, name in found, base)
 
 
-@fact(limit=10)
+@fact(limit=15)
 def images(
     stack: StackContext, info: EngineInfo, model: Model, wanted: tuple[str, ...]
 ) -> Mapping[str, Image]:

@@ -78,7 +78,7 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-@fact(limit=2)
+@fact(limit=4)
 def secret_files(
     model: Model, wanted: tuple[str, ...], shared: EngineLocation
 ) -> tuple[SecretFile, ...]:

@@ -55,7 +55,7 @@ class Settings:
         return f"echo {command(f'{name}={value}')} >> {ENV_FILE}"
 
 
-@fact(limit=2)
+@fact(limit=4)
 def settings(stack: StackContext) -> Settings:
     path = stack.root / ENV_FILE
     example = env_file.read(stack.config.example)
@@ -67,7 +67,7 @@ def settings(stack: StackContext) -> Settings:
         return replace(absent, trouble=str(unreadable.__cause__ or unreadable))
 
 
-@fact(limit=1)
+@fact(limit=2)
 def own_values(settings: Settings) -> Mapping[str, str]:
     """Return what `.env` sets, where there is one."""
     if settings.file is None:
@@ -76,7 +76,7 @@ def own_values(settings: Settings) -> Mapping[str, str]:
     return settings.file
 
 
-@fact(limit=2)
+@fact(limit=4)
 def interpolated(stack: StackContext) -> frozenset[str]:
     """Return the variables that the checkout's compose files and overlays read."""
     files = dict.fromkeys([*stack.mode.files, *stack.modes.all_files()])

@@ -19,7 +19,7 @@ class State:
     closed: str = ""
 
 
-@fact(limit=1)
+@fact(limit=2)
 def state(stack: StackContext, info: EngineInfo) -> State:
     del info
     closed = next(_closed(stack.state.parents[1], stack.state), None)
@@ -48,7 +48,7 @@ class DamagedState:
     without: str
 
 
-@fact(limit=3)
+@fact(limit=6)
 def damaged_state(
     stack: StackContext, readable_state: Path
 ) -> tuple[DamagedState, ...]:
@@ -63,7 +63,7 @@ def damaged_state(
     return tuple(found)
 
 
-@fact(limit=1)
+@fact(limit=2)
 def readable_state(state: State) -> Path:
     """Return the folder of the project's state; it may not exist."""
     if state.closed:
