@@ -101,7 +101,7 @@ RESTORE = (
 
 
 PATIENCE = 6.0
-"""How many limits a fact gets before a change: a busy engine is no fault of the stack."""
+"""Limits that a fact gets before a change: a busy engine is no fault of the stack."""
 
 
 def registered() -> dict[str, Check]:
