@@ -20,7 +20,8 @@ test file and pytest's summary.
 
   --quick  leave out the slow tests on the engine
   --all    also test what only an upgrade of Docker or of a product can change,
-           and kill tasks at every step boundary
+           onboarding from a machine with nothing but apt, and kill tasks at every
+           step boundary
 
 With other arguments, only pytest runs, and gets them:
 

@@ -19,8 +19,12 @@ from xdist.scheduler import LoadFileScheduling
 
 # Which ports and subnets are given away, to whatever checkout.
 RESERVATIONS = Path(tempfile.gettempdir()) / f"compose-ops-tests-{os.getuid()}"
-# option: the marker of the tests that run with it alone
-ASKED_FOR = {"--all": "upgrade", "--real-images": "real_images"}
+# marker: the option without which its tests are left out
+ASKED_FOR = {
+    "bare_machine": "--all",
+    "upgrade": "--all",
+    "real_images": "--real-images",
+}
 # Files that use the session's one development stack, and what names their group.
 ONE_STACK = frozenset(
     f"tests/e2e/test_{name}.py" for name in ("dev_stack", "mcp", "networks")
@@ -94,7 +98,7 @@ def _is_asked_for(config: pytest.Config, item: pytest.Item) -> bool:
         return False
     return not any(
         _has(item, marker) and not config.getoption(option)
-        for option, marker in ASKED_FOR.items()
+        for marker, option in ASKED_FOR.items()
     )
 
 

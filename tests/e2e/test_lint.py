@@ -34,15 +34,22 @@ FAULTS = (
 )
 
 
-def test_record_is_what_compose_says() -> None:
-    """Every recorded model is what Compose prints for the case today."""
+def test_record_is_what_compose_says(pytestconfig: pytest.Config) -> None:
+    """
+    A recorded model is what Compose prints for the case today: every one with --all.
+
+    An eighth of them is enough to see that the record is not of another version.
+    """
     recorded = json.loads(RECORD.read_text(encoding="utf-8"))
     cases = all_cases()
+    assert {case.key for case in cases} == recorded.keys()
+    if not pytestconfig.getoption("--all"):
+        cases = cases[::8]
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(ask, cases))
 
     now = {case.key: answer for case, answer in zip(cases, answers, strict=True)}
-    assert comparable(now) == comparable(recorded)
+    assert comparable(now) == comparable({key: recorded[key] for key in now})
 
 
 def comparable(record: dict[str, Any]) -> dict[str, Any]:
