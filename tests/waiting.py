@@ -6,7 +6,7 @@ from collections.abc import Callable
 PAUSE = 0.05
 
 
-def until(holds: Callable[[], object], *, seconds: float = 60) -> bool:
+def until(holds: Callable[[], object], *, seconds: float = 120) -> bool:
     """Ask until *holds* is true; False when it is not within *seconds*."""
     deadline = time.monotonic() + seconds
     while not holds():
@@ -19,7 +19,7 @@ def until(holds: Callable[[], object], *, seconds: float = 60) -> bool:
 def eventually(
     holds: Callable[[], object],
     *,
-    seconds: float = 60,
+    seconds: float = 120,
     evidence: Callable[[], object] = lambda: "",
 ) -> None:
     """Wait until *holds* is true; fail with the *evidence* when it is not in time."""

@@ -18,7 +18,7 @@ def wait_for(*words: str) -> subprocess.CompletedProcess[str]:
         [SCRIPTS / "wait-for-it.sh", *words],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 
@@ -60,7 +60,7 @@ def test_waiting_sees_a_port_that_opens_later(free_port: int) -> None:
     process = subprocess.Popen([SCRIPTS / "wait-for-it.sh", f"127.0.0.1:{free_port}"])
     assert process.poll() is None
     with socket.create_server(("127.0.0.1", free_port)):
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_health_check_judges_the_answer(
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
 
     done = subprocess.run(
-        [SCRIPTS / "health-check.sh"], env=environment, check=False, timeout=20
+        [SCRIPTS / "health-check.sh"], env=environment, check=False, timeout=60
     )
 
     assert done.returncode == status
@@ -111,7 +111,7 @@ def test_health_check_fails_when_nobody_answers(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
 
     done = subprocess.run(
-        [SCRIPTS / "health-check.sh"], env=environment, check=False, timeout=20
+        [SCRIPTS / "health-check.sh"], env=environment, check=False, timeout=60
     )
 
     assert done.returncode != 0

@@ -61,7 +61,7 @@ def test_fact_is_collected_once_for_many_checks() -> None:
 
 def test_facts_are_collected_side_by_side() -> None:
     """Each waits for the other: one after the other they would never end."""
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=30)
     given_fact("left", lambda: both.wait() * 0)
     given_fact("number", lambda left: left + both.n_waiting * 0, needs="left")
     given_fact("right", lambda: both.wait() * 0)
