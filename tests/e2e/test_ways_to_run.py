@@ -1,0 +1,135 @@
+"""Backups as people run them: odd paths, any umask, no home, no terminal, no output."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from e2e_scenario import docker
+from repository import ROOT
+
+from compose_ops import Stack
+
+pytestmark = pytest.mark.docker
+
+# Quotes, commas, a variable, letters beyond ASCII, a line of its own, an option.
+ODD = 'it\'s a "shop", $HOME; ünï\n--rm'
+COMPOSE = """
+services:
+  ledger:
+    image: localhost/jimbot-base:bookworm
+    init: true
+    command: [sleep, infinity]
+    network_mode: none
+    volumes: ["data:/data"]
+    labels:
+      compose-ops.data.volumes: data
+      compose-ops.backup.clean-exits: "0 143"
+      compose-ops.backup.count: "ls /data | wc -l"
+volumes: {data: }
+"""
+TOML = '[backup]\nhelper_base = ["localhost/jimbot-base:bookworm"]\n'
+BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+
+
+@dataclass
+class Shop:
+    """A project that runs in a folder of an odd name, with three files of data."""
+
+    folder: Path
+    name: str
+
+    @property
+    def destination(self) -> Path:
+        return self.folder.with_name(f"{ODD} sets")
+
+    def run(
+        self,
+        *words: str,
+        umask: int = 0o022,
+        more: Mapping[str, str] | None = None,
+        shell: str = 'exec "$@"',
+    ) -> bytes:
+        """Run a task in a bare environment, and require that it succeeds."""
+        task = [sys.executable, "-m", "compose_ops", *words]
+        done = subprocess.run(
+            ["sh", "-c", shell, "sh", *task],
+            cwd=self.folder,
+            env={**BARE, **(more or {})},
+            umask=umask,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        assert b"Traceback" not in done.stderr
+        return done.stdout
+
+    def files(self) -> str:
+        return docker("exec", f"{self.name}-ledger-1", "ls", "/data")
+
+    def open_to_others(self) -> list[Path]:
+        """Return what of state and sets others may read or write."""
+        kept = [self.destination, self.folder / ".compose-ops"]
+        every = [path for top in kept for path in (top, *top.rglob("*"))]
+        return [p for p in every if not p.is_symlink() and p.lstat().st_mode & 0o007]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("odd") / ODD
+    folder.mkdir()
+    found = Shop(folder, f"odd{os.urandom(3).hex()}")
+    (folder / "compose.yaml").write_text(f"name: {found.name}\n{COMPOSE}")
+    (folder / "compose-ops.toml").write_text(TOML)
+    found.run("up")
+    try:
+        docker("exec", f"{found.name}-ledger-1", "touch", "/data/a", "/data/b")
+        yield found
+    finally:
+        found.run("down", "--volumes", "--yes")
+
+
+def test_set_of_an_odd_folder_is_taken_and_restored_as_any_other(shop: Shop) -> None:
+    where = ("--dest", str(shop.destination))
+
+    shop.run("backup", "--service", "ledger", *where)
+    docker("exec", f"{shop.name}-ledger-1", "rm", "/data/a")
+    shop.run("verify", *where)
+    shop.run("restore", "--service", "ledger", "--yes", *where)
+
+    assert shop.files() == "a\nb\n"
+    shop.run("restore", "--undo", "--yes")
+    assert shop.files() == "b\n"
+    shop.run("restore", "--discard", "--yes")
+
+
+@pytest.mark.parametrize(
+    ("umask", "more", "shell"),
+    [
+        (0o000, {"LANG": "C", "TERM": "dumb"}, 'exec "$@" <&-'),
+        (0o077, {"HOME": "/nonexistent"}, 'exec "$@" >&-'),
+        (0o027, {"LC_ALL": "C.UTF-8", "HOME": ""}, 'exec "$@" >/dev/full'),
+    ],
+    ids=["open umask, no stdin", "closed umask, no stdout", "full disk for stdout"],
+)
+def test_set_is_whole_and_closed_to_others_however_it_is_run(
+    shop: Shop, umask: int, more: dict[str, str], shell: str
+) -> None:
+    """As a timer does it, or a script that has lost its terminal."""
+    where = ("--dest", str(shop.destination))
+    before = len(Stack.open(shop.folder).backups(dest=str(shop.destination)))
+
+    shop.run(
+        "backup", "--service", "ledger", *where, umask=umask, more=more, shell=shell
+    )
+
+    told = json.loads(shop.run("backups", "--json", *where))
+    assert len(told["sets"]) == before + 1
+    shop.run("verify", *where)
+    assert shop.open_to_others() == []
