@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from e2e_scenario import docker
+from ledger_site import COMPOSE, HELPER
 from repository import ROOT
 from schedules import read_unit
 
@@ -19,23 +20,7 @@ from compose_ops.schedule import units
 
 pytestmark = pytest.mark.docker
 
-COMPOSE = """
-services:
-  ledger:
-    image: localhost/jimbot-base:bookworm
-    init: true
-    command: [sleep, infinity]
-    network_mode: none
-    volumes: ["data:/data"]
-    labels:
-      compose-ops.data.volumes: data
-      compose-ops.backup.clean-exits: "0 143"
-      compose-ops.backup.count: "ls /data | wc -l"
-volumes: {data: }
-"""
-TOML = """
-[backup]
-helper_base = ["localhost/jimbot-base:bookworm"]
+TOML = f"""{HELPER}
 [schedule]
 keep_last = 1
 [hooks]

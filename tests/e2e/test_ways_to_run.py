@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from e2e_scenario import docker
+from ledger_site import COMPOSE, HELPER
 from repository import ROOT
 
 from compose_ops import Stack
@@ -18,21 +19,6 @@ pytestmark = pytest.mark.docker
 
 # Quotes, commas, a variable, letters beyond ASCII, a line of its own, an option.
 ODD = 'it\'s a "shop", $HOME; ünï\n--rm'
-COMPOSE = """
-services:
-  ledger:
-    image: localhost/jimbot-base:bookworm
-    init: true
-    command: [sleep, infinity]
-    network_mode: none
-    volumes: ["data:/data"]
-    labels:
-      compose-ops.data.volumes: data
-      compose-ops.backup.clean-exits: "0 143"
-      compose-ops.backup.count: "ls /data | wc -l"
-volumes: {data: }
-"""
-TOML = '[backup]\nhelper_base = ["localhost/jimbot-base:bookworm"]\n'
 BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
 
 
@@ -86,7 +72,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder.mkdir()
     found = Shop(folder, f"odd{os.urandom(3).hex()}")
     (folder / "compose.yaml").write_text(f"name: {found.name}\n{COMPOSE}")
-    (folder / "compose-ops.toml").write_text(TOML)
+    (folder / "compose-ops.toml").write_text(HELPER)
     found.run("up")
     try:
         docker("exec", f"{found.name}-ledger-1", "touch", "/data/a", "/data/b")
