@@ -42,32 +42,39 @@ def service_unhealthy(world: World) -> Iterator[None]:
     wait_until(world, "app", "healthy")
 
 
-@fault(FAULTS, "services-run", "eventstore is exited", mended=True)
+@fault(FAULTS, "services-run", "eventstore is exited", mended=True, group="services")
 def service_stopped(world: World) -> Iterator[None]:
     docker("stop", name_of(world, "eventstore"))
     yield
     wait_until(world, "eventstore", "healthy")
 
 
-@fault(FAULTS, "services-run", "questdb is paused", mended=True)
+@fault(FAULTS, "services-run", "questdb is paused", mended=True, group="services")
 def service_paused(world: World) -> Iterator[None]:
+    """Whatever was paused is unhealthy to the engine until its next health check."""
     docker("pause", name_of(world, "questdb"))
     yield
     wait_until(world, "questdb", "healthy")
 
 
-@fault(FAULTS, "container-networks", "is not connected to the network", mended=True)
+@fault(
+    FAULTS,
+    "container-networks",
+    "is not connected to the network",
+    mended=True,
+    group="services",
+)
 def network_lost(world: World) -> Iterator[None]:
     """Its own health check asks the container itself, so it stays healthy."""
-    container = world.scenario.container("questdb")
+    container = world.scenario.container("memgraph")
     network = next(iter(container["NetworkSettings"]["Networks"]))
     docker("network", "disconnect", network, container["Id"])
     yield
-    aliases = world.scenario.container("questdb")["NetworkSettings"]["Networks"]
-    assert "questdb" in aliases[network]["Aliases"]
+    aliases = world.scenario.container("memgraph")["NetworkSettings"]["Networks"]
+    assert "memgraph" in aliases[network]["Aliases"]
 
 
-@fault(FAULTS, "services-stay", "restarted")
+@fault(FAULTS, "services-stay", "restarted", group="engine")
 def service_restarts_for_ever(world: World) -> Iterator[None]:
     labels = label(world, "app")
     command = ("run", "--detach", "--restart", "always", *labels, BASE, "false")
@@ -100,7 +107,7 @@ OPEN_FILES = (
 )
 
 
-@fault(FAULTS, "file-descriptors", "of 100 file descriptors")
+@fault(FAULTS, "file-descriptors", "of 100 file descriptors", group="engine")
 def container_out_of_file_descriptors(world: World) -> Iterator[None]:
     limit = ("--ulimit", "nofile=100:100")
     command = ("run", "--detach", *limit, *label(world, "app"), BASE, "python3", "-c")
@@ -112,7 +119,7 @@ def container_out_of_file_descriptors(world: World) -> Iterator[None]:
         docker("rm", "--force", container)
 
 
-@fault(FAULTS, "containers-known", "is an orphan", mended=True)
+@fault(FAULTS, "containers-known", "is an orphan", mended=True, group="leftovers")
 def container_of_no_service(world: World) -> Iterator[None]:
     command = ("run", "--detach", *label(world, "removed"), BASE, "sleep", "300")
     container = docker(*command).strip()
@@ -136,17 +143,25 @@ def project_of_another_checkout(world: World) -> Iterator[None]:
 
 @fault(FAULTS, "containers-current", "app was created from older files", mended=True)
 def settings_changed_since(world: World) -> Iterator[None]:
-    world.scenario.set(ANTHROPIC_API_KEY="another")
+    """Let the new value stay: the repair has created the container from it."""
+    world.scenario.set(ANTHROPIC_API_KEY="another-key")
     yield
+    world.keep(".env")
 
 
-@fault(FAULTS, "network-definitions", "does not match the files")
+@fault(FAULTS, "network-definitions", "does not match the files", group="engine")
 def network_changed_since(world: World) -> Iterator[None]:
     world.scenario.set(COMPUTE_SUBNET="10.99.99.0/24")
     yield
 
 
-@fault(FAULTS, "volumes-known", "no service uses the volume", mended=True)
+@fault(
+    FAULTS,
+    "volumes-known",
+    "no service uses the volume",
+    mended=True,
+    group="leftovers",
+)
 def volume_of_no_service(world: World) -> Iterator[None]:
     name = f"{world.scenario.project}_removed"
     docker("volume", "create", "--label", f"{PROJECT}={world.scenario.project}", name)
@@ -154,7 +169,7 @@ def volume_of_no_service(world: World) -> Iterator[None]:
     docker("volume", "rm", "--force", name, check=False)
 
 
-@fault(FAULTS, "images-current", "runs an older image")
+@fault(FAULTS, "images-current", "runs an older image", group="engine")
 def image_built_since(world: World) -> Iterator[None]:
     name = f"{world.scenario.project}-app:latest"
     before = json.loads(docker("image", "inspect", name))[0]["Id"]
@@ -163,7 +178,7 @@ def image_built_since(world: World) -> Iterator[None]:
     docker("tag", before, name)
 
 
-@fault(FAULTS, "journals", "a backup was interrupted", mended=True)
+@fault(FAULTS, "journals", "a backup was interrupted", mended=True, group="leftovers")
 def backup_killed_while_a_store_is_stopped(world: World) -> Iterator[None]:
     """Leave what a killed backup leaves: a stopped store, and its journal."""
     store = world.scenario.container("questdb")
@@ -180,7 +195,7 @@ def backup_killed_while_a_store_is_stopped(world: World) -> Iterator[None]:
     assert not journal.exists()
 
 
-@fault(FAULTS, "kept-data", "set data of questdb aside")
+@fault(FAULTS, "kept-data", "set data of questdb aside", group="engine")
 def data_kept_by_a_restore(world: World) -> Iterator[None]:
     """Leave the note of a restore of last year."""
     [state] = (world.root / ".compose-ops").glob(f"*/{world.scenario.project}")

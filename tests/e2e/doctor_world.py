@@ -6,8 +6,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,10 @@ class World:
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Put the files that faults touch back as they were."""
-        copy = self.root.with_name(self.root.name + "-kept")
+        copy = self._copies
         for name in KEPT:
             if (self.root / name).exists():
-                _copy(self.root / name, copy / name)
+                self.keep(name)
         try:
             yield
         finally:
@@ -88,6 +88,15 @@ class World:
                 if (copy / name).exists():
                     _copy(copy / name, self.root / name)
             shutil.rmtree(copy)
+
+    def keep(self, name: str) -> None:
+        """Let a file that is put back be from now on as it is."""
+        _remove(self._copies / name)
+        _copy(self.root / name, self._copies / name)
+
+    @property
+    def _copies(self) -> Path:
+        return self.root.with_name(self.root.name + "-kept")
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -113,6 +122,9 @@ class Fault:
     `words` are flags of doctor; `is_mended` says that the printed repair, run as it is
     printed, ends it. A context manager that makes it may yield shell lines to run
     before doctor.
+
+    The faults of one `group` are made together. They must touch different things, and
+    none may be ended by the repair of another.
     """
 
     name: str
@@ -121,19 +133,34 @@ class Fault:
     make: Make
     words: tuple[str, ...] = ()
     is_mended: bool = False
+    group: str = ""
 
 
 def fault(
-    table: list[Fault], check: str, says: str, *words: str, mended: bool = False
+    table: list[Fault],
+    check: str,
+    says: str,
+    *words: str,
+    mended: bool = False,
+    group: str = "",
 ) -> Callable[[Callable[[World], Iterator[str | None]]], Make]:
     """Add to *table* the generator below, which makes a fault and undoes it."""
 
     def register(body: Callable[[World], Iterator[str | None]]) -> Make:
         name = body.__name__.replace("_", " ")
-        table.append(Fault(name, check, says, contextmanager(body), words, mended))
-        return contextmanager(body)
+        make = contextmanager(body)
+        table.append(Fault(name, check, says, make, words, mended, group))
+        return make
 
     return register
+
+
+def grouped(faults: Iterable[Fault]) -> dict[str, list[Fault]]:
+    """Return the faults that are made together, by their group's or one's own name."""
+    groups: dict[str, list[Fault]] = {}
+    for one in faults:
+        groups.setdefault(one.group or one.name, []).append(one)
+    return groups
 
 
 @contextmanager
@@ -186,18 +213,51 @@ def docker_group() -> int:
     return Path("/var/run/docker.sock").stat().st_gid
 
 
-def examine(world: World, fault: Fault) -> None:
-    """Make a fault, find it, and mend it by its repair, which may leave no other."""
-    only = ("--only", fault.check, *fault.words)
-    with world.kept(), fault.make(world) as shell:
-        row = world.doctor(*only, shell=shell or "")[fault.check]
-        told = [one for one in row["findings"] if fault.says in one["detail"]]
-        assert told, row
-        assert row["outcome"] in {"warn", "fail"}
-        assert all(one["repair"] for one in told)
-        if fault.is_mended:
-            for repair in dict.fromkeys(one["repair"] for one in row["findings"]):
-                world.mend(f"{shell or ':'}\n{repair}")
-            after = world.doctor(*only, shell=shell or "")[fault.check]
-            there = {one["about"] for one in row["findings"] if one not in told}
-            assert {one["about"] for one in after["findings"]} <= there, after
+Rows = dict[str, dict[str, Any]]
+
+
+def examine(world: World, faults: Sequence[Fault]) -> None:
+    """Make faults together, find each, and mend them, which may leave no other."""
+    with world.kept(), ExitStack() as made:
+        lines = [made.enter_context(fault.make(world)) for fault in faults]
+        shell = "\n".join(filter(None, lines)) or ":"
+        rows = world.doctor(*_asking(faults), shell=shell)
+        missed = [fault.name for fault in faults if not _told(rows, fault)]
+        assert not missed, f"not found: {missed}\n{_shown(rows, faults)}"
+        for fault in faults:
+            assert rows[fault.check]["outcome"] in {"warn", "fail"}, fault.name
+            assert all(one["repair"] for one in _told(rows, fault)), fault.name
+        if mended := [fault for fault in faults if fault.is_mended]:
+            _mend(world, mended, rows, shell)
+
+
+def _mend(world: World, faults: Sequence[Fault], rows: Rows, shell: str) -> None:
+    """Run the repairs of the checks that found *faults*, and see that these end."""
+    checks = {fault.check for fault in faults}
+    findings = [
+        one for name in rows if name in checks for one in rows[name]["findings"]
+    ]
+    for repair in dict.fromkeys(one["repair"] for one in findings):
+        world.mend(f"{shell}\n{repair}")
+    after = world.doctor(*_asking(faults), shell=shell)
+    for check in checks:
+        ended = [fault for fault in faults if fault.check == check]
+        told = [one for fault in ended for one in _told(rows, fault)]
+        there = {one["about"] for one in rows[check]["findings"] if one not in told}
+        left = [one for one in after[check]["findings"] if one["about"] not in there]
+        assert not left, f"not mended: {[fault.name for fault in ended]}\n{left}"
+
+
+def _asking(faults: Iterable[Fault]) -> list[str]:
+    """Return the flags with which doctor looks for *faults* alone."""
+    checks = dict.fromkeys(f"--only={fault.check}" for fault in faults)
+    return [*checks, *dict.fromkeys(word for fault in faults for word in fault.words)]
+
+
+def _told(rows: Rows, fault: Fault) -> list[dict[str, Any]]:
+    """Return the findings that name a fault."""
+    return [one for one in rows[fault.check]["findings"] if fault.says in one["detail"]]
+
+
+def _shown(rows: Rows, faults: Iterable[Fault]) -> str:
+    return "\n".join(str(rows[name]) for name in {fault.check for fault in faults})

@@ -19,6 +19,7 @@ from doctor_world import (
     as_nobody,
     docker_group,
     examine,
+    grouped,
     problems,
     started,
 )
@@ -29,6 +30,7 @@ from compose_ops.library.opening import READ_ONLY_TIMEOUT
 from compose_ops.runtime.engine_location import INFO_SECONDS
 
 FAULTS = [*doctor_faults.FAULTS, *doctor_engine_faults.FAULTS]
+GROUPS = grouped(FAULTS)
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.slow,
@@ -56,9 +58,9 @@ def test_healthy_stack_raises_no_alarm_for_another_user(world: World) -> None:
     assert problems(as_nobody(world, docker_group())) == []
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)
-def test_fault_is_found_named_and_mended(world: World, fault: Fault) -> None:
-    examine(world, fault)
+@pytest.mark.parametrize("faults", GROUPS.values(), ids=GROUPS)
+def test_faults_are_found_named_and_mended(world: World, faults: list[Fault]) -> None:
+    examine(world, faults)
 
 
 def test_table_is_long_enough() -> None:

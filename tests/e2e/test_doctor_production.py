@@ -11,6 +11,7 @@ from doctor_world import (
     as_nobody,
     docker_group,
     examine,
+    grouped,
     problems,
     started,
 )
@@ -21,6 +22,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes faults that only root can"),
 ]
 
+GROUPS = grouped(FAULTS)
 
 BRISK = """
 services:
@@ -47,6 +49,6 @@ def test_healthy_production_raises_no_alarm(production: World) -> None:
     assert problems(as_nobody(production, docker_group())) == []
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)
-def test_fault_of_production_is_found(production: World, fault: Fault) -> None:
-    examine(production, fault)
+@pytest.mark.parametrize("faults", GROUPS.values(), ids=GROUPS)
+def test_faults_of_production_are_found(production: World, faults: list[Fault]) -> None:
+    examine(production, faults)
