@@ -51,6 +51,7 @@ def service_stopped(world: World) -> Iterator[None]:
 
 @fault(FAULTS, "services-run", "questdb is paused", mended=True, group="services")
 def service_paused(world: World) -> Iterator[None]:
+    """Whatever was paused is unhealthy to the engine until its next health check."""
     docker("pause", name_of(world, "questdb"))
     yield
     wait_until(world, "questdb", "healthy")
