@@ -33,7 +33,7 @@ def name_of(world: World, service: str) -> str:
     return str(world.scenario.container(service)["Name"]).lstrip("/")
 
 
-@fault(FAULTS, "services-healthy", "app is unhealthy", mended=True, group="services")
+@fault(FAULTS, "services-healthy", "app is unhealthy", mended=True)
 def service_unhealthy(world: World) -> Iterator[None]:
     """Let the application drain: its health check answers 503 from then on."""
     docker("kill", "--signal", "USR1", name_of(world, "app"))

@@ -25,7 +25,7 @@ services:
   questdb:
     healthcheck:
       interval: 2s
-      retries: 60
+      retries: 8
   eventstore:
     healthcheck:
       interval: 2s
