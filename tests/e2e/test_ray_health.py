@@ -170,6 +170,7 @@ print(len(ray.get(make.remote(), timeout=60)))
 """
 
 
+@pytest.mark.upgrade
 def test_worker_gets_what_the_head_made(literals: Literals, worker: str) -> None:
     """The head tells others its address on the network that they share."""
     done = literals.run("exec", worker, "timeout", "90", "python", "-c", FETCH)
@@ -188,6 +189,7 @@ def test_worker_answers_for_its_raylet_alone(
         assert literals.run("exec", head, "ray-health").returncode == 0
 
 
+@pytest.mark.upgrade
 def test_client_connects_after_another_one_died(
     literals: Literals, network: str, head: str, image: str
 ) -> None:

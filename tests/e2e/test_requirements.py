@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from repository import ROOT
 
+# What the index offers for a locked version changes with its packages alone.
+pytestmark = pytest.mark.upgrade
+
 SERVICES = ROOT / "docker" / "services"
 LOCKS = {
     "app": (SERVICES / "app/requirements.in", SERVICES / "app/requirements.txt"),
