@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from e2e_scenario import docker, free_port, inspected
-from foreign_site import LABEL, SERVERS, Foreign, install
+from foreign_site import FILES as FOREIGN
+from foreign_site import LABEL, Foreign, install
 from open_load import Load
 from repository import ROOT
 
@@ -23,7 +24,6 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 THREE_LINES = next(text for _, text in BLOCK.findall(PAGE) if "[rollout.web]" in text)
 NGINX = next(text for kind, text in BLOCK.findall(PAGE) if kind == "nginx")
 CADDY = next(text for _, text in BLOCK.findall(PAGE) if "reverse_proxy" in text)
-EDGE = "localhost/compose-ops-test/edge:1"
 GATEWAY = '\n[gateway]\nimage = "localhost/jimbot-standin-haproxy:latest"\n'
 BEFORE = 'before = ["sh", "-c", "cat index.json >>/notes/migrated"]\n'
 RATE = 10.0
@@ -62,12 +62,11 @@ class Shop(Foreign):
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Return the project as plain Compose started it."""
-    docker("build", "--quiet", "--tag", EDGE, str(SERVERS / "edge"))
     programs = install(tmp_path_factory.mktemp("wheel"))
     parent = tmp_path_factory.mktemp("shop")
-    folder = Foreign.copied(parent, programs).folder
-    shutil.rmtree(folder)
-    shutil.copytree(FILES, folder)
+    copied = Foreign.copied(parent, programs, files=FILES, products={"edge": "1"})
+    folder = copied.folder
+    shutil.copy2(FOREIGN / "web/server.py", folder / "web")
     (folder / "nginx.conf").write_text(NGINX)
     (folder / "Caddyfile").write_text(CADDY)
     found = Shop(folder, programs, free_port())

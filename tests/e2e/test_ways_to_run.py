@@ -55,6 +55,9 @@ class Shop:
         assert b"Traceback" not in done.stderr
         return done.stdout
 
+    def sets(self) -> int:
+        return len(Stack.open(self.folder).backups(dest=str(self.destination)))
+
     def files(self) -> str:
         return docker("exec", f"{self.name}-ledger-1", "ls", "/data")
 
@@ -108,12 +111,11 @@ def test_set_is_whole_and_closed_to_others_however_it_is_run(
 ) -> None:
     """As a timer does it, or a script that has lost its terminal."""
     where = ("--dest", str(shop.destination))
-    before = len(Stack.open(shop.folder).backups(dest=str(shop.destination)))
+    before = shop.sets()
 
     shop.run(
         "backup", "--service", "ledger", *where, umask=umask, more=more, shell=shell
     )
 
-    found = Stack.open(shop.folder).backups(dest=str(shop.destination))
-    assert len(found) == before + 1
+    assert shop.sets() == before + 1
     assert shop.open_to_others() == []

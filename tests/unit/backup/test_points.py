@@ -4,20 +4,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cut_off import Killed, content, die_at
 from volume_helper import copying, points, swapping
 from volume_helper.failure import Failed
 
 OLD = {"data": "old", "only-old": "old"}
 NEW = {"data": "new", "only-new": "new"}
 STEPS = 14
-
-
-class Killed(BaseException):
-    """Stands for the death of the helper."""
-
-
-def content(volume: Path) -> dict[str, str]:
-    return {p.name: p.read_text() for p in volume.iterdir() if p.is_file()}
+CHANGES = ("rename", "unlink", "mkdir", "rmdir")
 
 
 def fill(volume: Path, files: dict[str, str]) -> None:
@@ -36,25 +30,6 @@ def volume(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def die_at(patch: pytest.MonkeyPatch, step: int) -> None:
-    """Let the *step*-th change be the last."""
-    done = [0]
-
-    def counting(name: str) -> None:
-        real = getattr(Path, name)
-
-        def act(self: Path, *words: object, **named: object) -> object:
-            done[0] += 1
-            if done[0] > step:
-                raise Killed
-            return real(self, *words, **named)
-
-        patch.setattr(Path, name, act)
-
-    for name in ("rename", "unlink", "mkdir", "rmdir"):
-        counting(name)
-
-
 def test_data_comes_back_and_nothing_is_left(volume: Path) -> None:
     points.bring_back(volume, "p-1")
 
@@ -67,7 +42,7 @@ def test_death_on_the_way_back_is_carried_on(
     volume: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     with monkeypatch.context() as during:
-        die_at(during, step)
+        die_at(during, step, CHANGES)
         with suppress(Killed):
             points.bring_back(volume, "p-1")
 
@@ -84,7 +59,7 @@ def test_death_while_copying_leaves_the_data(
 ) -> None:
     fill(tmp_path, OLD)
     with monkeypatch.context() as during:
-        die_at(during, step)
+        die_at(during, step, CHANGES)
         with suppress(Killed):
             points.keep(tmp_path, "p-1")
 

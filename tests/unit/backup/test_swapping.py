@@ -4,18 +4,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cut_off import Killed, content, die_at
 from volume_helper import copying, reserved, swapping
 
 OLD = {"data": "old", "only-old": "old"}
 NEW = {"data": "new", "only-new": "new"}
-
-
-class Killed(BaseException):
-    """Stands for the death of the helper."""
-
-
-def content(volume: Path) -> dict[str, str]:
-    return {p.name: p.read_text() for p in volume.iterdir() if p.is_file()}
+CHANGES = ("rename", "unlink", "mkdir")
 
 
 def volume_with_staged(path: Path) -> Path:
@@ -28,32 +22,13 @@ def volume_with_staged(path: Path) -> Path:
     return path
 
 
-def die_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Let the *step*-th rename, write or removal be the last thing that happens."""
-    done = [0]
-
-    def counting(name: str) -> None:
-        real = getattr(Path, name)
-
-        def act(self: Path, *words: object, **named: object) -> object:
-            done[0] += 1
-            if done[0] > step:
-                raise Killed
-            return real(self, *words, **named)
-
-        monkeypatch.setattr(Path, name, act)
-
-    for name in ("rename", "unlink", "mkdir"):
-        counting(name)
-
-
 @pytest.mark.parametrize("step", range(16))
 def test_death_while_swapping_in_is_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     volume = volume_with_staged(tmp_path / "v")
     with monkeypatch.context() as during:
-        die_at(during, step)
+        die_at(during, step, CHANGES)
         with suppress(Killed):
             swapping.swap_in(volume, "r-1")
 
@@ -73,7 +48,7 @@ def test_death_while_swapping_out_is_carried_on(
     swapping.swap_in(volume, "r-1")
     (volume / "written-later").write_text("x")
     with monkeypatch.context() as during:
-        die_at(during, step)
+        die_at(during, step, CHANGES)
         with suppress(Killed):
             swapping.swap_out(volume, "r-1")
 
@@ -89,7 +64,7 @@ def test_store_that_starts_in_the_middle_loses_nothing(
     """An engine restart may start a store on a half swapped volume; it writes."""
     volume = volume_with_staged(tmp_path / "v")
     with monkeypatch.context() as during:
-        die_at(during, step)
+        die_at(during, step, CHANGES)
         with suppress(Killed):
             swapping.swap_in(volume, "r-1")
     moved_out = not (volume / "data").exists()
