@@ -1,5 +1,5 @@
 """`python -m compose_ops` is the program `compose-ops`."""
 
-from compose_ops.cli.program import main
+from compose_ops.cli.start import main
 
 main()

@@ -77,6 +77,11 @@ def fill(
         raise UsageError(
             f"{source.name} is behind a network", hint="copy from a repository here"
         )
+    if not source.folder.is_dir():
+        raise DataError(
+            f"there is nothing to copy: there is no repository {source.name}",
+            hint="invoke backup makes a set there; --source names another repository",
+        )
     origin, place = (ResticDestination(stack, one) for one in (source, target))
     sets = origin.listed(stack.project)
     restic_access.make_folder(stack, target)

@@ -140,6 +140,27 @@ def test_third_signal_ends_at_once(folder: Path) -> None:
     assert not (folder / "undone").exists()
 
 
+def test_ctrl_c_while_modules_load_is_two_lines_without_a_traceback(
+    folder: Path,
+) -> None:
+    """One that takes long to load stands in for invoke."""
+    (folder / "invoke").mkdir()
+    slow = "import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(60)\n"
+    (folder / "invoke/__init__.py").write_text(slow)
+    line = [sys.executable, "-m", "compose_ops", "status"]
+    with subprocess.Popen(
+        line, cwd=folder, stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stderr is not None
+        wait_for(folder / "begun")
+        program.send_signal(signal.SIGINT)
+
+        assert program.wait(60) == 130
+        said = program.stderr.read()
+    assert said.startswith("error: interrupted\nhint: ")
+    assert "Traceback" not in said
+
+
 def test_ignored_hangup_stays_ignored(folder: Path) -> None:
     """As `nohup` means it."""
     line = ["nohup", *command("held")]

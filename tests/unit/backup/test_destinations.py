@@ -205,6 +205,16 @@ def test_set_for_a_network_is_written_here_first(stack: StackContext) -> None:
     assert fill.staged(stack, [folder]) == (folder,)
 
 
+def test_nothing_is_copied_from_a_repository_that_is_not_there(
+    stack: StackContext,
+) -> None:
+    """As before the first backup: it is said before a helper starts."""
+    far = RepositoryAddress("far", "rest:https://host/", None, stack.root / "password")
+
+    with pytest.raises(DataError, match="there is no repository staging of far"):
+        fill.fill(stack, fill.staging(stack, far), far)
+
+
 def test_set_whose_snapshot_somebody_forgot_is_damaged(stack: StackContext) -> None:
     """It is named in the list, and no task reads it."""
     folder = stack.root / "folder"
