@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from compose_ops import console
+from compose_ops import console, interrupts
 
 TESTS = Path(__file__).parent
 # Helpers of tests are modules by their own names, and those of images as in the images.
@@ -32,9 +32,12 @@ ENGINE_MARKERS = ("docker", "compose", "real_images")
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach tasks also where a script runs the tests in the background."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let signals reach tasks also where a script runs the tests in the background."""
+    for number in interrupts.SIGNALS:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            is_ctrl_c = number is signal.SIGINT
+            own = signal.default_int_handler if is_ctrl_c else signal.SIG_DFL
+            signal.signal(number, own)
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ def work(c, json=False):
 def held(c):
     Path("begun").touch()
     try:
-        time.sleep(30)
+        time.sleep(90)  # longer than a test waits
     finally:
         with undoing("starting the store again"):
             Path("undoing").touch()
