@@ -72,7 +72,9 @@ main() {
     fi
     step "Tests"
     : "${WORKERS:=$(($(nproc) + 1))}"
-    exec "$VENV/bin/python" -m pytest --numprocesses="$WORKERS" ${extent:+"$extent"} "$@"
+    # Outside containers each process has the processor share of all containers together:
+    # tests give way, or the services that they ask starve.
+    exec nice -n 5 "$VENV/bin/python" -m pytest --numprocesses="$WORKERS" ${extent:+"$extent"} "$@"
 }
 
 main "$@"

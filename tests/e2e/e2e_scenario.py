@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+import forked_tasks
 from parallel import reserve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,16 +47,7 @@ class Scenario:
         env: dict[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run `invoke WORDS` in the checkout and require its exit code (None: any)."""
-        done = subprocess.run(
-            self.command(*words),
-            cwd=self.root,
-            env=self.environment(env),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        done = forked_tasks.run(words, self.root, self.environment(env), timeout)
         if code is not None and done.returncode != code:
             raise AssertionError(
                 f"invoke {' '.join(words)} ended with {done.returncode}, not {code}\n"
