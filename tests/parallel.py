@@ -2,15 +2,14 @@
 A pytest plugin: which tests a run takes, and how they share the machine.
 
 Several workers (`--numprocesses`) run tests side by side, each file on one worker, for
-its module's fixtures. A test that is marked `alone` measures: while it runs no other
-of this checkout does.
+its module's fixtures. None may measure: what is measured is in benchmarks/.
 """
 
 import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,7 +50,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let tasks be killed at every boundary when all is asked for."""
-    RESERVATIONS.mkdir(mode=0o700, exist_ok=True)
     if config.getoption("--all"):
         os.environ["BACKUP_DEATHS"] = os.environ["ROLLOUT_KILLS"] = "all"
 
@@ -113,42 +111,17 @@ def _group(nodeid: str) -> str:
 
 
 def _turns(items: list[pytest.Item]) -> dict[str, int]:
-    """Return each group's turn: slow, engine, in memory, and what must be alone."""
-    turns: dict[str, set[int]] = {}
+    """Return each group's turn: slow, engine, in memory."""
+    turns: dict[str, int] = {}
     for item in items:
         turn = next(
             number
-            for number, marker in enumerate(("alone", "slow", "docker", ""))
+            for number, marker in enumerate(("slow", "docker", ""))
             if not marker or _has(item, marker)
         )
-        turns.setdefault(_group(item.nodeid), set()).add(turn)
-    for group, found in turns.items():
-        if found > {0}:
-            raise pytest.UsageError(
-                f"{group}: some of its tests are alone, and every worker would wait "
-                "for them; give them a file"
-            )
-    return {group: 4 if 0 in found else min(found) for group, found in turns.items()}
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Hold the machine, with others or alone, for one test and its fixtures."""
-    cache = item.config.cache
-    assert cache is not None
-    with _machine(cache.mkdir("locks"), alone=_has(item, "alone")):
-        return (yield)
-
-
-@contextmanager
-def _machine(locks: Path, *, alone: bool) -> Iterator[None]:
-    """Who waits to be alone holds the door, so that no one else gets in meanwhile."""
-    mode = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
-    with ExitStack() as door:
-        door.enter_context(locked(locks / "door", mode))
-        with locked(locks / "machine", mode):
-            door.close()
-            yield
+        group = _group(item.nodeid)
+        turns[group] = min(turn, turns.get(group, turn))
+    return turns
 
 
 @contextmanager
@@ -173,6 +146,7 @@ def once(
 
 def reserve(kind: str, name: str) -> bool:
     """Keep a port or subnet for this process; False when another has it."""
+    RESERVATIONS.mkdir(mode=0o700, exist_ok=True)
     lock = (RESERVATIONS / f"{kind}-{name}").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

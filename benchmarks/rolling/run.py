@@ -1,20 +1,23 @@
 """
 Ways to bring a changed setting to two replicas, under one load, in one run.
 
-    python benchmarks/rolling/run.py [--connections N] [--monitor 12]
+    python benchmarks/rolling/run.py [--connections N] [--monitor 12] [--delay 1]
 
 Needs an engine, the offline base images, and wrk. The ways: this project's rolling
-update; what docker-rollout does, twice as many replicas, wait until all are healthy,
+update, behind an HAProxy of one's own and behind the gateway that `[rollout.app]` puts
+in front; what docker-rollout does, twice as many replicas, wait until all are healthy,
 the old ones stopped; `docker compose up -d`, which recreates; and one more replica,
-wait until it is healthy, one fewer. All are behind one HAProxy. wrk counts what failed
-and measures the 99th percentile; a second client of 30 requests a second, some of which
-take seconds, measures the longest time without a good answer. First wrk measures how
-many of the same requests the two replicas answer at most, and the load is a third of
-that. At the end it says whether the update reached what is asked of it.
+wait until it is healthy, one fewer. All but the second are behind the one HAProxy. wrk
+counts what failed and measures the 99th percentile; a second client of 30 requests a
+second, some of which take seconds, measures the longest time without a good answer.
+First wrk measures how many of the same requests the two replicas answer at most, and
+the load is a third of that. At the end it says whether each update reached what is
+asked of it.
 """
 
 import argparse
 import json
+import os
 import re
 import signal
 import subprocess
@@ -28,14 +31,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests/e2e")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/e2e")]
 
-from e2e_scenario import Scenario, docker  # noqa: E402
-from open_load import SHARE, Load  # noqa: E402
+from e2e_scenario import Scenario, docker, free_port  # noqa: E402
+from open_load import Load  # noqa: E402
 from rollout_site import RolloutSite, build_images  # noqa: E402
 
-DELAY = 1.0
 SLOTS = 2
+# Of what the replicas answer at most.
+SHARE = 1 / 3
 # Each answer takes 20 ms and a little; nothing else bounds how many there are.
 PACE = 0.0215
 WORKERS = 256
@@ -50,6 +54,23 @@ POLL_SECONDS = 1.0
 MOST_P99, MOST_BEYOND = 1.3, 4.0
 
 
+# The HAProxy that both gateways run, and what the helpers of tasks are built on.
+OF_GATEWAY = """
+[rollout.app]
+port = 8000
+get = "/"
+post = "/echo"
+health = "/health"
+drain-timeout = "10s"
+
+[gateway]
+image = "localhost/jimbot-standin-haproxy:latest"
+
+[backup]
+helper_base = ["localhost/jimbot-base:bookworm"]
+"""
+
+
 @dataclass
 class Measured:
     failed: int
@@ -59,71 +80,138 @@ class Measured:
     seconds: float
 
 
+@dataclass(frozen=True)
+class BuiltIn:
+    """The same application in a project of plain Compose, behind a gateway of ours."""
+
+    folder: Path
+    port: int
+
+    @classmethod
+    def started(cls, folder: Path, site: RolloutSite) -> "BuiltIn":
+        """Start what *site* runs, without its gateway."""
+        model = json.loads(compose(site, "config", "--format", "json"))
+        app = model["services"]["app"]
+        for key in ("depends_on", "labels", "networks", "volumes"):
+            del app[key]
+        app["environment"]["SETTING"] = "${SETTING:-one}"
+        found = cls(folder, free_port())
+        app["ports"] = [f"127.0.0.1:{found.port}:8000"]
+        folder.mkdir()
+        (folder / "compose.yaml").write_text(json.dumps({"services": {"app": app}}))
+        (folder / "compose-ops.toml").write_text(OF_GATEWAY)
+        found.task("init")
+        found.task("up")
+        return found
+
+    def task(self, *words: str, **settings: str) -> str:
+        """Run a task and return what it printed on stdout."""
+        return subprocess.run(
+            [sys.executable, "-m", "compose_ops", *words],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+
+    def update(self) -> Any:
+        """Run a rolling update for a changed setting and return its object."""
+        words = ("rolling-update", "--service", "app", "--json")
+        return json.loads(self.task(*words, SETTING="ours"))
+
+    def remove(self) -> None:
+        self.task("down", "--volumes", "--yes")
+
+
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--connections", type=int, default=0)
     options.add_argument("--monitor", type=float, default=12.0)
+    options.add_argument("--delay", type=float, default=1.0)
     given = options.parse_args()
+    os.environ["DELAY"] = f"{given.delay:.0f}s"
     Scenario.prepare_images()
     build_images()
     with tempfile.TemporaryDirectory() as folder:
         monitor = f"{given.monitor:.0f}s"
         site = RolloutSite.started(Path(folder), monitor=monitor, workers=WORKERS)
         try:
-            compare(site, given.connections, given.monitor)
+            built_in = BuiltIn.started(Path(folder) / "built-in", site)
+            try:
+                compare(site, built_in, given)
+            finally:
+                built_in.remove()
         finally:
             site.remove()
 
 
-def compare(site: RolloutSite, connections: int, monitor: float) -> None:
-    most = capacity(site)
-    connections = connections or max(round(most * SHARE * PACE), 1)
-    rest = measured(site, connections, lambda: time.sleep(REST_SECONDS))
-    rate = rest.requests / (rest.seconds + 2 * MARGIN_SECONDS)
-    print(
-        f"at rest, {connections} connections: {rate:.0f} requests a second, "
-        f"{rate / most:.0%} of {most:.0f} at most; p99 {rest.p99:.1f} ms, "
-        f"longest gap {rest.gap * 1000:.0f} ms"
-    )
-    own: dict[str, Any] = {}
-
-    def ours() -> None:
-        site.scenario.set(SETTING="ours")
-        own.update(site.update())
-
-    ways = (
-        ("rolling-update", ours),
-        ("docker-rollout's algorithm", double(site)),
-        ("docker compose up -d", recreate(site)),
-        ("one more, one fewer", scale(site)),
-    )
-    rows = [(name, measured(site, connections, way)) for name, way in ways]
-    print(f"{'way':28}{'requests':>9}{'failed':>8}{'gap ms':>8}{'p99 x':>7}{'s':>7}")
-    for name, m in rows:
-        ratio = m.p99 / rest.p99
+def compare(site: RolloutSite, built_in: BuiltIn, given: argparse.Namespace) -> None:
+    most = capacity(site.port)
+    connections = given.connections or max(round(most * SHARE * PACE), 1)
+    rest = {
+        port: measured(port, connections, lambda: time.sleep(REST_SECONDS))
+        for port in (site.port, built_in.port)
+    }
+    for one in rest.values():
+        rate = one.requests / (one.seconds + 2 * MARGIN_SECONDS)
         print(
-            f"{name:28}{m.requests:9}{m.failed:8}{m.gap * 1000:8.0f}{ratio:7.2f}"
-            f"{m.seconds:7.1f}"
+            f"at rest, {connections} connections: {rate:.0f} requests a second, "
+            f"{rate / most:.0%} of {most:.0f} at most; p99 {one.p99:.1f} ms, "
+            f"longest gap {one.gap * 1000:.0f} ms"
         )
-    needed = DELAY * (SLOTS - 1) + monitor * SLOTS + sum(own["healthy_after"])
-    beyond = rows[0][1].seconds - needed
+    outcomes: list[Any] = []
+
+    def own() -> None:
+        site.scenario.set(SETTING="ours")
+        outcomes.append(site.update())
+
+    def of_ours() -> None:
+        outcomes.append(built_in.update())
+
+    rows = [
+        (name, rest[port].p99, measured(port, connections, way))
+        for name, port, way in (
+            ("rolling-update, own HAProxy", site.port, own),
+            ("rolling-update, gateway of ours", built_in.port, of_ours),
+            ("docker-rollout's algorithm", site.port, double(site)),
+            ("docker compose up -d", site.port, recreate(site)),
+            ("one more, one fewer", site.port, scale(site)),
+        )
+    ]
+    print(f"{'way':32}{'requests':>9}{'failed':>8}{'gap ms':>8}{'p99 x':>7}{'s':>7}")
+    for name, at_rest, m in rows:
+        print(
+            f"{name:32}{m.requests:9}{m.failed:8}{m.gap * 1000:8.0f}"
+            f"{m.p99 / at_rest:7.2f}{m.seconds:7.1f}"
+        )
+    for (name, at_rest, m), outcome in zip(rows, outcomes, strict=False):
+        print(name)
+        judge(m, m.p99 / at_rest, given, outcome)
+
+
+def judge(m: Measured, ratio: float, given: argparse.Namespace, outcome: Any) -> None:
+    """Print what an update took beyond its waits, and what of the aims it reached."""
+    waits = given.delay * (SLOTS - 1) + given.monitor * SLOTS
+    needed = waits + sum(outcome["healthy_after"])
+    beyond = m.seconds - needed
     print(
-        f"own overhead: {beyond:.1f} s beyond {needed:.1f} s ({beyond / needed:.0%}), "
-        "the start of the interpreter included"
+        f"  own overhead: {beyond:.1f} s beyond {needed:.1f} s "
+        f"({beyond / needed:.0%}), the start of the interpreter included"
     )
-    print("proof: " + json.dumps(own["proof"]))
-    ratio = rows[0][1].p99 / rest.p99
+    print("  proof: " + json.dumps(outcome["proof"]))
     for what, reached in (
-        ("0 failed", rows[0][1].failed == 0),
+        ("0 failed", m.failed == 0),
         (f"p99 at most {MOST_P99} times that at rest", ratio <= MOST_P99),
         (f"at most {MOST_BEYOND:.0f} s beyond its waits", beyond <= MOST_BEYOND),
     ):
-        print(f"{'reached' if reached else 'NOT reached'}: {what}")
+        print(f"  {'reached' if reached else 'NOT reached'}: {what}")
 
 
-def capacity(site: RolloutSite) -> float:
+def capacity(port: int) -> float:
     """Return how many requests a second the replicas answer when wrk never waits."""
-    url = f"http://127.0.0.1:{site.port}/paced"
+    url = f"http://127.0.0.1:{port}/paced"
     flags = ("-t1", "-c64", f"-d{CAPACITY_SECONDS}s", "--latency")
     report = subprocess.check_output(["wrk", *flags, url], text=True)
     return read(report)[1] / CAPACITY_SECONDS
@@ -173,20 +261,20 @@ def scale(site: RolloutSite) -> Callable[[], None]:
     return way
 
 
-def compose(site: RolloutSite, *words: str) -> None:
+def compose(site: RolloutSite, *words: str) -> str:
     files = (
         "docker-compose.yml",
         "docker-compose.prod.yml",
         "docker/overlays/offline.yml",
     )
-    site.scenario.compose(*words, files=files)
+    return site.scenario.compose(*words, files=files)
 
 
-def measured(site: RolloutSite, connections: int, way: Callable[[], None]) -> Measured:
+def measured(port: int, connections: int, way: Callable[[], None]) -> Measured:
     """Run *way* under the load, which begins before it and ends after it."""
-    url = f"http://127.0.0.1:{site.port}/paced"
+    url = f"http://127.0.0.1:{port}/paced"
     flags = ("-t1", f"-c{connections}", f"-d{LIMIT_SECONDS}s", "--timeout", "5s")
-    with Load("127.0.0.1", site.port, rate=BESIDE) as load:
+    with Load("127.0.0.1", port, rate=BESIDE) as load:
         wrk = subprocess.Popen(
             ["wrk", *flags, "--latency", url], stdout=subprocess.PIPE, text=True
         )

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import stat
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -154,17 +155,37 @@ def make(partial: Path, *, encrypted: bool = False) -> None:
     """
     Make a set's folder durably, closed to others.
 
-    DataError when it cannot be written, and where the filesystem opens it to others
-    although the set is not *encrypted*.
+    DataError when it cannot be written, where the filesystem renames nothing, and where
+    it opens the folder to others although the set is not *encrypted*.
     """
     try:
         new = sharing.make_folder(partial)
         for path in new:
             sync(path.parent)
+        _require_renames(partial)
         if not encrypted:
             _require_closed(partial)
     except OSError as refused:
         raise unwritable(partial.parent.parent, refused) from refused
+
+
+def _require_renames(partial: Path) -> None:
+    """DataError where no file can get another name, by which a set becomes whole."""
+    trial = partial / ".trial"
+    trial.touch()
+    try:
+        trial.rename(partial / MANIFEST).unlink()
+    except OSError as refused:
+        with suppress(OSError):
+            trial.unlink()
+            partial.rmdir()
+        kind = sharing.filesystem(partial.parent)
+        about = f" ({kind})" if kind else ""
+        raise DataError(
+            f"the filesystem of {partial.parent}{about} renames no files: "
+            f"{refused.strerror}",
+            hint="--dest DIR names another destination",
+        ) from refused
 
 
 def _require_closed(path: Path) -> None:

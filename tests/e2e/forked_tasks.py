@@ -8,13 +8,13 @@ and streams.
 """
 
 import atexit
+import codecs
 import functools
 import gc
 import importlib
 import json
 import os
 import pkgutil
-import runpy
 import select
 import shutil
 import signal
@@ -34,23 +34,32 @@ _START_SECONDS = 60.0
 
 
 def run(
-    words: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float
+    words: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    seconds: float = 300,
+    *,
+    program: str = "invoke",
+    user: tuple[int, int] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """
-    Run `invoke WORDS` in *folder* and return what it printed, and its exit code.
+    Run a task in *folder*; return what it printed, and its exit code.
+
+    *program* is `invoke` or `compose-ops`, *user* a user id with its only group id: the
+    modules are loaded already, so that user need not be able to read them.
 
     Raises:
         subprocess.TimeoutExpired: it took longer than *seconds*, and was killed.
 
     """
-    argv = ["invoke", *words]
+    argv = [program, *words]
     with (
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
         socket.socket(socket.AF_UNIX) as link,
     ):
         link.connect(_address())
-        request = json.dumps([argv, str(folder), dict(environment)]).encode()
+        request = json.dumps([argv, str(folder), dict(environment), user]).encode()
         streams = [out.fileno(), err.fileno()]
         socket.send_fds(link, [len(request).to_bytes(8, "big")], streams)
         link.sendall(request)
@@ -111,17 +120,17 @@ def _serve(address: str) -> None:
 
 def _load() -> None:
     sys.path[0] = str(Path(__file__).resolve().parents[2])
-    import invoke.program  # noqa: F401
+    import invoke.main  # noqa: F401
     import python_on_whales  # noqa: F401
 
     import compose_ops
 
+    for name in ("ascii", "idna", "latin-1", "utf-8-sig"):
+        codecs.lookup(name)
     for found in pkgutil.walk_packages(compose_ops.__path__, "compose_ops."):
         if "helper_image" not in found.name and not found.name.endswith("__main__"):
-            try:
+            with suppress(ImportError):  # an extra that is not installed
                 importlib.import_module(found.name)
-            except ImportError:  # an extra that is not installed
-                continue
 
 
 def _accompany(link: socket.socket) -> NoReturn:
@@ -146,12 +155,17 @@ def _become(
     argv: Sequence[str],
     folder: str,
     environment: Mapping[str, str],
+    user: tuple[int, int] | None,
 ) -> NoReturn:
-    """Run invoke in this process as a new one would."""
+    """Run a program in this process as a new one would."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, stream in enumerate((nothing, *streams)):
         os.dup2(stream, number)
         os.close(stream)
+    if user:
+        os.setgroups([])
+        os.setgid(user[1])
+        os.setuid(user[0])
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -159,9 +173,13 @@ def _become(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv[:] = argv
     sys.path[0] = folder
+    programs = {
+        "invoke": sys.modules["invoke.main"].program.run,
+        "compose-ops": sys.modules["compose_ops.cli.start"].main,
+    }
     code: object = 0
     try:
-        runpy.run_module("invoke", run_name="__main__", alter_sys=True)
+        programs[argv[0]]()
     except SystemExit as end:
         code = end.code
     _end(code)

@@ -16,13 +16,8 @@ from typing import Self
 
 ANSWER_SECONDS = 15.0
 SLOW_EVERY, SLOW_SECONDS = 97, 2.5
-# Of what the replicas answer at most, which `capacity` measures; the usual rate is that
-# share for two replicas of rollout/app.py on a small machine.
-SHARE = 1 / 3
-RATE = 95.0
 # What is enough to see a request lost, where other tests run beside.
 LIGHT = 30.0
-CLIENTS, WARM_SECONDS, MEASURED_SECONDS = 32, 1.0, 2.0
 
 
 @dataclass
@@ -49,7 +44,7 @@ class Load:
 
     host: str
     port: int
-    rate: float = RATE
+    rate: float = LIGHT
     sent: int = 0
     slow: int = 0
     begin: float = 0.0
@@ -71,11 +66,6 @@ class Load:
     def __exit__(self, *_error: object) -> None:
         self.stop()
 
-    @property
-    def rate_sent(self) -> float:
-        """Return how many requests a second were really sent, once it has stopped."""
-        return self.sent / (self.end - self.begin)
-
     def stop(self) -> None:
         self._stop.set()
         if self._thread:
@@ -94,17 +84,6 @@ class Load:
         while self.sent < requests:
             assert time.monotonic() < deadline, f"{self.sent} of {requests} sent"
             time.sleep(0.1)
-
-    async def saturate(self, until: float) -> None:
-        """Send requests from as many clients as answers can be had for, to *until*."""
-
-        async def client() -> None:
-            while time.monotonic() < until:
-                self.sent += 1
-                await self._exchange(self.sent)
-
-        await asyncio.gather(*(client() for _ in range(CLIENTS)))
-        self._close()
 
     async def _run(self) -> None:
         self.begin, tasks = time.monotonic(), set()
@@ -189,15 +168,6 @@ class Load:
     def _close(self) -> None:
         for connection in self._kept:
             connection.writer.close()
-
-
-def capacity(host: str, port: int) -> float:
-    """Return how many requests a second of the same kinds are answered at most."""
-    load, begin = Load(host, port), time.monotonic() + WARM_SECONDS
-    end = begin + MEASURED_SECONDS
-    asyncio.run(load.saturate(end))
-    assert load.failures == []
-    return sum(begin <= t < end for t in load.ends) / MEASURED_SECONDS
 
 
 if __name__ == "__main__":

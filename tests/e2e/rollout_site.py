@@ -14,8 +14,6 @@ from waiting import eventually
 
 from compose_ops.rollout.proxy import haproxy
 
-# What two replicas of rollout/app.py can answer a second, were nothing in their way.
-MOST = 2 / 0.006
 TOKEN = "a-token-that-no-file-of-ours-may-hold"
 ADMISSION_SECONDS = 10
 ASK = "exec 3<>/dev/tcp/127.0.0.1/9999 && printf 'show stat\\n' >&3 && cat <&3"
@@ -169,7 +167,6 @@ def image_id(tag: str) -> str:
 __all__ = [
     "ASK",
     "IMAGES",
-    "MOST",
     "ROOT",
     "RolloutSite",
     "admitted",
