@@ -88,9 +88,8 @@ class BuiltIn:
     port: int
 
     @classmethod
-    def started(cls, folder: Path, site: RolloutSite) -> "BuiltIn":
-        """Start what *site* runs, without its gateway."""
-        model = json.loads(compose(site, "config", "--format", "json"))
+    def started(cls, folder: Path, model: Any) -> "BuiltIn":
+        """Start the application of a project's model, without its gateway."""
         app = model["services"]["app"]
         for key in ("depends_on", "labels", "networks", "volumes"):
             del app[key]
@@ -138,57 +137,62 @@ def main() -> None:
         monitor = f"{given.monitor:.0f}s"
         site = RolloutSite.started(Path(folder), monitor=monitor, workers=WORKERS)
         try:
-            built_in = BuiltIn.started(Path(folder) / "built-in", site)
-            try:
-                compare(site, built_in, given)
-            finally:
-                built_in.remove()
+            compare(site, Path(folder) / "built-in", given)
         finally:
             site.remove()
 
 
-def compare(site: RolloutSite, built_in: BuiltIn, given: argparse.Namespace) -> None:
+def compare(site: RolloutSite, folder: Path, given: argparse.Namespace) -> None:
     most = capacity(site.port)
     connections = given.connections or max(round(most * SHARE * PACE), 1)
-    rest = {
-        port: measured(port, connections, lambda: time.sleep(REST_SECONDS))
-        for port in (site.port, built_in.port)
-    }
-    for one in rest.values():
-        rate = one.requests / (one.seconds + 2 * MARGIN_SECONDS)
-        print(
-            f"at rest, {connections} connections: {rate:.0f} requests a second, "
-            f"{rate / most:.0%} of {most:.0f} at most; p99 {one.p99:.1f} ms, "
-            f"longest gap {one.gap * 1000:.0f} ms"
-        )
     outcomes: list[Any] = []
 
     def own() -> None:
         site.scenario.set(SETTING="ours")
         outcomes.append(site.update())
 
-    def of_ours() -> None:
-        outcomes.append(built_in.update())
-
+    rest = at_rest(site.port, connections, most)
     rows = [
-        (name, rest[port].p99, measured(port, connections, way))
-        for name, port, way in (
-            ("rolling-update, own HAProxy", site.port, own),
-            ("rolling-update, gateway of ours", built_in.port, of_ours),
-            ("docker-rollout's algorithm", site.port, double(site)),
-            ("docker compose up -d", site.port, recreate(site)),
-            ("one more, one fewer", site.port, scale(site)),
+        (name, rest.p99, measured(site.port, connections, way))
+        for name, way in (
+            ("rolling-update, own HAProxy", own),
+            ("docker-rollout's algorithm", double(site)),
+            ("docker compose up -d", recreate(site)),
+            ("one more, one fewer", scale(site)),
         )
     ]
+    model = json.loads(compose(site, "config", "--format", "json"))
+    compose(site, "stop")  # what it does at rest would be measured, too
+    built_in = BuiltIn.started(folder, model)
+    try:
+        rest = at_rest(built_in.port, connections, most)
+        of_ours = measured(
+            built_in.port, connections, lambda: outcomes.append(built_in.update())
+        )
+    finally:
+        built_in.remove()
+    rows.insert(1, ("rolling-update, gateway of ours", rest.p99, of_ours))
     print(f"{'way':32}{'requests':>9}{'failed':>8}{'gap ms':>8}{'p99 x':>7}{'s':>7}")
-    for name, at_rest, m in rows:
+    for name, p99, m in rows:
         print(
             f"{name:32}{m.requests:9}{m.failed:8}{m.gap * 1000:8.0f}"
-            f"{m.p99 / at_rest:7.2f}{m.seconds:7.1f}"
+            f"{m.p99 / p99:7.2f}{m.seconds:7.1f}"
         )
-    for (name, at_rest, m), outcome in zip(rows, outcomes, strict=False):
+    for (name, p99, m), outcome in zip(rows, outcomes, strict=False):
         print(name)
-        judge(m, m.p99 / at_rest, given, outcome)
+        judge(m, m.p99 / p99, given, outcome)
+
+
+def at_rest(port: int, connections: int, most: float) -> Measured:
+    """Measure the load alone, and say how much of the most it is."""
+    found = measured(port, connections, lambda: time.sleep(REST_SECONDS))
+    rate = found.requests / (found.seconds + 2 * MARGIN_SECONDS)
+    print(
+        f"at rest, {connections} connections: {rate:.0f} requests a second, "
+        f"{rate / most:.0%} of {most:.0f} at most; p99 {found.p99:.1f} ms, "
+        f"longest gap {found.gap * 1000:.0f} ms"
+    )
+    return found
 
 
 def judge(m: Measured, ratio: float, given: argparse.Namespace, outcome: Any) -> None:

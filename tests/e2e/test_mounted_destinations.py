@@ -1,6 +1,7 @@
 """Destinations that keep no modes or owners, as network shares do: bindfs, by FUSE."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -25,7 +26,9 @@ def bindfs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str
     if installed := shutil.which("bindfs"):
         return installed, dict(os.environ)
     folder = tmp_path_factory.mktemp("packages")
-    words = ["apt-get", "download", "-qq", "bindfs", "libfuse3-3"]
+    needs = subprocess.check_output(["apt-cache", "depends", "bindfs"], text=True)
+    packages = ["bindfs", *re.findall(r"Depends: (libfuse\S+)", needs)]
+    words = ["apt-get", "download", "-qq", *packages]
     subprocess.run(words, cwd=folder, check=True)
     for package in folder.glob("*.deb"):
         subprocess.run(["dpkg", "--extract", package, folder / "unpacked"], check=True)
