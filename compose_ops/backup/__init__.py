@@ -1,1 +1,1 @@
-"""Backups that are proven, restores that cannot lose data."""
+"""Backups that are read back, and restores that can be undone."""

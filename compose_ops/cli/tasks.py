@@ -373,7 +373,7 @@ def backup(
     keep_monthly: int = 0,
     json: bool = False,
 ) -> None:
-    """Keep the data of services as a verified set; prune with --keep-… afterwards."""
+    """Keep the data of services as a set; prune with --keep-… afterwards."""
     from compose_ops.backup.retention import Rules
     from compose_ops.cli.output import backup as output
 
