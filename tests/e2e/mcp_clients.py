@@ -36,6 +36,7 @@ QUICK = [CALLS[1], CALLS[2], CALLS[3], ("estimate_hand", {**HAND, "samples": 500
 SOURCE = Path(__file__).parent / "typescript"
 SECONDS = 60.0
 # An answer that broke off leaves the client waiting.
+RECONNECT_SECONDS = 0.05
 CALL_SECONDS = 20.0
 
 
@@ -209,11 +210,20 @@ class PythonLoad(Load):
             time.sleep(0.05)
 
     async def _run(self) -> None:
-        async with connected(self._server) as client:
-            self._connected.set()
-            while not self._stop.is_set():
-                await self._call(client, *QUICK[self.made % len(QUICK)])
-                self.made += 1
+        while not self._stop.is_set():
+            start = time.time()
+            try:
+                async with connected(self._server) as client:
+                    self._connected.set()
+                    while not self._stop.is_set():
+                        start = time.time()
+                        await self._call(client, *QUICK[self.made % len(QUICK)])
+                        self.made += 1
+            except* httpx2.TransportError as broken:
+                # This client ends with a connection that broke before an answer.
+                why = repr(broken.exceptions)
+                self.failures.append(Failure(start, time.time(), "any", why))
+                await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _call(self, client: Client, name: str, arguments: Any) -> None:
         start = time.time()
