@@ -46,14 +46,11 @@ WORKERS = 256
 REST_SECONDS = 15
 CAPACITY_SECONDS = 6
 MARGIN_SECONDS = 2.0
-BESIDE = 30.0
 # Ends a way that hangs; wrk itself is ended with its way.
 LIMIT_SECONDS = 600
 POLL_SECONDS = 1.0
 # What is asked of the update: p99 against that at rest, and seconds beyond its waits.
 MOST_P99, MOST_BEYOND = 1.3, 4.0
-
-
 # The HAProxy that both gateways run, and what the helpers of tasks are built on.
 OF_GATEWAY = """
 [rollout.app]
@@ -278,7 +275,7 @@ def measured(port: int, connections: int, way: Callable[[], None]) -> Measured:
     """Run *way* under the load, which begins before it and ends after it."""
     url = f"http://127.0.0.1:{port}/paced"
     flags = ("-t1", f"-c{connections}", f"-d{LIMIT_SECONDS}s", "--timeout", "5s")
-    with Load("127.0.0.1", port, rate=BESIDE) as load:
+    with Load("127.0.0.1", port) as load:
         wrk = subprocess.Popen(
             ["wrk", *flags, "--latency", url], stdout=subprocess.PIPE, text=True
         )

@@ -8,7 +8,6 @@ import shlex
 import shutil
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,7 +165,11 @@ def make(partial: Path, *, encrypted: bool = False) -> None:
         if not encrypted:
             _require_closed(partial)
     except OSError as refused:
+        remove_partial(partial)
         raise unwritable(partial.parent.parent, refused) from refused
+    except DataError:
+        remove_partial(partial)
+        raise
 
 
 def _require_renames(partial: Path) -> None:
@@ -176,14 +179,8 @@ def _require_renames(partial: Path) -> None:
     try:
         trial.rename(partial / MANIFEST).unlink()
     except OSError as refused:
-        with suppress(OSError):
-            trial.unlink()
-            partial.rmdir()
-        kind = sharing.filesystem(partial.parent)
-        about = f" ({kind})" if kind else ""
         raise DataError(
-            f"the filesystem of {partial.parent}{about} renames no files: "
-            f"{refused.strerror}",
+            f"{_filesystem_of(partial)} renames no files: {refused.strerror}",
             hint="--dest DIR names another destination",
         ) from refused
 
@@ -191,16 +188,18 @@ def _require_renames(partial: Path) -> None:
 def _require_closed(path: Path) -> None:
     """DataError when others can read what was just closed to them."""
     if others := sharing.open_to_others(path):
-        kind = sharing.filesystem(path)
-        about = f" ({kind})" if kind else ""
-        if PARTIAL.fullmatch(path.name):
-            path.rmdir()
         raise DataError(
-            f"the filesystem of {path.parent}{about} keeps no modes: {others} could "
-            "read the set",
+            f"{_filesystem_of(path)} keeps no modes: {others} could read the set",
             hint="--encrypt RECIPIENT keeps it unreadable, --dest DIR names another "
             "destination; or mount it for one user (umask=077, dir_mode=0700)",
         )
+
+
+def _filesystem_of(path: Path) -> str:
+    """Return how a refusal names the filesystem on which *path* was made."""
+    kind = sharing.filesystem(path)
+    about = f" ({kind})" if kind else ""
+    return f"the filesystem of {path.parent}{about}"
 
 
 def unwritable(dest: Path, refused: OSError) -> DataError:

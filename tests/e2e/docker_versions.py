@@ -5,6 +5,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import debian_packages
+
 SOURCES = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -36,8 +38,7 @@ def unpacked(folder: Path, release: str, *packages: str) -> Programs:
     _run(*apt, "update", cwd=folder)
     # With the release named: what is installed may be newer.
     _run(*apt, "download", *(f"{p}/{release}" for p in packages), cwd=folder)
-    for package in folder.glob("*.deb"):
-        _run("dpkg", "--extract", str(package), str(folder / "root"), cwd=folder)
+    debian_packages.extract(folder.glob("*.deb"), folder / "root")
     return Programs(folder / "root")
 
 

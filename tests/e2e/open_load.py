@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 ANSWER_SECONDS = 15.0
-SLOW_EVERY, SLOW_SECONDS = 97, 2.5
+SLOW_SECONDS = 2.5
 # What is enough to see a request lost, where other tests run beside.
 LIGHT = 30.0
 
@@ -45,6 +45,7 @@ class Load:
     host: str
     port: int
     rate: float = LIGHT
+    slow_every: int = 97
     sent: int = 0
     slow: int = 0
     begin: float = 0.0
@@ -108,7 +109,7 @@ class Load:
     async def _exchange(self, number: int) -> None:
         body = b"" if number % 2 else f"body {number}".encode()
         path = "/echo" if body else "/"
-        if number % SLOW_EVERY == 1:
+        if number % self.slow_every == 1:
             path = "/slow"
         begin = time.monotonic()
         try:

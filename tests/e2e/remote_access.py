@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import debian_packages
+
 SECONDS = 15.0
 # /etc/passwd is another one in there: the home of root's holds the authorised key.
 _START = """
@@ -140,13 +142,8 @@ def _sshd(folder: Path) -> tuple[str, str]:
     """Return the program and where its libraries are, unpacked when not installed."""
     if installed := shutil.which("sshd", path="/usr/sbin:/usr/local/sbin"):
         return installed, ""
-    packages = folder / "packages"
-    packages.mkdir()
-    _run("apt-get", "download", "-qq", "openssh-server", "libwrap0", cwd=packages)
-    for package in packages.glob("*.deb"):
-        _run("dpkg", "--extract", str(package), str(folder / "unpacked"))
-    libraries = ":".join(map(str, (folder / "unpacked/usr/lib").glob("*-linux-gnu*")))
-    return str(folder / "unpacked/usr/sbin/sshd"), libraries
+    root = debian_packages.unpacked(folder, "openssh-server", "libwrap0")
+    return str(root / "usr/sbin/sshd"), debian_packages.libraries(root)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import debian_packages
 from private_engine import PrivateEngine
 from repository import ROOT
 
@@ -232,10 +233,8 @@ def _installed(home: Path) -> str:
     """Return docker-registry, unpacked from its package where it is not installed."""
     if installed := shutil.which("docker-registry"):
         return installed
-    _run("apt-get", "download", "-qq", "docker-registry", cwd=home)
-    [package] = home.glob("*.deb")
-    _run("dpkg", "--extract", str(package), str(home / "unpacked"))
-    return str(home / "unpacked/usr/bin/docker-registry")
+    root = debian_packages.unpacked(home, "docker-registry")
+    return str(root / "usr/bin/docker-registry")
 
 
 def _client(folder: Path) -> Path:

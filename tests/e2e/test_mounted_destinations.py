@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import debian_packages
 import pytest
 from ledger_site import Ledger, ledger
 
@@ -25,17 +26,12 @@ def bindfs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str
     """Return Debian's bindfs and its environment, unpacked when not installed."""
     if installed := shutil.which("bindfs"):
         return installed, dict(os.environ)
-    folder = tmp_path_factory.mktemp("packages")
+    folder = tmp_path_factory.mktemp("bindfs")
     needs = subprocess.check_output(["apt-cache", "depends", "bindfs"], text=True)
     packages = ["bindfs", *re.findall(r"Depends: (libfuse\S+)", needs)]
-    words = ["apt-get", "download", "-qq", *packages]
-    subprocess.run(words, cwd=folder, check=True)
-    for package in folder.glob("*.deb"):
-        subprocess.run(["dpkg", "--extract", package, folder / "unpacked"], check=True)
-    found = [p for top in ("lib", "usr/lib") for p in folder.glob(f"unpacked/{top}/*")]
-    libraries = ":".join(map(str, found))
-    program = str(folder / "unpacked/usr/bin/bindfs")
-    return program, {**os.environ, "LD_LIBRARY_PATH": libraries}
+    root = debian_packages.unpacked(folder, *packages)
+    libraries = debian_packages.libraries(root)
+    return str(root / "usr/bin/bindfs"), {**os.environ, "LD_LIBRARY_PATH": libraries}
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Root's timer beside an operator of the docker group, on the same state and sets."""
 
 import os
-import shutil
 import stat
 import subprocess
 import tempfile
@@ -25,11 +24,10 @@ KEPT = (".compose-ops", "backups")
 
 @pytest.fixture
 def shop() -> Iterator[Ledger]:
-    top = Path(tempfile.mkdtemp(prefix="operators-"))
-    top.chmod(0o755)
-    with ledger(top / "shop") as found:
-        yield found
-    shutil.rmtree(top)
+    with tempfile.TemporaryDirectory(prefix="operators-") as top:
+        Path(top).chmod(0o755)
+        with ledger(Path(top) / "shop") as found:
+            yield found
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from e2e_scenario import docker
-from open_load import LIGHT, Load
+from open_load import Load
 from rollout_site import RolloutSite, build_images, image, image_id, rollout_site
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -44,7 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
 @pytest.fixture
 def load(site: RolloutSite) -> Iterator[Load]:
     """Return a load that has lost nothing when the test is over."""
-    with Load("127.0.0.1", site.port, rate=LIGHT) as load:
+    with Load("127.0.0.1", site.port) as load:
         yield load
     assert load.failures == []
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from e2e_scenario import docker
-from open_load import LIGHT, Load
+from open_load import Load
 from rollout_site import RolloutSite, build, build_images, image, image_id, rollout_site
 from waiting import eventually
 
@@ -28,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutSite]:
 
 @pytest.fixture
 def load(site: RolloutSite) -> Iterator[Load]:
-    with Load("127.0.0.1", site.port, rate=LIGHT) as load:
+    with Load("127.0.0.1", site.port) as load:
         load.wait_until(30)
         yield load
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from e2e_scenario import docker
-from ledger_site import COMPOSE, HELPER
+from ledger_site import Ledger, ledger
 from repository import ROOT
 
 from compose_ops import Stack
@@ -22,11 +21,8 @@ BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
 
 
 @dataclass
-class Shop:
-    """A project that runs in a folder of an odd name, with three files of data."""
-
-    folder: Path
-    name: str
+class Shop(Ledger):
+    """The project in a folder of an odd name, with two files of data."""
 
     @property
     def destination(self) -> Path:
@@ -58,9 +54,6 @@ class Shop:
     def sets(self) -> int:
         return len(Stack.open(self.folder).backups(dest=str(self.destination)))
 
-    def files(self) -> str:
-        return docker("exec", f"{self.name}-ledger-1", "ls", "/data")
-
     def open_to_others(self) -> list[Path]:
         """Return what of state and sets others may read or write."""
         kept = [self.destination, self.folder / ".compose-ops"]
@@ -70,30 +63,24 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    folder = tmp_path_factory.mktemp("odd") / ODD
-    folder.mkdir()
-    found = Shop(folder, f"odd{os.urandom(3).hex()}")
-    (folder / "compose.yaml").write_text(f"name: {found.name}\n{COMPOSE}")
-    (folder / "compose-ops.toml").write_text(HELPER)
-    found.run("up")
-    try:
-        docker("exec", f"{found.name}-ledger-1", "touch", "/data/a", "/data/b")
+    with ledger(tmp_path_factory.mktemp("odd") / ODD) as made:
+        found = Shop(made.folder, made.name)
+        found.run("up")
+        found.execute("touch", "/data/a", "/data/b")
         yield found
-    finally:
-        found.run("down", "--volumes", "--yes")
 
 
 def test_set_of_an_odd_folder_is_taken_and_restored_as_any_other(shop: Shop) -> None:
     where = ("--dest", str(shop.destination))
 
     shop.run("backup", "--service", "ledger", *where)
-    docker("exec", f"{shop.name}-ledger-1", "rm", "/data/a")
+    shop.execute("rm", "/data/a")
     shop.run("verify", *where)
     shop.run("restore", "--service", "ledger", "--yes", *where)
 
-    assert shop.files() == "a\nb\n"
+    assert shop.files() == ["a", "b"]
     shop.run("restore", "--undo", "--yes")
-    assert shop.files() == "b\n"
+    assert shop.files() == ["b"]
     shop.run("restore", "--discard", "--yes")
 
 
