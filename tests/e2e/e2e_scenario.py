@@ -131,17 +131,7 @@ class Scenario:
 
     def remove(self) -> None:
         """Remove all that carries the project's label, and its images."""
-        label = f"label={PROJECT_LABEL}={self.project}"
-        for noun, listing in (
-            ("container", ("ps", "-aq")),
-            ("network", ("network", "ls", "-q")),
-            ("volume", ("volume", "ls", "-q")),
-        ):
-            ids = docker(*listing, "--filter", label).split()
-            force = [] if noun == "network" else ["--force"]
-            volumes = ["--volumes"] if noun == "container" else []
-            if ids:
-                docker(noun, "rm", *force, *volumes, *ids, check=False)
+        remove_project(self.project)
         for pattern in (f"{self.project}-*", f"localhost/{self.project}-*"):
             names = docker(
                 *("image", "ls", "--filter", f"reference={pattern}"),
@@ -149,6 +139,21 @@ class Scenario:
             )
             if names.split():
                 docker("image", "rm", *names.split(), check=False)
+
+
+def remove_project(name: str) -> None:
+    """Remove containers, networks and volumes that carry a project's label."""
+    label = f"label={PROJECT_LABEL}={name}"
+    for noun, listing in (
+        ("container", ("ps", "-aq")),
+        ("network", ("network", "ls", "-q")),
+        ("volume", ("volume", "ls", "-q")),
+    ):
+        ids = docker(*listing, "--filter", label).split()
+        force = [] if noun == "network" else ["--force"]
+        volumes = ["--volumes"] if noun == "container" else []
+        if ids:
+            docker(noun, "rm", *force, *volumes, *ids, check=False)
 
 
 def created(root: Path) -> Scenario:

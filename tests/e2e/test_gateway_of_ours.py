@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_scenario import docker, free_port, inspected
+from e2e_scenario import docker, free_port, inspected, remove_project
 from foreign_site import FILES as FOREIGN
 from foreign_site import LABEL, Foreign, install
 from open_load import Load
@@ -76,7 +76,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         found.compose("up", "--detach", "--build")
         yield found
     finally:
-        found.compose("--profile", "edge", "down", "--volumes", "--remove-orphans")
+        remove_project(found.project)  # its files do not name the gateway's networks
         kept = f"reference=localhost/{found.project}-*"
         tags = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "-f", kept)
         docker("image", "rm", *tags.split(), f"{found.project}-web", check=False)
