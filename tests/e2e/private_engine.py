@@ -294,12 +294,21 @@ class PrivateEngine:
 
     def _remove_cgroups(self) -> None:
         """Remove the cgroups that killed containers leave behind."""
-        for top in Path("/sys/fs/cgroup").glob(f"**/{self._cgroup}"):
+        for top in cgroups_named(self._cgroup):
             end = time.monotonic() + self._deadline
             while top.exists() and time.monotonic() < end:
-                for path in sorted(top.glob("**/"), reverse=True):
+                for folder, _, _ in os.walk(top, topdown=False):
                     with suppress(OSError):
-                        path.rmdir()
+                        Path(folder).rmdir()
+
+
+def cgroups_named(name: str) -> list[Path]:
+    """Return the cgroups of that name, while others come and go beside them."""
+    return [
+        Path(folder, name)
+        for folder, folders, _ in os.walk("/sys/fs/cgroup")
+        if name in folders
+    ]
 
 
 def _children(pid: int) -> list[int]:

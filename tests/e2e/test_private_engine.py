@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from private_engine import PrivateEngine
+from private_engine import PrivateEngine, cgroups_named
 
 pytestmark = [
     pytest.mark.docker,
@@ -86,7 +86,7 @@ def test_closing_leaves_no_process_file_or_cgroup() -> None:
         assert _processes(marker)
     assert not engine.directory.exists()
     assert not _processes(marker)
-    assert not list(Path("/sys/fs/cgroup").glob(f"**/{engine.directory.name}"))
+    assert not cgroups_named(engine.directory.name)
 
 
 def _processes(marker: str) -> list[str]:

@@ -31,8 +31,8 @@ def work(c, json=False):
 
 @task
 def held(c):
-    Path("begun").touch()
     try:
+        Path("begun").touch()
         time.sleep(90)  # longer than a test waits
     finally:
         with undoing("starting the store again"):

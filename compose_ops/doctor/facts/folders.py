@@ -1,8 +1,11 @@
 """Facts of the folders that containers mount from this machine."""
 
+import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 from compose_ops.docker.api import Image
@@ -117,33 +120,33 @@ def inspect_bind(
     path = Path(source)
     try:
         status = path.stat()
+        closed = tuple(_closed(path))
     except FileNotFoundError:
         return BindFacts(service, path, target, not read_only, "absent")
     except OSError:
         return BindFacts(service, path, target, not read_only, "hidden")
     state = "folder" if stat.S_ISDIR(status.st_mode) else "file"
-    return BindFacts(service, path, target, not read_only, state, tuple(_closed(path)))
+    return BindFacts(service, path, target, not read_only, state, closed)
 
 
 def _closed(path: Path) -> Iterator[Closed]:
     """Yield paths that others may not read or, for folders, enter."""
-    for number, below in enumerate((path, *_below(path))):
-        if number >= MAX_PATHS:
-            return
-        status = below.lstat()
+    with_itself = chain([(path, path.lstat())], below(path))
+    for inside, status in islice(with_itself, MAX_PATHS):
         bits = READ | ENTER if stat.S_ISDIR(status.st_mode) else READ
         permissions = Permissions.of(status)
         if not stat.S_ISLNK(status.st_mode) and not (
             permissions.others(bits) and permissions.groups(bits)
         ):
-            yield Closed(below, permissions, bits)
+            yield Closed(inside, permissions, bits)
 
 
-def _below(path: Path) -> Iterator[Path]:
-    try:
-        yield from path.rglob("*")
-    except OSError:
-        return
+def below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield what lies below a folder that others may be changing, links as links."""
+    for top, folders, files in os.walk(folder):
+        for path in (Path(top, name) for name in (*folders, *files)):
+            with suppress(OSError):
+                yield path, path.lstat()
 
 
 @fact(limit=10)

@@ -1,12 +1,14 @@
 """Facts of what interrupted or finished tasks left behind."""
 
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from compose_ops.docker.api import Container, EngineInfo, Volume
+from compose_ops.doctor.facts.folders import below
 from compose_ops.doctor.registry import fact
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.model import Model
@@ -86,15 +88,17 @@ def partial_files(stack: StackContext) -> tuple[Leftover, ...]:
     found = {p for f in (stack.root, backups) for p in f.glob("*.partial")}
     found |= set(backups.glob("*/.partial-*")) | set(backups.glob("*/*.partial"))
     found |= set(stack.root.glob(".*.partial")) | set(backups.glob("*/.removed-*"))
-    return tuple(Leftover(path, _rest(path)) for path in sorted(found))
+    return tuple(_with_ages(sorted(found)))
 
 
-def _rest(path: Path) -> float:
-    """Return for how many seconds nothing was written to a file or below a folder."""
-    ages = [_age(path)]
-    with suppress(OSError):
-        ages += [_age(one) for one in path.rglob("*")]
-    return min(ages)
+def _with_ages(paths: Iterable[Path]) -> Iterator[Leftover]:
+    """Tell for how long nothing was written to files, or below folders, still there."""
+    now = time.time()
+    for path in paths:
+        with suppress(FileNotFoundError):
+            times = [path.lstat().st_mtime]
+            times += [status.st_mtime for _, status in below(path)]
+            yield Leftover(path, now - max(times))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,3 @@ def kept_data(stack: StackContext, readable_state: Path) -> tuple[KeptData, ...]
         )
         for entry in stack.collaborators.backups.restore_points(stack)
     )
-
-
-def _age(path: Path) -> float:
-    return time.time() - path.lstat().st_mtime

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose_ops.docker.api import EngineInfo
+from compose_ops.doctor.facts.folders import below
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.errors import ComposeOpsError
 from compose_ops.runtime.context import StackContext
@@ -34,7 +35,7 @@ def _closed(top: Path, folder: Path) -> Iterator[Path]:
         if path.exists() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
             yield path
             return
-    for file in folder.rglob("*"):
+    for file, _ in below(folder):
         if not os.access(file, os.R_OK | os.W_OK):
             yield file
 
