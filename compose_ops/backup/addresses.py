@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from compose_ops.backup.ssh_address import SshAddress, server
 from compose_ops.config import Config
+from compose_ops.config.schema import DestinationTable
 from compose_ops.errors import UsageError
 from compose_ops.project.paths import absolute
 
 PREFIX = "restic:"
 PASSWORD_VARIABLE = "RESTIC_PASSWORD_FILE"  # noqa: S105 - names a variable
-BACKENDS = ("rest", "s3")
+BACKENDS = ("rest", "s3", "sftp")
+KNOWN_HOSTS = "secrets/known_hosts"
 """What restic reaches over a network, as far as the helper image can."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://)?")
 _FOREIGN = re.compile(
@@ -28,7 +31,8 @@ class RepositoryAddress:
     A restic repository: `name` is what a person calls it.
 
     `folder` is where it lies on this machine, None for one behind a network, whose
-    `url` is restic's own. `password` and `credentials` are files.
+    `url` is restic's own. `password` and `credentials` are files; `ssh` is how a server
+    behind `sftp:` is reached.
 
     >>> RepositoryAddress("offsite", "s3:https://host/bucket", None, Path("p")).is_local
     False
@@ -41,6 +45,7 @@ class RepositoryAddress:
     credentials: Path | None = None
     limit_upload: int = 0
     limit_download: int = 0
+    ssh: SshAddress | None = None
 
     @property
     def is_local(self) -> bool:
@@ -50,7 +55,8 @@ class RepositoryAddress:
     def options(self) -> list[str]:
         """The options that stand before each of restic's commands."""
         limits = {"upload": self.limit_upload, "download": self.limit_download}
-        return [f"--limit-{way}={rate}" for way, rate in limits.items() if rate]
+        rates = [f"--limit-{way}={rate}" for way, rate in limits.items() if rate]
+        return [*rates, *(self.ssh.options if self.ssh else ())]
 
     def __str__(self) -> str:
         return self.name
@@ -108,6 +114,19 @@ def named(config: Config, root: Path, name: str) -> Place:
         else None,
         limit_upload=table.limit_upload,
         limit_download=table.limit_download,
+        ssh=_ssh(url, table, lambda text: _path(config, root, text)),
+    )
+
+
+def _ssh(
+    url: str, table: DestinationTable, path: Callable[[str], Path]
+) -> SshAddress | None:
+    if not url.startswith("sftp:"):
+        return None
+    return SshAddress(
+        *server(url),
+        path(table.key_file) if table.key_file else None,
+        path(table.known_hosts_file or KNOWN_HOSTS),
     )
 
 
@@ -136,7 +155,13 @@ def _anonymous(config: Config, root: Path, text: str) -> RepositoryAddress:
             hint="name it under [destinations] of compose-ops.toml, or give the file "
             f"with the password: {PASSWORD_VARIABLE}",
         )
-    return RepositoryAddress(text, url, folder, Path(password).expanduser().resolve())
+    return RepositoryAddress(
+        text,
+        url,
+        folder,
+        Path(password).expanduser().resolve(),
+        ssh=_ssh(url, DestinationTable(), lambda path: absolute(root, path)),
+    )
 
 
 def _located(text: str, path: Callable[[str], Path]) -> tuple[str, Path | None]:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from compose_ops.backup import data_mounts
+from compose_ops.backup import data_mounts, ssh_address
 from compose_ops.backup.addresses import RepositoryAddress
 from compose_ops.backup.helper_tag import CONTEXT, REPOSITORY_CONTEXT, repository_image
 from compose_ops.backup.helper_tag import image as image  # noqa: PLC0414
@@ -35,6 +35,7 @@ BECOMING = ("SETGID", "SETUID")
 MAX_PROCESSES = 64
 MAX_PROCESSES_OF_RESTIC = 256
 PASSWORD = "/password"  # noqa: S105 - where its file is mounted
+OTHER_PASSWORD = "/other-password"  # noqa: S105 - where its file is mounted
 SECONDS_TO_ANSWER = 5.0
 
 Report = Callable[[int], None]
@@ -124,7 +125,8 @@ class HelperJob:
 
     `volume` is a volume's name, or the path of a folder of the host. With `held` it may
     give files that a store's session printed to the owner of the data. With a
-    `repository` it is one of the image with restic; `source` is one to copy from.
+    `repository` it is one of the image with restic; `source` is one to copy from,
+    and `other_password` a file for a change of its passwords.
     """
 
     run: str
@@ -137,6 +139,7 @@ class HelperJob:
     held: bool = False
     repository: RepositoryAddress | None = None
     source: RepositoryAddress | None = None
+    other_password: Path | None = None
 
 
 class HelperRefusal(DataError):  # noqa: N818 - names an outcome
@@ -265,11 +268,17 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
     if work.source and work.source.folder:
         mounts.append(_file(work.source.folder, "/source", writable=True))
         mounts.append(_file(work.source.password, "/source-password", writable=False))
+    if work.other_password:
+        mounts.append(_file(work.other_password, OTHER_PASSWORD, writable=False))
     if work.archive and is_local:
         mounts.append(_file(work.archive, "/archive", writable=work.fills))
     if work.listing and is_local:
         mounts.append(_file(work.listing, "/listing", writable=work.fills))
     capabilities = WRITING if work.changes else HOLDING if work.held else READING
+    # ssh runs for users that the image knows: root reads and locks the source then.
+    as_root = work.changes or bool(kept and kept.ssh and work.source)
+    if as_root and not work.changes:
+        capabilities = (*capabilities, "DAC_OVERRIDE")
     host = host_name(stack, short) if kept else ""
     return RunSpec(
         image=repository_image() if kept else image(),
@@ -280,7 +289,7 @@ def spec(stack: StackContext, work: HelperJob) -> RunSpec:
         tmpfs=[f"/tmp:size={'512m' if kept else '16m'}"],  # noqa: S108 - inside it
         environment={"COMPOSE_OPS_RESERVED_BEFORE": old_name("volume", "reserved")}
         | ({} if is_local else {"COMPOSE_OPS_STREAMED": "1"})
-        | ({"COMPOSE_OPS_WRITES": "1"} if kept and work.changes else {}),
+        | ({"COMPOSE_OPS_WRITES": "1"} if kept and as_root else {}),
         capabilities=(*capabilities, *(BECOMING if kept else ())),
         labels={PROJECT_LABEL: stack.project, RUN_LABEL: work.run}
         | ({HOST_LABEL: host} if kept else {}),
@@ -304,6 +313,11 @@ def _of_repository(kept: RepositoryAddress) -> list[str]:
         mounts.append(_file(kept.folder, "/repository", writable=True))
     if kept.credentials:
         mounts.append(_file(kept.credentials, "/credentials", writable=False))
+    if kept.ssh and kept.ssh.key:
+        mounts.append(_file(kept.ssh.key, ssh_address.KEY, writable=False))
+    if kept.ssh and kept.ssh.known_hosts.exists():
+        hosts = kept.ssh.known_hosts
+        mounts.append(_file(hosts, ssh_address.KNOWN_HOSTS, writable=False))
     return mounts
 
 

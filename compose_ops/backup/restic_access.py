@@ -1,5 +1,6 @@
 """Reach a restic repository: its password, its locks, and what its refusals mean."""
 
+import shlex
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,9 @@ from compose_ops.backup import destinations, helper
 from compose_ops.backup.addresses import RepositoryAddress
 from compose_ops.backup.damage import NotReached
 from compose_ops.backup.helper import HOST_LABEL, HelperRefusal
+from compose_ops.backup.ssh_address import SshAddress
 from compose_ops.errors import ConfigurationError, DataError, Locked
+from compose_ops.project.paths import CONFIG_FILE
 from compose_ops.runtime.context import StackContext
 
 CLOSED = 0o077
@@ -33,27 +36,56 @@ def check(stack: StackContext, address: RepositoryAddress) -> None:
             hint="name a folder: --dest DIR",
         )
     check_password(address.password)
+    if address.ssh:
+        check_ssh(address, address.ssh)
     helper.require_repository(stack)
 
 
 def check_password(file: Path) -> None:
     """Raise ConfigurationError for a password that is missing, open or in git."""
-    if not file.is_file():
+    _check_secret(
+        file,
+        "the repository's password",
+        missing="invoke init makes one for a new repository; for one that is there "
+        "write its password into that file",
+        known="change the password with invoke destination --rotate NAME",
+    )
+
+
+def check_ssh(address: RepositoryAddress, ssh: SshAddress) -> None:
+    """Raise ConfigurationError without a closed key, or without confirmed host keys."""
+    if ssh.key is None:
         raise ConfigurationError(
-            f"the repository's password is missing: {file}",
-            hint="invoke init makes one for a new repository; for one that is there "
-            "write its password into that file",
+            f"the repository {address.name} is behind ssh, and no key is named",
+            hint=f"key_file under [destinations] of {CONFIG_FILE} names the file of a "
+            "private key",
         )
+    _check_secret(
+        ssh.key,
+        "the private key",
+        missing=f"ssh-keygen -t ed25519 -N '' -f {shlex.quote(str(ssh.key))} makes "
+        "one; its public half belongs into authorized_keys on the server",
+        known="make another key: whoever has the history has this one",
+    )
+    if not ssh.confirmed:
+        raise ConfigurationError(
+            f"no host key of {ssh.pattern} was confirmed yet",
+            hint=f"invoke destination --trust {ssh.host} shows what the server has",
+        )
+
+
+def _check_secret(file: Path, what: str, *, missing: str, known: str) -> None:
+    if not file.is_file():
+        raise ConfigurationError(f"{what} is missing: {file}", hint=missing)
     if file.stat().st_mode & CLOSED:
         raise ConfigurationError(
-            f"the repository's password is open to others: {file}",
-            hint=f"chmod 600 {file}",
+            f"{what} is open to others: {file}",
+            hint=f"chmod 600 {shlex.quote(str(file))}",
         )
     if is_known_to_git(file):
         raise ConfigurationError(
-            f"the repository's password is in git: {file}",
-            hint=f"git rm --cached {file}, and change the password: whoever has the "
-            "history has it",
+            f"{what} is in git: {file}",
+            hint=f"git rm --cached {shlex.quote(str(file))}; {known}",
         )
 
 
@@ -150,9 +182,19 @@ def explained(stack: StackContext, address: RepositoryAddress) -> Iterator[None]
                 f"the server of the repository {address.name} does not answer",
                 hint="is it running, and reachable from this machine? invoke copy "
                 "sends later what is missing",
+                detail=refused.message,
+            ) from refused
+        if refused.kind == "credentials":
+            raise NotReached(
+                f"the server of the repository {address.name} refuses the credentials",
+                hint=f"{address.credentials or 'credentials_file of the destination'} "
+                "has lines such as AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=…",
+                detail=refused.message,
             ) from refused
         if refused.kind == "locked":
             raise _locked(address, "") from refused
+        if address.ssh and refused.kind in {"host key", "login"}:
+            raise _refused_by_ssh(address, address.ssh, refused.kind) from refused
         if refused.kind == "missing" and had_sets(stack, address):
             raise gone(address) from refused
         if refused.kind == "missing":
@@ -161,3 +203,20 @@ def explained(stack: StackContext, address: RepositoryAddress) -> Iterator[None]
                 hint="invoke backup makes it",
             ) from refused
         raise
+
+
+def _refused_by_ssh(
+    address: RepositoryAddress, ssh: SshAddress, kind: str
+) -> NotReached:
+    if kind == "host key":
+        return NotReached(
+            f"the server of the repository {address.name} has another host key than "
+            "the one that was confirmed",
+            hint="ask who runs it whether the key was changed; then "
+            f"invoke destination --trust {ssh.host}",
+        )
+    return NotReached(
+        f"the server of the repository {address.name} does not take the key {ssh.key}",
+        hint=f"its public half belongs into authorized_keys there: ssh-keygen -y -f "
+        f"{shlex.quote(str(ssh.key))} prints it",
+    )

@@ -104,7 +104,7 @@ KINDS: Mapping[str, Kind] = {
     "identity": readable_file,
     "file": file_of_lint,
     **dict.fromkeys(("baseline", "report", "output"), file_to_write),
-    **dict.fromkeys(("image", "source"), word),
+    **dict.fromkeys(("image", "source", "trust", "rotate", "fingerprint"), word),
     "encrypt": recipient,
 }
 """What each flag takes, numbers apart, by the name of its parameter."""

@@ -407,6 +407,25 @@ def copy(c: Context, *, dest: str = "", source: str = "", json: bool = False) ->
     output.print_copied(stack(c).copy(dest, source=source), json=json)
 
 
+@task(
+    trust="Show the host keys of a server behind sftp:, and keep what is confirmed.",
+    rotate="Give the repository of this name another password.",
+    fingerprint="For --trust: keep the key that has this one, and ask nobody.",
+)
+def destination(
+    c: Context,
+    *,
+    trust: str = "",
+    rotate: str = "",
+    fingerprint: str = "",
+    json: bool = False,
+) -> None:
+    """Trust the server of a repository, or change its password."""
+    from compose_ops.cli.output import destinations as output
+
+    output.run(stack(c), trust, rotate, fingerprint=fingerprint, json=json)
+
+
 @task(dest=DEST, project="Another project's sets.")
 def backups(
     c: Context, *, dest: str = "", project: str = "", json: bool = False

@@ -135,7 +135,7 @@ class DestinationTable:
     folder: str = key("The folder of the sets.", "")
     repository: str = key(
         "A restic repository instead: a folder, or what restic calls it: "
-        "`rest:https://HOST/`, `s3:https://HOST/BUCKET`.",
+        "`rest:https://HOST/`, `s3:https://HOST/BUCKET`, `sftp:USER@HOST:/FOLDER`.",
         "",
     )
     password_file: str = key(
@@ -146,6 +146,10 @@ class DestinationTable:
         "A file of lines NAME=value that restic gets as its environment, such as "
         "`AWS_ACCESS_KEY_ID=…`.",
         "",
+    )
+    key_file: str = key("The private ssh key for `sftp:`, without a passphrase.", "")
+    known_hosts_file: str = key(
+        "The host keys that were confirmed. Default: `secrets/known_hosts`.", ""
     )
     limit_upload: int = key("KiB a second that restic sends at most; 0: no limit.", 0)
     limit_download: int = key(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from compose_ops.backup.addresses import Place
     from compose_ops.backup.drill import DrillResult
     from compose_ops.backup.fill import Copied
+    from compose_ops.backup.host_keys import HostKeys
     from compose_ops.backup.manifest import Manifest
     from compose_ops.backup.repository import BackupSet
     from compose_ops.backup.retention import Rules
@@ -454,6 +455,34 @@ class Stack:
         ('20261128T012315Z-0001',)
         """
         return sets.copy(self.context(), dest, source=source)
+
+    def trust_host(self, host: str, *, fingerprint: str = "") -> "HostKeys":
+        """
+        Keep the host keys of a server behind `sftp:` that have *fingerprint*.
+
+        *host* may be the name of a destination. At a terminal somebody is asked where
+        no fingerprint is given. Raises UsageError where none was confirmed, DataError
+        where the server has no such key.
+
+        >>> Stack.open().trust_host("backups.example").is_known  # doctest: +SKIP
+        True
+        """
+        from compose_ops.backup import host_keys
+
+        return host_keys.trust(self.context(), host, fingerprint=fingerprint)
+
+    def rotate_password(self, name: str) -> tuple[str, ...]:
+        """
+        Give the repository *name* another password; return which have it now.
+
+        Raises DataError where one of them cannot be changed; a second run goes on.
+
+        >>> Stack.open().rotate_password("offsite")  # doctest: +SKIP
+        ('offsite',)
+        """
+        from compose_ops.backup import rotation
+
+        return rotation.rotate(self.context(), name)
 
     def undo_restore(self, services: Iterable[str] = (), *, yes: bool = False) -> str:
         """Bring back the data from before the last restore; return its id."""

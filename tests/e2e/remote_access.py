@@ -20,6 +20,7 @@ from pathlib import Path
 import debian_packages
 
 SECONDS = 15.0
+HERE = "127.0.0.1"
 # /etc/passwd is another one in there: the home of root's holds the authorised key.
 _START = """
 set -e
@@ -62,23 +63,15 @@ class SshHost:
 @contextmanager
 def ssh_host(folder: Path, *, docker_host: str) -> Iterator[SshHost]:
     """Run an sshd whose sessions find an engine at *docker_host*."""
-    found = SshHost(folder, _free_port())
-    for name in ("host_key", "user_key"):
-        _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
-    (folder / ".ssh").mkdir(mode=0o700)
-    shutil.copy(folder / "user_key.pub", folder / ".ssh/authorized_keys")
+    found = SshHost(folder, free_port(HERE))
+    make_keys(folder)
     key = (folder / "host_key.pub").read_text()
-    found.known_hosts.write_text(f"[127.0.0.1]:{found.port} {key}")
+    found.known_hosts.write_text(f"[{HERE}]:{found.port} {key}")
     _write_client(found)
-    _write_server(found, docker_host)
-    program, libraries = _sshd(folder)
-    argv = [program, "-D", "-e", "-f", str(folder / "sshd_config")]
+    write_server(folder, found.port, more=f"SetEnv DOCKER_HOST={docker_host}\n")
+    argv, environment = server_command(folder)
     with (folder / "sshd.log").open("wb") as log:
-        server = subprocess.Popen(
-            ["unshare", "--mount", "sh", "-c", _START, "sh", str(folder), *argv],
-            env={**os.environ, "LD_LIBRARY_PATH": libraries},
-            stderr=log,
-        )
+        server = subprocess.Popen(argv, env={**os.environ, **environment}, stderr=log)
     try:
         _wait_for(found.port, server, folder / "sshd.log")
         with _connection(found):
@@ -122,20 +115,36 @@ def _connection(host: SshHost) -> Iterator[None]:
             connection.terminate()
 
 
-def _write_server(host: SshHost, docker_host: str) -> None:
-    (host.folder / "sshd_config").write_text(
-        f"ListenAddress 127.0.0.1\nPort {host.port}\nHostKey {host.folder}/host_key\n"
+def make_keys(folder: Path) -> None:
+    """Make the keys of an sshd and of the one user whom it knows."""
+    for name in ("host_key", "user_key"):
+        _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
+    (folder / ".ssh").mkdir(mode=0o700)
+    shutil.copy(folder / "user_key.pub", folder / ".ssh/authorized_keys")
+
+
+def server_command(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Return what runs the sshd of a folder, and the variables that it needs."""
+    program, libraries = _sshd(folder)
+    argv = [program, "-D", "-e", "-f", str(folder / "sshd_config")]
+    start = ["unshare", "--mount", "sh", "-c", _START, "sh", str(folder), *argv]
+    return start, {"LD_LIBRARY_PATH": libraries}
+
+
+def write_server(folder: Path, port: int, *, address: str = HERE, more: str) -> None:
+    """Write an sshd's configuration with *more* lines, and the users that it finds."""
+    (folder / "sshd_config").write_text(
+        f"ListenAddress {address}\nPort {port}\nHostKey {folder}/host_key\n"
         "PermitRootLogin prohibit-password\nPasswordAuthentication no\nUsePAM no\n"
-        "StrictModes no\nMaxStartups 100\nMaxSessions 100\n"
-        f"PidFile none\nSetEnv DOCKER_HOST={docker_host}\n"
+        f"StrictModes no\nMaxStartups 100\nMaxSessions 100\nPidFile none\n{more}"
     )
     lines = [
-        f"root:x:0:0:root:{host.folder}:/bin/sh",
+        f"root:x:0:0:root:{folder}:/bin/sh",
         "sshd:x:105:65534::/run/sshd:/usr/sbin/nologin",
     ]
     there = Path("/etc/passwd").read_text().splitlines()
     others = [line for line in there if line.split(":")[0] not in {"root", "sshd"}]
-    (host.folder / "passwd").write_text("\n".join([*lines, *others]) + "\n")
+    (folder / "passwd").write_text("\n".join([*lines, *others]) + "\n")
 
 
 def _sshd(folder: Path) -> tuple[str, str]:
@@ -220,17 +229,25 @@ def _run(*argv: str, cwd: Path | None = None) -> None:
     subprocess.run(argv, cwd=cwd, check=True, capture_output=True)
 
 
-def _free_port() -> int:
+def free_port(address: str) -> int:
     with socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
+        plug.bind((address, 0))
         return int(plug.getsockname()[1])
+
+
+def listens(address: str, port: int) -> bool:
+    """Say whether something takes connections there."""
+    try:
+        socket.create_connection((address, port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _wait_for(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
     until = time.monotonic() + SECONDS
     while time.monotonic() < until and server.poll() is None:
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), 1).close()
+        if listens(HERE, port):
             return
         time.sleep(0.05)
     raise AssertionError(f"sshd does not listen: {log.read_text()}")

@@ -13,7 +13,9 @@ from typing import Any
 from volume_helper import (
     checking,
     copying,
+    host_keys,
     keeping,
+    passwords,
     points,
     staging,
     streams,
@@ -173,6 +175,9 @@ REPOSITORY_ACTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "forget": keeping.forget,
     "locks": keeping.locks,
     "unlock": keeping.unlock,
+    "host keys": host_keys.offered,
+    "add password": passwords.added,
+    "drop password": passwords.dropped,
 }
 
 ACTIONS: Mapping[str, Callable[[Request], dict[str, Any]]] = {

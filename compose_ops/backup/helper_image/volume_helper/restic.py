@@ -1,7 +1,9 @@
 """Run restic on the repository that the container was given."""
 
 import json
+import math
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -20,14 +22,26 @@ SOURCE = Path("/source")
 SOURCE_PASSWORD = Path("/source-password")
 PASSWORD = Path(os.environ.get("COMPOSE_OPS_PASSWORD", "/password"))
 CREDENTIALS = Path(os.environ.get("COMPOSE_OPS_CREDENTIALS", "/credentials"))
-KINDS = {-9: "unreachable", 10: "missing", 11: "locked", 12: "password"}
+KILLED = -9
+KINDS = {KILLED: "unreachable", 10: "missing", 11: "locked", 12: "password"}
 """What restic's own exit codes say of a repository."""
 LOST = ("unable to open config file", "Is there a repository at the following location")
-PORTS = {"http": 80, "https": 443}
+SHORT_SFTP = re.compile(r"sftp:((?:[^@/]+@)?(?:\[[^\]]+\]|[^:/]+)):")
+PORTS = {"http": 80, "https": 443, "sftp": 22}
+REFUSALS = {
+    "Host key verification failed": "host key",
+    "Permission denied (": "login",
+    "The specified bucket does not exist": "missing",
+    "NoSuchBucket": "missing",
+    "The request signature we calculated does not match": "credentials",
+    "The Access Key Id you provided does not exist": "credentials",
+    "Access Denied": "credentials",
+}
+"""What ssh and S3 servers answer, which no repetition changes."""
 SECONDS_TO_CONNECT = 10.0
 SECONDS_AWAY = 60.0
 """How long a server may refuse connections before restic is not waited for."""
-RETRYING = b"retrying after"
+RETRYING = re.compile(r"retrying after [^:]*: (.*)")
 PIECE = 1 << 20
 UPDATES = "2"  # a second
 
@@ -43,6 +57,7 @@ class Restic:
     url: str = ""
     options: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    password: Path = PASSWORD
 
     @classmethod
     def of(cls, words: Mapping[str, Any]) -> "Restic":
@@ -61,7 +76,7 @@ class Restic:
 
     def answer(self, *words: str) -> Any:
         """Return the one JSON value that restic prints."""
-        with self.running(*words, "--json") as stream:
+        with self.running(*words, "--json", patience=SECONDS_AWAY) as stream:
             text = stream.read()
         return json.loads(text or b"null")
 
@@ -77,13 +92,15 @@ class Restic:
         *words: str,
         text: bytes | None = None,
         cwd: Path | None = None,
+        patience: float = math.inf,
         tolerates: Callable[[int, str], bool] = lambda _code, _said: False,
     ) -> Iterator[IO[bytes]]:
         """
         Yield what restic writes; *text* is its standard input.
 
         A failure raises Failed at the block's end, unless *tolerates* its exit code and
-        what it said.
+        what it said. Requests that fail are repeated for *patience* seconds, at most
+        for as long as restic does (15 minutes).
         """
         require_server(self.url)
         with subprocess.Popen(
@@ -95,7 +112,7 @@ class Restic:
             env=self._variables(),
         ) as process:
             said: list[bytes] = []
-            ears = (process, self.url, said)
+            ears = (process, self.url, said, patience)
             aside = [threading.Thread(target=_listen, args=ears)]
             if text is not None:
                 aside.append(threading.Thread(target=_give, args=(process.stdin, text)))
@@ -138,7 +155,7 @@ class Restic:
             **os.environ,
             **self.environment,
             "RESTIC_REPOSITORY": self.url or str(FOLDER),
-            "RESTIC_PASSWORD_FILE": str(PASSWORD),
+            "RESTIC_PASSWORD_FILE": str(self.password),
             "RESTIC_PROGRESS_FPS": UPDATES,
         } | (
             {
@@ -165,18 +182,25 @@ def _present(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def _listen(process: "subprocess.Popen[bytes]", url: str, said: list[bytes]) -> None:
-    """Keep what restic says; end it where its server does not come back."""
+def _listen(
+    process: "subprocess.Popen[bytes]", url: str, said: list[bytes], patience: float
+) -> None:
+    """Keep what restic says; end it where its server does not come back, or refuses."""
     away: float | None = None
+    began: float | None = None
     for line in process.stderr or ():
         said.append(line)
-        if RETRYING not in line:
+        text = line.decode(errors="replace")
+        if not RETRYING.search(text):
             continue
+        now = time.monotonic()
+        began = now if began is None else began
         if answers(url):
             away = None
         elif away is None:
-            away = time.monotonic()
-        elif time.monotonic() - away > SECONDS_AWAY:
+            away = now
+        gone = away is not None and now - away > SECONDS_AWAY
+        if gone or now - began > patience or any(w in text for w in REFUSALS):
             process.kill()
 
 
@@ -201,8 +225,11 @@ def answers(url: str) -> bool:
 
 
 def _inner(url: str) -> str:
-    """Return the url behind `rest:` or `s3:`."""
-    return url.partition(":")[2] if url.startswith(("rest:", "s3:")) else url
+    """Return the url behind `rest:` or `s3:`, or of the server behind `sftp:`."""
+    if url.startswith(("rest:", "s3:")):
+        return url.partition(":")[2]
+    short = SHORT_SFTP.match(url)
+    return f"sftp://{short[1]}" if short else url
 
 
 def _give(pipe: IO[bytes] | None, text: bytes) -> None:
@@ -239,7 +266,10 @@ def _failure(code: int, said: str) -> Failed:
     kind = KINDS.get(code, "")
     if not kind and any(words in said for words in LOST):
         kind = "missing"
+    kind = next((REFUSALS[words] for words in REFUSALS if words in said), kind)
     lines = said.splitlines()
+    if retried := RETRYING.findall(said):
+        lines = [retried[-1]] if code == KILLED else lines
     fatal = [line for line in lines if line.startswith("Fatal: ")]
     last = (fatal or lines or [f"exit code {code}"])[-1 if not fatal else 0]
     return Failed(last.removeprefix("Fatal: "), kind=kind)
