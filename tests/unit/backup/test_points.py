@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from cut_off import Killed, content, die_at
+from deep_folders import LEVELS, few_calls, nest
 from volume_helper import copying, points, swapping
 from volume_helper.failure import Failed
 
@@ -111,3 +112,17 @@ def test_an_empty_store_can_be_copied(tmp_path: Path) -> None:
     points.bring_back(tmp_path, "p-1")
 
     assert content(tmp_path) == {}
+
+
+def test_deep_folders_are_copied_and_brought_back(tmp_path: Path) -> None:
+    volume = tmp_path / "v"
+    nest(volume / "deep")
+    with few_calls():
+        points.keep(volume, "p-1")
+        points.keep(volume, "p-1")
+        (volume / "deep").rename(volume / "new")
+        points.bring_back(volume, "p-1")
+        found = points.estimate(volume)["files"]
+
+    assert [path.name for path in volume.iterdir()] == ["deep"]
+    assert found == LEVELS + 2

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from cut_off import Killed, content, die_at
+from deep_folders import few_calls, nest
 from volume_helper import copying, reserved, swapping
 
 OLD = {"data": "old", "only-old": "old"}
@@ -172,3 +173,18 @@ def test_swap_out_goes_on_where_a_commit_was_lost(tmp_path: Path) -> None:
     swapping.swap_out(volume, "r-1")
 
     assert content(volume) == OLD
+
+
+@pytest.mark.parametrize("begun", ["staged", "previous"])
+def test_folders_are_removed_however_deep_they_are(tmp_path: Path, begun: str) -> None:
+    volume = volume_with_staged(tmp_path / "v")
+    nest(swapping.place(volume, "r-1") / begun)
+
+    with few_calls():
+        swapping.prepare(volume, "r-1")
+    nest(swapping.place(volume, "r-1") / begun)
+    with few_calls():
+        swapping.commit(volume, "r-1")
+        swapping.discard(volume, "r-1")
+
+    assert {path.name for path in volume.iterdir()} == set(OLD)

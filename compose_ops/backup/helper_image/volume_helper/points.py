@@ -6,7 +6,6 @@ The copy lies where a restore keeps what it moved aside (`previous`), so that
 """
 
 import os
-import shutil
 import stat
 import subprocess
 import time
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from volume_helper import copying, reserved, swapping
+from volume_helper import copying, removing, reserved, swapping
 from volume_helper.failure import Failed
 
 # What is copied to find out how fast that is.
@@ -78,7 +77,7 @@ def keep(volume: Path, point: str) -> dict[str, Any]:
     """
     folder = swapping.place(volume, point)
     _holder(volume)
-    shutil.rmtree(folder, ignore_errors=True)
+    removing.try_to_remove(folder)
     folder.mkdir(mode=0o700)
     copy = folder / "copy"
     names = swapping.present(volume)
@@ -132,7 +131,7 @@ def bring_back(volume: Path, point: str) -> None:
             (folder / "previous").rename(folder / "staged")
         swapping.swap_in(volume, point)
         folder.rename(done)
-    shutil.rmtree(done, ignore_errors=True)
+    removing.try_to_remove(done)
     _remove_empty(folder.parent)
 
 

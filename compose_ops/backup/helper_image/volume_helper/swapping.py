@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from volume_helper import reserved
+from volume_helper import removing, reserved
 from volume_helper.failure import Failed
 
 
@@ -34,7 +34,7 @@ def _holders(volume: Path) -> list[Path]:
 def prepare(volume: Path, restore: str) -> Path:
     """Make the empty folder that data is unpacked into."""
     folder = place(volume, restore)
-    shutil.rmtree(folder, ignore_errors=True)
+    removing.try_to_remove(folder)
     folder.parent.mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(mode=0o700)
     (folder / "staged").mkdir(mode=0o700)
@@ -128,7 +128,7 @@ def release(volume: Path, restore: str, earlier: str) -> None:
 def commit(volume: Path, restore: str) -> bool:
     """Drop what a finished restore needs no more; say whether previous data stays."""
     folder = place(volume, restore)
-    shutil.rmtree(folder / "staged", ignore_errors=True)
+    removing.try_to_remove(folder / "staged")
     if not (folder / "previous").is_dir() or not os.listdir(folder / "previous"):
         discard(volume, restore)
         return False
@@ -139,7 +139,7 @@ def discard(volume: Path, restore: str) -> None:
     """Remove what a restore keeps in the volume; the holder, too, once it is empty."""
     folder = place(volume, restore)
     if folder.exists():
-        shutil.rmtree(folder)
+        removing.remove(folder)
     try:
         folder.parent.rmdir()
     except OSError:
