@@ -97,6 +97,8 @@ def discard(stack: StackContext, services: Sequence[str], *, yes: bool) -> list[
                 raise UsageError("nothing was discarded", hint="--yes answers")
             for entry, lost in found:
                 restore_points.discard(stack, entry, lost)
+        if not stack.dry:
+            restore_points.finish_removals(stack)
     return [entry.restore for entry, _ in found]
 
 

@@ -10,10 +10,11 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from volume_helper import copying, removing, reserved, swapping
+from volume_helper import copying, reserved, swapping
 from volume_helper.failure import Failed
 
 # What is copied to find out how fast that is.
@@ -75,10 +76,7 @@ def keep(volume: Path, point: str) -> dict[str, Any]:
 
     Raises Failed, with nothing left, where the copy is not the same.
     """
-    folder = swapping.place(volume, point)
-    _holder(volume)
-    removing.try_to_remove(folder)
-    folder.mkdir(mode=0o700)
+    folder = swapping.renew(volume, point)
     copy = folder / "copy"
     names = swapping.present(volume)
     copy.mkdir(mode=0o700)
@@ -123,16 +121,14 @@ def _listed(folder: Path) -> list[tuple[bytes, int]]:
 def bring_back(volume: Path, point: str) -> None:
     """Put the copy in the place of the data; what is there then is removed."""
     folder = swapping.place(volume, point)
-    done = folder.with_name(f"{folder.name}-done")
     if folder.is_dir():
         if not (folder / "names.json").exists() and not (folder / "staged").exists():
             if not (folder / "previous").is_dir():
                 raise Failed("the copy from before the update is gone")
             (folder / "previous").rename(folder / "staged")
         swapping.swap_in(volume, point)
-        folder.rename(done)
-    removing.try_to_remove(done)
-    _remove_empty(folder.parent)
+    with suppress(Failed):  # the data is back
+        swapping.discard(volume, point)
 
 
 def _holder(volume: Path) -> Path:

@@ -1,7 +1,6 @@
 """Remove folders, however deep they are."""
 
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 from volume_helper.failure import Failed
@@ -18,9 +17,3 @@ def remove(folder: Path) -> None:
         said = done.stderr.decode(errors="replace").splitlines()
         first = (said or ["rm failed"])[0].removeprefix("rm: ")
         raise Failed(f"not all could be removed: {first}")
-
-
-def try_to_remove(folder: Path) -> None:
-    """Remove a folder as far as that is possible."""
-    with suppress(Failed):
-        remove(folder)
