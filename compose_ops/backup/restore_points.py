@@ -10,7 +10,7 @@ from compose_ops.backup.helper import HelperJob, HelperRefusal
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import policies_of
 from compose_ops.console import say
-from compose_ops.errors import DataError
+from compose_ops.errors import DataError, EngineError
 from compose_ops.project.paths import PREVIOUS_FILE
 from compose_ops.runtime.context import StackContext
 from compose_ops.state.store import StateFile
@@ -78,6 +78,42 @@ STATE_FILE = StateFile(
 def listed(stack: StackContext) -> tuple[RestorePoint, ...]:
     """Return what is kept, oldest first; DataError for a damaged file."""
     return _known(stack).points
+
+
+def offered(
+    stack: StackContext,
+) -> tuple[tuple[RestorePoint, ...], tuple[str, ...]]:
+    """Return what can come back, and a line on what went with each volume."""
+    entries, lines = [], []
+    for entry in listed(stack):
+        gone = tuple(volume for volume in entry.volumes if _is_gone(stack, volume))
+        lost = _lost(stack, entry, gone)
+        left = tuple(service for service in entry.services if service not in lost)
+        there = tuple(volume for volume in entry.volumes if volume not in gone)
+        if left:
+            entries.append(replace(entry, services=left, volumes=there))
+        if lost:
+            lines.append(
+                f"what the {entry.cause} {entry.restore} moved aside of "
+                f"{', '.join(lost)} is gone with {', '.join(gone)}"
+            )
+    return tuple(entries), tuple(lines)
+
+
+def _is_gone(stack: StackContext, volume: str) -> bool:
+    try:
+        return not data_mounts.exists(stack, volume)
+    except EngineError:
+        return False
+
+
+def _lost(
+    stack: StackContext, entry: RestorePoint, gone: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the services whose data does not come back without volumes."""
+    if gone and len(gone) == len(entry.volumes):
+        return entry.services
+    return tuple(s for s in entry.services if gone and {*gone} & {*_volumes(stack, s)})
 
 
 def add(stack: StackContext, entry: RestorePoint) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from backup_steps import back_up, bring_back
-from backup_world import World
+from backup_world import PROJECT, World
 from cut_off import Killed, die_while_removing
 from volume_helper import removing
 from volume_helper.failure import Failed
@@ -96,6 +96,23 @@ def test_undo_never_makes_a_volume(restored: StackContext, world: World) -> None
 
     assert world.volume("trial_memo_data") is None
     assert lines_of_pair(world) == [5, 7]
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_undo_stops_nothing_where_the_volume_was_made_anew(
+    restored: StackContext, world: World, *, yes: bool
+) -> None:
+    """Nor does it ask whether the present data is to be moved aside."""
+    world.remove_volume("trial_memo_data")
+    world.create_volume("trial_memo_data", labels={PROJECT: "trial"})
+    world.write("memo_data", 1)
+    world.done.clear()
+
+    with pytest.raises(DataError, match="moved aside in trial_memo_data is gone"):
+        restore_undo.undo(restored, ["memo"], yes=yes)
+
+    assert {words[0] for words in world.done} == {"helper"}
+    assert lines(world) == [1, 5, 7]
 
 
 def lines_of_pair(world: World) -> list[int]:
