@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from volume_helper import removing
 
 
 class Killed(BaseException):
@@ -31,3 +32,15 @@ def die_at(patch: pytest.MonkeyPatch, step: int, changes: Iterable[str]) -> None
 
     for name in changes:
         counting(name)
+
+
+def die_while_removing(patch: pytest.MonkeyPatch, files: int = 1) -> None:
+    """Let a removal end once it has removed so many *files*."""
+
+    def remove(folder: Path) -> None:
+        found = sorted(path for path in folder.rglob("*") if path.is_file())
+        for path in found[:files]:
+            path.unlink()
+        raise Killed
+
+    patch.setattr(removing, "remove", remove)

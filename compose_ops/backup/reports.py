@@ -77,17 +77,27 @@ def newest_size(stack: StackContext) -> int:
 
 
 def restore_points(stack: StackContext) -> Sequence[RestorePoint]:
-    """Return what restores have moved aside and nobody discarded, oldest first."""
-    return points.listed(stack)
+    """Return what restores have moved aside and can come back, oldest first."""
+    entries, _ = points.offered(stack)
+    return entries
+
+
+def lost_restore_points(stack: StackContext) -> Sequence[str]:
+    """Return a line on what restores moved aside in each volume that is gone."""
+    _, lines = points.offered(stack)
+    return lines
 
 
 def restore_points_as_json(stack: StackContext) -> list[Mapping[str, Any]]:
     """Return what `status` says of the data that restores have moved aside."""
     try:
-        return [asdict(entry) for entry in points.listed(stack)]
+        entries, lines = points.offered(stack)
     except DataError as damaged:
         say(f"warning: {damaged.message}; {damaged.hint}")
         return []
+    for line in lines:
+        say(f"warning: {line}")
+    return [asdict(entry) for entry in entries]
 
 
 def undeclared(stack: StackContext) -> Sequence[str]:

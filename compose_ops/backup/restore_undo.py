@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from compose_ops.backup import (
+    helper,
     preconditions,
     restore_points,
     restore_rollback,
     service_control,
     transaction,
 )
+from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.restore_points import RestorePoint
 from compose_ops.backup.restore_targets import RestoreTarget, earlier_parts
 from compose_ops.console import confirm, say
@@ -62,7 +64,11 @@ def undo(stack: StackContext, services: Sequence[str], *, yes: bool) -> str:
 def _parts(
     stack: StackContext, entry: RestorePoint, services: Sequence[str]
 ) -> list[RestoreTarget]:
-    """Return the volumes whose data comes back; DataError when one is not there."""
+    """
+    Return the volumes whose data comes back; DataError when one is not there.
+
+    Or when it holds no such data: it was removed, and made anew.
+    """
     parts = earlier_parts(stack, services, entry.volumes, entry.counts)
     if not parts:
         raise DataError(
@@ -71,7 +77,21 @@ def _parts(
         )
     for part in parts:
         preconditions.check_source(stack, part.volume)
+    helper.require(stack)
+    for part in parts:
+        _check_kept(stack, entry, part.volume)
     return parts
+
+
+def _check_kept(stack: StackContext, entry: RestorePoint, volume: str) -> None:
+    work = HelperJob(run="look", label=volume, volume=volume)
+    with helper.helper(stack, work) as talk:
+        kept = talk.ask("measure")["restores"].get(entry.restore, {})
+    if not kept.get("previous"):
+        raise DataError(
+            f"what the {entry.cause} {entry.restore} moved aside in {volume} is gone",
+            hint="invoke backups lists the sets that can be restored",
+        )
 
 
 def discard(stack: StackContext, services: Sequence[str], *, yes: bool) -> list[str]:
@@ -97,6 +117,8 @@ def discard(stack: StackContext, services: Sequence[str], *, yes: bool) -> list[
                 raise UsageError("nothing was discarded", hint="--yes answers")
             for entry, lost in found:
                 restore_points.discard(stack, entry, lost)
+        if not stack.dry:
+            restore_points.finish_removals(stack)
     return [entry.restore for entry, _ in found]
 
 

@@ -112,7 +112,9 @@ def is_own(stack: StackContext, path: Path) -> bool:
     "Data that a restore set aside is discarded after its retention time.",
     why="It uses as much disk space as the data in use.",
 )
-def kept_data_discarded(kept_data: tuple[KeptData, ...]) -> Iterator[Verdict]:
+def kept_data_discarded(
+    kept_data: tuple[KeptData, ...], lost_data: tuple[str, ...]
+) -> Iterator[Verdict]:
     for data in kept_data:
         names = listed(data.services)
         detail = (
@@ -124,7 +126,9 @@ def kept_data_discarded(kept_data: tuple[KeptData, ...]) -> Iterator[Verdict]:
             yield warn(detail, repair, about=names)
         else:
             yield ok(detail)
-    if not kept_data:
+    for line in lost_data:
+        yield ok(line)
+    if not kept_data and not lost_data:
         yield ok("no restore has set data aside")
 
 

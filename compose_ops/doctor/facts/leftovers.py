@@ -134,8 +134,11 @@ class KeptData:
 
 
 @fact(limit=6)
-def kept_data(stack: StackContext, readable_state: Path) -> tuple[KeptData, ...]:
+def kept_data(
+    stack: StackContext, info: EngineInfo, readable_state: Path
+) -> tuple[KeptData, ...]:
     """Return what restores have moved aside and not discarded."""
+    del info
     if not (readable_state / PREVIOUS_FILE).exists():
         return ()
     now = datetime.now(UTC)
@@ -147,3 +150,14 @@ def kept_data(stack: StackContext, readable_state: Path) -> tuple[KeptData, ...]
         )
         for entry in stack.collaborators.backups.restore_points(stack)
     )
+
+
+@fact(limit=6)
+def lost_data(
+    stack: StackContext, info: EngineInfo, readable_state: Path
+) -> tuple[str, ...]:
+    """Return a line on what restores moved aside in each volume that is gone."""
+    del info
+    if not (readable_state / PREVIOUS_FILE).exists():
+        return ()
+    return tuple(stack.collaborators.backups.lost_restore_points(stack))

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import pytest
 from archives import checked, packed, staged
+from deep_folders import LEVELS, few_calls, nest
 from volume_helper import (
     checking,
     copying,
@@ -277,3 +278,40 @@ def test_archive_that_changed_since_it_was_verified_is_not_unpacked(
     with pytest.raises(Refused, match="changed"):
         staged(other, archive, "0" * 64)
     assert list(other.iterdir()) == []
+
+
+def test_deep_folders_are_archived_and_unpacked(tmp_path: Path) -> None:
+    volume, other, archive = tmp_path / "v", tmp_path / "other", tmp_path / "a"
+    other.mkdir()
+    nest(volume).joinpath("link").symlink_to("file")
+    path = "d/" * LEVELS + "link"
+
+    with few_calls():
+        packed(volume, archive, order=["**"])
+        came = staged(other, archive, str(checked(archive)["sha256"]))
+        assert copying.links(volume, ["**/link", "d/*"]) == [path]
+
+    assert (came / path).is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("patterns", "found"),
+    [
+        (["link"], ["link"]),
+        (["a/*"], ["a/link"]),
+        (["*/link"], ["a/link"]),
+        (["**/link"], ["a/b/link", "a/link", "link"]),
+        (["file", "a"], []),
+        ([], []),
+    ],
+)
+def test_links_are_found_that_lead_to_nothing_here(
+    tmp_path: Path, patterns: list[str], found: list[str]
+) -> None:
+    """The helper has just the volume. What restores keep there is no data."""
+    (tmp_path / "file").touch()
+    for folder in ("", "a", "a/b", f"{reserved.HOLDER}/r-1/previous"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "link").symlink_to("/nowhere")
+
+    assert copying.links(tmp_path, patterns) == found

@@ -4,7 +4,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cut_off import Killed, content, die_at
+from cut_off import Killed, content, die_at, die_while_removing
+from deep_folders import LEVELS, few_calls, nest
 from volume_helper import copying, points, swapping
 from volume_helper.failure import Failed
 
@@ -111,3 +112,47 @@ def test_an_empty_store_can_be_copied(tmp_path: Path) -> None:
     points.bring_back(tmp_path, "p-1")
 
     assert content(tmp_path) == {}
+
+
+def test_deep_folders_are_copied_and_brought_back(tmp_path: Path) -> None:
+    volume = tmp_path / "v"
+    nest(volume / "deep")
+    with few_calls():
+        points.keep(volume, "p-1")
+        points.keep(volume, "p-1")
+        (volume / "deep").rename(volume / "new")
+        points.bring_back(volume, "p-1")
+        found = points.estimate(volume)["files"]
+
+    assert [path.name for path in volume.iterdir()] == ["deep"]
+    assert found == LEVELS + 2
+
+
+def test_half_of_an_older_copy_is_never_brought_back(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The helper was killed while it removed the older copy to make a newer one."""
+    with monkeypatch.context() as during:
+        die_while_removing(during)
+        with pytest.raises(Killed):
+            points.keep(volume, "p-1")
+
+    with suppress(Failed):
+        points.bring_back(volume, "p-1")
+
+    assert content(volume) == NEW
+
+
+def test_what_the_new_version_made_is_no_restore_point(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The helper was killed while it removed that, after the copy came back."""
+    with monkeypatch.context() as during:
+        die_while_removing(during)
+        with pytest.raises(Killed):
+            points.bring_back(volume, "p-1")
+
+    assert content(volume) == OLD
+    assert swapping.held(volume) == {}
+    points.bring_back(volume, "p-1")
+    assert {path.name for path in volume.iterdir()} == set(OLD)

@@ -4,8 +4,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cut_off import Killed, content, die_at
-from volume_helper import copying, reserved, swapping
+from cut_off import Killed, content, die_at, die_while_removing
+from deep_folders import few_calls, nest
+from volume_helper import copying, removing, reserved, swapping
+from volume_helper.failure import Failed
 
 OLD = {"data": "old", "only-old": "old"}
 NEW = {"data": "new", "only-new": "new"}
@@ -172,3 +174,83 @@ def test_swap_out_goes_on_where_a_commit_was_lost(tmp_path: Path) -> None:
     swapping.swap_out(volume, "r-1")
 
     assert content(volume) == OLD
+
+
+@pytest.mark.parametrize("begun", ["staged", "previous"])
+def test_folders_are_removed_however_deep_they_are(tmp_path: Path, begun: str) -> None:
+    volume = volume_with_staged(tmp_path / "v")
+    nest(swapping.place(volume, "r-1") / begun)
+
+    with few_calls():
+        swapping.prepare(volume, "r-1")
+    nest(swapping.place(volume, "r-1") / begun)
+    with few_calls():
+        swapping.commit(volume, "r-1")
+        swapping.discard(volume, "r-1")
+
+    assert {path.name for path in volume.iterdir()} == set(OLD)
+
+
+@pytest.fixture
+def half_discarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a volume of whose previous data a killed helper removed one file."""
+    volume = volume_with_staged(tmp_path / "v")
+    swapping.swap_in(volume, "r-1")
+    swapping.commit(volume, "r-1")
+    with monkeypatch.context() as during:
+        die_while_removing(during)
+        with pytest.raises(Killed):
+            swapping.discard(volume, "r-1")
+    return volume
+
+
+def test_half_of_discarded_data_never_comes_back(half_discarded: Path) -> None:
+    with pytest.raises(Failed, match="is gone"):
+        swapping.adopt(half_discarded, "r-2", "r-1")
+    (left,) = (half_discarded / reserved.HOLDER).glob(".removed-*")
+    with pytest.raises(Failed, match="no id of a restore"):
+        swapping.adopt(half_discarded, "r-2", left.name)
+
+    assert "r-1" not in swapping.held(half_discarded)
+    assert left.name not in swapping.held(half_discarded)
+    assert content(half_discarded) == NEW
+
+
+def test_what_is_half_discarded_is_no_data(half_discarded: Path) -> None:
+    paths = {path for path, _ in copying.walk(half_discarded)}
+
+    assert paths == {name.encode() for name in NEW}
+
+
+def test_removal_that_was_cut_off_is_finished_by_the_next_helper(
+    half_discarded: Path,
+) -> None:
+    swapping.prepare(half_discarded, "r-2")
+    assert [p.name for p in (half_discarded / reserved.HOLDER).iterdir()] == ["r-2"]
+
+    swapping.discard(half_discarded, "r-2")
+    assert {path.name for path in half_discarded.iterdir()} == set(NEW)
+
+
+def test_discard_can_be_repeated(half_discarded: Path) -> None:
+    swapping.discard(half_discarded, "r-1")
+
+    assert {path.name for path in half_discarded.iterdir()} == set(NEW)
+
+
+def test_removal_that_fails_is_said_and_hinders_no_restore(
+    half_discarded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as of a file that the filesystem keeps."""
+
+    def refuse(_folder: Path) -> None:
+        raise Failed("not all could be removed")
+
+    monkeypatch.setattr(removing, "remove", refuse)
+    with pytest.raises(Failed, match="not all"):
+        swapping.discard(half_discarded, "r-1")
+
+    (swapping.prepare(half_discarded, "r-2") / "data").write_text("newer")
+    swapping.swap_in(half_discarded, "r-2")
+    assert swapping.commit(half_discarded, "r-2")
+    assert content(half_discarded) == {"data": "newer"}

@@ -1,8 +1,14 @@
 """What a restore moved aside comes back, or goes, for just the services named."""
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 from backup_steps import back_up, bring_back
-from backup_world import World
+from backup_world import PROJECT, World
+from cut_off import Killed, die_while_removing
+from volume_helper import removing
+from volume_helper.failure import Failed
 
 from compose_ops.backup import restore_points, restore_undo
 from compose_ops.errors import DataError
@@ -92,6 +98,23 @@ def test_undo_never_makes_a_volume(restored: StackContext, world: World) -> None
     assert lines_of_pair(world) == [5, 7]
 
 
+@pytest.mark.parametrize("yes", [True, False])
+def test_undo_stops_nothing_where_the_volume_was_made_anew(
+    restored: StackContext, world: World, *, yes: bool
+) -> None:
+    """Nor does it ask whether the present data is to be moved aside."""
+    world.remove_volume("trial_memo_data")
+    world.create_volume("trial_memo_data", labels={PROJECT: "trial"})
+    world.write("memo_data", 1)
+    world.done.clear()
+
+    with pytest.raises(DataError, match="moved aside in trial_memo_data is gone"):
+        restore_undo.undo(restored, ["memo"], yes=yes)
+
+    assert {words[0] for words in world.done} == {"helper"}
+    assert lines(world) == [1, 5, 7]
+
+
 def lines_of_pair(world: World) -> list[int]:
     return [world.lines(volume) for volume in VOLUMES[1:]]
 
@@ -149,3 +172,79 @@ def test_undo_does_not_take_less_for_what_was_there(
         restore_undo.undo(restored, (), yes=True)
 
     assert lines(world) == [3, 5, 7]
+
+
+@pytest.fixture
+def half_discarded(
+    restored: StackContext, monkeypatch: pytest.MonkeyPatch
+) -> StackContext:
+    """Return a stack whose `restore --discard` was killed after one file."""
+    with monkeypatch.context() as during:
+        die_while_removing(during)
+        with pytest.raises(Killed):
+            restore_undo.discard(restored, (), yes=True)
+    return restored
+
+
+def kept(world: World) -> list[Path]:
+    return [p for v in VOLUMES for p in world.data(v).glob(".compose-ops-restore")]
+
+
+def test_what_is_half_discarded_is_not_offered(
+    half_discarded: StackContext, world: World
+) -> None:
+    assert restore_points.listed(half_discarded) == ()
+    with pytest.raises(DataError, match="no data that a restore moved aside"):
+        restore_undo.undo(half_discarded, (), yes=True)
+    assert lines(world) == [3, 5, 7]
+
+
+def test_discard_goes_on_where_one_was_cut_off(
+    half_discarded: StackContext, world: World
+) -> None:
+    assert len(kept(world)) == 3
+
+    assert restore_undo.discard(half_discarded, (), yes=False) == []
+
+    assert kept(world) == []
+    assert lines(world) == [3, 5, 7]
+
+
+def test_backup_finishes_a_discard_that_was_cut_off(
+    half_discarded: StackContext, world: World
+) -> None:
+    world.remove("id-memo")
+    world.remove_volume("trial_memo_data")
+
+    back_up(half_discarded, "pair")
+
+    assert kept(world) == []
+    assert lines_of_pair(world) == [5, 7]
+
+
+def test_backup_is_kept_where_old_data_cannot_be_removed(
+    half_discarded: StackContext,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(_folder: Path) -> None:
+        raise Failed("not all could be removed")
+
+    monkeypatch.setattr(removing, "remove", refuse)
+    with pytest.raises(DataError, match="not all could be removed"):
+        restore_undo.discard(half_discarded, (), yes=True)
+
+    assert back_up(half_discarded)
+    assert "warning: trial_memo_data: not all could be" in capsys.readouterr().err
+
+
+def test_half_expired_data_is_not_offered(
+    restored: StackContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restore_points, "KEPT_FOR", timedelta(0))
+    with monkeypatch.context() as during:
+        die_while_removing(during)
+        with pytest.raises(Killed):
+            back_up(restored)
+
+    assert restore_points.listed(restored) == ()

@@ -216,6 +216,8 @@ def _answer(request: Request) -> None:
         _say({"failed": str(failed), "kind": failed.kind})
     except OSError as failed:
         _say({"failed": reason(failed)})
+    except Exception as failed:  # noqa: BLE001 - the task waits for an answer
+        _say({"failed": f"{type(failed).__name__}: {failed}"})
 
 
 def _progress(size: int) -> None:

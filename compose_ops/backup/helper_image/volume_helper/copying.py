@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,12 @@ def is_empty(volume: Path) -> bool:
     return reserved.LEFT_OUT.issuperset(os.listdir(os.fsencode(volume)))
 
 
-def walk(volume: Path) -> Iterator[tuple[bytes, os.stat_result]]:
-    """Yield the relative path and state of all that stays, parents first."""
+def walk(volume: Path, levels: float = inf) -> Iterator[tuple[bytes, os.stat_result]]:
+    """
+    Yield the relative path and state of all that stays, parents first.
+
+    Of the first so many *levels*: 1 is what lies in the volume itself.
+    """
     waiting = [b""]
     top = os.fsencode(volume)
     while waiting:
@@ -66,7 +71,7 @@ def walk(volume: Path) -> Iterator[tuple[bytes, os.stat_result]]:
             if state is None or path in reserved.LEFT_OUT:
                 continue
             yield path, state
-            if stat.S_ISDIR(state.st_mode):
+            if stat.S_ISDIR(state.st_mode) and path.count(b"/") + 1 < levels:
                 waiting.append(path)
 
 
@@ -167,8 +172,16 @@ def _staged(volume: Path, folder: Path, path: str, data: bytes) -> bytes:
 
 def links(volume: Path, patterns: Sequence[str]) -> list[str]:
     """Return the symbolic links among the paths of *patterns*: data lies elsewhere."""
-    found = (path for pattern in patterns for path in volume.glob(pattern))
-    return sorted(str(path.relative_to(volume)) for path in found if path.is_symlink())
+    if not patterns:
+        return []
+    wanted = [_pattern(text) for text in patterns]
+    levels = max(inf if "**" in text else text.count("/") + 1 for text in patterns)
+    return sorted(
+        os.fsdecode(path)
+        for path, state in walk(volume, levels)
+        if stat.S_ISLNK(state.st_mode)
+        and any(pattern.fullmatch(path) for pattern in wanted)
+    )
 
 
 def changed(volume: Path) -> float:

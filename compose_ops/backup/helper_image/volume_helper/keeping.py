@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from volume_helper import reserved, swapping
+from volume_helper import removing, reserved, swapping
 from volume_helper.copying import walk
 from volume_helper.failure import Failed, Refused
 from volume_helper.restic import PIECE, Restic
@@ -200,7 +199,7 @@ def _restore(
         raise Refused("it does not hold a volume: its top is missing")
     staged.rmdir()
     top.rename(staged)
-    shutil.rmtree(target)
+    removing.remove(target)
     if subprocess.run(["sync", "-f", volume], check=False).returncode != 0:
         raise Failed("the volume could not be synchronised")
 

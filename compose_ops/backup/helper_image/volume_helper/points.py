@@ -6,11 +6,11 @@ The copy lies where a restore keeps what it moved aside (`previous`), so that
 """
 
 import os
-import shutil
 import stat
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,7 @@ def keep(volume: Path, point: str) -> dict[str, Any]:
 
     Raises Failed, with nothing left, where the copy is not the same.
     """
-    folder = swapping.place(volume, point)
-    _holder(volume)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
+    folder = swapping.renew(volume, point)
     copy = folder / "copy"
     names = swapping.present(volume)
     copy.mkdir(mode=0o700)
@@ -124,16 +121,14 @@ def _listed(folder: Path) -> list[tuple[bytes, int]]:
 def bring_back(volume: Path, point: str) -> None:
     """Put the copy in the place of the data; what is there then is removed."""
     folder = swapping.place(volume, point)
-    done = folder.with_name(f"{folder.name}-done")
     if folder.is_dir():
         if not (folder / "names.json").exists() and not (folder / "staged").exists():
             if not (folder / "previous").is_dir():
                 raise Failed("the copy from before the update is gone")
             (folder / "previous").rename(folder / "staged")
         swapping.swap_in(volume, point)
-        folder.rename(done)
-    shutil.rmtree(done, ignore_errors=True)
-    _remove_empty(folder.parent)
+    with suppress(Failed):  # the data is back
+        swapping.discard(volume, point)
 
 
 def _holder(volume: Path) -> Path:

@@ -4,17 +4,24 @@ Put unpacked data in the place of what a volume holds, and back, by renames alon
 A restore keeps three things in `.compose-ops-restore/<id>/` of the volume: `staged`
 (what is to come in), `previous` (what was moved out) and `names.json` (what each held
 before the first rename). Every step can be repeated after any interruption.
+
+What is to be removed first gets a name that no restore has: where the removal is cut
+off, nothing offers the rest as data, and the next helper finishes it.
 """
 
 import json
 import os
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
-from volume_helper import reserved
+from volume_helper import removing, reserved
 from volume_helper.failure import Failed
+
+REMOVED = ".removed-"
 
 
 def place(volume: Path, restore: str) -> Path:
@@ -33,12 +40,19 @@ def _holders(volume: Path) -> list[Path]:
 
 def prepare(volume: Path, restore: str) -> Path:
     """Make the empty folder that data is unpacked into."""
+    staged = renew(volume, restore) / "staged"
+    staged.mkdir(mode=0o700)
+    return staged
+
+
+def renew(volume: Path, restore: str) -> Path:
+    """Make the empty folder of a restore in place of any that is there."""
     folder = place(volume, restore)
-    shutil.rmtree(folder, ignore_errors=True)
+    _give_up(folder)
+    _try_to_finish_removals(volume)
     folder.parent.mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(mode=0o700)
-    (folder / "staged").mkdir(mode=0o700)
-    return folder / "staged"
+    return folder
 
 
 def swap_in(volume: Path, restore: str) -> None:
@@ -128,22 +142,45 @@ def release(volume: Path, restore: str, earlier: str) -> None:
 def commit(volume: Path, restore: str) -> bool:
     """Drop what a finished restore needs no more; say whether previous data stays."""
     folder = place(volume, restore)
-    shutil.rmtree(folder / "staged", ignore_errors=True)
+    with suppress(Failed):
+        removing.remove(folder / "staged")
     if not (folder / "previous").is_dir() or not os.listdir(folder / "previous"):
         discard(volume, restore)
         return False
+    _try_to_finish_removals(volume)
     return True
 
 
 def discard(volume: Path, restore: str) -> None:
-    """Remove what a restore keeps in the volume; the holder, too, once it is empty."""
-    folder = place(volume, restore)
+    """
+    Remove what a restore keeps in the volume; the holder, too, once it is empty.
+
+    Raises Failed where some of it could not be removed; it is no restore's any more.
+    """
+    _give_up(place(volume, restore))
+    _finish_removals(volume)
+    for holder in _holders(volume):
+        with suppress(OSError):
+            holder.rmdir()
+
+
+def _give_up(folder: Path) -> None:
     if folder.exists():
-        shutil.rmtree(folder)
-    try:
-        folder.parent.rmdir()
-    except OSError:
-        return
+        name = f"{REMOVED}{folder.name}-{token_hex(4)}"
+        folder.rename(folder.with_name(name))
+        _sync(folder.parent)
+
+
+def _finish_removals(volume: Path) -> None:
+    """Remove what was given up, also by a helper that was killed. Raises Failed."""
+    for holder in _holders(volume):
+        for folder in sorted(holder.glob(f"{REMOVED}*")):
+            removing.remove(folder)
+
+
+def _try_to_finish_removals(volume: Path) -> None:
+    with suppress(Failed):
+        _finish_removals(volume)
 
 
 def held(volume: Path) -> dict[str, Any]:
@@ -157,6 +194,7 @@ def held(volume: Path) -> dict[str, Any]:
         for holder in _holders(volume)
         if holder.is_dir()
         for folder in sorted(holder.iterdir())
+        if not folder.name.startswith(".")
     }
 
 
