@@ -1,8 +1,9 @@
 """End a restore: bring the previous data back, or finish what was committed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from compose_ops.backup import data_mounts, helper, restore_points, service_control
@@ -20,21 +21,32 @@ def undo(stack: StackContext, journal: Journal) -> None:
     Once it was committed the restored data stays; before that every volume gets its
     previous data back. Then what ran before runs again, and nothing else.
     """
-    helper.remove_strays(stack, journal.facts["run"])
-    if journal.facts.get("committed"):
-        finish(stack, journal)
-        return
-    if journal.facts.get("touched"):
-        _halt_stores(stack, journal)
-        for volume in journal.facts["volumes"]:
-            if data_mounts.exists(stack, volume):
-                _give_back(stack, journal, volume)
-    _resume(stack, journal)
-    journal.close()
+    facts = journal.facts
+    remove_strays = partial(helper.remove_strays, stack, facts["run"])
+    if facts.get("committed"):
+        _end(stack, journal, remove_strays, partial(_tidy_up, stack, journal))
+    elif not facts.get("touched"):
+        _end(stack, journal, remove_strays)
+    else:
+        # No data is moved beside a helper that may be at work on it.
+        remove_strays()
+        _give_all_back(stack, journal)
+        _end(stack, journal)
 
 
 def finish(stack: StackContext, journal: Journal) -> None:
     """Tidy up after a committed restore, and let run what ran before."""
+    _end(stack, journal, partial(_tidy_up, stack, journal))
+
+
+def _end(stack: StackContext, journal: Journal, *before: Callable[[], object]) -> None:
+    """Let run what ran before, whatever fails first; the journal stays then."""
+    service_control.try_all((*before, partial(_resume, stack, journal)))
+    journal.close()
+
+
+def _tidy_up(stack: StackContext, journal: Journal) -> None:
+    """Keep what was moved aside as a restore point, and drop what nobody needs."""
     facts = journal.facts
     kept = []
     for volume in facts["volumes"]:
@@ -50,8 +62,6 @@ def finish(stack: StackContext, journal: Journal) -> None:
         restore_points.add(stack, _entry(facts, kept))
     if facts.get("earlier"):
         restore_points.forget(stack, facts["earlier"], facts["services"])
-    _resume(stack, journal)
-    journal.close()
 
 
 def _entry(facts: dict[str, Any], kept: list[str]) -> RestorePoint:
@@ -79,7 +89,15 @@ def _halt_stores(stack: StackContext, journal: Journal) -> None:
     holding = service_control.running_of(
         stack.refresh(), services, service_control.HOLDING
     )
-    service_control.stop(stack, journal, service_control.to_stop(holding))
+    stores = service_control.to_stop(holding)
+    service_control.stop(stack, journal, stores, undoes=True)
+
+
+def _give_all_back(stack: StackContext, journal: Journal) -> None:
+    _halt_stores(stack, journal)
+    for volume in journal.facts["volumes"]:
+        if data_mounts.exists(stack, volume):
+            _give_back(stack, journal, volume)
 
 
 def _give_back(stack: StackContext, journal: Journal, volume: str) -> None:
@@ -104,5 +122,6 @@ def _resume(stack: StackContext, journal: Journal) -> None:
         holding = service_control.running_of(
             stack.refresh(), idle, service_control.HOLDING
         )
-        service_control.stop(stack, journal, service_control.to_stop(holding))
+        stores = service_control.to_stop(holding)
+        service_control.stop(stack, journal, stores, undoes=True)
     service_control.resume(stack, facts)

@@ -1,7 +1,7 @@
 """Stop, pause and start services for as long as their data is taken or replaced."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -132,18 +132,24 @@ def _furthest_first(stack: StackContext, services: Iterable[str]) -> tuple[str, 
 
 
 def stop(
-    stack: StackContext, journal: Journal, stopped: Sequence[StoppedContainer]
+    stack: StackContext,
+    journal: Journal,
+    stopped: Sequence[StoppedContainer],
+    *,
+    undoes: bool = False,
 ) -> None:
     """
     Stop each in turn with its own grace period.
 
     The journal says of which that was begun: the engine goes on with it when the task
-    dies, and what is still running then may end at any moment.
+    dies, and what is still running then may end at any moment. One that *undoes* stops
+    them also where the journal cannot be written.
     """
+    note = journal.reach_undoing if undoes else journal.reach
     for container in stopped:
         say(f"stopping {container.name}")
         ending = [*journal.facts.get("ending", ()), *as_facts([container])]
-        journal.reach(f"stopping {container.name}", ending=ending)
+        note(f"stopping {container.name}", ending=ending)
         if container.paused:
             stack.engine.unpause(container.id)
         stack.engine.stop(container.id)
@@ -229,6 +235,11 @@ def resume(stack: StackContext, facts: dict[str, Any]) -> None:
     for group in (from_facts(facts, "stores"), from_facts(facts, "dependents")):
         steps += [partial(start, stack, [stopped]) for stopped in reversed(group)]
         steps += [partial(wait, stack, group, since=now)]
+    try_all(steps)
+
+
+def try_all(steps: Iterable[Callable[[], object]]) -> None:
+    """Take each step, whatever became of those before; raise the worst fault then."""
     faults: list[ComposeOpsError] = []
     for step in steps:
         try:

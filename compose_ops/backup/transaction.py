@@ -1,7 +1,7 @@
 """Replace volumes all at once: staged, swapped, tried, and committed or given back."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from compose_ops.backup.repository import BackupSet
 from compose_ops.backup.restore_targets import RestoreTarget
 from compose_ops.console import say
 from compose_ops.docker.api import Container
-from compose_ops.errors import ComposeOpsError, DataError, UnhealthyError
+from compose_ops.errors import ComposeOpsError, DataError, Interrupted, UnhealthyError
 from compose_ops.interrupts import undoing
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
@@ -28,13 +28,20 @@ from compose_ops.state.journal import Journal
 from compose_ops.units import readable_size
 
 PUTTING_BACK = "putting the data from before the restore back"
+FINISHING = "finishing the restore"
+RESTORED = "the data is restored, do not restore it again"
+KEPT = f"{RESTORED}; invoke restore --undo brings back what was before"
 
 
 @contextmanager
 def transaction(
     stack: StackContext, parts: Sequence[RestoreTarget], *, earlier: str = ""
 ) -> Iterator[Journal]:
-    """Run the block to its commit; if it fails, bring the previous data back."""
+    """
+    Run the block to its commit; if it fails, bring the previous data back.
+
+    Once it is committed no signal stops it, and no hint says to run it again.
+    """
     now = datetime.now(UTC)
     journal = journals.begin(
         stack,
@@ -45,24 +52,54 @@ def transaction(
         moved=now.isoformat(timespec="seconds"),
         earlier=earlier,
     )
-    try:
-        yield journal
-    except ComposeOpsError as failed:
-        failed.hint = "the data from before the restore is in place again"
+    with ExitStack() as end:
         try:
-            with undoing(PUTTING_BACK):
-                restore_rollback.undo(stack, journal)
-        except UnhealthyError as ill:
-            failed.detail = f"{failed.detail}\n{ill.message} on it, too".strip()
-        except ComposeOpsError as hindered:
-            failed.detail = f"{failed.detail}\n{hindered.message}".strip()
-            failed.hint = "not all could be put back: the next task tries it again"
-        raise
-    except BaseException:
-        with undoing(PUTTING_BACK):
+            yield journal
+            end.enter_context(undoing(FINISHING))
+        except ComposeOpsError as failed:
+            _put_back(stack, journal, failed)
+            raise
+        except BaseException as ended:
+            if journal.facts.get("committed"):
+                with undoing(FINISHING):
+                    _finish(stack, journal)
+                if isinstance(ended, KeyboardInterrupt):
+                    raise Interrupted("interrupted", hint=KEPT) from ended
+            else:
+                with undoing(PUTTING_BACK):
+                    restore_rollback.undo(stack, journal)
+            raise
+        _finish(stack, journal)
+
+
+def _put_back(stack: StackContext, journal: Journal, failed: ComposeOpsError) -> None:
+    """Undo what *failed*, and say in it which data is in place now."""
+    is_restored = bool(journal.facts.get("committed"))
+    again = "the data from before the restore is in place again"
+    failed.hint = KEPT if is_restored else again
+    try:
+        with undoing(FINISHING if is_restored else PUTTING_BACK):
             restore_rollback.undo(stack, journal)
+    except UnhealthyError as ill:
+        failed.detail = f"{failed.detail}\n{ill.message} on it, too".strip()
+    except ComposeOpsError as hindered:
+        failed.detail = f"{failed.detail}\n{hindered.message}".strip()
+        failed.hint = "not all could be put back: the next task tries it again"
+        if is_restored:
+            failed.hint = f"{RESTORED}; {failed.hint}"
+
+
+def _finish(stack: StackContext, journal: Journal) -> None:
+    """Finish what was committed; what hinders that says so, not to restore again."""
+    try:
+        restore_rollback.finish(stack, journal)
+    except UnhealthyError:
         raise
-    restore_rollback.finish(stack, journal)
+    except ComposeOpsError as hindered:
+        hindered.hint = (
+            f"{RESTORED}; once that is mended, invoke recover finishes the restore"
+        )
+        raise
 
 
 def create_missing(stack: StackContext, parts: Sequence[RestoreTarget]) -> None:

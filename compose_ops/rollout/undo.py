@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from compose_ops.console import say
 from compose_ops.docker.api import EventStream
 from compose_ops.errors import (
     ComposeOpsError,
@@ -33,7 +34,7 @@ def put_back(
     undos = [_Undo(context, journal, s, events, was_proven=s.proven) for s in slots]
     for slot in slots:
         slot.proven = False
-    journal.note("put back")
+    journal.note_undoing("put back")
     wrong = []
     for undo in undos if journal.point else ():
         # All that writes to the data has ended before it is brought back.
@@ -113,19 +114,33 @@ def _evict_new(undo: _Undo) -> None:
     if slot.new:
         steps.evict(undo.context, [slot.new], trusted=not slot.failed)
     slot.new = ""
-    undo.journal.note("the new container is removed")
+    undo.journal.note_undoing("the new container is removed")
 
 
 def _bring_data_back(undo: _Undo) -> None:
     """Put the data in place that the restore point has; once, for all slots."""
     journal, data = undo.journal, undo.context.data
-    if data and journal.point_made and any(slot.started for slot in journal.places):
+    changed = journal.point_made and any(slot.started for slot in journal.places)
+    if data and changed:
         data.bring_back(journal.point)
     elif data and journal.point:
         with suppress(ComposeOpsError):
             data.drop(journal.point)
     journal.point, journal.point_made = "", False
-    journal.note("the data is as before")
+    if changed:
+        _note_or_forget(journal, "the data is as before")
+    else:
+        journal.note_undoing("the data is as before")
+
+
+def _note_or_forget(journal: Journal, step: str) -> None:
+    """Note what must not be repeated; without room for that, forget the update."""
+    try:
+        journal.note(step)
+    except ComposeOpsError as refused:
+        # The next task would replace what the old version writes from now on.
+        say(f"warning: {refused.message}; the undo goes on")
+        journal.close()
 
 
 def _return_old(undo: _Undo) -> None:
@@ -141,10 +156,10 @@ def _return_old(undo: _Undo) -> None:
             steps.evict(undo.context, [slot.old])
         else:
             _evict_new(undo)
-        undo.journal.note("the old container does not serve again")
+        undo.journal.note_undoing("the old container does not serve again")
         raise
     slot.touched = False
-    undo.journal.note("the old container serves again")
+    undo.journal.note_undoing("the old container serves again")
 
 
 ACTIONS: dict[_Stand, tuple[Callable[[_Undo], None], ...]] = {

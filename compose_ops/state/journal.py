@@ -1,11 +1,13 @@
 """What a task is about to change, on disk before it does: any death can be undone."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from compose_ops.console import say
 from compose_ops.errors import ComposeOpsError
 from compose_ops.project.compat import old_name
 from compose_ops.state import store
@@ -68,6 +70,12 @@ class Journal:
         self.replace({**self.facts, "step": step, **facts})
         reached(f"after {step}")
 
+    def reach_undoing(self, step: str, **facts: Any) -> None:
+        """Do what `reach` does; where the disk refuses, only this process knows it."""
+        with undo_goes_on():
+            self.reach(step, **facts)
+        self.facts = {**self.facts, "step": step, **facts}
+
     def replace(self, facts: Mapping[str, Any]) -> None:
         """Make *facts* the facts, on disk first; DataError."""
         record = Record(self.kind, dict(facts))
@@ -88,6 +96,19 @@ class Journal:
         """Forget the task: it is finished, or all of it was undone."""
         reached("before close")
         store.remove(self.path)
+
+
+@contextmanager
+def undo_goes_on() -> Iterator[None]:
+    """
+    Let an undo go on where the disk refuses the note in the block; a warning says so.
+
+    The next task that finds the journal repeats what was undone, which does no harm.
+    """
+    try:
+        yield
+    except ComposeOpsError as refused:
+        say(f"warning: {refused.message}; the undo goes on")
 
 
 def reached(step: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -10,18 +11,19 @@ from pathlib import Path
 import pytest
 from backup_steps import back_up, bring_back, opened, store, two_stores
 from backup_world import Fate, Killed, World
+from full_disk import FullDisk
 from volume_helper import staging
 
 from compose_ops.backup import prune, repository, restore_points, restore_undo, verify
 from compose_ops.backup.retention import Rules
 from compose_ops.docker.api import Container, Output
-from compose_ops.errors import ComposeOpsError, EngineError
+from compose_ops.errors import ComposeOpsError, DataError, EngineError
 from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal, recovery
 
 VOLUMES = ("memo_data", "left_data", "right_data")
-KEPT, LIVE = [3, 5, 7], [30, 50, 70]
+KEPT, LIVE, LATER = [3, 5, 7], [30, 50, 70], [4, 6, 8]
 DEAD = ("is_dead", True)
 
 
@@ -282,3 +284,38 @@ def test_mending_that_dies_anywhere_is_mended(deaths: Deaths, step: str) -> None
 
     for where, site in deaths(die, recovery.recover):
         assert site.lines() == (KEPT if step == "after committed" else LIVE), where
+
+
+def _undo_restore(stack: StackContext) -> None:
+    restore_undo.undo(stack, (), yes=True)
+
+
+@pytest.mark.parametrize("task", [back_up, bring_back, _undo_restore])
+def test_state_disk_that_is_full_from_anywhere_on_hinders_no_undo(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, task: Task
+) -> None:
+    """What ran runs again at once, on the data from before or on the restored one."""
+    del world  # only its patches are needed
+    monkeypatch.setattr(os, "fsync", lambda _handle: None)
+    monkeypatch.setattr(staging, "_sync", lambda _volume: None)
+    monkeypatch.setattr(verify, "check_archive", lambda *_: None)
+    template = Site(tmp_path / "template")
+    _restored(template)
+    template.write(LATER)
+    for number in count():
+        root = tmp_path / f"{number}"
+        shutil.copytree(tmp_path / "template", root)
+        site = Site(root)
+        site.world.there[:] = template.world.there
+        with monkeypatch.context() as patch, suppress(DataError):
+            disk = FullDisk(patch, writes=number)
+            task(site.stack)
+        assert {c.state for c in site.world.there} == {"running"}, number
+        found = site.lines()
+        assert found in (KEPT, LIVE, LATER), number
+        recovery.recover(site.stack)
+        site.assert_at_peace(f"full from {number} on")
+        assert site.lines() == found, number
+        if not disk.refused:
+            assert number > 3
+            return

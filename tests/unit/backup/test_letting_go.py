@@ -12,7 +12,7 @@ from backup_world import World
 from fakes import container
 from volume_helper import copying, packing
 
-from compose_ops.backup import repository
+from compose_ops.backup import helper, quiesce, repository, transaction
 from compose_ops.docker.api import Container, Output
 from compose_ops.errors import DataError, EngineError, UnhealthyError
 from compose_ops.library import backups as sets
@@ -74,7 +74,7 @@ def test_lock_that_stays_is_said_and_released_by_the_next_task(
 ) -> None:
     """No set is made of what may have been locked, and nothing is forgotten."""
     stack = opened(tmp_path, world)
-    lock.stuck = 10
+    lock.stuck = 13
 
     with pytest.raises(EngineError, match="memo did not release"):
         back_up(stack, "memo")
@@ -183,6 +183,54 @@ def test_ill_store_alone_ends_what_a_dead_task_left(
 
     assert journal.pending(stack) == ()
     assert world.of("reader").state == "running"
+
+
+@pytest.mark.parametrize("task", [back_up, bring_back])
+def test_helper_that_is_not_removed_keeps_no_service_stopped(
+    stack: StackContext,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    task: Callable[..., str],
+) -> None:
+    """It is named in the error, and the next task removes it."""
+    back_up(stack, "memo")
+    with monkeypatch.context() as patch:
+        patch.setattr(helper, "remove_strays", partial(refuse, "the helper stays"))
+        patch.setattr(quiesce, "check_rest", partial(refuse, "disturbed"))
+        patch.setattr(transaction, "stage", partial(refuse, "disturbed"))
+        with pytest.raises(EngineError) as failed:
+            task(stack, "memo")
+
+    assert "the helper stays" in str(failed.value)
+    assert {c.state for c in world.there} == {"running"}
+    assert len(journal.pending(stack)) == 1
+    recovery.recover(stack)
+    assert journal.pending(stack) == ()
+
+
+def refuse(message: str, *_: object, **__: object) -> None:
+    raise EngineError(message)
+
+
+def test_services_start_once_the_set_that_filled_the_disk_is_gone(
+    stack: StackContext, world: World
+) -> None:
+    start = world.start
+
+    def start_with_room(*names: str) -> None:
+        if list((stack.root / "backups").rglob(".partial-*")):
+            raise EngineError("no space left on device")
+        start(*names)
+
+    world.start = start_with_room  # type: ignore[method-assign]
+    world.when["helper", "copy", "trial_memo_data"] = partial(
+        refuse, "the disk is full"
+    )
+    with pytest.raises(EngineError, match="the disk is full"):
+        back_up(stack, "memo")
+
+    assert {c.state for c in world.there} == {"running"}
+    assert journal.pending(stack) == ()
 
 
 def helper_of(run: str) -> Container:

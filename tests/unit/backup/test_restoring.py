@@ -1,18 +1,20 @@
 """A restore is all of the set or none, whatever happens to the stores meanwhile."""
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
 import pytest
 from backup_steps import back_up, bring_back, interrupt
-from backup_world import COUNT, World
+from backup_world import COUNT, Fate, Killed, World
 from fakes import container
 
-from compose_ops.backup import repository, restore_rollback
+from compose_ops.backup import repository, restore_points, restore_rollback
 from compose_ops.backup.helper import Helper
 from compose_ops.docker.api import Output
-from compose_ops.errors import DataError, EngineError, UnhealthyError
+from compose_ops.errors import DataError, EngineError, Interrupted, UnhealthyError
 from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal, recovery
@@ -224,6 +226,71 @@ def test_restore_that_cannot_be_undone_yet_says_so(
 
     recovery.recover(stack)
     assert world.lines("memo_data") == 90
+    assert_at_peace(stack, world)
+
+
+def test_signal_that_comes_once_a_restore_is_committed_lets_it_finish(
+    stack: StackContext, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    back_up(stack, "memo")
+    world.write("memo_data", 90)
+    world.when["helper", "commit", "trial_memo_data"] = lambda: os.kill(
+        os.getpid(), signal.SIGINT
+    )
+
+    bring_back(stack, "memo")
+
+    assert world.lines("memo_data") == 3
+    assert_at_peace(stack, world)
+    assert "still finishing the restore" in capsys.readouterr().err
+
+
+def test_restore_that_is_interrupted_as_it_is_committed_is_not_done_twice(
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told to give the same command again."""
+    back_up(stack, "memo")
+    world.write("memo_data", 90)
+    at = {"after committed": interrupt}
+    monkeypatch.setattr(journal, "reached", lambda step: at.get(step, bool)())
+
+    with pytest.raises(Interrupted, match="interrupted") as stopped:
+        bring_back(stack, "memo")
+
+    assert "do not restore it again" in stopped.value.hint
+    assert world.lines("memo_data") == 3
+    assert_at_peace(stack, world)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_restore_that_cannot_be_finished_lets_run_what_ran_before(
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch, *, dies: bool
+) -> None:
+    """At once, or by the next task; what is left to do stays in the journal."""
+    back_up(stack)
+    end: Callable[[StackContext], object] = bring_back
+    if dies:
+        dead = partial(setattr, world, "fate", Fate(is_dead=True))
+        world.when["helper", "commit", "trial_memo_data"] = dead
+        with pytest.raises(Killed):
+            bring_back(stack, "memo")
+        world.fate = Fate()
+        end = recovery.recover
+
+    def refuse(*_: object) -> None:
+        raise DataError("previous.json cannot be written", hint="run this again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restore_points, "add", refuse)
+        with pytest.raises(DataError, match=r"previous\.json") as failed:
+            end(stack)
+
+    assert "invoke recover" in failed.value.hint
+    assert dies or "run this again" not in failed.value.hint
+    assert world.of("reader").state == "running"
+    assert journal.pending(stack) != ()
+    recovery.recover(stack)
+    assert restore_points.listed(stack)
     assert_at_peace(stack, world)
 
 

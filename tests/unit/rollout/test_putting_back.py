@@ -3,14 +3,16 @@
 import os
 import signal
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 from composing import UPDATED, opened
+from full_disk import FullDisk
 from served import ROLLED, SERVED, Probing, Served, quick, updated
 
 from compose_ops.docker.api import Container
-from compose_ops.errors import EngineError, Interrupted, RolledBack
+from compose_ops.errors import DataError, EngineError, Interrupted, RolledBack
 from compose_ops.rollout import deployments, journal, update
 from compose_ops.rollout.rollback import rollback
 from compose_ops.rollout.update import UpdateRequest
@@ -403,3 +405,27 @@ def test_an_image_that_was_replaced_for_being_sick_is_no_way_back(
     updated(tmp_path, engine)
 
     assert not deployments.read(opened(tmp_path, engine).state).of("app").previous
+
+
+def test_state_disk_that_is_full_from_anywhere_on_hinders_no_way_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The old replicas serve at once; past the way back the new ones do."""
+    for number in count():
+        root = tmp_path / f"{number}"
+        engine = Served()
+        quick(monkeypatch, engine)
+        before = {c.id for c in engine.replicas()}
+        with monkeypatch.context() as patch:
+            disk = FullDisk(patch, writes=number)
+            try:
+                updated(root, engine)
+            except RolledBack:
+                assert engine.served() == before, number
+            except (DataError, EngineError):
+                assert engine.served() == before or engine.running("app") == {NEW}
+        if not disk.refused:
+            assert number > 20
+            return
+        update.clean_up(opened(root, engine))
+        assert_whole(root, engine)

@@ -1,22 +1,25 @@
 """A store's data goes back with its image: after the new version, before the old."""
 
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from composing import UPDATED, Composing, opened
+from full_disk import FullDisk
 
 from compose_ops.backup.update_points import Cost
 from compose_ops.composition import Operations
 from compose_ops.errors import (
+    ComposeOpsError,
     ConfigurationError,
     DataError,
     EngineError,
     RolledBack,
     UsageError,
 )
-from compose_ops.rollout import journal, update
+from compose_ops.rollout import journal, undo, update
 from compose_ops.rollout.store_update import tagged
 from compose_ops.rollout.update import UpdateRequest
 from compose_ops.runtime.context import StackContext
@@ -229,6 +232,36 @@ def test_wherever_an_update_is_killed_data_and_image_are_of_one_version(
             engine.next_build = f"sha256:built-{boundary}"
             break
     assert boundary > 8
+
+
+@pytest.mark.parametrize("set_", ["", "one"])
+def test_state_disk_that_is_full_from_anywhere_on_keeps_no_old_version_stopped(
+    engine: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_: str
+) -> None:
+    """Nor does the next task replace what that one wrote since."""
+    engine.bad.add(NEW)
+    request = UpdateRequest(build=True, restore_point=set_)
+    monkeypatch.setattr(undo, "remove_strays", _refused)
+    for number in count():
+        engine.points.data = "old"
+        with monkeypatch.context() as patch:
+            disk = FullDisk(patch, writes=number)
+            with pytest.raises(ComposeOpsError):
+                run(tmp_path / f"{number}", engine, request)
+        assert engine.points.data in {"old", "of the set"}, number
+        assert engine.running("store") == {"sha256:store:1-1"}, number
+        if not disk.refused:
+            assert number > 8
+            return
+        engine.stop(*(c.id for c in engine.there))
+        engine.points.data = "written since"
+        update.clean_up(opened(tmp_path / f"{number}", engine))
+        assert engine.points.data == "written since", number
+        engine.start(*(c.id for c in engine.there))
+
+
+def _refused(*_words: Any) -> None:
+    raise EngineError("refused")
 
 
 def _killed(_update: Any, _probe: Any, error: BaseException, _settle: Any) -> Any:

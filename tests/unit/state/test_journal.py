@@ -49,6 +49,23 @@ def test_step_that_the_disk_refused_is_not_reached(
     assert journal.pending(stack)[0].facts == begun.facts
 
 
+def test_step_of_an_undo_that_the_disk_refused_is_a_warning(
+    stack: journal.HasState,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Only this process knows it; the next one repeats what was undone."""
+    begun = journal.begin(stack, "restore", "1", touched=True)
+    monkeypatch.setattr(os, "fsync", refuse)
+
+    begun.reach_undoing("stopping memo", ending=["a"])
+
+    assert "warning: " in (said := capsys.readouterr().err)
+    assert "No space left on device" in said
+    assert begun.facts["ending"] == ["a"]
+    assert "ending" not in journal.pending(stack)[0].facts
+
+
 def test_step_is_reached_where_only_the_folder_could_not_be_synced(
     stack: journal.HasState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
