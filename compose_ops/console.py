@@ -20,6 +20,8 @@ from compose_ops.plain_text import plain, plain_lines
 from compose_ops.redaction import clean
 
 if TYPE_CHECKING:
+    from rich.live import Live
+
     from compose_ops.docker.api import Container
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
@@ -185,13 +187,10 @@ def health_progress() -> Iterator[Callable[[Sequence["Container"]], None]]:
     if not (_attached and shows_progress()):
         yield _LineReporter()
         return
-    from rich.console import Console
-    from rich.live import Live
     from rich.table import Table
 
     begin = time.monotonic()
-    console = Console(stderr=True, **_AS_DATA)
-    with Live(console=console, transient=True) as live:
+    with _live(transient=True) as live:
 
         def report(containers: Sequence["Container"]) -> None:
             made = Table("service", "state", "health", title=_elapsed(begin))
@@ -211,8 +210,6 @@ def live_table(
     if not has_screen():
         yield
         return
-    from rich.console import Console
-    from rich.live import Live
     from rich.table import Table
 
     def render() -> Table:
@@ -221,10 +218,22 @@ def live_table(
             made.add_row(*(plain(worded(cell)) for cell in row))
         return made
 
-    stream = cast("TextIO", _BestEffort(sys.stderr))
-    screen = Console(file=stream, force_terminal=True, **_AS_DATA)
-    with Live(get_renderable=render, console=screen, redirect_stdout=False):
+    with _live(get_renderable=render):
         yield
+
+
+@contextmanager
+def _live(**how: Any) -> Iterator["Live"]:
+    """Show on stderr, a terminal, what changes; one that is gone stops no work."""
+    from rich.console import Console
+    from rich.live import Live
+
+    # rich looks for the stream behind another display, and would write to it itself.
+    terminal = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
+    stream = cast("TextIO", _BestEffort(terminal))
+    screen = Console(file=stream, force_terminal=True, **_AS_DATA)
+    with Live(console=screen, redirect_stdout=False, **how) as live:
+        yield live
 
 
 def has_screen() -> bool:

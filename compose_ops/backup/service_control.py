@@ -229,11 +229,11 @@ def resume(stack: StackContext, facts: dict[str, Any]) -> None:
     for group in (from_facts(facts, "stores"), from_facts(facts, "dependents")):
         steps += [partial(start, stack, [stopped]) for stopped in reversed(group)]
         steps += [partial(wait, stack, group, since=now)]
-    faults: list[ComposeOpsError] = []
+    faults: list[Exception] = []
     for step in steps:
         try:
             step()
-        except ComposeOpsError as refused:
+        except Exception as refused:  # noqa: BLE001 - the other steps are tried
             faults.append(refused)
     if faults:
         raise _worst(faults)
@@ -250,10 +250,14 @@ def _end(stack: StackContext, stopping: StoppedContainer) -> None:
         stack.engine.stop(there.id)
 
 
-def _worst(faults: Sequence[ComposeOpsError]) -> ComposeOpsError:
+def _worst(faults: Sequence[Exception]) -> Exception:
     """Return what must not be forgotten: what is not put back, before what is ill."""
     undone = [f for f in faults if not isinstance(f, UnhealthyError)]
     worst = (undone or faults)[0]
-    others = [fault.message for fault in faults if fault is not worst]
-    worst.detail = "\n".join(filter(None, [worst.detail, *others]))
+    others = [str(getattr(f, "message", f)) for f in faults if f is not worst]
+    if isinstance(worst, ComposeOpsError):
+        worst.detail = "\n".join(filter(None, [worst.detail, *others]))
+    else:
+        for other in others:
+            worst.add_note(other)
     return worst
