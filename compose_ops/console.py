@@ -34,6 +34,7 @@ _attached: list[bool] = []
 _kept: list[deque[str]] = []
 _words: dict[re.Pattern[str], str] = {}
 _program: list[str] = []
+_lost: list[OSError | ValueError | AttributeError] = []
 
 
 def attach() -> None:
@@ -88,6 +89,7 @@ def worded(text: str) -> str:
 def detach() -> None:
     """Be silent again, as before `attach`."""
     _attached.clear()
+    _lost.clear()
 
 
 def say(line: str) -> None:
@@ -118,30 +120,42 @@ class OutputLostError(Exception):
 
 def show(text: str, *, verbatim: bool = False) -> None:
     """
-    Print one line or more of a result; OutputLostError when nobody takes them.
+    Print one line or more of a result; where nobody takes them, work goes on.
 
     With *verbatim* nothing but secrets is replaced in it.
     """
-    _put(plain_lines((clean if verbatim else worded)(text)) + "\n")
+    _print(plain_lines((clean if verbatim else worded)(text)) + "\n")
 
 
 def write(text: str) -> None:
-    """Print text that has its own end of line, secrets replaced; OutputLostError."""
-    _put(plain_lines(clean(text)))
+    """Print text that has its own end of line, secrets replaced; as `show`."""
+    _print(plain_lines(clean(text)))
 
 
-def _put(text: str) -> None:
+def _print(text: str) -> None:
+    """Print a result; a loss is kept for `require_output`, when all is done."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as lost:
         _discard_output()
-        raise OutputLostError(str(lost)) from lost
+        _lost.append(lost)
+
+
+def require_output() -> None:
+    """Raise OutputLostError where something that was printed found no reader."""
+    if _lost:
+        raise OutputLostError(str(_lost[0])) from _lost[0]
 
 
 def show_raw(text: str) -> None:
-    """Print what is redacted already as it is; OutputLostError as for `show`."""
-    _put(text)
+    """
+    Print what is redacted already as it is; OutputLostError when nobody takes it.
+
+    For a task that only hands on what others write: there is nothing more to do.
+    """
+    _print(text)
+    require_output()
 
 
 def say_raw(text: str) -> None:
@@ -178,7 +192,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     width = None if is_terminal() else PLAIN_WIDTH
     console = Console(file=text, width=width, force_terminal=is_terminal(), **_AS_DATA)
     console.print(made)
-    _put(worded(text.getvalue().rstrip("\n")) + "\n")
+    _print(worded(text.getvalue().rstrip("\n")) + "\n")
 
 
 @contextmanager

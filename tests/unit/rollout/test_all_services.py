@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,17 @@ def test_the_first_failure_ends_it(
     after = {c.service: c.id for c in engine.there}
     assert {n for n in after if after[n] != before[n]} == {"store"}
     assert "store: updated in" in capsys.readouterr().out
+
+
+def test_output_that_nobody_takes_ends_no_update(
+    engine: Composing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+
+    rollout.run_all(update_all(opened(tmp_path, engine)), None)
+
+    hashes = engine.config_hashes()
+    assert {c.service: c.config_hash for c in engine.there} == hashes
 
 
 def interrupt_as_the_old_one_goes(
