@@ -20,6 +20,8 @@ from compose_ops.plain_text import plain, plain_lines
 from compose_ops.redaction import clean
 
 if TYPE_CHECKING:
+    from rich.live import Live
+
     from compose_ops.docker.api import Container
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
@@ -32,6 +34,7 @@ _attached: list[bool] = []
 _kept: list[deque[str]] = []
 _words: dict[re.Pattern[str], str] = {}
 _program: list[str] = []
+_lost: list[OSError | ValueError | AttributeError] = []
 
 
 def attach() -> None:
@@ -86,6 +89,7 @@ def worded(text: str) -> str:
 def detach() -> None:
     """Be silent again, as before `attach`."""
     _attached.clear()
+    _lost.clear()
 
 
 def say(line: str) -> None:
@@ -116,30 +120,42 @@ class OutputLostError(Exception):
 
 def show(text: str, *, verbatim: bool = False) -> None:
     """
-    Print one line or more of a result; OutputLostError when nobody takes them.
+    Print one line or more of a result; where nobody takes them, work goes on.
 
     With *verbatim* nothing but secrets is replaced in it.
     """
-    _put(plain_lines((clean if verbatim else worded)(text)) + "\n")
+    _print(plain_lines((clean if verbatim else worded)(text)) + "\n")
 
 
 def write(text: str) -> None:
-    """Print text that has its own end of line, secrets replaced; OutputLostError."""
-    _put(plain_lines(clean(text)))
+    """Print text that has its own end of line, secrets replaced; as `show`."""
+    _print(plain_lines(clean(text)))
 
 
-def _put(text: str) -> None:
+def _print(text: str) -> None:
+    """Print a result; a loss is kept for `require_output`, when all is done."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as lost:
         _discard_output()
-        raise OutputLostError(str(lost)) from lost
+        _lost.append(lost)
+
+
+def require_output() -> None:
+    """Raise OutputLostError where something that was printed found no reader."""
+    if _lost:
+        raise OutputLostError(str(_lost[0])) from _lost[0]
 
 
 def show_raw(text: str) -> None:
-    """Print what is redacted already as it is; OutputLostError as for `show`."""
-    _put(text)
+    """
+    Print what is redacted already as it is; OutputLostError when nobody takes it.
+
+    For a task that only hands on what others write: there is nothing more to do.
+    """
+    _print(text)
+    require_output()
 
 
 def say_raw(text: str) -> None:
@@ -176,7 +192,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     width = None if is_terminal() else PLAIN_WIDTH
     console = Console(file=text, width=width, force_terminal=is_terminal(), **_AS_DATA)
     console.print(made)
-    _put(worded(text.getvalue().rstrip("\n")) + "\n")
+    _print(worded(text.getvalue().rstrip("\n")) + "\n")
 
 
 @contextmanager
@@ -185,13 +201,10 @@ def health_progress() -> Iterator[Callable[[Sequence["Container"]], None]]:
     if not (_attached and shows_progress()):
         yield _LineReporter()
         return
-    from rich.console import Console
-    from rich.live import Live
     from rich.table import Table
 
     begin = time.monotonic()
-    console = Console(stderr=True, **_AS_DATA)
-    with Live(console=console, transient=True) as live:
+    with _live(transient=True) as live:
 
         def report(containers: Sequence["Container"]) -> None:
             made = Table("service", "state", "health", title=_elapsed(begin))
@@ -211,8 +224,6 @@ def live_table(
     if not has_screen():
         yield
         return
-    from rich.console import Console
-    from rich.live import Live
     from rich.table import Table
 
     def render() -> Table:
@@ -221,10 +232,22 @@ def live_table(
             made.add_row(*(plain(worded(cell)) for cell in row))
         return made
 
-    stream = cast("TextIO", _BestEffort(sys.stderr))
-    screen = Console(file=stream, force_terminal=True, **_AS_DATA)
-    with Live(get_renderable=render, console=screen, redirect_stdout=False):
+    with _live(get_renderable=render):
         yield
+
+
+@contextmanager
+def _live(**how: Any) -> Iterator["Live"]:
+    """Show on stderr, a terminal, what changes; one that is gone stops no work."""
+    from rich.console import Console
+    from rich.live import Live
+
+    # rich looks for the stream behind another display, and would write to it itself.
+    terminal = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
+    stream = cast("TextIO", _BestEffort(terminal))
+    screen = Console(file=stream, force_terminal=True, **_AS_DATA)
+    with Live(console=screen, redirect_stdout=False, **how) as live:
+        yield live
 
 
 def has_screen() -> bool:

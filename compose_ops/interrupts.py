@@ -5,10 +5,12 @@ SIGINT, SIGTERM, SIGHUP and SIGQUIT mean the same here: a terminal that is close
 session that ends and Ctrl-C all let a task put back what it began. While it does so,
 another signal does not stop it half-way: it says what is still to do. Whoever insists
 ends the process; what is left then is put right by the next task or by `recover`.
+A first signal that comes while something must not be stopped unwinds the task after it.
 """
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -21,6 +23,7 @@ EXIT_CODE = 130
 
 _undoing: list[str] = []
 _received: list[int] = []
+_held: list[int] = []
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def handled() -> Iterator[None]:
     except ValueError:
         yield
         return
-    _received.clear()
+    _forget()
     try:
         yield
     finally:
@@ -47,10 +50,18 @@ def handled() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _forget() -> None:
+    _received.clear()
+    _held.clear()
+
+
 @contextmanager
 def undoing(what: str) -> Iterator[None]:
     """
     Let no signal stop the block; one that arrives is answered with *what* it does.
+
+    Where it is the first one, KeyboardInterrupt is raised at the end of the outermost
+    block, unless an exception unwinds the task already.
 
     >>> with undoing("starting memgraph again"):
     ...     pass
@@ -63,14 +74,19 @@ def undoing(what: str) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         _undoing.pop()
-        if before:
-            _received.clear()
+        is_due = bool(_held) and not _undoing
+    if is_due and sys.exception() is None:
+        _held.clear()
+        del _received[1:]
+        raise KeyboardInterrupt
 
 
 def _defaults_replaced() -> dict[signal.Signals, Any]:
     """Take over signals from Python's own handlers, where a program set none."""
     defaults = (signal.default_int_handler, signal.SIG_DFL)
     found = {n: h for n in SIGNALS if (h := signal.getsignal(n)) in defaults}
+    if found:
+        _forget()
     try:
         for number in found:
             signal.signal(number, _receive)
@@ -84,6 +100,7 @@ def _receive(number: int, _frame: FrameType | None) -> None:
     # What was begun may fail by itself: then the first signal finds it being undone.
     if _undoing and len(_received) == 1:
         _received.append(number)
+        _held.append(number)
     if len(_received) == 1:
         raise KeyboardInterrupt
     if len(_received) > 2:  # noqa: PLR2004 - the third one ends

@@ -240,11 +240,11 @@ def resume(stack: StackContext, facts: dict[str, Any]) -> None:
 
 def try_all(steps: Iterable[Callable[[], object]]) -> None:
     """Take each step, whatever became of those before; raise the worst fault then."""
-    faults: list[ComposeOpsError] = []
+    faults: list[Exception] = []
     for step in steps:
         try:
             step()
-        except ComposeOpsError as refused:
+        except Exception as refused:  # noqa: BLE001 - the other steps are tried
             faults.append(refused)
     if faults:
         raise _worst(faults)
@@ -261,10 +261,14 @@ def _end(stack: StackContext, stopping: StoppedContainer) -> None:
         stack.engine.stop(there.id)
 
 
-def _worst(faults: Sequence[ComposeOpsError]) -> ComposeOpsError:
+def _worst(faults: Sequence[Exception]) -> Exception:
     """Return what must not be forgotten: what is not put back, before what is ill."""
     undone = [f for f in faults if not isinstance(f, UnhealthyError)]
     worst = (undone or faults)[0]
-    others = [fault.message for fault in faults if fault is not worst]
-    worst.detail = "\n".join(filter(None, [worst.detail, *others]))
+    others = [str(getattr(f, "message", f)) for f in faults if f is not worst]
+    if isinstance(worst, ComposeOpsError):
+        worst.detail = "\n".join(filter(None, [worst.detail, *others]))
+    else:
+        for other in others:
+            worst.add_note(other)
     return worst

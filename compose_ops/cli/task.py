@@ -42,7 +42,8 @@ class ComposeTask(Task[Any]):
         try:
             with interrupts.handled():
                 arguments.check(kwargs)
-                return super().__call__(*args, **kwargs)
+                result = super().__call__(*args, **kwargs)
+            console.require_output()
         except console.OutputLostError as lost:
             # All that was to be done is done: only its report found no reader.
             if not kwargs.get("json"):
@@ -54,6 +55,7 @@ class ComposeTask(Task[Any]):
             raise
         except (Exception, KeyboardInterrupt) as error:
             raise _ended(described(error)) from error
+        return result
 
     def get_arguments(
         self,

@@ -66,9 +66,12 @@ def update(
         )
         try:
             perform(stack, name, request, timeout=timeout)
-        except (GatewayUnfit, GatewayFails) as unfit:
-            _recreate_gateway(stack, name, unfit, timeout)
-            perform(stack, name, request, timeout=timeout)
+            continue
+        except (GatewayUnfit, GatewayFails) as refused:
+            unfit = refused
+        # Outside of the handler: within it a signal is left to the error.
+        _recreate_gateway(stack, name, unfit, timeout)
+        perform(stack, name, request, timeout=timeout)
     if deployments.override(deployments.read(stack.state)) != before:
         stack.reload()  # or Compose would recreate what has just been proven
 

@@ -34,13 +34,17 @@ UNRECORDED = ("retire", "the batch is proven")
 
 
 def execute(
-    checked: CheckedPlan, journal: Journal, *, settle: Callable[[], None]
+    checked: CheckedPlan,
+    journal: Journal,
+    *,
+    settle: Callable[[], None],
+    end: ExitStack,
 ) -> tuple[RunningUpdate, UpdateResult]:
     """
     Replace what is planned, `settle` what it leaves, and return how it ended.
 
     Raises RolledBack or Interrupted when the old containers are back. From the removal
-    of the old ones on it only goes forward, and only SIGKILL ends it.
+    of the old ones on it only goes forward: a signal is held until *end* is closed.
     """
     plan, probe, context = checked.plan, checked.probe, checked.context
     journal.before, journal.slots = plan.found, len(plan.changing)
@@ -64,14 +68,13 @@ def execute(
         )
         if probe:
             probe.mark_change()
-        with ExitStack() as end:
-            try:
-                _replace_all(update)
-                end.enter_context(undoing("recording the update"))
-            except (Exception, KeyboardInterrupt) as error:
-                raise revert(update, probe, error, settle) from error
-            proof = probe.stop() if probe else None
-            _finish(update, settle)
+        try:
+            _replace_all(update)
+            end.enter_context(undoing("recording the update"))
+        except (Exception, KeyboardInterrupt) as error:
+            raise revert(update, probe, error, settle) from error
+        proof = probe.stop() if probe else None
+        _finish(update, settle)
     requests = probe.requests if probe else ()
     return update, update.outcome("updated", proof, requests)
 

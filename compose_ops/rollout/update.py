@@ -148,7 +148,7 @@ def _update(
         book.point = checked.point
         with contents.remembered(stack), followed(stack, service, timeout):
             done, outcome = execute(
-                checked, book, settle=partial(_settle, stack, book, record)
+                checked, book, settle=partial(_settle, stack, book, record), end=end
             )
     outcome = replace(outcome, seconds=CLOCK.now() - begin)
     require_success(done, outcome)

@@ -55,13 +55,21 @@ def execute(
         if journal and not problems:
             journal.close()
         raise
-    problems = [] if keep else _undone(begun)
-    if problems:
+    if not keep:
+        with undoing("undoing what was begun"):
+            _take_back(begun)
+            if journal:
+                journal.close()
+    elif journal:
+        journal.close()
+
+
+def _take_back(begun: Sequence[Step]) -> None:
+    """Undo steps that succeeded; raises the first undo that fails, after all others."""
+    if problems := _undone(begun):
         _, first = problems[0]
         _report(first, problems[1:])
         raise first
-    if journal:
-        journal.close()
 
 
 def _undone(begun: Sequence[Step]) -> list[tuple[Step, Exception]]:

@@ -81,5 +81,6 @@ def test_closed_streams_are_no_terminals(monkeypatch: pytest.MonkeyPatch) -> Non
     console.say("nobody hears it")
     with console.health_progress() as report:
         report([])
+    console.table("", ["a"], [["b"]])
     with pytest.raises(console.OutputLostError):
-        console.table("", ["a"], [["b"]])
+        console.require_output()

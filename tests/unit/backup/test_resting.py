@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from backup_steps import back_up, bring_back, opened, store
+from backup_steps import back_up, bring_back, interrupt, opened, store
 from backup_world import World
 from fakes import container
 
@@ -25,6 +25,23 @@ def assert_no_set(stack: StackContext, world: World) -> None:
     assert not list((stack.root / "backups").rglob(".partial-*"))
     assert {c.state for c in world.there} == {"running"}
     assert journal.pending(stack) == ()
+
+
+def test_fault_of_any_kind_stops_no_step_of_the_return(
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What depends on the stores is started, also where nobody could wait for them."""
+
+    def lost() -> None:
+        raise OSError(5, "Input/output error")
+
+    world.when["helper", "copy", "trial_memo_data"] = interrupt
+    monkeypatch.setattr(service_control, "health_progress", lost)
+
+    with pytest.raises(OSError, match="Input/output error"):
+        back_up(stack)
+
+    assert {c.state for c in world.there} == {"running"}
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """A rolling update of every service, in dependency order."""
 
 import json
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,11 @@ import pytest
 from composing import UPDATED, Composing, opened, quick_clock
 from served import quick_require
 
+from compose_ops import interrupts
 from compose_ops.cli.output import rollout
 from compose_ops.errors import RolledBack, UsageError
 from compose_ops.project.model import Model
-from compose_ops.rollout import update
+from compose_ops.rollout import journal, update
 from compose_ops.rollout.update_all import in_dependency_order, update_all
 
 SERVICES: dict[str, dict[str, Any]] = {
@@ -60,6 +63,64 @@ def test_the_first_failure_ends_it(
     after = {c.service: c.id for c in engine.there}
     assert {n for n in after if after[n] != before[n]} == {"store"}
     assert "store: updated in" in capsys.readouterr().out
+
+
+def test_output_that_nobody_takes_ends_no_update(
+    engine: Composing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+
+    rollout.run_all(update_all(opened(tmp_path, engine)), None)
+
+    hashes = engine.config_hashes()
+    assert {c.service: c.config_hash for c in engine.there} == hashes
+
+
+def interrupt_as_the_old_one_goes(
+    engine: Composing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let a signal arrive when the first old container is removed."""
+    remove, left = engine.remove, [signal.SIGTERM]
+
+    def interrupted(*ids: str, **how: Any) -> None:
+        while left:
+            signal.raise_signal(left.pop())
+        remove(*ids, **how)
+
+    monkeypatch.setattr(engine, "remove", interrupted)
+
+
+def test_a_signal_while_one_is_recorded_begins_no_other(
+    engine: Composing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was proven by then stays."""
+    interrupt_as_the_old_one_goes(engine, monkeypatch)
+    before = {c.service: c.id for c in engine.there}
+    results = update_all(opened(tmp_path, engine))
+
+    with pytest.raises(KeyboardInterrupt), interrupts.handled():
+        list(results)
+
+    after = {c.service: c.id for c in engine.there}
+    assert {n for n in after if after[n] != before[n]} == {"store"}
+    assert journal.read(opened(tmp_path, engine).state) is None
+
+
+def test_a_signal_while_one_is_recorded_leaves_no_follower_without_a_network(
+    engine: Composing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = {"image": "side", "network_mode": "service:store"}
+    engine.tags["side"] = "sha256:side-1"
+    engine.services = {**engine.services, "side": side}
+    engine.up(["side"])
+    interrupt_as_the_old_one_goes(engine, monkeypatch)
+    stack = opened(tmp_path, engine)
+
+    with pytest.raises(KeyboardInterrupt), interrupts.handled():
+        update.update(stack, "store", update.UpdateRequest())
+
+    how = {"dependencies": False, "recreate": "always"}
+    assert ("up", ("side",), how) in engine.done
 
 
 def test_the_json_holds_what_was_done(engine: Composing, tmp_path: Path) -> None:

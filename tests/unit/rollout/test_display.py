@@ -2,9 +2,12 @@
 
 import io
 import sys
+from contextlib import nullcontext
 
 import pytest
+from fakes import container
 
+from compose_ops import console
 from compose_ops.rollout.display import Tally, displayed, rows
 from compose_ops.rollout.policy import ProbeSettings
 from compose_ops.rollout.recording import Answers, Recorder
@@ -109,6 +112,20 @@ def test_an_update_outlives_its_terminal(
         note("app-3: admitted, watched for 4 s")
 
     assert recorder.notes[0].text == "app-3: admitted, watched for 4 s"
+
+
+@pytest.mark.parametrize("is_inside_another", [False, True])
+def test_waiting_for_health_outlives_its_terminal(
+    monkeypatch: pytest.MonkeyPatch, recorder: Recorder, *, is_inside_another: bool
+) -> None:
+    shown = screen(monkeypatch)
+    around = displayed("app", None, recorder) if is_inside_another else nullcontext()
+    with around, console.health_progress() as report:
+        report([container("app", state="running")])
+        shown.gone = True
+        report([container("app", state="running")])
+
+    assert sys.stderr is shown
 
 
 @pytest.mark.parametrize("term", ["dumb", ""])

@@ -1,5 +1,6 @@
 """How replicas are taken out of service, and what the gateway must offer for that."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,10 +146,8 @@ def test_the_first_version_that_takes_a_signal_sends_none_to_the_one_before(
     assert not [done for done in engine.done if done[0] == "kill"]
 
 
-def test_a_gateway_that_is_to_change_is_changed_first(
-    engine: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """What it lacks is what the changed compose file gives it."""
+def change_both(engine: Served) -> None:
+    """Change the app and its gateway, which lacks what the change gives it."""
     engine.may_drain = False
     changed = {"image": "gateway", "command": "with the line"}
     app = {**labelled(drain=""), "command": "another"}
@@ -160,10 +159,31 @@ def test_a_gateway_that_is_to_change_is_changed_first(
         up(*services, **how)
 
     engine.up = at  # type: ignore[method-assign]
+
+
+def test_a_gateway_that_is_to_change_is_changed_first(
+    engine: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_both(engine)
     delegation.update(opened(tmp_path, engine), ["app"], timeout=None)
 
     assert len({c.config_hash for c in engine.replicas()}) == 1
     assert "gateway is recreated before app" in capsys.readouterr().err
+
+
+def test_signal_ends_the_task_also_after_a_gateway_was_changed(
+    engine: Served, tmp_path: Path
+) -> None:
+    def interrupt(verb: str) -> None:
+        if verb == "remove":
+            signal.raise_signal(signal.SIGINT)
+
+    change_both(engine)
+    engine.at.append(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        delegation.update(opened(tmp_path, engine), ["app"], timeout=None)
+
+    assert len({c.config_hash for c in engine.replicas()}) == 1
 
 
 def test_a_gateway_that_fails_is_changed_before_its_service(

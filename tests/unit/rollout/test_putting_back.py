@@ -165,14 +165,15 @@ def test_a_refused_removal_is_made_up_for_by_the_next_task(
 def test_ctrl_c_while_old_ones_are_removed_changes_nothing(
     engine: Served, tmp_path: Path
 ) -> None:
-    """It is too late to go back, and too early to leave."""
+    """It is too late to go back, and too early to leave: the task ends after it."""
 
     def interrupt(verb: str) -> None:
         if verb == "remove":
             os.kill(os.getpid(), signal.SIGINT)
 
     engine.at.append(interrupt)
-    updated(tmp_path, engine)
+    with pytest.raises(KeyboardInterrupt):
+        updated(tmp_path, engine)
 
     assert engine.running("app") == {NEW}
     assert_whole(tmp_path, engine)

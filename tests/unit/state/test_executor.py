@@ -1,10 +1,12 @@
 """Steps: done in turn, or undone in reverse, whatever happens between."""
 
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from compose_ops import interrupts
 from compose_ops.errors import EngineError
 from compose_ops.state import journal
 from compose_ops.state.executor import Step, execute
@@ -63,6 +65,17 @@ def test_scaffolding_is_undone_at_the_end(log: Log) -> None:
     execute([log.step("a"), log.step("b")], keep=False)
 
     assert log == ["do a", "do b", "undo b", "undo a"]
+
+
+def test_signal_leaves_no_scaffolding(log: Log, stack: journal.HasState) -> None:
+    book = journal.begin(stack, "drill", "1")
+    interrupt = Step("b", lambda: None, lambda: signal.raise_signal(signal.SIGTERM))
+
+    with pytest.raises(KeyboardInterrupt), interrupts.handled():
+        execute([log.step("a"), interrupt], journal=book, keep=False)
+
+    assert log == ["do a", "undo a"]
+    assert journal.pending(stack) == ()
 
 
 def test_undo_that_fails_stops_no_other_and_is_named(log: Log) -> None:
