@@ -1,6 +1,6 @@
 """A project in a mode on an engine: what every operation gets first."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -40,7 +40,11 @@ class RollingUpdates(Protocol):
     """What `up`, `restart`, `rebuild` and `down` ask of the rolling update."""
 
     def rolled(
-        self, stack: "StackContext", services: Iterable[str]
+        self,
+        stack: "StackContext",
+        services: Iterable[str],
+        *,
+        stopped: Collection[str] = (),
     ) -> tuple[str, ...]: ...
 
     def gateways(self, stack: "StackContext") -> set[str]: ...
