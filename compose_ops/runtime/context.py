@@ -105,6 +105,15 @@ class Backups(Protocol):
 
     def verified_sets(self, stack: "StackContext") -> Sequence[datetime]: ...
 
+    def set_folders(self, stack: "StackContext") -> Sequence[Path]:
+        """
+        Return the folders where sets of the project may lie, its own first.
+
+        Raises DataError where what was remembered is damaged.
+        """
+
+    def password_files(self, stack: "StackContext") -> Sequence[Path]: ...
+
     def helper_image(self, stack: "StackContext") -> tuple[str, Sequence[str]]:
         """Return the helper image's name, and the images that it can be built on."""
 
