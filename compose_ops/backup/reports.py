@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import destinations, endings, helper, places, repository
 from compose_ops.backup import restore_points as points
 from compose_ops.backup import undeclared as mounts
 from compose_ops.backup import version_jumps as jumps
-from compose_ops.backup.addresses import Place
+from compose_ops.backup.addresses import Place, repositories
 from compose_ops.backup.manifest import Store
 from compose_ops.backup.repository import PROVEN, BackupSet
 from compose_ops.backup.restore_points import RestorePoint
@@ -32,6 +33,16 @@ def _verified(stack: StackContext) -> Iterator[datetime]:
             for found in repository.listed(dest, stack.project):
                 if found.verified and found.manifest:
                     yield datetime.fromisoformat(found.manifest.created)
+
+
+def set_folders(stack: StackContext) -> Sequence[Path]:
+    """Return the folders where sets of the project may lie, its own first."""
+    return destinations.known(stack.backups, stack.state)
+
+
+def password_files(stack: StackContext) -> Sequence[Path]:
+    """Return the files with the passwords of repositories."""
+    return [one.password for one in repositories(stack.config, stack.root)]
 
 
 def copies(stack: StackContext, dest: Place, label: str) -> tuple[Copy, ...]:

@@ -237,7 +237,7 @@ def finish(partial: Path, manifest: Manifest) -> Path:
 def remove_partial(path: Path) -> None:
     """Remove what an unfinished backup wrote; any other folder is left alone."""
     if PARTIAL.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+        _remove_rest(path)
 
 
 def remove(backup_set: BackupSet) -> None:
@@ -257,10 +257,15 @@ def remove(backup_set: BackupSet) -> None:
 def remove_rest(dest: Path, project: str) -> None:
     """Finish what a removal that died has begun, and say what cannot be removed."""
     for path in folder(dest, project).glob(f"{REMOVED}*"):
-        shutil.rmtree(path, ignore_errors=True)
-        if path.exists():
-            command = f"sudo rm -r {shlex.quote(str(path))}"
-            say(f"warning: {path} cannot be removed: {command}")
+        _remove_rest(path)
+
+
+def _remove_rest(path: Path) -> None:
+    """Remove a folder that is no set, and say so where that is refused."""
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        command = f"sudo rm -r {shlex.quote(str(path))}"
+        say(f"warning: {path} cannot be removed: {command}")
 
 
 def note(path: Path, **values: Any) -> None:

@@ -4,7 +4,7 @@ import atexit
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -26,7 +26,7 @@ from compose_ops.docker.api import (
     Service,
 )
 from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
-from compose_ops.project import discovery, env_file
+from compose_ops.project import compose_values, discovery, env_file
 from compose_ops.project.discovery import Found
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
@@ -89,6 +89,22 @@ class Place:
     @property
     def backups(self) -> Path:
         return self.config.destination
+
+    def values(self, names: Iterable[str]) -> Mapping[str, str]:
+        """
+        Return what Compose makes of variables of the env files, or of their example.
+
+        ConfigurationError where it cannot read them, EngineUnavailable without it.
+        """
+        example = self.config.example
+        files = (example, *self.found.env_files)
+        return compose_values.resolved(
+            docker_client(),
+            names,
+            {**env_file.read(example), **self.found.values},
+            [file for file in files if file.exists()],
+            literal=os.environ,
+        )
 
 
 def find(selection: Selection, *, lenient: bool = False) -> Place:
@@ -174,6 +190,7 @@ def open_stack(
         service_settings=place.config.service_settings,
         product_files=tuple(map(place.config.path, place.config.products)),
         variables=place.found.values,
+        env_files=place.found.env_files,
         config=place.config,
         modes=place.modes,
         merged=None if deployed or place.config.fronted else known,

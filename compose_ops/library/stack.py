@@ -268,7 +268,8 @@ class Stack:
             *passwords.missing(engine, config, place.root),
         ]
         if config.init.production_mode in self.selection.modes:
-            more += production.steps(engine, config, place.found.values)
+            names = production.variables_of_folders(config)
+            more += production.steps(engine, config, place.values(names))
         return setup.run(engine, place.root, config, dry=self.dry, more=more)
 
     def doctor(

@@ -55,6 +55,15 @@ class Content:
             return 0.0
 
 
+def variables(model: Model) -> tuple[str, ...]:
+    """Return the variables that are contents of secrets or configs."""
+    kinds: list[Mapping[str, Mapping[str, object] | None]]
+    kinds = [model.raw.get("secrets") or {}, model.raw.get("configs") or {}]
+    definitions = (one or {} for kind in kinds for one in kind.values())
+    names = (one.get("environment") for one in definitions)
+    return tuple(dict.fromkeys(str(name) for name in names if name))
+
+
 def of_service(
     model: Model, service: str, values: Mapping[str, str]
 ) -> Iterator[Content]:

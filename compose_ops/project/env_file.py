@@ -4,6 +4,7 @@ import os
 import shlex
 import stat
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from io import StringIO
@@ -98,13 +99,22 @@ def add_lines(path: Path, lines: list[str]) -> None:
     write_private(path, text + joint + "".join(f"{line}\n" for line in lines))
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write *text* at once and durably, closed to others (see `sharing`)."""
+def write_private(path: Path, text: str, *, mode: int | None = None) -> None:
+    """
+    Write *text* at once and durably, closed to others (see `sharing`).
+
+    With *mode* the file has that one, from the moment it has its name.
+    """
     partial = path.with_name(f".{path.name}.partial")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        os.fchmod(handle, sharing.file_mode(path.parent))
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            os.fchmod(handle, sharing.file_mode(path.parent) if mode is None else mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise

@@ -1,6 +1,6 @@
 """What other operations delegate to the rolling update: it never stops all replicas."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
 from compose_ops.console import say
@@ -16,13 +16,17 @@ from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.wait import wait
 
 
-def rolled(stack: StackContext, services: Iterable[str]) -> tuple[str, ...]:
+def rolled(
+    stack: StackContext, services: Iterable[str], *, stopped: Collection[str] = ()
+) -> tuple[str, ...]:
     """
     Return those of *services* that run and have an `update_config`.
 
-    What leaves its gateway, or is behind it for the first time, has a gap.
+    What leaves its gateway, or is behind it for the first time, has a gap. Those of
+    *stopped* are about to be: they count as not running.
     """
-    containers = [c for c in stack.refresh() if c.is_running]
+    there = (c for c in stack.refresh() if c.service not in stopped)
+    containers = [c for c in there if c.is_running]
     running = {c.service for c in containers}
     fronted = {c.service for c in containers if f"{policy.LABEL}alias" in c.labels}
     found = []

@@ -16,9 +16,8 @@ from dataclasses import dataclass, field, replace
 from compose_ops.console import say
 from compose_ops.docker.api import Container
 from compose_ops.errors import ComposeOpsError
-from compose_ops.project import contents, env_file
+from compose_ops.project import contents
 from compose_ops.project.contents import Content
-from compose_ops.project.paths import ENV_FILE
 from compose_ops.runtime.context import StackContext
 from compose_ops.state.store import StateFile
 
@@ -167,7 +166,7 @@ def remember(
 
 def _contents(stack: StackContext) -> dict[str, dict[str, Content]]:
     """Return the contents of each service that has any, as the engine sees them."""
-    values = env_file.settings([stack.root / ENV_FILE])
+    values = stack.values(contents.variables(stack.model))
     found = {
         name: {c.title: c for c in contents.of_service(stack.model, name, values)}
         for name in stack.model.services

@@ -1,6 +1,7 @@
 """A project in a mode on an engine: what every operation gets first."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 from compose_ops.config import Config
 from compose_ops.docker.api import Container, Engine, EngineInfo, Network, Volume
 from compose_ops.errors import ConfigurationError
-from compose_ops.project import secrets
+from compose_ops.project import compose_values, secrets
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.project.modes import Mode, Modes
@@ -40,7 +41,11 @@ class RollingUpdates(Protocol):
     """What `up`, `restart`, `rebuild` and `down` ask of the rolling update."""
 
     def rolled(
-        self, stack: "StackContext", services: Iterable[str]
+        self,
+        stack: "StackContext",
+        services: Iterable[str],
+        *,
+        stopped: Collection[str] = (),
     ) -> tuple[str, ...]: ...
 
     def gateways(self, stack: "StackContext") -> set[str]: ...
@@ -100,6 +105,15 @@ class Backups(Protocol):
     """What `down`, `status` and doctor ask about backup sets and restore points."""
 
     def verified_sets(self, stack: "StackContext") -> Sequence[datetime]: ...
+
+    def set_folders(self, stack: "StackContext") -> Sequence[Path]:
+        """
+        Return the folders where sets of the project may lie, its own first.
+
+        Raises DataError where what was remembered is damaged.
+        """
+
+    def password_files(self, stack: "StackContext") -> Sequence[Path]: ...
 
     def helper_image(self, stack: "StackContext") -> tuple[str, Sequence[str]]:
         """Return the helper image's name, and the images that it can be built on."""
@@ -217,6 +231,7 @@ class StackContext:
 
     `root` is Compose's project directory; `everyone` holds the containers of all
     projects as they were when it was opened, `merged` a model that is known already.
+    `variables` are those of the `env_files` and the shell, as they are written.
     `other_checkout` is the folder that a project of this name was started from, where
     that is not this checkout: only a stack that is looked at may have one.
     """
@@ -235,6 +250,7 @@ class StackContext:
     service_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     product_files: Sequence[Path] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    env_files: Sequence[Path] = ()
     config: Config = field(default_factory=Config)
     modes: Modes = field(default_factory=lambda: Modes(()))
     merged: Mapping[str, Any] | None = None
@@ -256,6 +272,21 @@ class StackContext:
         """The folder of the project's backup sets, where no other is named."""
         folder = self.config.folder if self.config.folder.is_absolute() else self.root
         return absolute(folder, self.config.backup.destination)
+
+    def values(self, names: Iterable[str]) -> Mapping[str, str]:
+        """
+        Return the values that Compose gives to variables; those without one lack.
+
+        Raises ConfigurationError for env files that it cannot read.
+        """
+        stated = self.mode.environment
+        return compose_values.resolved(
+            self.engine,
+            names,
+            {**self.variables, **stated},
+            self.env_files,
+            literal={**os.environ, **stated},
+        )
 
     @property
     def one_offs(self) -> tuple[Container, ...]:

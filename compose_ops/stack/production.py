@@ -8,6 +8,7 @@ from compose_ops.config import Config
 from compose_ops.docker.api import Engine
 from compose_ops.errors import ConfigurationError
 from compose_ops.project import env_file
+from compose_ops.project.interpolation import variables
 from compose_ops.runtime.setup_step import SetupStep
 from compose_ops.stack import certificates, ownership
 from compose_ops.stack.setup import token_steps
@@ -19,7 +20,7 @@ def steps(
     """
     Yield what is still to do; *engine* gives files away where this user is not root.
 
-    *values* are the variables of `.env` and the shell. Raises ConfigurationError for
+    *values* are variables as Compose reads them. Raises ConfigurationError for
     certificates of which only a part is there.
     """
     images = config.backup.helper_base
@@ -35,6 +36,12 @@ def steps(
             "make the data folders " + ", ".join(map(str, missing)),
             lambda: ownership.make_folders(missing, engine, images),
         )
+
+
+def variables_of_folders(config: Config) -> tuple[str, ...]:
+    """Return the variables in the paths of the databases' folders."""
+    found = (n for text in config.init.data_folders for n, _ in variables(text))
+    return tuple(dict.fromkeys(found))
 
 
 def data_folders(config: Config, values: Mapping[str, str]) -> Sequence[Path]:

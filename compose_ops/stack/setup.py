@@ -114,6 +114,13 @@ def _secret_steps(config: Config) -> Iterator[SetupStep]:
         path = config.path(name)
         if not path.exists():
             yield SetupStep(f"make {name}", partial(_write, path, table))
+    for name in dict.fromkeys([*config.init.secrets, *config.init.tokens]):
+        path = config.path(name)
+        if path.is_file() and _is_closed(path):
+            yield SetupStep(
+                f"make {name} readable to the containers' users",
+                partial(path.chmod, SHARED_FILE),
+            )
     folders = dict.fromkeys(config.path(n).parent for n in config.init.secrets)
     for folder in folders:
         if folder.is_dir() and folder.stat().st_mode & 0o077:
@@ -121,6 +128,12 @@ def _secret_steps(config: Config) -> Iterator[SetupStep]:
             yield SetupStep(
                 f"close {shown}/ to other users", partial(folder.chmod, PRIVATE_FOLDER)
             )
+
+
+def _is_closed(path: Path) -> bool:
+    """Say whether only this user reads a file; another owner is a person's choice."""
+    found = path.stat()
+    return found.st_uid == os.geteuid() and not found.st_mode & 0o044
 
 
 def token_steps(config: Config) -> Iterator[SetupStep]:
@@ -165,8 +178,7 @@ def _write(path: Path, secret: SecretTable) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(PRIVATE_FOLDER)
     random = secrets.token_urlsafe(secret.random_bytes) if secret.random_bytes else ""
-    env_file.write_private(path, random or secret.text)
-    path.chmod(SHARED_FILE)
+    env_file.write_private(path, random or secret.text, mode=SHARED_FILE)
 
 
 def _permission_steps(config: Config) -> Iterator[SetupStep]:

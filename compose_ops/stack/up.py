@@ -56,13 +56,13 @@ def up(
         unbuilt = [n for n in wanted if stack.model.service(n).get("build")]
     replaced = contents.outdated(contents.look(stack), stack.containers)
     plan = [
+        *(f"build {name}" for name in unbuilt),
         *change.steps(),
         *(
             f"recreate {name}: {why}"
             for name, why in replaced.items()
             if name in wanted
         ),
-        *(f"build {name}" for name in unbuilt),
         *(
             f"start {name} and wait until it is healthy"
             for name in wanted
@@ -80,11 +80,14 @@ def up(
             volumes = stack.engine.volumes(project=stack.project)
             now = _reconciliation(stack, stack.engine.networks(), volumes)
             change = replace(now, orphans=change.orphans)
-        reconcile.execute(change, stack.engine)
-        rolled = updates.rolled(stack, wanted)
-        made = [n for n in rolled if n in unbuilt]
+        rolled = updates.rolled(stack, wanted, stopped=change.services)
+        made = [n for n in rolled if n in unbuilt and not _joins(stack, n, change)]
         _prepare_images(stack, [n for n in unbuilt if n not in made], build=build)
+        if change.steps():
+            _complete_images(stack, [*wanted, *change.services], but=made)
         updates.update(stack, made, make=partial(build_images, stack), timeout=timeout)
+        # Whatever can fail for its image has its image now, while all still runs.
+        reconcile.execute(change, stack.engine)
         updates.update(stack, [n for n in rolled if n not in made], timeout=timeout)
         if change.services:
             # Compose 2.26 does not see that a network of theirs was recreated.
@@ -214,6 +217,33 @@ def _prepare_images(stack: StackContext, names: Sequence[str], *, build: bool) -
         local_images.prepare(stack)
     if names:
         build_images(stack, *names)
+
+
+def _complete_images(
+    stack: StackContext, names: Iterable[str], *, but: Collection[str]
+) -> None:
+    """Build or pull what is not here, which Compose would do when it starts *names*."""
+    images = {
+        name: stack.model.image_name(name)
+        for name in names
+        if name in stack.model.services and name not in but
+        if stack.model.replicas(name)
+    }
+    there = stack.engine.images(images.values())
+    absent = [name for name, image in images.items() if image not in there]
+    built = [name for name in absent if stack.model.service(name).get("build")]
+    if built:
+        build_images(stack, *built)
+    if pulled := [name for name in absent if name not in built]:
+        say("pulling " + ", ".join(pulled))
+        stack.engine.pull(pulled)
+
+
+def _joins(stack: StackContext, name: str, change: reconcile.Reconciliation) -> bool:
+    """Say whether a service is to be on a network that is recreated."""
+    keys = stack.model.service(name).get("networks") or ()
+    names = {network.name for network in change.networks}
+    return not names.isdisjoint(map(stack.model.network_name, keys))
 
 
 def _start(

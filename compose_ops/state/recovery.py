@@ -1,7 +1,7 @@
 """One task at a time changes a project, after it put right what a dead one left."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -229,5 +229,7 @@ def _overlaps(one: Collection[str] | None, other: Collection[str] | None) -> boo
 def _remove_partial(stack: Project) -> None:
     """Remove what a task that died was writing: under the lock nobody else writes."""
     for path in (*stack.state.glob(".*.partial"), *stack.state.glob("*/.*.partial")):
-        with suppress(OSError):
-            path.unlink()
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as refused:
+            say(f"warning: {path} cannot be removed: {refused.strerror}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from string import Template
 
 from compose_ops.errors import ConfigurationError
+from compose_ops.project.interpolation import variables
 from compose_ops.runtime.context import StackContext
 
 LOCAL_HOST = "localhost"
@@ -71,12 +72,13 @@ def registry_of(stack: StackContext) -> str:
             "the nodes cannot get images that are built here: no registry is named",
             hint=SET_IT,
         )
-    return _filled(stated, stack.variables)
+    names = dict.fromkeys(name for name, _ in variables(stated))
+    return _filled(stated, stack.values(names))
 
 
-def _filled(stated: str, variables: Mapping[str, str]) -> str:
+def _filled(stated: str, values: Mapping[str, str]) -> str:
     try:
-        found = Template(stated).substitute(variables).strip("/")
+        found = Template(stated).substitute(values).strip("/")
     except (KeyError, ValueError) as unknown:
         raise ConfigurationError(
             f"[swarm] registry names a variable without a value: {unknown}",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from backup_steps import opened
 from backup_world import World
+from compose_reading import Reading
 from fakes import container
 
 from compose_ops.project import contents as files
@@ -89,6 +90,36 @@ def test_every_replaced_content_is_named(stack: StackContext) -> None:
     conf = stack.root / "app.conf"
     assert judged(stack).replaced == ("secret word", "config greeting", f"file {conf}")
     assert contents.outdated(contents.look(stack), stack.refresh()).keys() == {"app"}
+
+
+def test_rotated_variable_behind_a_secret_is_seen(stack: StackContext) -> None:
+    """Wherever the project's variables come from, which need not be its `.env`."""
+    stack.engine.further["secrets"]["word"] = {"environment": "WORD"}  # type: ignore[attr-defined]
+    stack.variables = {"WORD": "one"}
+    stack.reload()
+    created(stack)
+    assert judged(stack) == contents.Judgement()
+
+    stack.variables = {"WORD": "two"}
+
+    assert judged(stack).replaced == ("secret word",)
+
+
+def test_variable_of_another_variable_is_what_compose_makes_of_it(
+    stack: StackContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = Reading({"WORD": "one"})
+    monkeypatch.setattr(stack.engine, "docker", reading.docker, raising=False)
+    stack.engine.further["secrets"]["word"] = {"environment": "WORD"}  # type: ignore[attr-defined]
+    stack.variables = {"WORD": "${OTHER}", "UNUSED": "$$"}
+    stack.env_files = (stack.root / "one.env",)
+    stack.reload()
+    created(stack)
+    reading.values = {"WORD": "two"}
+
+    assert judged(stack).replaced == ("secret word",)
+    assert str(stack.root / "one.env") in reading.words
+    assert reading.asked == {"WORD": "${WORD}"}
 
 
 def test_file_that_the_service_may_write_is_its_own(stack: StackContext) -> None:

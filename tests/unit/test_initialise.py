@@ -112,6 +112,51 @@ def test_containers_can_read_and_host_users_cannot(checkout: Path) -> None:
     assert (checkout / "jimbot" / "main.py").stat().st_mode & 0o444 == 0o444
 
 
+def test_a_secret_has_its_mode_from_the_moment_it_has_its_name(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill in between would leave one that no container's user can read."""
+    modes = {}
+    real = Path.rename
+
+    def renamed(partial: Path, path: Path) -> Path:
+        modes[path.name] = partial.stat().st_mode & 0o777
+        return real(partial, path)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    init(checkout)
+
+    assert modes["db_password.txt"] == modes["api_keys.json"] == 0o644
+    assert modes[".env"] == 0o600
+
+
+def test_a_secret_that_a_killed_run_left_closed_is_opened(checkout: Path) -> None:
+    """Its value is never touched."""
+    init(checkout)
+    secret = checkout / "secrets" / "db_password.txt"
+    value = secret.read_text()
+    secret.chmod(0o600)
+
+    init(checkout)
+
+    assert secret.stat().st_mode & 0o777 == 0o644
+    assert secret.read_text() == value
+    assert setup.plan(checkout, config_in(checkout), values=dict) == []
+
+
+def test_a_write_that_fails_leaves_no_secret_behind(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        env_file.write_private(checkout / "secrets" / "word", "secret")
+
+    assert list((checkout / "secrets").iterdir()) == []
+
+
 def test_dry_run_writes_nothing(checkout: Path) -> None:
     setup.run(None, checkout, config_in(checkout), dry=True)
 

@@ -5,23 +5,33 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from fakes import container
+from fakes import FakeEngine, container
 from judging import STACK, judge
 
 from compose_ops.backup import create, destinations, repository
 from compose_ops.composition import OPERATIONS
 from compose_ops.config import Config
-from compose_ops.docker.api import Mount, Volume
+from compose_ops.config.schema import (
+    CertificatesTable,
+    DestinationTable,
+    InitTable,
+    SecretTable,
+    ServerTable,
+)
+from compose_ops.docker.api import Engine, EngineInfo, Mount, Volume
 from compose_ops.doctor.facts.leftovers import (
     Journals,
     Leftover,
     backup_age,
     partial_files,
 )
+from compose_ops.errors import EngineUnavailable
 from compose_ops.library import backups as sets
+from compose_ops.project.modes import Mode
+from compose_ops.runtime.context import StackContext
 
 DAY = 86400.0
 
@@ -42,10 +52,12 @@ def test_partial_set_of_a_running_backup_is_left_alone() -> None:
     assert partial(half()).outcome == "warn"
 
 
-def test_only_the_projects_own_partial_set_is_removed_by_fix() -> None:
+def test_only_the_projects_own_partial_files_are_removed_by_fix() -> None:
     """Whether another project's backup is at work, this project's lock cannot say."""
     assert [v.safe for v in partial(half()).problems] == [True]
     assert [v.safe for v in partial(half("another")).problems] == [False]
+    secret = Leftover(STACK.root / "secrets/.db_password.txt.partial", DAY)
+    assert [v.safe for v in partial(secret).problems] == [True]
 
 
 def test_partial_set_is_as_old_as_its_newest_file(tmp_path: Path) -> None:
@@ -55,10 +67,70 @@ def test_partial_set_is_as_old_as_its_newest_file(tmp_path: Path) -> None:
     (folder / "memgraph.tar.zst").touch()
     os.utime(folder, (time.time() - DAY,) * 2)
 
-    stack: Any = SimpleNamespace(root=tmp_path, backups=tmp_path / "backups")
-    [found] = partial_files(stack)
+    [found] = partial_files(project(tmp_path))
 
     assert found.age < DAY / 2
+
+
+def project(root: Path, **changes: Any) -> Any:
+    """Return a project with a secret, a repository and certificates."""
+    init = InitTable(
+        secrets={"hidden/word": SecretTable()},
+        certificates=CertificatesTable(servers={"db": ServerTable()}),
+    )
+    shelf = DestinationTable(repository="/r", password_file="keys/shelf")
+    config = Config(folder=root, init=init, destinations={"shelf": shelf})
+    facts: dict[str, Any] = {"root": root, "state": root / ".compose-ops/ENGINE/trial"}
+    facts |= {"backups": root / "backups", "project": "trial", "config": config}
+    return SimpleNamespace(**(facts | changes), collaborators=OPERATIONS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..env.partial",
+        ".compose-ops/ENGINE/trial/.contents.json.partial",
+        ".compose-ops/ENGINE/trial/points/.note.partial",
+        "elsewhere/trial/.partial-20260101T000000Z-0001",
+        "elsewhere/trial/.removed-20260101T000000Z-0001",
+        "hidden/.word.partial",
+        "keys/.shelf.partial",
+        "certs/.making.partial",
+    ],
+)
+def test_what_was_being_written_is_found_wherever_tasks_write(
+    tmp_path: Path, name: str
+) -> None:
+    stack = project(tmp_path)
+    destinations.remember(stack.backups, stack.state, tmp_path / "elsewhere")
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir()
+
+    assert [one.path for one in partial_files(stack)] == [path]
+
+
+def test_what_was_being_written_is_found_without_an_engine(tmp_path: Path) -> None:
+    class Silent(FakeEngine):
+        def info(self) -> EngineInfo:
+            raise EngineUnavailable("nothing answers")
+
+        def plugins(self) -> dict[str, str]:
+            return {}
+
+    stack = StackContext(
+        collaborators=OPERATIONS,
+        root=tmp_path,
+        project="trial",
+        mode=Mode(),
+        engine=cast("Engine", Silent()),
+        everyone=(),
+        started_as=None,
+        config=Config(folder=tmp_path),
+    )
+    (tmp_path / "..env.partial").touch()
+
+    assert [one.path.name for one in partial_files(stack)] == ["..env.partial"]
 
 
 def taken(days: int, *, verified: int | None = 0) -> Any:

@@ -1,6 +1,5 @@
 """`.env` and the shell: what is read, what is torn, what is weak, what is harmless."""
 
-import json
 import re
 import subprocess
 from collections.abc import Mapping
@@ -9,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from compose_reading import Reading
 from judging import OFFLINE, STACK, judge
 
-from compose_ops.docker.api import Output
 from compose_ops.doctor.facts.settings import (
     Interpolated,
     Settings,
@@ -174,29 +173,15 @@ def test_variable_is_set_for_the_services_that_it_limits(
     assert row.repair == repair
 
 
-class Composing:
-    """Compose, as far as it reads the values of `.env`: what it prints is recorded."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self.values = values
-        self.asked = 0
-
-    def docker(self, *_words: str, timeout: float) -> Output:
-        assert timeout
-        self.asked += 1
-        model = {"services": {"values": {"environment": self.values}}}
-        return Output(0, json.dumps(model), "")
-
-
 def differing(folder: Path, text: str, values: Mapping[str, str]) -> list[Interpolated]:
     settings = read(folder, text)
-    stack: Any = SimpleNamespace(root=folder, engine=Composing(values))
+    stack: Any = SimpleNamespace(root=folder, engine=Reading(values))
     return list(interpolated_values(stack, settings, settings.file or {}))
 
 
 def test_value_that_compose_cuts_is_named_with_what_is_not_set(tmp_path: Path) -> None:
     text = "API_TOKEN=abc$defgh\nPLAIN=x\nQUOTED='a$b'\n"
-    values = {"API_TOKEN": "abc", "QUOTED": "a$$b"}
+    values = {"API_TOKEN": "abc", "QUOTED": "a$b"}
 
     found = differing(tmp_path, text, values)
 
@@ -205,11 +190,11 @@ def test_value_that_compose_cuts_is_named_with_what_is_not_set(tmp_path: Path) -
 
 def test_compose_is_not_asked_for_values_without_a_dollar(tmp_path: Path) -> None:
     settings = read(tmp_path, "A=b\n")
-    engine = Composing({})
+    engine = Reading({})
     stack: Any = SimpleNamespace(root=tmp_path, engine=engine)
 
     assert interpolated_values(stack, settings, settings.file or {}) == ()
-    assert engine.asked == 0
+    assert engine.count == 0
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compose_reading import Reading
 from fakes import container
 
 from compose_ops.docker.api import DIRECTORY_LABEL, FILES_LABEL, Container, EngineInfo
 from compose_ops.errors import ConfigurationError, UsageError
 from compose_ops.library import opening
+from compose_ops.library import stack as stacks
 from compose_ops.library.opening import Selection, _echo, _started
+from compose_ops.library.stack import Stack
 from compose_ops.project.modes import Mode
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.once import Once
@@ -220,3 +223,44 @@ def test_files_of_the_shell_win_over_the_mode_that_was_started(
     found = opening.open_stack(Selection(shop))
 
     assert found.mode.files == (shop / "compose.yaml",)
+
+
+PRODUCTION = """
+files = ["compose.yaml"]
+[modes.prod]
+files = ["compose.dev.yaml"]
+[init]
+production_mode = "prod"
+data_folders = ["$DATA_ROOT/db"]
+"""
+
+
+@pytest.mark.parametrize("file", [".env", ".env.example"])
+def test_init_makes_the_data_folders_where_compose_mounts_them(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """Not one that is called `${HOME}`, in the checkout."""
+    reading = Reading({"DATA_ROOT": "/srv/a"})
+    monkeypatch.setattr(stacks, "host_engine", lambda: None)
+    monkeypatch.setattr(opening, "docker_client", lambda: reading)
+    (shop / "compose-ops.toml").write_text(PRODUCTION)
+    (shop / file).write_text("DATA_ROOT=${BASE}/a\nBASE=/srv\n")
+
+    steps = Stack.open(shop, modes=["prod"], dry=True).init()
+
+    assert steps[-1] == "make the data folders /srv/a/db"
+    assert str(shop / file) in reading.words
+
+
+def test_init_asks_compose_for_no_value_that_is_plain(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host may have no docker client yet."""
+    monkeypatch.setattr(stacks, "host_engine", lambda: None)
+    monkeypatch.setattr(opening, "docker_client", lambda: None)
+    (shop / "compose-ops.toml").write_text(PRODUCTION)
+    (shop / ".env").write_text("DATA_ROOT=/data\nOTHER=${X}\n")
+
+    steps = Stack.open(shop, modes=["prod"], dry=True).init()
+
+    assert steps == ("make the data folders /data/db",)

@@ -11,6 +11,7 @@ from compose_ops.doctor.facts.leftovers import (
     Journals,
     KeptData,
     Leftover,
+    secret_folders,
 )
 from compose_ops.doctor.registry import check
 from compose_ops.runtime.context import StackContext
@@ -104,7 +105,8 @@ def partial_files_gone(
 def is_own(stack: StackContext, path: Path) -> bool:
     """Say whether a partial file can only be a task's of this project."""
     backups = stack.backups
-    return path.parent in {stack.root, backups, backups / stack.project}
+    folders = {stack.root, backups, backups / stack.project}
+    return path.parent in folders | {*secret_folders(stack.config)}
 
 
 @check(

@@ -1,16 +1,17 @@
 """Facts of what interrupted or finished tasks left behind."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from compose_ops.config import Config
 from compose_ops.docker.api import Container, EngineInfo, Volume
 from compose_ops.doctor.facts.folders import below
 from compose_ops.doctor.registry import fact
-from compose_ops.errors import ConfigurationError
+from compose_ops.errors import ConfigurationError, DataError, EngineUnavailable
 from compose_ops.project.model import Model
 from compose_ops.project.paths import PREVIOUS_FILE
 from compose_ops.runtime.context import StackContext
@@ -84,11 +85,38 @@ def data_declared(stack: StackContext, info: EngineInfo, model: Model) -> DataDe
 @fact(limit=10)
 def partial_files(stack: StackContext) -> tuple[Leftover, ...]:
     """Return files and folders that were being written when a task ended."""
-    backups = stack.backups
-    found = {p for f in (stack.root, backups) for p in f.glob("*.partial")}
-    found |= set(backups.glob("*/.partial-*")) | set(backups.glob("*/*.partial"))
-    found |= set(stack.root.glob(".*.partial")) | set(backups.glob("*/.removed-*"))
+    found = set[Path]()
+    for folder, patterns in _places(stack):
+        for pattern in patterns:
+            with suppress(OSError):
+                found |= set(folder.glob(pattern))
     return tuple(_with_ages(sorted(found)))
+
+
+FILES, FILES_BELOW = "*.partial", "*/*.partial"
+SETS = (FILES, FILES_BELOW, "*/.partial-*", "*/.removed-*")
+
+
+def _places(stack: StackContext) -> Iterator[tuple[Path, Sequence[str]]]:
+    """Yield the folders that tasks write to, and what is unfinished there."""
+    yield stack.root, [FILES]
+    yield stack.backups, SETS
+    files = stack.collaborators.backups.password_files(stack)
+    for folder in (*secret_folders(stack.config), *(file.parent for file in files)):
+        yield folder, [FILES]
+    if stack.config.init.certificates.servers:
+        yield stack.config.path(stack.config.init.certificates.folder), [FILES]
+    # Another fact says that no engine answers, or that the state is damaged.
+    with suppress(EngineUnavailable, DataError):
+        yield stack.state, [FILES, FILES_BELOW]
+        for folder in stack.collaborators.backups.set_folders(stack):
+            yield folder, SETS
+
+
+def secret_folders(config: Config) -> tuple[Path, ...]:
+    """Return the folders of the files with secrets that `init` writes."""
+    names = (*config.init.secrets, *config.init.tokens)
+    return tuple(dict.fromkeys(config.path(name).parent for name in names))
 
 
 def _with_ages(paths: Iterable[Path]) -> Iterator[Leftover]:

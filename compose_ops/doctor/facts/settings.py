@@ -1,16 +1,14 @@
 """Facts of `.env`, its example and the shell that the task runs in."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from compose_ops.doctor.facts.access import readers
 from compose_ops.doctor.registry import NotMeasuredError, fact
 from compose_ops.errors import ConfigurationError
-from compose_ops.project import env_file
+from compose_ops.project import compose_values, env_file
 from compose_ops.project.interpolation import variables
 from compose_ops.project.paths import ENV_FILE
 from compose_ops.runtime.context import StackContext
@@ -119,19 +117,11 @@ def interpolated_values(
 def _values_in_compose(
     stack: StackContext, names: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """Ask Compose for the values, in a model that has nothing but them."""
-    environment = {name: f"${{{name}}}" for name in names}
-    model = {"services": {"values": {"image": "values", "environment": environment}}}
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "compose.json"
-        file.write_text(json.dumps(model), encoding="utf-8")
-        files = ("--env-file", str(stack.root / ENV_FILE), "--file", str(file))
-        words = ("--project-name", "values", "config", "--format", "json")
-        output = stack.engine.docker("compose", *files, *words, timeout=COMPOSE_SECONDS)
-    if output.code != 0:
-        raise NotMeasuredError(f"Compose cannot read {ENV_FILE}")
-    found = json.loads(output.stdout)["services"]["values"]["environment"]
-    return {name: str(value).replace("$$", "$") for name, value in found.items()}
+    files = [stack.root / ENV_FILE]
+    try:
+        return compose_values.ask(stack.engine, names, files, timeout=COMPOSE_SECONDS)
+    except ConfigurationError as refused:
+        raise NotMeasuredError(f"Compose cannot read {ENV_FILE}") from refused
 
 
 def read_settings(

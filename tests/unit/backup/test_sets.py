@@ -271,6 +271,22 @@ def test_only_partial_folders_are_removed_as_such(tmp_path: Path) -> None:
     assert folder.exists()
 
 
+def test_a_partial_set_that_cannot_be_removed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    partial = repository.next_path(tmp_path, "p", NOW)
+    partial.mkdir(parents=True)
+    (partial / "data.tar.gz").touch()
+
+    def refuse(*_words: object, **_how: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    repository.remove_partial(partial)
+
+    assert f"warning: {partial} cannot be removed" in capsys.readouterr().err
+
+
 def candidates(count: int, *, verified: bool = True) -> list[Candidate]:
     return [
         Candidate(f"{n:03d}", NOW - timedelta(days=count - n), verified=verified)

@@ -8,7 +8,7 @@ from composing import APP, PROJECT, Composing, opened
 from fakes import network
 
 from compose_ops.doctor import requirements
-from compose_ops.errors import ConfigurationError
+from compose_ops.errors import ConfigurationError, EngineError
 from compose_ops.rollout import delegation
 from compose_ops.stack.restart import restart
 from compose_ops.stack.up import up
@@ -71,6 +71,57 @@ def test_up_recreates_a_network_that_serves_nobody(
     up(opened(tmp_path, engine))
 
     assert [c.id for c in engine.there if c.service == "app"] == replicas
+    assert ("remove_network", f"{PROJECT}_store") in engine.done
+
+
+BUILT = {"build": {"context": "."}}
+
+
+@pytest.mark.parametrize(
+    "services",
+    [
+        {"store": BUILT},
+        {"store": {"image": "store:2"}},
+        {"app": BUILT},
+        {"new": {"image": "new:1"}},
+    ],
+    ids=["its build", "its pull", "another service's build", "another's pull"],
+)
+def test_an_image_that_cannot_be_made_leaves_all_running_on_its_network(
+    engine: Composing,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    services: dict[str, Any],
+) -> None:
+    """Images come before the first change: there is no way back to a removed one."""
+    engine.subnets["store"] = "10.1.0.0/24"
+    more = {name: {"image": name} for name in services}
+    engine.services = more | dict(engine.services)
+    for name, keys in services.items():
+        engine.services[name] = {**engine.services[name], **keys}
+    before, done = list(engine.there), list(engine.done)
+
+    def fail(*_words: object, **_how: object) -> None:
+        raise EngineError("no space left on device")
+
+    monkeypatch.setattr(Composing, "build", fail)
+    monkeypatch.setattr(Composing, "pull", fail)
+    with pytest.raises(EngineError, match="no space left"):
+        up(opened(tmp_path, engine))
+
+    assert engine.there == before
+    assert engine.done == done
+
+
+def test_an_image_that_is_absent_is_pulled_before_its_network_goes(
+    engine: Composing, tmp_path: Path
+) -> None:
+    engine.subnets["store"] = "10.1.0.0/24"
+    engine.services = {**engine.services, "store": {"image": "store:2"}}
+
+    up(opened(tmp_path, engine))
+
+    assert engine.tags["store:2"] == "sha256:store:2-pulled"
     assert ("remove_network", f"{PROJECT}_store") in engine.done
 
 

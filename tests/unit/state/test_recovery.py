@@ -238,3 +238,22 @@ def test_dry_run_undoes_and_moves_nothing(stack: Any) -> None:
 
     assert runs == []
     assert not (stack.root / ".compose-ops").exists()
+
+
+def test_a_partial_file_that_cannot_be_removed_is_named(
+    stack: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody else looks for it; the task goes on."""
+    stack.state.mkdir(parents=True)
+    partial = stack.state / ".contents.json.partial"
+    partial.touch()
+
+    def refuse(_path: Path, **_how: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with exclusive(stack, "invoke up"):
+        pass
+
+    printed = capsys.readouterr().err
+    assert f"warning: {partial} cannot be removed: Operation not permitted" in printed
