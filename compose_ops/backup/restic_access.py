@@ -11,6 +11,7 @@ from compose_ops.backup.addresses import RepositoryAddress
 from compose_ops.backup.damage import NotReached
 from compose_ops.backup.helper import HOST_LABEL, HelperRefusal
 from compose_ops.errors import ConfigurationError, DataError, Locked
+from compose_ops.project import sharing
 from compose_ops.runtime.context import StackContext
 
 CLOSED = 0o077
@@ -87,7 +88,7 @@ def gone(address: RepositoryAddress) -> DataError:
 
 def make_folder(stack: StackContext, address: RepositoryAddress) -> None:
     """
-    Make the folder of a local repository, closed to others.
+    Make the folder of a local repository, closed to others (see `sharing`).
 
     DataError where that fails, and where sets were in a folder that is not there.
     """
@@ -96,7 +97,7 @@ def make_folder(stack: StackContext, address: RepositoryAddress) -> None:
     if had_sets(stack, address):
         raise gone(address)
     try:
-        address.folder.mkdir(mode=0o700, parents=True)
+        sharing.make_folder(address.folder)
     except OSError as refused:
         raise DataError(
             f"{address.folder} cannot be made: {refused.strerror}",

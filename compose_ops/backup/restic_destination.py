@@ -144,14 +144,15 @@ class ResticDestination:
 
     def _listed(self, project: str) -> list[BackupSet]:
         cache = restic_sets.Cache.of(self.stack, self.address)
+        known = cache.known()
         with self.talk() as talk:
             found = talk.at_repository(
                 "list",
                 tags=restic_sets.tags(project),
                 name=TEXT,
-                known=cache.known(),
+                known=list(known),
             )
-        texts = cache.filled(found["snapshots"], found["texts"])
+        texts = cache.filled(found["snapshots"], found["texts"], known)
         return restic_sets.sets(self.name, project, found["snapshots"], texts)
 
     def next_run(self, project: str, now: datetime) -> str:

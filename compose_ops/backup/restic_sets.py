@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import manifest as manifests
+from compose_ops.backup import untrusted
 from compose_ops.backup.addresses import RepositoryAddress
 from compose_ops.backup.manifest import SET_ID, Manifest
 from compose_ops.backup.repository import BackupSet, by_age, drill_of, timestamp
 from compose_ops.errors import DataError
+from compose_ops.project import sharing
 from compose_ops.project.env_file import write_private
 from compose_ops.runtime.context import StackContext
 
@@ -150,8 +152,14 @@ class Cache:
         digest = sha256(where.encode()).hexdigest()[:16]
         return cls(stack.state / "repositories" / digest)
 
-    def known(self) -> list[str]:
-        return [path.name for path in self._files()]
+    def known(self) -> dict[str, str]:
+        """Return the texts that are kept; none that is no JSON object."""
+        texts = {}
+        for path in self._files():
+            with suppress(OSError, *manifests.UNTRUE):
+                found = untrusted.read_json(path, most=manifests.MAX_BYTES)
+                texts[path.name] = json.dumps(found)
+        return texts
 
     def _files(self) -> list[Path]:
         with suppress(OSError):
@@ -159,21 +167,25 @@ class Cache:
         return []
 
     def filled(
-        self, found: Iterable[Snapshot], new: Mapping[str, str]
+        self,
+        found: Iterable[Snapshot],
+        new: Mapping[str, str],
+        known: Mapping[str, str],
     ) -> dict[str, str]:
-        """Return all texts of what is *found*; keep the new ones, drop what is gone."""
+        """
+        Return all texts of what is *found*: the *new* ones, and those *known* before.
+
+        The new ones are kept, what is gone is dropped.
+        """
         there = {str(one["id"]) for one in found if one["is_text"]}
-        texts = dict(new)
         for path in self._files():
-            with suppress(OSError):
-                if path.name not in there:
+            if path.name not in there:
+                with suppress(OSError):
                     path.unlink()
-                elif path.name not in texts:
-                    texts[path.name] = path.read_text()
         with suppress(OSError):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sharing.make_folder(self.folder)
             for id_, text in new.items():
                 part = self.folder.with_name(f"{self.folder.name}.{os.getpid()}")
                 write_private(part, text)
                 part.rename(self.folder / id_)
-        return texts
+        return {i: text for i, text in {**known, **new}.items() if i in there}

@@ -230,3 +230,37 @@ def test_set_whose_snapshot_somebody_forgot_is_damaged(stack: StackContext) -> N
     near = RepositoryAddress("near", "", stack.root, stack.root / "password")
     with pytest.raises(DataError, match="its snapshot of memo_data is missing"):
         ResticDestination(stack, near).check(kept, ())
+
+
+@pytest.mark.parametrize("kind", ["folder", "binary", "empty", "cut", "a list"])
+def test_kept_text_that_cannot_be_believed_is_asked_anew(
+    tmp_path: Path, kind: str
+) -> None:
+    """The file of another user, or what a full disk left of one."""
+    cache = restic_sets.Cache(tmp_path / "cache")
+    found = [snapshot("m", "manifest"), snapshot("r", "record")]
+    cache.filled(found, {"m": "{}", "r": '{"a": 1}'}, {})
+    (broken := cache.folder / "m").unlink()
+    if kind == "folder":
+        broken.mkdir()
+    else:
+        texts = {"binary": b"\xff\xfe", "empty": b"", "cut": b'{"id', "a list": b"[]"}
+        broken.write_bytes(texts[kind])
+
+    known = cache.known()
+
+    assert list(known) == ["r"]
+    assert cache.filled(found, {"m": '{"b": 2}'}, known) == {
+        "m": '{"b": 2}',
+        "r": '{"a": 1}',
+    }
+    assert kind == "folder" or set(cache.known()) == {"m", "r"}
+
+
+def test_text_of_a_snapshot_that_is_gone_is_dropped(tmp_path: Path) -> None:
+    cache = restic_sets.Cache(tmp_path / "cache")
+    found = [snapshot("m", "manifest"), snapshot("r", "record")]
+    cache.filled(found, {"m": "{}", "r": "{}"}, {})
+
+    assert cache.filled(found[:1], {}, cache.known()) == {"m": "{}"}
+    assert list(cache.known()) == ["m"]
