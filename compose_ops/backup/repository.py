@@ -50,7 +50,6 @@ class BackupSet:
     drill: dict[str, str] | None
     written: bool = False
     snapshots: Mapping[str, str] = field(default_factory=dict)
-    record: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
 
     @property

@@ -25,6 +25,8 @@ DATA, MANIFEST, RECORD = "data", "manifest", "record"
 TEXT = "/compose-ops.json"
 """The file that a manifest's or a record's snapshot holds."""
 SET = "set="
+NUMBER = "number"
+"""The key of a record's number."""
 
 Snapshot = Mapping[str, Any]
 
@@ -39,7 +41,7 @@ def sets(
 ) -> list[BackupSet]:
     """Return the sets, newest first: those that have a manifest."""
     by_set: dict[str, list[Snapshot]] = {}
-    for snapshot in sorted(found, key=lambda one: str(one["time"])):
+    for snapshot in _by_time(found):
         by_set.setdefault(set_of(snapshot), []).append(snapshot)
     made = [
         _set(Path(name) / project / run, project, snapshots, texts)
@@ -68,7 +70,7 @@ def _set(
                 fault = fault or f"its snapshot of {archive.key} is missing"
             else:
                 snapshots[archive.key] = id_
-    record = _record(texts.get(_last(found, RECORD), ""))
+    record = _record(found, texts)
     return BackupSet(
         path=path,
         manifest=manifest,
@@ -78,7 +80,6 @@ def _set(
         drill=drill_of(record.get("drill")),
         written=not fault and "verified" not in record,
         snapshots=snapshots,
-        record=record,
         text=_last(found, MANIFEST),
     )
 
@@ -109,12 +110,47 @@ def _last(found: Sequence[Snapshot], kind: str) -> str:
     return ids[-1] if ids else ""
 
 
-def _record(text: str) -> dict[str, Any]:
+def _record(found: Sequence[Snapshot], texts: Mapping[str, str]) -> dict[str, Any]:
+    """
+    Return the record with the highest number, the newest of those that have none.
+
+    The number grows with each record, whatever the clocks of the machines say.
+    """
+    records = [
+        _object(texts.get(str(one["id"]), ""))
+        for one in found
+        if RECORD in one["tags"] and one["is_text"]
+    ]
+    return max(reversed(records), key=_number, default={})
+
+
+def _number(record: Mapping[str, Any]) -> int:
+    number = record.get(NUMBER)
+    return number if type(number) is int else 0
+
+
+def _object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def noted(
+    run: str,
+    found: Sequence[Snapshot],
+    texts: Mapping[str, str],
+    values: Mapping[str, Any],
+) -> str:
+    """Return the text of a set's next record: its last one with *values*."""
+    own = [one for one in _by_time(found) if set_of(one) == run]
+    record = _record(own, texts)
+    return json.dumps({**record, **values, NUMBER: _number(record) + 1})
+
+
+def _by_time(found: Sequence[Snapshot]) -> list[Snapshot]:
+    return sorted(found, key=lambda one: str(one["time"]))
 
 
 def doomed(

@@ -99,7 +99,8 @@ class VersionJump(Protocol):
 class Backups(Protocol):
     """What `down`, `status` and doctor ask about backup sets and restore points."""
 
-    def verified_sets(self, stack: "StackContext") -> Sequence[datetime]: ...
+    def newest_verified(self, stack: "StackContext") -> Sequence[datetime]:
+        """Return when the newest verified set of each destination was taken."""
 
     def helper_image(self, stack: "StackContext") -> tuple[str, Sequence[str]]:
         """Return the helper image's name, and the images that it can be built on."""

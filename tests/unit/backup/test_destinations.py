@@ -3,6 +3,8 @@
 import json
 import subprocess
 from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from compose_ops.backup import (
     create,
     fill,
     helper,
+    manifest,
     repository,
     restic_access,
     restic_sets,
@@ -101,6 +104,88 @@ def snapshot(id_: str, *tags: str, **more: Any) -> Mapping[str, Any]:
         "is_text": bool({"manifest", "record"} & {*tags}),
         **more,
     }
+
+
+class Kept:
+    """A repository in memory: the snapshots of texts, written as a clock says."""
+
+    def __init__(self, manifest: str, run: str) -> None:
+        self.now = "2026-11-28T01:23:29Z"
+        self.run = run
+        self.snapshots = [snapshot("0", "manifest", run=run)]
+        self.texts = {"0": manifest}
+
+    def at_repository(self, act: str, **words: Any) -> Any:
+        if act == "list":
+            texts = {i: t for i, t in self.texts.items() if i not in words["known"]}
+            return {"snapshots": self.snapshots, "texts": texts}
+        assert act == "write"
+        id_ = str(len(self.snapshots))
+        self.snapshots.append(snapshot(id_, "record", run=self.run, time=self.now))
+        self.texts[id_] = words["text"]
+        return {"snapshot": id_}
+
+
+@pytest.fixture
+def kept(stack: StackContext, monkeypatch: pytest.MonkeyPatch) -> Kept:
+    """Return a repository with a set that nobody verified yet, of no volumes."""
+    folder = stack.root / "folder"
+    made = create.take(stack, create.BackupRequest(everything=True, dest=folder))
+    assert made is not None
+    held = Kept(manifest.written(replace(made, stores=())), made.id)
+    monkeypatch.setattr(ResticDestination, "talk", lambda *_: nullcontext(held))
+    return held
+
+
+@pytest.fixture
+def near(stack: StackContext) -> ResticDestination:
+    address = RepositoryAddress("near", "", stack.root, stack.root / "password")
+    return ResticDestination(stack, address)
+
+
+def test_last_record_counts_whatever_the_clock_says(
+    near: ResticDestination, kept: Kept
+) -> None:
+    """A set that was found damaged is not verified again by a clock of before."""
+    kept.now = "2026-12-28T01:23:29Z"
+    near.check(near.listed("trial")[0], ())
+    assert near.listed("trial")[0].verified
+    kept.now = "2026-11-28T02:00:00Z"
+
+    near.note(near.listed("trial")[0], verified=None)
+
+    (found,) = near.listed("trial")
+    assert (found.verified, found.written) == (None, False)
+
+
+@pytest.mark.usefixtures("kept")
+def test_record_is_added_to_as_it_is_now(near: ResticDestination) -> None:
+    """A drill that finds damage notes it, and then how the drill went."""
+    near.check(near.listed("trial")[0], ())
+    (before,) = near.listed("trial")
+
+    near.note(before, verified=None)
+    near.note(before, drill={"at": "2026-11-28T02:00:00Z", "result": "damaged"})
+
+    (found,) = near.listed("trial")
+    assert found.verified is None
+    assert found.drill is not None
+
+
+def test_record_without_a_number_is_older(near: ResticDestination, kept: Kept) -> None:
+    """As the version before wrote it, which went by the clock."""
+    for time, text in (
+        ("2026-12-28T00:00:00Z", '{"verified": null, "number": true}'),
+        ("2026-12-29T00:00:00Z", '{"verified": "2026-12-29T00:00:00Z"}'),
+    ):
+        kept.now = time
+        near.write(kept, kept.run, "record", text)  # type: ignore[arg-type]
+    assert near.listed("trial")[0].verified
+    kept.now = "2026-11-28T02:00:00Z"
+
+    near.note(near.listed("trial")[0], verified=None)
+
+    assert near.listed("trial")[0].verified is None
 
 
 def test_snapshots_without_a_manifest_are_no_set() -> None:
