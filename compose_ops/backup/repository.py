@@ -20,6 +20,7 @@ from compose_ops.console import say
 from compose_ops.errors import DataError, UsageError
 from compose_ops.project import sharing
 from compose_ops.project.env_file import write_private
+from compose_ops.state import decode
 
 MANIFEST = "manifest.json"
 RECORD = "record.json"
@@ -369,7 +370,7 @@ def _record(path: Path) -> dict[str, Any]:
 def timestamp(text: Any) -> datetime | None:
     """Return a time of a record, None for what is no time."""
     try:
-        return untrusted.timestamp(text)
+        return decode.timestamp(text)
     except UNTRUE:
         return None
 

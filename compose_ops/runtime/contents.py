@@ -8,7 +8,6 @@ no record: its contents are unknown, which is said once and is no reason to recr
 """
 
 import hmac
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from compose_ops.project import contents, env_file
 from compose_ops.project.contents import Content
 from compose_ops.project.paths import ENV_FILE
 from compose_ops.runtime.context import StackContext
+from compose_ops.state import fingerprint
 from compose_ops.state.store import StateFile
 
 FILE = "contents.json"
@@ -48,6 +48,9 @@ class Records:
 
     key: str
     containers: Mapping[str, StartedWith] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        fingerprint.key_in(self.key)
 
 
 STATE_FILE = StateFile(
@@ -83,9 +86,9 @@ class Snapshot:
 
 def look(stack: StackContext) -> Snapshot:
     """Return the contents as they are now."""
-    records = STATE_FILE.load(stack.state) or Records(secrets.token_hex(32))
+    records = STATE_FILE.load(stack.state) or Records(fingerprint.new_key())
     found = _contents(stack)
-    key = bytes.fromhex(records.key)
+    key = fingerprint.key_in(records.key)
     return Snapshot(
         records,
         found,

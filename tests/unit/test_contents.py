@@ -191,12 +191,20 @@ def test_state_tells_no_secret_and_is_its_owners(stack: StackContext) -> None:
     assert sha256(SECRET.encode()).hexdigest() not in text
 
 
-def test_damaged_record_is_unknown(stack: StackContext) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["[1, 2]", *(f'{{"schema": 1, "key": "{key}"}}' for key in ("zz", "", "ab"))],
+)
+def test_damaged_record_is_unknown(stack: StackContext, text: str) -> None:
+    """A key that is none, or short enough to be guessed, is damage as well."""
     created(stack)
-    store.write(stack.state / contents.FILE, "[1, 2]")
+    store.write(stack.state / contents.FILE, text)
     renew(stack.root / "word")
 
     assert judged(stack) == contents.Judgement(is_unknown=True)
+    created(stack)
+    assert judged(stack) == contents.Judgement()
+    assert len(contents.look(stack).records.key) == 64
 
 
 @pytest.mark.parametrize("kind", ["absent", "folder", "pipe", "large", "closed"])
