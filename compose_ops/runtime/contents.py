@@ -127,11 +127,22 @@ def judge(seen: Snapshot, containers: Iterable[Container]) -> dict[str, Judgemen
 
 
 def outdated(seen: Snapshot, containers: Iterable[Container]) -> dict[str, str]:
-    """Return the services with a replaced content, and what that is."""
-    judged = judge(seen, there := [c for c in containers if c.is_running])
+    """
+    Return the services with a replaced content, and what that is.
+
+    A stopped container reads its files at its start; what it was created with counts.
+    """
+    judged = judge(seen, there := list(containers))
     found: dict[str, str] = {}
     for container in there:
-        if container.id in judged and (causes := judged[container.id].causes):
+        known = seen.contents.get(container.service, {})
+        replaced = tuple(
+            title
+            for title in judged.get(container.id, Judgement()).replaced
+            if container.is_running or known[title].file is None
+        )
+        if replaced:
+            causes = Judgement(replaced).causes
             found.setdefault(container.service, ", ".join(causes))
     return found
 

@@ -156,6 +156,21 @@ def test_text_of_a_config_stays_what_the_container_was_created_with(
     assert judged(stack).replaced == ("config greeting",)
 
 
+def test_stopped_container_is_recreated_for_a_text_alone(stack: StackContext) -> None:
+    """A start reads the files anew; the text stays what the container was made with."""
+    created(stack)
+    [own] = stack.engine.there  # type: ignore[attr-defined]
+    stopped = [replace(own, state="exited", health="")]
+    renew(stack.root / "word")
+    assert contents.outdated(contents.look(stack), stopped) == {}
+
+    stack.engine.further["configs"]["greeting"]["content"] = "bye"  # type: ignore[attr-defined]
+    stack.reload()
+
+    outdated = contents.outdated(contents.look(stack), stopped)
+    assert outdated == {"app": "config greeting was replaced"}
+
+
 def test_what_was_replaced_while_a_task_ran_is_found_by_the_next(
     stack: StackContext,
 ) -> None:
