@@ -1,6 +1,7 @@
 """The composition root: which implementation each operation gets of the others."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compose_ops.state import recovery
@@ -71,6 +72,12 @@ class Operations:
             *(destinations, endings, restore_points, stale_images),
         )
         return [module.STATE_FILE for module in holders]
+
+    @property
+    def deployed_text(self) -> Callable[[Path], str | None]:
+        from compose_ops.rollout import deployments
+
+        return deployments.remembered
 
     @property
     def helper_image(self) -> "Callable[[StackContext], str]":

@@ -11,6 +11,7 @@ from typing import Any
 
 from compose_ops.backup import untrusted
 from compose_ops.errors import DataError
+from compose_ops.state import decode
 
 SCHEMA = 2
 READABLE = (1, 2)
@@ -200,7 +201,7 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
     return Manifest(
         id=_matching(SET_ID, data["id"]),
         project=_matching(_NAME, data["project"]),
-        created=untrusted.timestamp(data["created"]).isoformat(),
+        created=decode.timestamp(data["created"]).isoformat(),
         coherent=bool(data["coherent"]),
         compression=_one_of((*COMPRESSIONS, RESTIC), data["compression"]),
         encrypted=bool(data["encrypted"]),

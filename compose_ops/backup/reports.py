@@ -22,8 +22,12 @@ from compose_ops.runtime.context import StackContext
 from compose_ops.state.runs import Copy
 
 
-def verified_sets(stack: StackContext) -> Sequence[datetime]:
-    """Return when each verified set was taken: to verify one again renews no data."""
+def newest_verified(stack: StackContext) -> Sequence[datetime]:
+    """
+    Return when the newest verified set of each destination was taken.
+
+    To verify an older one again renews no data.
+    """
     return list(_verified(stack))
 
 
@@ -33,6 +37,7 @@ def _verified(stack: StackContext) -> Iterator[datetime]:
             for found in repository.listed(dest, stack.project):
                 if found.verified and found.manifest:
                     yield datetime.fromisoformat(found.manifest.created)
+                    break
 
 
 def set_folders(stack: StackContext) -> Sequence[Path]:

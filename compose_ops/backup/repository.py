@@ -20,6 +20,7 @@ from compose_ops.console import say
 from compose_ops.errors import DataError, UsageError
 from compose_ops.project import sharing
 from compose_ops.project.env_file import write_private
+from compose_ops.state import decode
 
 MANIFEST = "manifest.json"
 RECORD = "record.json"
@@ -50,7 +51,6 @@ class BackupSet:
     drill: dict[str, str] | None
     written: bool = False
     snapshots: Mapping[str, str] = field(default_factory=dict)
-    record: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
 
     @property
@@ -375,7 +375,7 @@ def _record(path: Path) -> dict[str, Any]:
 def timestamp(text: Any) -> datetime | None:
     """Return a time of a record, None for what is no time."""
     try:
-        return untrusted.timestamp(text)
+        return decode.timestamp(text)
     except UNTRUE:
         return None
 

@@ -13,6 +13,7 @@ from compose_ops.backup.damage import NotReached
 from compose_ops.backup.helper import HOST_LABEL, HelperRefusal
 from compose_ops.backup.ssh_address import SshAddress
 from compose_ops.errors import ConfigurationError, DataError, Locked
+from compose_ops.project import sharing
 from compose_ops.project.paths import CONFIG_FILE
 from compose_ops.runtime.context import StackContext
 
@@ -119,7 +120,7 @@ def gone(address: RepositoryAddress) -> DataError:
 
 def make_folder(stack: StackContext, address: RepositoryAddress) -> None:
     """
-    Make the folder of a local repository, closed to others.
+    Make the folder of a local repository, closed to others (see `sharing`).
 
     DataError where that fails, and where sets were in a folder that is not there.
     """
@@ -128,7 +129,7 @@ def make_folder(stack: StackContext, address: RepositoryAddress) -> None:
     if had_sets(stack, address):
         raise gone(address)
     try:
-        address.folder.mkdir(mode=0o700, parents=True)
+        sharing.make_folder(address.folder)
     except OSError as refused:
         raise DataError(
             f"{address.folder} cannot be made: {refused.strerror}",

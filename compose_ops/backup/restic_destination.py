@@ -1,7 +1,6 @@
 """A restic repository with sets: each is its snapshots, and a manifest written last."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +21,7 @@ from compose_ops.backup.manifest import RESTIC, Archive, Manifest
 from compose_ops.backup.progress import meter
 from compose_ops.backup.repository import BackupSet, next_id, valid_manifest
 from compose_ops.backup.restic_access import NotMadeYet
-from compose_ops.backup.restic_sets import MANIFEST, RECORD, TEXT
+from compose_ops.backup.restic_sets import MANIFEST, RECORD, TEXT, Snapshot
 from compose_ops.backup.restore_targets import RestoreTarget
 from compose_ops.backup.store_backup import StoreBackup
 from compose_ops.backup.volume_backup import VolumeBackup
@@ -143,16 +142,21 @@ class ResticDestination:
             return []
 
     def _listed(self, project: str) -> list[BackupSet]:
-        cache = restic_sets.Cache.of(self.stack, self.address)
         with self.talk() as talk:
-            found = talk.at_repository(
-                "list",
-                tags=restic_sets.tags(project),
-                name=TEXT,
-                known=cache.known(),
-            )
-        texts = cache.filled(found["snapshots"], found["texts"])
-        return restic_sets.sets(self.name, project, found["snapshots"], texts)
+            found, texts = self._read(talk, project)
+        return restic_sets.sets(self.name, project, found, texts)
+
+    def _read(
+        self, talk: Helper, project: str
+    ) -> tuple[Sequence[Snapshot], Mapping[str, str]]:
+        """Return the snapshots of a project, and the texts of sets among them."""
+        cache = restic_sets.Cache.of(self.stack, self.address)
+        known = cache.known()
+        found = talk.at_repository(
+            "list", tags=restic_sets.tags(project), name=TEXT, known=list(known)
+        )
+        snapshots = found["snapshots"]
+        return snapshots, cache.filled(snapshots, found["texts"], known)
 
     def next_run(self, project: str, now: datetime) -> str:
         return next_id([kept.id for kept in self.listed(project)], now)
@@ -168,10 +172,15 @@ class ResticDestination:
         talk.at_repository("write", text=text, name=TEXT, host=project, tags=tags)
 
     def note(self, kept: BackupSet, **values: Any) -> None:
-        """Add to the set's record; where that cannot be written a warning says so."""
-        text = json.dumps({**kept.record, **values})
+        """
+        Add to the set's record as it is by now.
+
+        Where that cannot be written a warning says so.
+        """
         try:
             with self.talk() as talk:
+                found, texts = self._read(talk, self.stack.project)
+                text = restic_sets.noted(kept.id, found, texts, values)
                 self.write(talk, kept.id, RECORD, text)
         except ComposeOpsError as refused:
             why = f"cannot be written: {refused.message}"

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.backup import manifest as manifests
+from compose_ops.backup import untrusted
 from compose_ops.backup.addresses import RepositoryAddress
 from compose_ops.backup.manifest import SET_ID, Manifest
 from compose_ops.backup.repository import BackupSet, by_age, drill_of, timestamp
 from compose_ops.errors import DataError
+from compose_ops.project import sharing
 from compose_ops.project.env_file import write_private
 from compose_ops.runtime.context import StackContext
 
@@ -23,6 +25,8 @@ DATA, MANIFEST, RECORD = "data", "manifest", "record"
 TEXT = "/compose-ops.json"
 """The file that a manifest's or a record's snapshot holds."""
 SET = "set="
+NUMBER = "number"
+"""The key of a record's number."""
 
 Snapshot = Mapping[str, Any]
 
@@ -37,7 +41,7 @@ def sets(
 ) -> list[BackupSet]:
     """Return the sets, newest first: those that have a manifest."""
     by_set: dict[str, list[Snapshot]] = {}
-    for snapshot in sorted(found, key=lambda one: str(one["time"])):
+    for snapshot in _by_time(found):
         by_set.setdefault(set_of(snapshot), []).append(snapshot)
     made = [
         _set(Path(name) / project / run, project, snapshots, texts)
@@ -66,7 +70,7 @@ def _set(
                 fault = fault or f"its snapshot of {archive.key} is missing"
             else:
                 snapshots[archive.key] = id_
-    record = _record(texts.get(_last(found, RECORD), ""))
+    record = _record(found, texts)
     return BackupSet(
         path=path,
         manifest=manifest,
@@ -76,7 +80,6 @@ def _set(
         drill=drill_of(record.get("drill")),
         written=not fault and "verified" not in record,
         snapshots=snapshots,
-        record=record,
         text=_last(found, MANIFEST),
     )
 
@@ -107,12 +110,47 @@ def _last(found: Sequence[Snapshot], kind: str) -> str:
     return ids[-1] if ids else ""
 
 
-def _record(text: str) -> dict[str, Any]:
+def _record(found: Sequence[Snapshot], texts: Mapping[str, str]) -> dict[str, Any]:
+    """
+    Return the record with the highest number, the newest of those that have none.
+
+    The number grows with each record, whatever the clocks of the machines say.
+    """
+    records = [
+        _object(texts.get(str(one["id"]), ""))
+        for one in found
+        if RECORD in one["tags"] and one["is_text"]
+    ]
+    return max(reversed(records), key=_number, default={})
+
+
+def _number(record: Mapping[str, Any]) -> int:
+    number = record.get(NUMBER)
+    return number if type(number) is int else 0
+
+
+def _object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def noted(
+    run: str,
+    found: Sequence[Snapshot],
+    texts: Mapping[str, str],
+    values: Mapping[str, Any],
+) -> str:
+    """Return the text of a set's next record: its last one with *values*."""
+    own = [one for one in _by_time(found) if set_of(one) == run]
+    record = _record(own, texts)
+    return json.dumps({**record, **values, NUMBER: _number(record) + 1})
+
+
+def _by_time(found: Sequence[Snapshot]) -> list[Snapshot]:
+    return sorted(found, key=lambda one: str(one["time"]))
 
 
 def doomed(
@@ -150,8 +188,14 @@ class Cache:
         digest = sha256(where.encode()).hexdigest()[:16]
         return cls(stack.state / "repositories" / digest)
 
-    def known(self) -> list[str]:
-        return [path.name for path in self._files()]
+    def known(self) -> dict[str, str]:
+        """Return the texts that are kept; none that is no JSON object."""
+        texts = {}
+        for path in self._files():
+            with suppress(OSError, *manifests.UNTRUE):
+                found = untrusted.read_json(path, most=manifests.MAX_BYTES)
+                texts[path.name] = json.dumps(found)
+        return texts
 
     def _files(self) -> list[Path]:
         with suppress(OSError):
@@ -159,21 +203,25 @@ class Cache:
         return []
 
     def filled(
-        self, found: Iterable[Snapshot], new: Mapping[str, str]
+        self,
+        found: Iterable[Snapshot],
+        new: Mapping[str, str],
+        known: Mapping[str, str],
     ) -> dict[str, str]:
-        """Return all texts of what is *found*; keep the new ones, drop what is gone."""
+        """
+        Return all texts of what is *found*: the *new* ones, and those *known* before.
+
+        The new ones are kept, what is gone is dropped.
+        """
         there = {str(one["id"]) for one in found if one["is_text"]}
-        texts = dict(new)
         for path in self._files():
-            with suppress(OSError):
-                if path.name not in there:
+            if path.name not in there:
+                with suppress(OSError):
                     path.unlink()
-                elif path.name not in texts:
-                    texts[path.name] = path.read_text()
         with suppress(OSError):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sharing.make_folder(self.folder)
             for id_, text in new.items():
                 part = self.folder.with_name(f"{self.folder.name}.{os.getpid()}")
                 write_private(part, text)
                 part.rename(self.folder / id_)
-        return texts
+        return {i: text for i, text in {**known, **new}.items() if i in there}

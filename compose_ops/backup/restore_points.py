@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from compose_ops.backup import data_mounts, helper, untrusted
+from compose_ops.backup import data_mounts, helper
 from compose_ops.backup.helper import HelperJob, HelperRefusal
 from compose_ops.backup.manifest import Manifest
 from compose_ops.backup.policy import policies_of
@@ -13,6 +13,7 @@ from compose_ops.console import say
 from compose_ops.errors import DataError, EngineError
 from compose_ops.project.paths import PREVIOUS_FILE
 from compose_ops.runtime.context import StackContext
+from compose_ops.state import decode
 from compose_ops.state.store import StateFile
 
 KEPT_FOR = timedelta(days=7)
@@ -34,7 +35,7 @@ class RestorePoint:
     cause: str = "restore"
 
     def __post_init__(self) -> None:
-        untrusted.timestamp(self.moved)
+        decode.timestamp(self.moved)
 
     @property
     def moved_at(self) -> datetime:

@@ -3,11 +3,8 @@
 import json
 import os
 import stat
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-FIRST_YEAR, LAST_YEAR = 2000, 9000
 
 
 def read_json(path: Path, *, most: int) -> dict[str, Any]:
@@ -31,13 +28,3 @@ def read_json(path: Path, *, most: int) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError("it is no JSON object")  # noqa: TRY004 - what it holds
     return data
-
-
-def timestamp(text: Any) -> datetime:
-    """Return a time with its zone, in years that every calendar can reckon with."""
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError("its time has no zone")
-    if not FIRST_YEAR <= found.year <= LAST_YEAR:
-        raise ValueError(f"its time is in the year {found.year}")
-    return found.astimezone(UTC)

@@ -1,15 +1,12 @@
 """The composition root: from flags to the project, its mode and its engine."""
 
-import atexit
 import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from compose_ops import redaction
@@ -32,16 +29,11 @@ from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.project.modes import GPU_CHOICES, Mode, Modes, facts, labelled
 from compose_ops.project.paths import DEPLOYED_FILE, GATEWAY_FILE, STATE
-from compose_ops.runtime.context import (
-    StackContext,
-    deployed_files,
-    of_another_checkout,
-)
+from compose_ops.runtime import passing
+from compose_ops.runtime.context import StackContext, of_another_checkout
+from compose_ops.runtime.deployed import deployed_files
 from compose_ops.state import folder as state
 from compose_ops.state import store
-
-PASSING = "compose-ops-"
-"""How the folder begins that a process has for files which end with it."""
 
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
@@ -170,7 +162,13 @@ def open_stack(
     mode, why = selected(place, wanted, started, info)
     deployed: tuple[Path, ...] = ()
     if info is not None:
-        deployed = deployed_files(place.root, project, info, read_only=read_only)
+        deployed = deployed_files(
+            place.root,
+            project,
+            info,
+            OPERATIONS.deployed_text,
+            read_only=read_only or dry,
+        )
     known = merged if mode.files == flags.files else None
     keep = state.of(place.root, info.id, project) if info and not read_only else None
     fronted = opening.gateway(mode, project, known, None if dry else keep)
@@ -194,6 +192,7 @@ def open_stack(
         config=place.config,
         modes=place.modes,
         merged=None if deployed or place.config.fronted else known,
+        is_provisional=any(keep not in {None, file.parent} for file in deployed),
     )
 
 
@@ -302,7 +301,7 @@ class _Opening:
             return ()
         if not text:
             return ()
-        folder = keep if keep and keep.is_dir() else _passing()
+        folder = keep if keep and keep.is_dir() else passing.folder()
         store.write(folder / GATEWAY_FILE, text)
         return (folder / GATEWAY_FILE,)
 
@@ -412,16 +411,8 @@ def _started(
 def _is_deployed(file: Path) -> bool:
     """Tell whether an update wrote a file; later tasks add it themselves."""
     if file.name == GATEWAY_FILE:
-        return STATE in file.parts or file.parent.name.startswith(PASSING)
+        return STATE in file.parts or file.parent.name.startswith(passing.PREFIX)
     return file.name == DEPLOYED_FILE or file.match("candidate-*.yml")
-
-
-@cache
-def _passing() -> Path:
-    """Return a folder that is removed when this process ends."""
-    folder = TemporaryDirectory(prefix=PASSING)
-    atexit.register(folder.cleanup)
-    return Path(folder.name)
 
 
 def _echo(argv: Sequence[str]) -> None:

@@ -38,7 +38,7 @@ def _sums(found: Sequence[BackupSet], now: datetime) -> list[tuple[str, str]]:
         ("sets", str(len(found))),
         ("damaged or unreadable", str(sum(bool(one.fault) for one in found))),
         ("size of all", readable_size(size)),
-        ("newest verified", _ago(max(newest, default=None), now)),
+        ("newest verified", _ago(next(iter(newest), None), now)),
         ("last good drill", _ago(max(proven, default=None), now)),
     ]
 

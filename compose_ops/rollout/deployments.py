@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from compose_ops.docker.api import Engine
+from compose_ops.errors import ComposeOpsError
 from compose_ops.project.paths import DEPLOYED_FILE
 from compose_ops.state import store
 from compose_ops.state.store import StateFile
@@ -79,13 +80,13 @@ def read(state: Path) -> Deployed:
 
 
 def write(state: Path, deployed: Deployed) -> None:
-    """Write what is deployed, and the compose file that makes later tasks keep it."""
+    """Write what is deployed, then the compose file that makes later tasks keep it."""
+    STATE_FILE.save(state, deployed)
     text = override(deployed)
     if text:
         store.write(state / OVERRIDE, text)
     else:
         store.remove(state / OVERRIDE)
-    STATE_FILE.save(state, deployed)
 
 
 def forget_names(state: Path) -> None:
@@ -108,6 +109,15 @@ def override(deployed: Deployed) -> str:
         wishes += ["    container_name: !reset null"] if found.nameless else []
         lines += [f"  {service}:", *wishes] if wishes else []
     return "\n".join(["services:", *lines, ""]) if lines else ""
+
+
+def remembered(state: Path) -> str | None:
+    """Return that compose file, None where nobody knows what is deployed."""
+    try:
+        known = STATE_FILE.load(state)
+    except ComposeOpsError:
+        return None
+    return None if known is None else override(known)
 
 
 def retained(project: str, service: str, image_id: str, name: str) -> RetainedImage:

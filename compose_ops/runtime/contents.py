@@ -8,7 +8,6 @@ no record: its contents are unknown, which is said once and is no reason to recr
 """
 
 import hmac
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from compose_ops.errors import ComposeOpsError
 from compose_ops.project import contents
 from compose_ops.project.contents import Content
 from compose_ops.runtime.context import StackContext
+from compose_ops.state import fingerprint
 from compose_ops.state.store import StateFile
 
 FILE = "contents.json"
@@ -47,6 +47,9 @@ class Records:
 
     key: str
     containers: Mapping[str, StartedWith] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        fingerprint.key_in(self.key)
 
 
 STATE_FILE = StateFile(
@@ -82,9 +85,9 @@ class Snapshot:
 
 def look(stack: StackContext) -> Snapshot:
     """Return the contents as they are now."""
-    records = STATE_FILE.load(stack.state) or Records(secrets.token_hex(32))
+    records = STATE_FILE.load(stack.state) or Records(fingerprint.new_key())
     found = _contents(stack)
-    key = bytes.fromhex(records.key)
+    key = fingerprint.key_in(records.key)
     return Snapshot(
         records,
         found,
@@ -123,11 +126,22 @@ def judge(seen: Snapshot, containers: Iterable[Container]) -> dict[str, Judgemen
 
 
 def outdated(seen: Snapshot, containers: Iterable[Container]) -> dict[str, str]:
-    """Return the services with a replaced content, and what that is."""
-    judged = judge(seen, there := [c for c in containers if c.is_running])
+    """
+    Return the services with a replaced content, and what that is.
+
+    A stopped container reads its files at its start; what it was created with counts.
+    """
+    judged = judge(seen, there := list(containers))
     found: dict[str, str] = {}
     for container in there:
-        if container.id in judged and (causes := judged[container.id].causes):
+        known = seen.contents.get(container.service, {})
+        replaced = tuple(
+            title
+            for title in judged.get(container.id, Judgement()).replaced
+            if container.is_running or known[title].file is None
+        )
+        if replaced:
+            causes = Judgement(replaced).causes
             found.setdefault(container.service, ", ".join(causes))
     return found
 

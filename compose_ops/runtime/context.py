@@ -16,7 +16,8 @@ from compose_ops.project import compose_values, secrets
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.project.modes import Mode, Modes
-from compose_ops.project.paths import DEPLOYED_FILE, OWN_STATE, STATE, absolute
+from compose_ops.project.paths import absolute
+from compose_ops.runtime.deployed import deployed_files
 from compose_ops.runtime.once import Once
 from compose_ops.state import folder
 from compose_ops.state.store import StateFile
@@ -104,7 +105,8 @@ class VersionJump(Protocol):
 class Backups(Protocol):
     """What `down`, `status` and doctor ask about backup sets and restore points."""
 
-    def verified_sets(self, stack: "StackContext") -> Sequence[datetime]: ...
+    def newest_verified(self, stack: "StackContext") -> Sequence[datetime]:
+        """Return when the newest verified set of each destination was taken."""
 
     def set_folders(self, stack: "StackContext") -> Sequence[Path]:
         """
@@ -220,6 +222,14 @@ class Collaborators(Protocol):
     def state_files(self) -> Sequence[StateFile[Any]]: ...
 
     @property
+    def deployed_text(self) -> Callable[[Path], str | None]:
+        """
+        What returns the compose file of what is deployed, as a state remembers it.
+
+        None where it remembers nothing that can be read.
+        """
+
+    @property
     def helper_image(self) -> "Callable[[StackContext], str]":
         """What returns the name of a local image with python3."""
 
@@ -254,6 +264,7 @@ class StackContext:
     config: Config = field(default_factory=Config)
     modes: Modes = field(default_factory=lambda: Modes(()))
     merged: Mapping[str, Any] | None = None
+    is_provisional: bool = False
     collaborators: Collaborators = field(kw_only=True)
 
     def with_files(self, files: Sequence[Path]) -> Engine:
@@ -319,7 +330,14 @@ class StackContext:
 
     def reload(self) -> None:
         """Forget the merged files: what updates deployed has changed meanwhile."""
-        files = deployed_files(self.root, self.project, self.info, read_only=False)
+        files = deployed_files(
+            self.root,
+            self.project,
+            self.info,
+            self.collaborators.deployed_text,
+            read_only=self.dry,
+            is_locked=True,
+        )
         self.engine = self.with_files(files)
         self._forget()
 
@@ -369,24 +387,6 @@ class StackContext:
     def refresh(self) -> tuple[Container, ...]:
         """Return the project's containers as they are now."""
         return self.engine.containers(project=self.project)
-
-
-def deployed_files(
-    root: Path, project: str, info: EngineInfo | None, *, read_only: bool
-) -> tuple[Path, ...]:
-    """Return the compose file of what updates deployed, which later tasks keep."""
-    if info is None:
-        return ()
-    file = folder.of(root, info.id, project) / DEPLOYED_FILE
-    try:
-        return (file,) if file.exists() else ()
-    except PermissionError as refused:
-        if read_only:
-            return ()
-        raise ConfigurationError(
-            f"what tasks remember in {file.parents[2].name} is closed to this user",
-            hint=f"make it yours: {OWN_STATE.replace(STATE, file.parents[2].name)}",
-        ) from refused
 
 
 def of_another_checkout(project: str, origin: Path, root: Path) -> ConfigurationError:

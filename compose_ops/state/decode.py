@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -9,6 +10,8 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 T = TypeVar("T")
 
 MAX_SHOWN = 40
+MAX_NUMBER = 1 << 63
+FIRST_YEAR, LAST_YEAR = 1970, 9000
 
 
 def decode(value: Any, kind: type[T]) -> T:
@@ -47,7 +50,7 @@ def _decoded(value: Any, kind: Any, where: str) -> Any:  # noqa: PLR0911
     if kind is Path:
         return Path(_checked(value, str, where))
     if kind is float and type(value) is int:
-        return float(value)
+        return float(_checked(value, int, where))
     return _checked(value, NoneType if kind is None else kind, where)
 
 
@@ -75,11 +78,33 @@ def _union(value: Any, kinds: Sequence[Any], where: str) -> Any:
 
 
 def _checked(value: Any, kind: type, where: str) -> Any:
-    """Return a value of exactly this type: True is no number."""
+    """Return a value of exactly this type: True is no number, nor is one too large."""
     if type(value) is not kind:
         shown = f"{value!r:.{MAX_SHOWN}}"
         raise ValueError(f"{where} is {shown}, not {_NAMES.get(kind, kind.__name__)}")
+    if type(value) is int and abs(value) >= MAX_NUMBER:
+        raise ValueError(f"{where} is a number of more than 64 bits")
     return value
+
+
+def timestamp(text: Any) -> datetime:
+    """
+    Return a time with its zone, in years that every calendar can reckon with.
+
+    Raises ValueError, and TypeError for what is no text.
+    """
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("its time has no zone")
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise ValueError(f"its time is in the year {found.year}")
+    return found.astimezone(UTC)
+
+
+def check_times(*texts: str) -> None:
+    """Raise ValueError for a time that is none; "" stands for never."""
+    for text in filter(None, texts):
+        timestamp(text)
 
 
 _NAMES = {

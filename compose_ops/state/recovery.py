@@ -25,6 +25,7 @@ class Project(HasState, Protocol):
     root: Path
     project: str
     dry: bool
+    is_provisional: bool
     everyone: tuple[Container, ...]
     engine: Engine
 
@@ -102,7 +103,8 @@ def exclusive(
         locked(stack.info.id, stack.project, task=task),
         engine_lock.locked(stack.engine, stack.project, task=task),
     ):
-        if folder.prepare(stack.root, stack.info.id, stack.project):
+        moved = folder.prepare(stack.root, stack.info.id, stack.project)
+        if moved or stack.is_provisional:
             stack.reload()
         _remove_partial(stack)
         _undo_all(stack, services=services, kinds=kinds, skip=skip)

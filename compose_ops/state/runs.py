@@ -15,6 +15,7 @@ from pathlib import Path
 
 from compose_ops.project.paths import STATE
 from compose_ops.state import store
+from compose_ops.state.decode import check_times
 from compose_ops.state.store import StateFile
 
 FOLDER = "runs"
@@ -35,6 +36,9 @@ class Run:
     exit_code: int
     error: str = ""
     succeeded: str = ""
+
+    def __post_init__(self) -> None:
+        check_times(self.started, self.ended, self.succeeded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,9 @@ class Copy:
     downtime: float = 0.0
     exit_code: int = 0
 
+    def __post_init__(self) -> None:
+        check_times(self.success, self.verified, self.proven)
+
 
 @dataclass(frozen=True, slots=True)
 class Runs:
@@ -66,6 +73,9 @@ class Runs:
     since: str = ""
     tasks: Mapping[str, Run] = field(default_factory=dict)
     copies: tuple[Copy, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_times(self.since)
 
 
 def _file(project: str) -> StateFile[Runs]:

@@ -187,25 +187,31 @@ def make_folder(folder: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """
-    Return what a plain file of JSON holds.
-
-    Raises OSError, and ValueError for all else that it may be: a pipe, a link, a
-    device, too much, too deep, or no JSON.
-    """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise ValueError("it is not a regular file")
-        text = file.read(MAX_BYTES + 1)
-    if len(text) > MAX_BYTES:
-        raise ValueError(f"it has more than {MAX_BYTES} bytes")
+    """Return what a plain file of JSON holds; raises as `read_bytes` does."""
+    text = read_bytes(path)
     try:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
     except UnicodeDecodeError:
         raise ValueError("it is not text") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """
+    Return what a plain file holds.
+
+    Raises OSError, and ValueError for all else that it may be: a pipe, a link, a
+    device, too much.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("it is not a regular file")
+        found = file.read(MAX_BYTES + 1)
+    if len(found) > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES} bytes")
+    return found
 
 
 def damaged(path: Path, reason: str, without: str) -> DataError:

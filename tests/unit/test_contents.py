@@ -187,6 +187,21 @@ def test_text_of_a_config_stays_what_the_container_was_created_with(
     assert judged(stack).replaced == ("config greeting",)
 
 
+def test_stopped_container_is_recreated_for_a_text_alone(stack: StackContext) -> None:
+    """A start reads the files anew; the text stays what the container was made with."""
+    created(stack)
+    [own] = stack.engine.there  # type: ignore[attr-defined]
+    stopped = [replace(own, state="exited", health="")]
+    renew(stack.root / "word")
+    assert contents.outdated(contents.look(stack), stopped) == {}
+
+    stack.engine.further["configs"]["greeting"]["content"] = "bye"  # type: ignore[attr-defined]
+    stack.reload()
+
+    outdated = contents.outdated(contents.look(stack), stopped)
+    assert outdated == {"app": "config greeting was replaced"}
+
+
 def test_what_was_replaced_while_a_task_ran_is_found_by_the_next(
     stack: StackContext,
 ) -> None:
@@ -222,12 +237,20 @@ def test_state_tells_no_secret_and_is_its_owners(stack: StackContext) -> None:
     assert sha256(SECRET.encode()).hexdigest() not in text
 
 
-def test_damaged_record_is_unknown(stack: StackContext) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["[1, 2]", *(f'{{"schema": 1, "key": "{key}"}}' for key in ("zz", "", "ab"))],
+)
+def test_damaged_record_is_unknown(stack: StackContext, text: str) -> None:
+    """A key that is none, or short enough to be guessed, is damage as well."""
     created(stack)
-    store.write(stack.state / contents.FILE, "[1, 2]")
+    store.write(stack.state / contents.FILE, text)
     renew(stack.root / "word")
 
     assert judged(stack) == contents.Judgement(is_unknown=True)
+    created(stack)
+    assert judged(stack) == contents.Judgement()
+    assert len(contents.look(stack).records.key) == 64
 
 
 @pytest.mark.parametrize("kind", ["absent", "folder", "pipe", "large", "closed"])

@@ -176,6 +176,16 @@ def test_set_is_as_old_as_its_data_however_late_it_is_verified(
     assert age(tmp_path).verified == pytest.approx(9 * DAY, abs=60)
 
 
+def test_newest_set_is_that_of_the_highest_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the one of a day on which the clock was a month ahead."""
+    there = [taken(9), taken(-30)]
+    monkeypatch.setattr(repository, "listed", lambda *_: there)
+
+    assert age(tmp_path).verified == pytest.approx(9 * DAY, abs=60)
+
+
 def test_sets_of_another_destination_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from backup_steps import opened
+from backup_world import World
 
-from compose_ops.backup import encryption, repository
+from compose_ops.backup import encryption, repository, restic_access, restic_sets
+from compose_ops.backup.addresses import RepositoryAddress
 from compose_ops.errors import DataError
 from compose_ops.project import env_file, sharing
 from compose_ops.state import store
@@ -32,12 +35,18 @@ def keep(folder: Path) -> None:
     store.write(folder / "state/engine/one.json", "{}")
     repository.make(folder / "sets" / PARTIAL)
     env_file.write_private(folder / "sets" / PARTIAL / "manifest.json", "{}")
+    cache = restic_sets.Cache(folder / "state/repositories/near")
+    cache.filled([{"id": "text", "is_text": True}], {"text": "{}"}, {})
+    near = RepositoryAddress("near", "", folder / "disk/near", folder / "password")
+    restic_access.make_folder(opened(folder, World(folder, {})), near)
 
 
 def test_nothing_is_open_to_others_whatever_the_umask(tmp_path: Path) -> None:
     keep(tmp_path)
 
     assert modes(tmp_path) == {
+        "disk": "700",
+        "disk/near": "700",
         "sets": "700",
         "sets/p": "700",
         f"sets/{PARTIAL}": "700",
@@ -45,6 +54,9 @@ def test_nothing_is_open_to_others_whatever_the_umask(tmp_path: Path) -> None:
         "state": "700",
         "state/engine": "700",
         "state/engine/one.json": "600",
+        "state/repositories": "700",
+        "state/repositories/near": "700",
+        "state/repositories/near/text": "600",
     }
 
 

@@ -3,6 +3,7 @@
 import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from compose_ops.docker.api import DIRECTORY_LABEL, FILES_LABEL, Container, Engi
 from compose_ops.errors import ConfigurationError, UsageError
 from compose_ops.library import opening
 from compose_ops.library import stack as stacks
-from compose_ops.library.opening import Selection, _echo, _started
+from compose_ops.library.opening import Selection, _echo, _is_deployed, _started
 from compose_ops.library.stack import Stack
 from compose_ops.project.modes import Mode
+from compose_ops.rollout import deployments
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.once import Once
+from compose_ops.state import engine_lock, folder, lock, recovery
 
 
 def started(root: Path, *files: str, state: str = "running") -> Container:
@@ -264,3 +267,116 @@ def test_init_asks_compose_for_no_value_that_is_plain(
     steps = Stack.open(shop, modes=["prod"], dry=True).init()
 
     assert steps == ("make the data folders /data/db",)
+
+
+@pytest.fixture
+def deployed(shop: Path) -> Path:
+    """Return the compose file of an image that an update deployed in the shop."""
+    state = folder.of(shop, "ENGINE", "trial")
+    image = deployments.Deployment(image="kept-2", name="app:2")
+    deployments.write(state, deployments.Deployed({"app": image}))
+    return state / deployments.OVERRIDE
+
+
+def opened_files(
+    monkeypatch: pytest.MonkeyPatch, root: Path, **how: bool
+) -> tuple[Path, ...]:
+    patched(monkeypatch, (started(root, "compose.yaml"),))
+    stack = opening.open_stack(Selection(root), **how)
+    return tuple(stack.engine.files)  # type: ignore[attr-defined]
+
+
+DAMAGED = ["", "services:\n  app:\n", None, b"\xff"]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_damaged_file_of_what_is_deployed_is_written_anew(
+    deployed: Path,
+    damaged: str | bytes | None,
+    shop: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Compose takes an empty one, and the image of the files would come back."""
+    text = deployed.read_text()
+    damage(deployed, damaged)
+
+    assert opened_files(monkeypatch, shop)[-1] == deployed
+
+    assert deployed.read_text() == text
+    assert f"{deployed} is not what was deployed" in capsys.readouterr().err
+    opened_files(monkeypatch, shop)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+@pytest.mark.parametrize("how", [{"read_only": True}, {"dry": True}])
+def test_who_only_looks_has_the_right_file_and_writes_nothing(
+    deployed: Path,
+    damaged: str | bytes | None,
+    how: dict[str, bool],
+    shop: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = deployed.read_text()
+    damage(deployed, damaged)
+    before = {p: p.stat() for p in deployed.parent.iterdir()}
+
+    file = opened_files(monkeypatch, shop, **how)[-1]
+
+    assert file.read_text() == text
+    assert _is_deployed(file)
+    assert {p: p.stat() for p in deployed.parent.iterdir()} == before
+
+
+def test_file_is_left_to_the_task_that_is_at_work(
+    deployed: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An update writes it in a moment, under the same name."""
+    text = deployed.read_text()
+    damage(deployed, "")
+    monkeypatch.setattr(lock, "holder", lambda *_: "invoke rolling-update (pid 1)")
+
+    patched(monkeypatch, (started(shop, "compose.yaml"),))
+    stack = opening.open_stack(Selection(shop))
+
+    [*_, passing] = stack.engine.files  # type: ignore[attr-defined]
+    assert passing.read_text() == text
+    assert deployed.read_text() == ""
+    monkeypatch.setattr(stack.engine, "containers", lambda **_: ())
+    monkeypatch.setattr(recovery, "locked", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(engine_lock, "locked", lambda *_, **__: nullcontext())
+    with recovery.exclusive(stack, "invoke up"):
+        assert deployed.read_text() == text
+        assert stack.engine.files[-1] == deployed  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("record", [None, "{"])
+def test_file_stays_where_nobody_knows_what_is_deployed(
+    deployed: Path,
+    record: str | None,
+    shop: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its record says that tasks keep what is deployed without it."""
+    damage(deployed.with_name(deployments.FILE), record)
+    text = deployed.read_text()
+
+    assert opened_files(monkeypatch, shop)[-1] == deployed
+    assert deployed.read_text() == text
+
+
+def test_file_of_what_is_deployed_no_more_is_removed(
+    deployed: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployments.STATE_FILE.save(deployed.parent, deployments.Deployed())
+
+    assert deployed not in opened_files(monkeypatch, shop)
+    assert not deployed.exists()
+
+
+def damage(file: Path, text: str | bytes | None) -> None:
+    if text is None:
+        file.unlink()
+    else:
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -144,7 +144,7 @@ def backup_age(
     """Return how old the newest verified set is, and how old what is in use."""
     used = {m.name for c in ours for m in c.mounts if m.kind == "volume"}
     begun = [v.created for v in volumes if v.name in used and v.created]
-    moments = stack.collaborators.backups.verified_sets(stack)
+    moments = stack.collaborators.backups.newest_verified(stack)
     now = datetime.now(UTC)
     return BackupAge(
         (now - max(moments)).total_seconds() if moments else None,

@@ -3,6 +3,8 @@
 import json
 import subprocess
 from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from compose_ops.backup import (
     create,
     fill,
     helper,
+    manifest,
     repository,
     restic_access,
     restic_sets,
@@ -101,6 +104,88 @@ def snapshot(id_: str, *tags: str, **more: Any) -> Mapping[str, Any]:
         "is_text": bool({"manifest", "record"} & {*tags}),
         **more,
     }
+
+
+class Kept:
+    """A repository in memory: the snapshots of texts, written as a clock says."""
+
+    def __init__(self, manifest: str, run: str) -> None:
+        self.now = "2026-11-28T01:23:29Z"
+        self.run = run
+        self.snapshots = [snapshot("0", "manifest", run=run)]
+        self.texts = {"0": manifest}
+
+    def at_repository(self, act: str, **words: Any) -> Any:
+        if act == "list":
+            texts = {i: t for i, t in self.texts.items() if i not in words["known"]}
+            return {"snapshots": self.snapshots, "texts": texts}
+        assert act == "write"
+        id_ = str(len(self.snapshots))
+        self.snapshots.append(snapshot(id_, "record", run=self.run, time=self.now))
+        self.texts[id_] = words["text"]
+        return {"snapshot": id_}
+
+
+@pytest.fixture
+def kept(stack: StackContext, monkeypatch: pytest.MonkeyPatch) -> Kept:
+    """Return a repository with a set that nobody verified yet, of no volumes."""
+    folder = stack.root / "folder"
+    made = create.take(stack, create.BackupRequest(everything=True, dest=folder))
+    assert made is not None
+    held = Kept(manifest.written(replace(made, stores=())), made.id)
+    monkeypatch.setattr(ResticDestination, "talk", lambda *_: nullcontext(held))
+    return held
+
+
+@pytest.fixture
+def near(stack: StackContext) -> ResticDestination:
+    address = RepositoryAddress("near", "", stack.root, stack.root / "password")
+    return ResticDestination(stack, address)
+
+
+def test_last_record_counts_whatever_the_clock_says(
+    near: ResticDestination, kept: Kept
+) -> None:
+    """A set that was found damaged is not verified again by a clock of before."""
+    kept.now = "2026-12-28T01:23:29Z"
+    near.check(near.listed("trial")[0], ())
+    assert near.listed("trial")[0].verified
+    kept.now = "2026-11-28T02:00:00Z"
+
+    near.note(near.listed("trial")[0], verified=None)
+
+    (found,) = near.listed("trial")
+    assert (found.verified, found.written) == (None, False)
+
+
+@pytest.mark.usefixtures("kept")
+def test_record_is_added_to_as_it_is_now(near: ResticDestination) -> None:
+    """A drill that finds damage notes it, and then how the drill went."""
+    near.check(near.listed("trial")[0], ())
+    (before,) = near.listed("trial")
+
+    near.note(before, verified=None)
+    near.note(before, drill={"at": "2026-11-28T02:00:00Z", "result": "damaged"})
+
+    (found,) = near.listed("trial")
+    assert found.verified is None
+    assert found.drill is not None
+
+
+def test_record_without_a_number_is_older(near: ResticDestination, kept: Kept) -> None:
+    """As the version before wrote it, which went by the clock."""
+    for time, text in (
+        ("2026-12-28T00:00:00Z", '{"verified": null, "number": true}'),
+        ("2026-12-29T00:00:00Z", '{"verified": "2026-12-29T00:00:00Z"}'),
+    ):
+        kept.now = time
+        near.write(kept, kept.run, "record", text)  # type: ignore[arg-type]
+    assert near.listed("trial")[0].verified
+    kept.now = "2026-11-28T02:00:00Z"
+
+    near.note(near.listed("trial")[0], verified=None)
+
+    assert near.listed("trial")[0].verified is None
 
 
 def test_snapshots_without_a_manifest_are_no_set() -> None:
@@ -230,3 +315,37 @@ def test_set_whose_snapshot_somebody_forgot_is_damaged(stack: StackContext) -> N
     near = RepositoryAddress("near", "", stack.root, stack.root / "password")
     with pytest.raises(DataError, match="its snapshot of memo_data is missing"):
         ResticDestination(stack, near).check(kept, ())
+
+
+@pytest.mark.parametrize("kind", ["folder", "binary", "empty", "cut", "a list"])
+def test_kept_text_that_cannot_be_believed_is_asked_anew(
+    tmp_path: Path, kind: str
+) -> None:
+    """The file of another user, or what a full disk left of one."""
+    cache = restic_sets.Cache(tmp_path / "cache")
+    found = [snapshot("m", "manifest"), snapshot("r", "record")]
+    cache.filled(found, {"m": "{}", "r": '{"a": 1}'}, {})
+    (broken := cache.folder / "m").unlink()
+    if kind == "folder":
+        broken.mkdir()
+    else:
+        texts = {"binary": b"\xff\xfe", "empty": b"", "cut": b'{"id', "a list": b"[]"}
+        broken.write_bytes(texts[kind])
+
+    known = cache.known()
+
+    assert list(known) == ["r"]
+    assert cache.filled(found, {"m": '{"b": 2}'}, known) == {
+        "m": '{"b": 2}',
+        "r": '{"a": 1}',
+    }
+    assert kind == "folder" or set(cache.known()) == {"m", "r"}
+
+
+def test_text_of_a_snapshot_that_is_gone_is_dropped(tmp_path: Path) -> None:
+    cache = restic_sets.Cache(tmp_path / "cache")
+    found = [snapshot("m", "manifest"), snapshot("r", "record")]
+    cache.filled(found, {"m": "{}", "r": "{}"}, {})
+
+    assert cache.filled(found[:1], {}, cache.known()) == {"m": "{}"}
+    assert list(cache.known()) == ["m"]

@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from hashlib import sha256
 from html.parser import HTMLParser
 from itertools import chain
@@ -187,6 +189,17 @@ def test_an_update_that_failed_has_a_page(tmp_path: Path) -> None:
     assert "the new container is not healthy" in (tmp_path / "report.html").read_text()
     with pytest.raises(OutputError):
         write(tmp_path / "gone" / "report.html", "")
+
+
+def test_newest_set_is_the_first_whatever_the_clock_said() -> None:
+    newest, old, *rest = sets()
+    assert old.manifest is not None
+    ahead = (NOW + timedelta(days=30)).isoformat()
+    old = replace(old, manifest=replace(old.manifest, created=ahead))
+
+    page = Read(sets_page("trial", Path("/sets"), [newest, old, *rest], now=NOW))
+
+    assert page.texts["dd"] == Read(of_sets("")).texts["dd"]
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="there is no chromium")

@@ -23,6 +23,7 @@ class Stack:
         self.everyone: tuple[Any, ...] = ()
         self.asked = 0
         self.reloaded = 0
+        self.is_provisional = False
         self.engine = self
 
     def containers(self) -> tuple[str, ...]:

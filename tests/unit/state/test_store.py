@@ -63,6 +63,10 @@ DAMAGE: Mapping[str, bytes] = {
     "binary": bytes(range(256)),
     "too deep": b"[" * 100_000,
     "a number of 5,000 digits": b'{"schema": 2, "parts": [' + b"9" * 5000 + b"]}",
+    "a number of 400 digits": b'{"schema": 2, "by_name": {"a": ' + b"9" * 400 + b"}}",
+    "a size of 20 digits": b'{"schema": 2, "parts": [{"name": "a", "size": '
+    + b"9" * 20
+    + b"}]}",
     "another type": b'{"schema": 2, "parts": "a"}',
     "true for a number": b'{"schema": 2, "parts": [{"name": "a", "size": true}]}',
     "a field that is unknown": b'{"schema": 2, "colour": "red"}',

@@ -1,7 +1,11 @@
 """What files of this machine hold is read for Swarm, or it is said why not."""
 
+import os
 from pathlib import Path
 
+import pytest
+
+from compose_ops.errors import DataError
 from compose_ops.project.model import Model
 from compose_ops.state.fingerprint import fingerprint, key_of
 from compose_ops.swarm import files
@@ -67,3 +71,26 @@ def test_fingerprints_need_the_key_of_the_checkout(tmp_path: Path) -> None:
     assert fingerprint(key_of(other), b"secret") != first
     assert (one / ".compose-ops/.gitignore").read_text() == "*\n"
     assert (one / ".compose-ops/fingerprint-key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("kind", ["empty", "short", "no key", "pipe", "folder", "link"])
+def test_damaged_key_is_named_with_its_repair(tmp_path: Path, kind: str) -> None:
+    """With an empty key anybody could make the fingerprints."""
+    key_of(tmp_path)
+    file = tmp_path / ".compose-ops/fingerprint-key"
+    text = file.read_text()
+    file.unlink()
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    elif kind == "link":
+        (tmp_path / "elsewhere").write_text(text)
+        file.symlink_to(tmp_path / "elsewhere")
+    else:
+        file.write_text({"empty": "", "short": text[:-2], "no key": "z" * 64}[kind])
+
+    with pytest.raises(DataError, match="fingerprint-key is damaged") as refused:
+        key_of(tmp_path)
+
+    assert refused.value.hint.startswith("set it aside: mv ")

@@ -22,8 +22,10 @@ from compose_ops.library.faults import described
 from compose_ops.notify import delivery
 from compose_ops.notify.delivery import Delivery, Ping
 from compose_ops.notify.watch import Watch, watching
-from compose_ops.state import runs
+from compose_ops.state import runs, store
 
+RUN = {"started": "", "ended": "", "seconds": 1.0, "exit_code": 0}
+COPY = {"service": "db", "destination": "near"}
 PASSWORD = "swordfish-9000"
 NOTE = """
 import os, sys
@@ -247,6 +249,46 @@ def test_damaged_record_and_closed_folder_fail_no_task(
     said = capsys.readouterr().err
     assert "not remembered" in said
     assert "metrics cannot be written" in said
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2026-11-27T00:00:00", "0001-01-01T00Z"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"since": "TIME"},
+        {"tasks": {"drill": {**RUN, "started": "TIME"}}},
+        {"tasks": {"drill": {**RUN, "ended": "TIME"}}},
+        {"tasks": {"drill": {**RUN, "succeeded": "TIME"}}},
+        *({"copies": [{**COPY, name: "TIME"}]} for name in ("success", "verified")),
+        {"copies": [{**COPY, "proven": "TIME"}]},
+    ],
+)
+def test_times_that_are_none_are_damage(
+    tmp_path: Path,
+    damage: dict[str, object],
+    time: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = json.dumps({"schema": 1, **damage}).replace("TIME", time)
+    store.write(tmp_path / ".compose-ops/runs/shop.json", text)
+
+    assert runs.load(tmp_path, "shop") == runs.Runs()
+    assert "shop.json is damaged" in capsys.readouterr().err
+
+
+def test_damaged_record_is_said_once_and_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = json.dumps({"schema": 1, "since": "yesterday"})
+    store.write(tmp_path / ".compose-ops/runs/shop.json", text)
+
+    for _ in range(2):
+        with watching(watch(tmp_path, metrics=MetricsTable("."))):
+            pass
+        said = capsys.readouterr().err
+
+    assert said == ""
+    assert list(runs.load(tmp_path, "shop").tasks) == ["backup"]
 
 
 def test_metrics_are_readable_whatever_the_umask_is(tmp_path: Path) -> None:
