@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from compose_ops.backup.manifest import is_version
 from compose_ops.backup.policy import Policy
 from compose_ops.console import say
 from compose_ops.docker.api import Container, Engine, RunSpec
@@ -109,12 +110,12 @@ def tagged(name: str) -> str:
     """
     Return the version that the tag of an image's name says, "" for none.
 
-    >>> tagged("docker.io/library/postgres:15.4-alpine")
-    '15.4'
+    >>> tagged("docker.io/library/postgres:15.4-alpine"), tagged("app:20240115123045")
+    ('15.4', '')
     """
     tag = name.partition("@")[0].rpartition("/")[2].partition(":")[2]
     match = _TAG.fullmatch(tag)
-    return match[1] if match else ""
+    return match[1] if match and is_version(match[1]) else ""
 
 
 def version_in(engine: Engine, policy: Policy, image: str) -> str:
@@ -124,7 +125,7 @@ def version_in(engine: Engine, policy: Policy, image: str) -> str:
         timeout=SECONDS,
     )
     found = _VERSION.search(output.stdout + output.stderr)
-    return found[0] if found else ""
+    return found[0] if found and is_version(found[0]) else ""
 
 
 def check_version(service: str, *, kept: str, present: str) -> None:

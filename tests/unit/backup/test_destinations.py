@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from compose_ops.backup import (
     restic_sets,
 )
 from compose_ops.backup.addresses import RepositoryAddress
-from compose_ops.backup.restic_destination import ResticDestination
+from compose_ops.backup.restic_destination import ResticDestination, ResticSet
 from compose_ops.backup.writing import NotEverywhere
 from compose_ops.config import Config
 from compose_ops.config.schema import DestinationTable
@@ -213,6 +214,19 @@ def test_nothing_is_copied_from_a_repository_that_is_not_there(
 
     with pytest.raises(DataError, match="there is no repository staging of far"):
         fill.fill(stack, fill.staging(stack, far), far)
+
+
+def test_set_that_no_reader_would_take_gets_no_manifest_in_a_repository(
+    stack: StackContext,
+) -> None:
+    folder = stack.root / "folder"
+    made = create.take(stack, create.BackupRequest(everything=True, dest=folder))
+    assert made is not None
+    near = RepositoryAddress("near", "", stack.root, stack.root / "password")
+    late = replace(made, created="1999-01-01T00:00:00+00:00")
+
+    with pytest.raises(DataError, match=r"cannot be kept: .* in the year 1999"):
+        ResticSet(ResticDestination(stack, near), made.id).finish(late)
 
 
 def test_set_whose_snapshot_somebody_forgot_is_damaged(stack: StackContext) -> None:

@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Callable
+from datetime import datetime, tzinfo
 
 import pytest
 from backup_steps import back_up, bring_back, opened, store
@@ -9,6 +10,7 @@ from backup_world import World
 from fakes import container
 
 from compose_ops.backup import (
+    create,
     helper,
     policy,
     preconditions,
@@ -305,6 +307,61 @@ def test_set_is_for_its_owner_alone(stack: StackContext, world: World) -> None:
     for path in (folder, folder.parent):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def _long_name(world: World) -> str:
+    world.services["memo"] = store("m" * 129)
+    return "is not a name that a set can hold"
+
+
+def _two_of_one_name(world: World) -> str:
+    bind = {"type": "bind", "source": str(world.folder), "target": "/data"}
+    world.services["memo"] = store("/data") | {"volumes": [bind]}
+    world.services["pair"] = store("memo.data")
+    return r"two folders .* memo\.data"
+
+
+@pytest.mark.parametrize("spoil", [_long_name, _two_of_one_name])
+def test_name_that_no_set_can_hold_is_refused_before_anything_stops(
+    stack: StackContext, world: World, spoil: Callable[[World], str]
+) -> None:
+    why = spoil(world)
+    world.done.clear()
+
+    with pytest.raises(DataError, match=why):
+        back_up(opened(stack.root, world))
+
+    assert changed(world) == []
+
+
+def test_clock_that_no_set_can_hold_is_refused_before_anything_stops(
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Battery(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Battery":
+            return cls(1999, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(create, "datetime", Battery)
+    world.done.clear()
+
+    with pytest.raises(DataError, match="clock of this machine says 1999"):
+        back_up(stack)
+
+    assert changed(world) == []
+
+
+@pytest.mark.parametrize("tag", ["20240115123045", "1.2.3.4.5.6.7.8.9.10.11"])
+def test_tag_that_is_no_version_is_none(
+    stack: StackContext, world: World, tag: str
+) -> None:
+    """A date of a build is compared with nothing, and the set is whole."""
+    world.services["memo"]["image"] = f"localhost/store:{tag}"
+    back_up(opened(stack.root, world), "memo")
+
+    (kept,) = repository.listed(stack.root / "backups", "trial")
+    assert [one.version for one in repository.valid_manifest(kept).stores] == [""]
+    assert kept.verified
 
 
 def test_passwords_of_a_volume_are_in_no_set() -> None:
