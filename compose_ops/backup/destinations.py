@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compose_ops.backup import repository
+from compose_ops.backup import addresses, repository
 from compose_ops.backup.addresses import Place, RepositoryAddress
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
@@ -46,6 +46,29 @@ def known(own: Path, state: Path) -> tuple[Path, ...]:
     Raises DataError where what was remembered is damaged.
     """
     return tuple(dict.fromkeys((own, *map(Path, _remembered(state).paths))))
+
+
+def folders(stack: StackContext) -> tuple[Path, ...]:
+    """
+    Return the folders where sets may lie: its own, remembered ones, and named ones.
+
+    Raises DataError and UsageError for what was remembered or named and is none.
+    """
+    named = [place for place in _named(stack) if isinstance(place, Path)]
+    return tuple(dict.fromkeys((*known(stack.backups, stack.state), *named)))
+
+
+def has_repositories(stack: StackContext) -> bool:
+    """Say whether sets may lie in repositories, which only a helper can read."""
+    written = _remembered(stack.state).newest
+    return any(not Path(dest).is_absolute() for dest in written) or any(
+        isinstance(place, RepositoryAddress) for place in _named(stack)
+    )
+
+
+def _named(stack: StackContext) -> list[Place]:
+    names = stack.config.destinations
+    return [addresses.named(stack.config, stack.root, name) for name in names]
 
 
 def remember(own: Path, state: Path, dest: Place, set_id: str = "") -> None:
