@@ -9,6 +9,7 @@ from compose_ops.console import say
 from compose_ops.docker.api import Container, Engine, RunSpec
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
+from compose_ops.units import whole
 
 SECONDS = 60.0
 SECONDS_TO_PREPARE = 3600.0
@@ -28,7 +29,7 @@ def count(engine: Engine, policy: Policy, container: Container) -> int | None:
         timeout=SECONDS,
     )
     numbers = _NUMBER.findall(output.stdout)
-    return int(numbers[-1]) if output.code == 0 and numbers else None
+    return whole(numbers[-1]) if output.code == 0 and numbers else None
 
 
 def prepared(engine: Engine, policy: Policy, container: Container, mark: str) -> str:

@@ -16,6 +16,7 @@ from compose_ops.errors import EngineError
 from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.engine_location import EngineLocation
+from compose_ops.units import whole
 
 REGISTRY_SECONDS = 1.0
 BUILT_HERE = "localhost/"
@@ -117,8 +118,9 @@ def _stated_ids(
     config = (image.raw.get("Config") or {}) if image is not None else {}
     stated = str(service.get("user") or config.get("User") or "0")
     user, _, group = stated.partition(":")
-    if user.isdigit():
-        return int(user), frozenset({int(group)}) if group.isdigit() else None
+    uid, gid = whole(user), whole(group)
+    if uid is not None:
+        return uid, None if gid is None else frozenset({gid})
     return _ask_image(stack, image, user) if image is not None else (None, None)
 
 

@@ -2,11 +2,12 @@
 
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, tzinfo
 
 import pytest
 from backup_steps import back_up, bring_back, opened, store
-from backup_world import World
+from backup_world import COUNT, World
 from fakes import container
 
 from compose_ops.backup import (
@@ -16,9 +17,12 @@ from compose_ops.backup import (
     preconditions,
     repository,
     restore_undo,
+    store_commands,
+    update_points,
 )
 from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.retention import Rules
+from compose_ops.cli.output import backup as output
 from compose_ops.docker.api import Output, Volume
 from compose_ops.docker.run_arguments import run_arguments
 from compose_ops.errors import ConfigurationError, DataError, UsageError
@@ -285,6 +289,8 @@ def test_dry_run_shows_the_plan_and_does_nothing(
     [
         {"backup.consistency": "native perfect"},
         {"backup.clean-exits": "0 many"},
+        {"backup.clean-exits": "²"},
+        {"backup.clean-exits": "9" * 5000},
         {"backup.count-rule": "about"},
         {"data.volumes": "memo_data nobodys_data"},
     ],
@@ -297,6 +303,32 @@ def test_labels_that_make_no_sense_are_named(
 
     with pytest.raises(ConfigurationError, match="the labels of memo name"):
         policy.policies(now.model)
+
+
+@pytest.mark.parametrize(
+    "text", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "soon"]
+)
+def test_time_that_no_calendar_has_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is no time"):
+        output.point_in_time(text)
+
+
+def test_restore_point_may_be_as_old_as_anybody_writes(stack: StackContext) -> None:
+    made = back_up(stack, "memo")
+    stack.config = replace(
+        stack.config,
+        backup=replace(stack.config.backup, restore_point_age="9" * 20 + "h"),
+    )
+
+    with pytest.raises(DataError, match="no drill has proven it"):
+        update_points.accept(stack, "memo", made)
+
+
+def test_count_that_is_no_number_is_none(stack: StackContext, world: World) -> None:
+    world.commands[COUNT] = lambda _asked: Output(0, "9" * 5000, "")
+    memo = policy.policies_of(stack)["memo"]
+
+    assert store_commands.count(stack.engine, memo, world.of("memo")) is None
 
 
 def test_set_is_for_its_owner_alone(stack: StackContext, world: World) -> None:
