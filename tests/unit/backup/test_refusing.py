@@ -4,6 +4,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, tzinfo
+from pathlib import Path
 
 import pytest
 from backup_steps import back_up, bring_back, opened, store
@@ -13,6 +14,7 @@ from fakes import container
 from compose_ops.backup import (
     create,
     helper,
+    helper_tag,
     policy,
     preconditions,
     repository,
@@ -23,9 +25,11 @@ from compose_ops.backup import (
 from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.retention import Rules
 from compose_ops.cli.output import backup as output
+from compose_ops.config.schema import DestinationTable
 from compose_ops.docker.api import Output, Volume
 from compose_ops.docker.run_arguments import run_arguments
-from compose_ops.errors import ConfigurationError, DataError, UsageError
+from compose_ops.doctor.facts.project import HelperImage, helper_image
+from compose_ops.errors import ConfigurationError, DataError, EngineError, UsageError
 from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal
@@ -119,6 +123,81 @@ def test_helper_image_that_was_not_built_is_known_before_anything_stops(
 
     assert "helper image" in refused.value.message
     assert changed(world) == []
+
+
+def _pruned(
+    world: World, monkeypatch: pytest.MonkeyPatch, base: str, *, fails: str = ""
+) -> list[str]:
+    """Let only *base* be here, and what is built; return the names of what is."""
+    built: list[str] = []
+    here = {base}
+    image = world.image
+
+    def build(folder: Path, *, tag: str, arguments: dict[str, str]) -> None:
+        assert folder.is_dir()
+        assert arguments["BASE"] in here
+        if tag == fails:
+            raise EngineError(f"the image {tag} did not build", detail="no network")
+        here.add(tag)
+        built.append(tag)
+
+    monkeypatch.setattr(world, "image", lambda n: image(n) if n in here else None)
+    monkeypatch.setattr(world, "build_image", build, raising=False)
+    return built
+
+
+def test_image_with_restic_is_built_again_after_a_prune(
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = _pruned(world, monkeypatch, stack.config.backup.helper_base[0])
+
+    for _ in range(2):
+        assert helper.require_repository(stack) == helper_tag.repository_image()
+
+    assert built == [helper_tag.image(), helper_tag.repository_image()]
+
+
+def test_image_with_restic_that_cannot_be_built_is_named(
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its apt needs a network."""
+    base, fails = stack.config.backup.helper_base[0], helper_tag.repository_image()
+    _pruned(world, monkeypatch, base, fails=fails)
+
+    with pytest.raises(ConfigurationError, match="restic is not here, and") as refused:
+        helper.require_repository(stack)
+    assert (refused.value.detail, "apt" in refused.value.hint) == ("no network", True)
+
+    with pytest.raises(ConfigurationError, match="is not built"):
+        helper.require_repository(opened(stack.root, world, dry=True))
+
+
+def test_doctor_asks_for_the_image_with_restic_where_a_repository_is_named(
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, name = stack.config.backup.helper_base[0], helper.image()
+    here = {base, name}
+    monkeypatch.setattr(
+        world,
+        "images",
+        lambda names: {n: world.image(n) for n in names if n in here},
+        raising=False,
+    )
+
+    assert helper_image(stack, stack.info) == HelperImage(name, is_here=True)
+
+    table = DestinationTable(repository="rest:https://host/")
+    stack.config = replace(stack.config, destinations={"far": table})
+    restic = helper_tag.repository_image()
+    assert helper_image(stack, stack.info) == HelperImage(
+        restic, is_here=False, base=name
+    )
+    here.add(restic)
+    assert helper_image(stack, stack.info).is_here
+    here.remove(name)
+    assert helper_image(stack, stack.info) == HelperImage(
+        name, is_here=False, base=base
+    )
 
 
 def test_native_copy_that_was_asked_for_is_made_or_refused(
