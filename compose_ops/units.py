@@ -5,6 +5,7 @@ from datetime import datetime
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|h|m|s)")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_WHOLE = re.compile(r"[0-9]{1,18}")
 _STEP = 1024
 
 
@@ -13,6 +14,15 @@ def seconds(text: str | None, default: float = 0.0) -> float:
     if not text:
         return default
     return sum(float(n) * _SECONDS[unit] for n, unit in _DURATION.findall(text))
+
+
+def whole(text: str) -> int | None:
+    """
+    Return the number that a text of digits is, None for any other text.
+
+    Python's own tests take digits of every alphabet, and too many of them.
+    """
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 def readable_size(size: float) -> str:

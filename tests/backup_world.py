@@ -264,7 +264,7 @@ class World(FakeEngine):
         gone = self.made.pop(name)
         shutil.rmtree(self.folder / gone.name)
 
-    def image(self, reference: str) -> Image:
+    def image(self, reference: str) -> Image | None:
         return Image(f"sha256:{reference}", (reference,), 1, {})
 
     @contextmanager

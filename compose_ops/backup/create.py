@@ -82,6 +82,7 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
     if request.everything:
         undeclared.check(stack, chosen, allowed=request.allow_undeclared)
     _check_kinds(request)
+    preconditions.check_recordable(stack, chosen, datetime.now(UTC))
     keys = encryption.recipients(request.encrypt)
     if stack.dry or len(request.all_places) == 1:
         _require_sets(stack, request, request.dest)

@@ -1,12 +1,14 @@
 """Where sets of a project were written besides its own folder of sets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compose_ops.backup import repository
+from compose_ops.backup import addresses, repository
 from compose_ops.backup.addresses import Place, RepositoryAddress
+from compose_ops.backup.repository import BackupSet
+from compose_ops.console import say
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
 from compose_ops.state.store import StateFile
@@ -48,6 +50,29 @@ def known(own: Path, state: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys((own, *map(Path, _remembered(state).paths))))
 
 
+def folders(stack: StackContext) -> tuple[Path, ...]:
+    """
+    Return the folders where sets may lie: its own, remembered ones, and named ones.
+
+    Raises DataError and UsageError for what was remembered or named and is none.
+    """
+    named = [place for place in _named(stack) if isinstance(place, Path)]
+    return tuple(dict.fromkeys((*known(stack.backups, stack.state), *named)))
+
+
+def has_repositories(stack: StackContext) -> bool:
+    """Say whether sets may lie in repositories, which only a helper can read."""
+    written = _remembered(stack.state).newest
+    return any(not Path(dest).is_absolute() for dest in written) or any(
+        isinstance(place, RepositoryAddress) for place in _named(stack)
+    )
+
+
+def _named(stack: StackContext) -> list[Place]:
+    names = stack.config.destinations
+    return [addresses.named(stack.config, stack.root, name) for name in names]
+
+
 def remember(own: Path, state: Path, dest: Place, set_id: str = "") -> None:
     """Keep in mind that a set was written to *dest*, and which."""
     before = _remembered(state)
@@ -79,11 +104,34 @@ def require_sets(stack: StackContext, dest: Place) -> None:
     if not last and str(dest) not in remembered.paths:
         return
     if not repository.listed(dest, stack.project):
-        what = f"the set {last}" if last else "sets"
-        raise DataError(
-            f"{dest} held {what}, and holds no set of {stack.project} now",
-            hint="mount what it lies on; if it is to begin anew: --new-destination",
-        )
+        raise _lost(stack, dest, last)
+
+
+def require_found(
+    stack: StackContext, dest: Place, found: Sequence[BackupSet], project: str
+) -> None:
+    """
+    Say where none of a project's sets was *found* at *dest*.
+
+    Raises DataError where it is known to have held sets of this one.
+    """
+    if found:
+        return
+    remembered = _remembered(stack.state)
+    last = remembered.newest.get(str(dest), "")
+    if project == stack.project and (last or str(dest) in remembered.paths):
+        raise _lost(stack, dest, last)
+    say(f"there is no set of {project} in {dest}")
+
+
+def _lost(stack: StackContext, dest: Place, last: str) -> DataError:
+    what = f"the set {last}" if last else "sets"
+    anew = "mount what it lies on; if it is to begin anew: backup --new-destination"
+    if isinstance(dest, RepositoryAddress):
+        anew = "is it the right repository? The next backup writes a set there"
+    return DataError(
+        f"{dest} held {what}, and holds no set of {stack.project} now", hint=anew
+    )
 
 
 def _remembered(state: Path) -> Destinations:

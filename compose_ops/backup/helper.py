@@ -18,7 +18,12 @@ from compose_ops.backup.helper_tag import image as image  # noqa: PLC0414
 from compose_ops.backup.streams import Streams
 from compose_ops.console import say
 from compose_ops.docker.api import Engine, InteractiveRun, RunSpec, mount
-from compose_ops.errors import ConfigurationError, DataError
+from compose_ops.errors import (
+    ConfigurationError,
+    DataError,
+    EngineError,
+    EngineUnavailable,
+)
 from compose_ops.project.compat import old_name
 from compose_ops.project.labels import before
 from compose_ops.runtime.context import StackContext
@@ -108,13 +113,29 @@ def missing_repository(
 
 
 def require_repository(stack: StackContext) -> str:
-    """Return the name of the image with restic; ConfigurationError without it."""
+    """
+    Return the name of the image with restic; it is built again as `require` does.
+
+    Raises ConfigurationError where that fails: its base's apt needs a network.
+    """
     name = repository_image()
-    if stack.engine.image(name) is None:
+    if stack.engine.image(name) is not None:
+        return name
+    hint = "invoke init builds it, of what the base image's apt offers over a network"
+    if stack.dry:
+        raise ConfigurationError("the helper image with restic is not built", hint=hint)
+    require(stack)
+    say(f"building {name}, which is not here")
+    try:
+        build_repository(stack.engine, stack.config.backup.helper_base)
+    except EngineUnavailable:
+        raise
+    except EngineError as failed:
         raise ConfigurationError(
-            "the helper image with restic is not built",
-            hint="invoke init builds it, of what the base image's apt offers",
-        )
+            f"the helper image with restic is not here, and {failed.message}",
+            hint=hint,
+            detail=failed.detail,
+        ) from failed
     return name
 
 

@@ -19,6 +19,8 @@ MAX_BYTES = 4 << 20
 MAX_SECONDS = 1e9
 LONGEST = 300  # characters that are kept of a text
 SET_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9]{4,9}")
+LAST_NUMBER = 999_999_999
+"""The highest number that a set's id can end in."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _FOLDER = re.compile(r"/[^\0]{0,4095}", re.DOTALL)
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -149,6 +151,35 @@ def written(manifest: Manifest) -> str:
     data = asdict(manifest)
     del data["raw"]
     return json.dumps(data | {"digest": _digest(data)}, indent=1) + "\n"
+
+
+def readable(manifest: Manifest) -> str:
+    """Return what `written` does; DataError where no reader would take it as it is."""
+    text = written(manifest)
+    try:
+        comes_back = parsed(manifest.id, text) == manifest
+    except DataError as refused:
+        raise _unwritable(manifest, refused.message) from refused
+    if not comes_back or len(text) > MAX_BYTES:
+        raise _unwritable(manifest, "its manifest would not be read as it was written")
+    return text
+
+
+def _unwritable(manifest: Manifest, why: str) -> DataError:
+    return DataError(
+        f"the set {manifest.id} cannot be kept: {why}",
+        hint="the sets of before are as they were: invoke backups lists them",
+    )
+
+
+def is_name(text: str) -> bool:
+    """Say whether a manifest can hold a service, a volume or a key of that name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_version(text: str) -> bool:
+    """Say whether a manifest can hold it as a version; "" is an unknown one."""
+    return _VERSION.fullmatch(text) is not None
 
 
 def read(path: Path) -> Manifest:

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from compose_ops.backup import store_commands
 from compose_ops.backup.destination import NewSet
-from compose_ops.backup.manifest import Manifest, Store
+from compose_ops.backup.manifest import LONGEST, Manifest, Store
 from compose_ops.backup.store_backup import StoreBackup
 from compose_ops.backup.volume_backup import VolumeBackup
 from compose_ops.runtime.context import StackContext
@@ -33,7 +33,7 @@ def manifest(
         encrypted=new.encrypted,
         engine=stack.info.version,
         tool=_tool(),
-        undeclared=tuple(undeclared),
+        undeclared=tuple(text[:LONGEST] for text in undeclared),
         downtime=downtime,
         stores=tuple(
             _store(stack, item, [c for c in found if c.item is item])
@@ -58,8 +58,8 @@ def _store(
         count=tuple(item.count) if len(item.count) > 1 else (),
         grows=item.policy.grows,
         archives=tuple(copying.archive() for copying in found),
-        product=item.policy.product,
-        recipe=item.policy.recipe,
+        product=item.policy.product[:LONGEST],
+        recipe=item.policy.recipe[:LONGEST],
         downtime=item.downtime,
     )
 

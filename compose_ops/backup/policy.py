@@ -11,6 +11,7 @@ from compose_ops.products import Product, Products, load
 from compose_ops.project.labels import DATA_LABELS, PREFIX
 from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
+from compose_ops.units import whole
 
 LEVELS = ("native", "stop", "crash")
 _ELSEWHERE = ("product", "rollout.", "gateway.")
@@ -133,10 +134,9 @@ def _read(
         bool(levels) and set(levels) <= set(LEVELS),
         f"the consistency {' '.join(levels) or 'of nothing'}",
     )
-    exits = given.get("backup.clean-exits", "0").split()
-    _require(
-        service, all(e.isdigit() for e in exits), f"the exit codes {' '.join(exits)}"
-    )
+    said = given.get("backup.clean-exits", "0").split()
+    exits = [code for code in map(whole, said) if code is not None]
+    _require(service, len(exits) == len(said), f"the exit codes {' '.join(said):.60}")
     rule = given.get("backup.count-rule", "equal")
     _require(service, rule in {"equal", "at-least"}, f"the count rule {rule}")
     _require_consistent(service, product, levels, given)
@@ -146,7 +146,7 @@ def _read(
         product=product.title if product else "",
         recipe=product.recipe if product else "",
         levels=levels,
-        clean_exits=frozenset(map(int, exits)),
+        clean_exits=frozenset(exits),
         shell=given.get("backup.shell", "sh"),
         user=given.get("backup.user", ""),
         probe=_command(given, "backup.native.probe"),

@@ -3,9 +3,17 @@
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from compose_ops.backup import endings, helper, service_control, store_commands
+from compose_ops.backup import (
+    endings,
+    helper,
+    service_control,
+    store_commands,
+    untrusted,
+)
+from compose_ops.backup import manifest as manifests
 from compose_ops.backup.data_mounts import exists, is_path, root_in
 from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.policy import LEVELS, Policy
@@ -95,6 +103,34 @@ def _roots(
             hint=f"mount a volume there, or name its volumes: {PREFIX}data.volumes",
         )
     return found
+
+
+def check_recordable(
+    stack: StackContext, chosen: Sequence[Policy], now: datetime
+) -> None:
+    """Raise DataError for a time or a name that no set can hold."""
+    if not untrusted.FIRST_YEAR <= now.year <= untrusted.LAST_YEAR:
+        raise DataError(
+            f"the clock of this machine says {now.year}: no set can be of that year",
+            hint="timedatectl shows the clock; set it right",
+        )
+    mounts = [mount for policy in chosen for mount in policy.mounts]
+    keys = [mount.key for mount in mounts]
+    volumes = [mount.source for mount in mounts if not mount.is_bind]
+    services = [policy.service for policy in chosen]
+    for name in (stack.project, *services, *keys, *volumes):
+        if not manifests.is_name(name):
+            raise DataError(
+                f"{name!r:.60} is not a name that a set can hold",
+                hint="it begins with a letter or a digit and has 128 characters at "
+                "most; name it otherwise in the compose files",
+            )
+    for key in keys:
+        if keys.count(key) > 1:
+            raise DataError(
+                f"two folders of the set would be the same archive {key}",
+                hint="name the volume in the compose files otherwise",
+            )
 
 
 def volumes(stack: StackContext, chosen: Sequence[Policy]) -> dict[str, Volume | None]:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from compose_ops.backup import places
+from compose_ops.backup import destinations, places
 from compose_ops.backup.addresses import Place
 from compose_ops.backup.repository import sequence
 from compose_ops.backup.retention import Candidate, Rules, reasons
@@ -20,7 +20,8 @@ def prune(
     Show which sets go and why others stay, ask, and remove them.
 
     Returns {"kept": {id: why}, "removed": [id]}. Sets with an invalid manifest are left
-    for a person to judge. Raises UsageError without a rule or a confirmation.
+    for a person to judge. Raises UsageError without a rule or a confirmation, DataError
+    where the destination held sets and holds none.
     """
     if rules.keep_nothing:
         raise UsageError(
@@ -29,7 +30,9 @@ def prune(
         )
     with exclusive(stack, "invoke prune", services=()):
         place = places.opened(stack, dest)
-        found = {k.id: k for k in place.listed(stack.project) if k.manifest}
+        listed = place.listed(stack.project)
+        destinations.require_found(stack, dest, listed, stack.project)
+        found = {k.id: k for k in listed if k.manifest}
         candidates = [
             Candidate(
                 k.id,

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from compose_ops.backup import destinations, endings, helper, places, repository
+from compose_ops.backup import destinations, endings, helper_tag, places, repository
 from compose_ops.backup import restore_points as points
 from compose_ops.backup import undeclared as mounts
 from compose_ops.backup import version_jumps as jumps
@@ -78,9 +78,13 @@ def _newer(last: Copy, found: BackupSet, store: Store) -> Copy:
     )
 
 
-def helper_image(stack: StackContext) -> tuple[str, Sequence[str]]:
-    """Return the helper image's name, and the images that it can be built on."""
-    return helper.image(), stack.config.backup.helper_base
+def helper_images(stack: StackContext) -> Sequence[tuple[str, Sequence[str]]]:
+    """Return the images that backups need, each with those that it can be built on."""
+    name, tables = helper_tag.image(), stack.config.destinations.values()
+    needed: list[tuple[str, Sequence[str]]] = [(name, stack.config.backup.helper_base)]
+    if any(table.repository for table in tables):
+        needed.append((helper_tag.repository_image(), (name,)))
+    return needed
 
 
 def newest_size(stack: StackContext) -> int:

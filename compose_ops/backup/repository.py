@@ -15,7 +15,7 @@ from typing import Any
 
 from compose_ops.backup import manifest as manifests
 from compose_ops.backup import untrusted
-from compose_ops.backup.manifest import MAX_BYTES, SET_ID, UNTRUE, Manifest
+from compose_ops.backup.manifest import LAST_NUMBER, MAX_BYTES, SET_ID, UNTRUE, Manifest
 from compose_ops.console import say
 from compose_ops.errors import DataError, UsageError
 from compose_ops.project import sharing
@@ -145,8 +145,13 @@ def next_path(dest: Path, project: str, now: datetime) -> Path:
 
 
 def next_id(names: Iterable[str], now: datetime) -> str:
-    """Return the id of a set after those whose *names* end in their ids."""
-    number = max(map(number_of, names), default=0) + 1
+    """
+    Return the id of a set after those whose *names* end in their ids.
+
+    A number that none could follow is nobody's, and passed over.
+    """
+    found = (number_of(name) for name in names)
+    number = max((n for n in found if n < LAST_NUMBER), default=0) + 1
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{number:04d}"
 
 
@@ -219,8 +224,12 @@ def number_of(name: str) -> int:
 
 
 def finish(partial: Path, manifest: Manifest) -> Path:
-    """Write the manifest, close every file to others, and give the set its name."""
-    write_private(partial / MANIFEST, manifests.written(manifest))
+    """
+    Write the manifest, close every file to others, and give the set its name.
+
+    DataError where no reader would take it.
+    """
+    write_private(partial / MANIFEST, manifests.readable(manifest))
     mode = sharing.file_mode(partial)
     for path in partial.iterdir():
         path.chmod(mode)

@@ -72,9 +72,10 @@ class ResticSet:
         """Leave it to restic: nobody can tell what of the data is new."""
 
     def finish(self, manifest: Manifest) -> None:
+        text = manifests.readable(manifest)
         with self.place.talk(self.run) as talk:
             talk.at_repository("check")
-            self.place.write(talk, self.run, MANIFEST, manifests.written(manifest))
+            self.place.write(talk, self.run, MANIFEST, text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 
+from compose_ops.backup.manifest import is_version
 from compose_ops.backup.policy import Policy
 from compose_ops.console import say
 from compose_ops.docker.api import Container, Engine, RunSpec
 from compose_ops.errors import DataError
 from compose_ops.runtime.context import StackContext
+from compose_ops.units import whole
 
 SECONDS = 60.0
 SECONDS_TO_PREPARE = 3600.0
@@ -27,7 +29,7 @@ def count(engine: Engine, policy: Policy, container: Container) -> int | None:
         timeout=SECONDS,
     )
     numbers = _NUMBER.findall(output.stdout)
-    return int(numbers[-1]) if output.code == 0 and numbers else None
+    return whole(numbers[-1]) if output.code == 0 and numbers else None
 
 
 def prepared(engine: Engine, policy: Policy, container: Container, mark: str) -> str:
@@ -109,12 +111,12 @@ def tagged(name: str) -> str:
     """
     Return the version that the tag of an image's name says, "" for none.
 
-    >>> tagged("docker.io/library/postgres:15.4-alpine")
-    '15.4'
+    >>> tagged("docker.io/library/postgres:15.4-alpine"), tagged("app:20240115123045")
+    ('15.4', '')
     """
     tag = name.partition("@")[0].rpartition("/")[2].partition(":")[2]
     match = _TAG.fullmatch(tag)
-    return match[1] if match else ""
+    return match[1] if match and is_version(match[1]) else ""
 
 
 def version_in(engine: Engine, policy: Policy, image: str) -> str:
@@ -124,7 +126,7 @@ def version_in(engine: Engine, policy: Policy, image: str) -> str:
         timeout=SECONDS,
     )
     found = _VERSION.search(output.stdout + output.stderr)
-    return found[0] if found else ""
+    return found[0] if found and is_version(found[0]) else ""
 
 
 def check_version(service: str, *, kept: str, present: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from compose_ops.backup import (
     data_mounts,
@@ -112,12 +112,12 @@ def accept(stack: StackContext, service: str, set_id: str) -> str:
 def _unfit(stack: StackContext, service: str, found: BackupSet) -> str:
     manifest = repository.valid_manifest(found)
     text = stack.config.backup.restore_point_age
-    most = timedelta(seconds=seconds(text))
+    most = seconds(text)
     if not most:
         raise ConfigurationError(
             f"backup.restore_point_age is {text!r}, not a duration", hint="such as 24h"
         )
-    age = datetime.now(UTC) - manifest.created_at
+    age = (datetime.now(UTC) - manifest.created_at).total_seconds()
     if manifest.store(service) is None:
         return f"it does not hold {service}"
     if not found.verified or not found.drill or found.drill["result"] != PROVEN:
@@ -125,7 +125,7 @@ def _unfit(stack: StackContext, service: str, found: BackupSet) -> str:
     if manifest.encrypted:
         return "it is encrypted, and its key would be needed in the middle of a failure"
     if age > most:
-        old = readable_duration(age.total_seconds())
+        old = readable_duration(age)
         return f"it is {old} old, and backup.restore_point_age is {text}"
     return ""
 

@@ -1,5 +1,6 @@
 """One copy of the data for several destinations; one that fails spoils no other."""
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class Writing:
     number: str = ""
     new: NewSet | None = None
     copies: list[VolumeBackup] = field(default_factory=list)
+    readers: ExitStack = field(default_factory=ExitStack)
     fault: ComposeOpsError | None = None
 
     @property
@@ -71,12 +73,16 @@ class Writing:
             volume_backup.copy(copying)
 
     def begin_rereading(self, readers: ExitStack) -> None:
-        for copying in self.copies:
-            readers.enter_context(copying.being_reread())
+        """Begin to read the copies back; *readers* ends what nobody finishes."""
+        with ExitStack() as opened:
+            for copying in self.copies:
+                opened.enter_context(copying.being_reread())
+            self.readers = readers.enter_context(opened.pop_all())
 
     def finish_rereading(self) -> None:
-        for copying in self.copies:
-            copying.finish_rereading()
+        with self.readers:
+            for copying in self.copies:
+                copying.finish_rereading()
 
 
 class NotEverywhere(DataError):  # noqa: N818 - names an outcome
@@ -115,10 +121,22 @@ def each(writings: Sequence[Writing], act: Callable[[Writing], object]) -> None:
             raise
         except FAULTS as fault:
             one.fault = fault
-            if len(writings) > 1:
-                say(f"{one.place.name} fails: {fault.message}")
+        except OSError as refused:
+            one.fault = _refusal(one, refused)
+        if one.fault and len(writings) > 1:
+            say(f"{one.place.name} fails: {one.fault.message}")
     if not whole(writings):
         raise writings[0].fault or DataError("there is no destination")
+
+
+def _refusal(one: Writing, refused: OSError) -> DataError:
+    """Return the fault of a destination whose disk or files refuse something."""
+    kind = errno.errorcode.get(refused.errno or 0, type(refused).__name__)
+    about = refused.filename or one.place.name
+    return DataError(
+        f"{about}: {refused.strerror or refused} ({kind})",
+        hint="is there room, and is it writable? --dest DIR names another destination",
+    )
 
 
 def next_run(writings: Sequence[Writing]) -> str:

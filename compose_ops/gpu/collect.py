@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from compose_ops.docker.api import Container, Image, RunSpec
+from compose_ops.docker.api import Container, Image, Output, RunSpec
 from compose_ops.errors import EngineError
 from compose_ops.gpu import machine
 from compose_ops.gpu.facts import (
@@ -164,10 +164,11 @@ class Collector:
         found = self._container()
         if found is None:
             return Attempt(skipped=f"{self.service} is not running")
-        attempt = self._execute(found, ["python", "-c", COUNT])
-        lines = attempt.output.strip().splitlines()
-        last = lines[-1] if attempt.code == 0 and lines else attempt.output
-        return Attempt(attempt.code, last)
+        done = self._execute(found, ["python", "-c", COUNT])
+        if done.code != 0:
+            return Attempt(done.code, done.stdout + done.stderr)
+        lines = done.stdout.strip().splitlines()
+        return Attempt(0, lines[-1] if lines else "")
 
     @cached_property
     def running(self) -> Attempt:
@@ -178,7 +179,8 @@ class Collector:
             return Attempt(
                 skipped=f"the running {self.service} was started without a GPU"
             )
-        return self._execute(found, ["nvidia-smi", "-L"])
+        done = self._execute(found, ["nvidia-smi", "-L"])
+        return Attempt(done.code, done.stdout + done.stderr)
 
     @property
     def container(self) -> str:
@@ -189,9 +191,8 @@ class Collector:
         own = [c for c in self.stack.containers if c.service == self.service]
         return next((c for c in own if c.is_running), None)
 
-    def _execute(self, container: Container, command: list[str]) -> Attempt:
-        done = self.stack.engine.execute(container.id, command, timeout=EXEC_SECONDS)
-        return Attempt(done.code, done.stdout + done.stderr)
+    def _execute(self, container: Container, command: list[str]) -> Output:
+        return self.stack.engine.execute(container.id, command, timeout=EXEC_SECONDS)
 
     def _run(
         self, command: list[str], *, gpu: bool, seconds: float = PROBE_SECONDS

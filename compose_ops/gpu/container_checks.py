@@ -289,13 +289,21 @@ def ray_counts(facts: Facts) -> Iterator[Verdict]:
     if found.skipped or not facts.requests:
         yield skip(found.skipped or NO_REQUEST)
         return
-    counted = float(found.output) if found.code == 0 else 0.0
+    counted = _number(found.output) if found.code == 0 else 0.0
     if counted >= max(1, wanted):
         yield ok(f"Ray counts {counted:g} GPUs")
         return
     detail = f"Ray counts {counted:g} GPUs, {facts.service} requests {wanted}"
     detail += f": {last_line(found.output)}" if found.code else ""
     yield fail(detail, recreate(facts), about="ray")
+
+
+def _number(printed: str) -> float:
+    """Return the number that was printed, 0 for what is none."""
+    try:
+        return float(printed)
+    except ValueError:
+        return 0.0
 
 
 def uses_gpu(facts: Facts) -> bool:

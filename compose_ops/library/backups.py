@@ -174,13 +174,19 @@ def verify(
     project: str = "",
     identity: str = "",
 ) -> tuple[Verification, ...]:
-    """Read one set, or every set of the project, and compare every hash."""
-    from compose_ops.backup import helper, places, repository
+    """
+    Read one set, or every set of the project, and compare every hash.
 
-    place = places.opened(stack, destination(stack, dest))
+    Raises DataError where the destination held sets and holds none.
+    """
+    from compose_ops.backup import destinations, helper, places, repository
+
+    address = destination(stack, dest)
+    place = places.opened(stack, address)
     owner = project or stack.project
     helper.require(stack)
     found = place.listed(owner)
+    destinations.require_found(stack, address, found, owner)
     if set_id:
         found = [repository.chosen(found, f"{place.name}/{owner}", set_id=set_id)]
     return tuple(_verified(place, one, identity) for one in found)

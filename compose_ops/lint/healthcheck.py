@@ -9,6 +9,7 @@ from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.quantity import seconds
 from compose_ops.lint.shell_programs import programs, programs_of_script, script_of
 from compose_ops.lint.target import Service, words
+from compose_ops.units import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,12 @@ def check_of(service: Service) -> Check | None:
         test = image_test(instruction)
     argv, script = parts(test)
     times = {key: seconds(spec.get(key), default) for key, default in DEFAULTS.items()}
-    retries = str(spec.get("retries") or 3)
+    retries = whole(str(spec.get("retries") or 3))
     return Check(
         argv,
         script,
         times,
-        int(retries) if retries.isdigit() else 3,
+        3 if retries is None else retries,
         instruction,
         words(test)[2:] if isinstance(test, list) and test[0] == "CMD-SHELL" else (),
     )

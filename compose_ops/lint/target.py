@@ -12,6 +12,7 @@ from compose_ops.lint.env_files import EnvFile, EnvLine
 from compose_ops.lint.image_facts import ImageFacts
 from compose_ops.lint.service_images import facts_of
 from compose_ops.lint.stores import Store, store_of
+from compose_ops.units import whole
 
 __all__ = ["Build", "EnvFile", "EnvLine", "LintTarget", "Machine", "Service", "words"]
 
@@ -236,7 +237,7 @@ class Service:
     def replicas(self) -> int:
         """How many containers are wanted."""
         wanted = self.get("deploy", "replicas", default=self.get("scale", default=1))
-        return int(wanted) if str(wanted).isdigit() else 1
+        return 1 if (number := whole(str(wanted))) is None else number
 
     @cached_property
     def ports(self) -> tuple[Mapping[str, Any], ...]:

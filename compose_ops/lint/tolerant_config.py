@@ -21,6 +21,7 @@ from compose_ops.lint import placeholders
 from compose_ops.lint.composefile import Document, Node
 from compose_ops.lint.refusals import EXTRA, holds, place_of, without
 from compose_ops.lint.repairs import DEVICES, Repairs, dumped
+from compose_ops.units import whole
 
 Docker = Callable[..., Output]
 """`Engine.docker`: runs a docker command, captured, without raising for its code."""
@@ -247,6 +248,6 @@ def joined(items: Sequence[Any]) -> list[dict[str, Any]]:
     """Return requests of one file set: a count beside ids is what Compose refused."""
     found = [dict(item) for item in items if isinstance(item, dict)]
     for item in found:
-        if str(item.get("count", "")).isdigit():
-            item["count"] = int(item["count"])
+        if (count := whole(str(item.get("count", "")))) is not None:
+            item["count"] = count
     return found

@@ -64,7 +64,7 @@ def _found(
         lines = [f"it had failed: {last_run.error}" if last_run.error else ""]
         yield "recovered", f"{task} succeeds again", [*filter(None, lines)]
     if task in LOOKS_AT_SETS:
-        limit = timedelta(days=unverified_days)
+        limit = timedelta(days=min(unverified_days, timedelta.max.days))
         if stale := list(_unverified(after, outcome.ended, limit)):
             title = f"nothing verified for {unverified_days} days"
             yield "unverified", title, stale

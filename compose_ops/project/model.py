@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compose_ops.errors import UsageError
-from compose_ops.units import seconds
+from compose_ops.units import seconds, whole
 
 DEFAULT_INTERVAL = 30.0
 DEFAULT_TIMEOUT = 30.0
@@ -264,4 +264,4 @@ class Model:
 
 
 def _number(published: str) -> int:
-    return int(published) if published.isdigit() else 0
+    return whole(published) or 0

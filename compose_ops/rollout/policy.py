@@ -10,7 +10,7 @@ from compose_ops.docker.api import Container
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.labels import normalised
 from compose_ops.rollout.open_loop import ProbeRequest
-from compose_ops.units import seconds
+from compose_ops.units import seconds, whole
 
 LABEL = "compose-ops.rollout."
 DATA_LABEL = "compose-ops.data.volumes"
@@ -220,11 +220,12 @@ def _refuse_unknown(stated: Mapping[str, str]) -> None:
 
 def _port(stated: Mapping[str, str], key: str, *, default: str = "") -> int:
     value = stated.get(key, default)
-    if not value.isdecimal() or int(value) >= PORTS:
+    port = whole(value)
+    if port is None or port >= PORTS:
         raise ConfigurationError(
-            f"label {LABEL}{key} is {value!r}, not a port", hint=DOCUMENTED
+            f"label {LABEL}{key} is {value!r:.60}, not a port", hint=DOCUMENTED
         )
-    return int(value)
+    return port
 
 
 def _ports(text: str) -> tuple[int, ...]:

@@ -117,8 +117,10 @@ class Backups(Protocol):
 
     def password_files(self, stack: "StackContext") -> Sequence[Path]: ...
 
-    def helper_image(self, stack: "StackContext") -> tuple[str, Sequence[str]]:
-        """Return the helper image's name, and the images that it can be built on."""
+    def helper_images(
+        self, stack: "StackContext"
+    ) -> Sequence[tuple[str, Sequence[str]]]:
+        """Return the images that backups need, each with what it can be built on."""
 
     def newest_size(self, stack: "StackContext") -> int: ...
 

@@ -15,6 +15,7 @@ from compose_ops.errors import ConfigurationError
 from compose_ops.project import env_file
 from compose_ops.project.paths import ENV_FILE
 from compose_ops.runtime.setup_step import SetupStep
+from compose_ops.units import whole
 
 REGISTRY_SECONDS = 5.0
 SHARED_FILE = 0o644
@@ -64,9 +65,9 @@ def _host_values(engine: Engine | None, config: Config) -> dict[str, str]:
     example, wanted = env_file.read(config.example), config.init
     cpus = engine.info().cpus if engine else host_cpus()
     values = {
-        name: str(min(int(example[name]), cpus))
+        name: str(min(number, cpus))
         for name in wanted.at_most_cpus
-        if example.get(name, "").isdigit()
+        if (number := whole(example.get(name, ""))) is not None
     }
     image = example.get(wanted.registry_variable, "")
     if not (engine and image and wanted.registry_mode):

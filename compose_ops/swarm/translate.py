@@ -16,6 +16,7 @@ from compose_ops.swarm import mounts, objects
 from compose_ops.swarm.elements import KEPT, TRANSLATED, load
 from compose_ops.swarm.stackfile import Source, StackFile
 from compose_ops.swarm.work import Work
+from compose_ops.units import whole
 
 RESTART = {"no": "none", "on-failure": "on-failure"}
 GPU_KIND = "NVIDIA-GPU"
@@ -187,8 +188,8 @@ def _elsewhere(_work: Work, _key: str, _value: Any) -> None:
 def _restart(work: Work, key: str, value: str) -> None:
     name, _, attempts = value.partition(":")
     policy: dict[str, Any] = {"condition": RESTART.get(name, "any")}
-    if attempts.isdigit():
-        policy["max_attempts"] = int(attempts)
+    if (number := whole(attempts)) is not None:
+        policy["max_attempts"] = number
     _state(work, ("deploy", "restart_policy"), policy)
     if name == "unless-stopped":
         work.lose(key, "Swarm starts again what was stopped: scale it to 0 instead")
@@ -240,10 +241,10 @@ def _devices(work: Work, key: str, requests: Sequence[Mapping[str, Any]]) -> Non
             work.refuse(key, "Swarm hands over no devices but GPUs")
             continue
         count = len(request.get("device_ids") or ()) or request.get("count", 1)
-        if not str(count).isdigit():
+        if (number := whole(str(count))) is None:
             work.refuse(key, f"count: {count} is no number, and Swarm counts resources")
             continue
-        spec = {"discrete_resource_spec": {"kind": GPU_KIND, "value": int(count)}}
+        spec = {"discrete_resource_spec": {"kind": GPU_KIND, "value": number}}
         work.resources("reservations").setdefault("generic_resources", []).append(spec)
 
 
@@ -267,7 +268,7 @@ def _port(work: Work, key: str, port: Mapping[str, Any]) -> Iterator[dict[str, A
         work.lose(f"{named}.host_ip", reason)
     if mode != "host" and deploy.get("endpoint_mode") == "dnsrr":
         work.refuse(named, "endpoint_mode: dnsrr goes with ports of mode: host only")
-    if published and not published.isdigit():
+    if published and whole(published) is None:
         work.refuse(named, "a port is one number on Swarm")
         return
     made = {"target": int(port["target"]), "protocol": port.get("protocol", "tcp")}

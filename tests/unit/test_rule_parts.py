@@ -11,6 +11,7 @@ from compose_ops.lint import LintTarget, check
 from compose_ops.lint.dockerignore import is_ignored
 from compose_ops.lint.image_probe import ask_images
 from compose_ops.lint.quantity import seconds, size
+from compose_ops.lint.rules.ports import host_ports
 from compose_ops.lint.shell_programs import programs
 from compose_ops.project.interpolation import variables
 
@@ -126,3 +127,11 @@ def test_asked_image_tells_its_user() -> None:
 
     found = [finding.path for finding in check(asked, ["root-user"])]
     assert found == ["services.one.user", "services.two.user"]
+
+
+@pytest.mark.parametrize(
+    ("published", "found"),
+    [("80", range(80, 81)), ("80-82", range(80, 83)), ("²", range(0)), ("", range(0))],
+)
+def test_ports_of_the_host_are_numbers(published: str, found: range) -> None:
+    assert host_ports({"published": published}) == found

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compose_ops.units import readable_duration, readable_size, seconds
+from compose_ops.units import readable_duration, readable_size, seconds, whole
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,16 @@ def test_sizes_are_readable(size: int, expected: str) -> None:
 )
 def test_spans_are_readable(span: float, expected: str) -> None:
     assert readable_duration(span) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *(("0", 0), ("0143", 143), ("9" * 18, 10**18 - 1)),
+        *((text, None) for text in ("", "-1", "1.0", " 1", "²", "٣", "9" * 5000)),
+    ],
+)
+def test_number_is_of_digits_that_everybody_reads(
+    text: str, expected: int | None
+) -> None:
+    assert whole(text) == expected

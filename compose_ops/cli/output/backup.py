@@ -192,7 +192,7 @@ def point_in_time(text: str) -> datetime | None:
         return None
     try:
         return datetime.fromisoformat(text).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(
             f"--at {text!r:.40} is no time", hint='such as "2026-11-23 15:00"'
         ) from None

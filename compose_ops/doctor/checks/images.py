@@ -78,14 +78,15 @@ def helper_image_here(model: Model, helper_image: HelperImage) -> Iterator[Verdi
         yield ok(f"{helper_image.name} is here")
     elif helper_image.base:
         yield warn(
-            f"the helper image of backups is not built; its base {helper_image.base} "
-            "is here",
+            f"the helper image of backups {helper_image.name} is not built; its base "
+            f"{helper_image.base} is here",
             "invoke init",
             about="absent",
         )
     else:
         yield warn(
-            "the helper image of backups is not built, and none of its bases is here",
+            f"the helper image of backups {helper_image.name} is not built, and none "
+            "of its bases is here",
             "invoke init",
             about="absent without base",
         )

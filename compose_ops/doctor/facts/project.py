@@ -16,6 +16,7 @@ from compose_ops.errors import EngineError
 from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.engine_location import EngineLocation
+from compose_ops.units import whole
 
 REGISTRY_SECONDS = 1.0
 BUILT_HERE = "localhost/"
@@ -24,7 +25,11 @@ ASK_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class HelperImage:
-    """The image that reads and writes volumes; `base` is one of its bases, if here."""
+    """
+    An image that reads and writes volumes; `base` is one of its bases, if here.
+
+    It is the first that is missing, or stands for all of them.
+    """
 
     name: str
     is_here: bool
@@ -33,12 +38,15 @@ class HelperImage:
 
 @fact(limit=10)
 def helper_image(stack: StackContext, info: EngineInfo) -> HelperImage:
-    """Look for the image that a backup needs, and for what it is built on."""
+    """Look for the images that a backup needs, and for what they are built on."""
     del info
-    name, bases = stack.collaborators.backups.helper_image(stack)
-    found = stack.engine.images([name, *bases])
-    base = next((base for base in bases if base in found), "")
-    return HelperImage(name, name in found, base)
+    needed = stack.collaborators.backups.helper_images(stack)
+    found = stack.engine.images([n for name, bases in needed for n in (name, *bases)])
+    for name, bases in needed:
+        if name not in found:
+            base = next((base for base in bases if base in found), "")
+            return HelperImage(name, is_here=False, base=base)
+    return HelperImage(", ".join(name for name, _ in needed), is_here=True)
 
 
 @fact(limit=15)
@@ -117,8 +125,9 @@ def _stated_ids(
     config = (image.raw.get("Config") or {}) if image is not None else {}
     stated = str(service.get("user") or config.get("User") or "0")
     user, _, group = stated.partition(":")
-    if user.isdigit():
-        return int(user), frozenset({int(group)}) if group.isdigit() else None
+    uid, gid = whole(user), whole(group)
+    if uid is not None:
+        return uid, None if gid is None else frozenset({gid})
     return _ask_image(stack, image, user) if image is not None else (None, None)
 
 

@@ -8,6 +8,7 @@ from compose_ops.lint.quantity import shown, size
 from compose_ops.lint.registry import rule
 from compose_ops.lint.rules.product import flag_of
 from compose_ops.lint.target import LintTarget, Service
+from compose_ops.units import whole
 
 DEVICES = ("deploy", "resources", "reservations", "devices")
 
@@ -82,7 +83,7 @@ def amount_written(service: Service) -> bool:
 def gpu_visible_beyond(subject: LintTarget) -> Iterator[RawFinding]:
     for service in subject.services:
         wanted = service.environment.get("CUDA_VISIBLE_DEVICES", "").split(",")
-        indexes = [int(one) for one in wanted if one.strip().isdigit()]
+        indexes = [n for one in wanted if (n := whole(one.strip())) is not None]
         given = devices_given(service)
         if given and any(index >= given for index in indexes):
             yield RawFinding(

@@ -11,6 +11,7 @@ from compose_ops.lint.registry import rule
 from compose_ops.lint.rules.products import product_of
 from compose_ops.lint.shell_programs import stated_ports
 from compose_ops.lint.target import LintTarget, Service
+from compose_ops.units import whole
 
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::", "[::]"})  # noqa: S104 - looked for, not bound
 
@@ -75,17 +76,19 @@ def fits(text: str, value: str, weight: int) -> int:
     if text == value:
         return 2 * weight
     first, dash, last = text.partition("-")
-    if dash and first.isdigit() and last.isdigit() and value.isdigit():
-        return weight if int(first) <= int(value) <= int(last) else 0
+    low, port, high = whole(first), whole(value), whole(last)
+    if dash and low is not None and port is not None and high is not None:
+        return weight if low <= port <= high else 0
     return weight if "$" in text else 0
 
 
 def host_ports(port: Mapping[str, Any]) -> range:
     """Return the host's ports, an empty range where the engine chooses."""
     first, _, last = str(port.get("published") or "").partition("-")
-    if not first.isdigit() or int(first) == 0:
+    low, high = whole(first), whole(last or first)
+    if not low or high is None:
         return range(0)
-    return range(int(first), int(last or first) + 1)
+    return range(low, high + 1)
 
 
 def is_internal(model: Mapping[str, Any], names: tuple[str, ...]) -> bool:

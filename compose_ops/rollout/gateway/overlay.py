@@ -20,6 +20,7 @@ from compose_ops.rollout.policy import (
     keys_of,
     probe_settings,
 )
+from compose_ops.units import whole
 
 CONFIGURATION = "/etc/compose-ops/haproxy.cfg"
 MIN_SLOTS = 16
@@ -183,8 +184,8 @@ class _Gateway:
                     f"{key} is stated, which a gateway of your own has",
                     f"name that one: rollout.{self.service}.gateway; or drop {key}",
                 )
-        if not stated["port"].isdecimal():
-            yield f"its port is {stated['port']!r}", "a number, such as 8000"
+        if whole(stated["port"]) is None:
+            yield f"its port is {stated['port']!r:.60}", "a number, such as 8000"
         for key in ("host", "get", "health"):
             if not stated.get(key, "").isprintable():
                 yield f"{key} holds characters that cannot be printed", "remove them"

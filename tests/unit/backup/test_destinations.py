@@ -1,6 +1,8 @@
 """Which destination a word names, and what the snapshots of a repository say."""
 
+import errno
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -25,7 +27,9 @@ from compose_ops.backup import (
     restic_sets,
 )
 from compose_ops.backup.addresses import RepositoryAddress
-from compose_ops.backup.restic_destination import ResticDestination
+from compose_ops.backup.archive_files import ArchiveFiles
+from compose_ops.backup.encryption import one_time_identity
+from compose_ops.backup.restic_destination import ResticDestination, ResticSet
 from compose_ops.backup.writing import NotEverywhere
 from compose_ops.config import Config
 from compose_ops.config.schema import DestinationTable
@@ -268,6 +272,74 @@ def test_destination_that_fails_spoils_no_other(
     assert not list(stack.root.rglob(".partial-*"))
 
 
+def _fills_up(
+    monkeypatch: pytest.MonkeyPatch, where: object, name: str, folder: Path
+) -> None:
+    """Let there be no room in *folder* when *name* of *where* writes to it."""
+    write = getattr(where, name)
+
+    def full(first: Any, *more: Any, **how: Any) -> Any:
+        path = getattr(first, "archive", first)
+        if path.is_relative_to(folder):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write(first, *more, **how)
+
+    monkeypatch.setattr(where, name, full)
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [(ArchiveFiles, "make"), (ArchiveFiles, "stored"), (repository, "finish")],
+)
+def test_destination_that_is_full_spoils_no_other(
+    stack: StackContext,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    where: object,
+    name: str,
+    *,
+    first: bool,
+) -> None:
+    full, good = stack.root / "full", stack.root / "good"
+    _fills_up(monkeypatch, where, name, full)
+    dest, other = (full, good) if first else (good, full)
+    request = create.BackupRequest(everything=True, dest=dest, others=[other])
+
+    with pytest.raises(NotEverywhere, match=r"in .*full: .*No space .*ENOSPC"):
+        create.take(stack, request)
+
+    (kept,) = repository.listed(good, "trial")
+    assert kept.verified
+    assert repository.listed(full, "trial") == []
+    assert {c.state for c in world.there} == {"running"}
+
+
+def test_destination_whose_list_cannot_be_sealed_spoils_no_other(
+    stack: StackContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of files is encrypted while the copy is read back."""
+    full, good = stack.root / "full", stack.root / "good"
+    _, public = one_time_identity()
+    fsync = os.fsync
+
+    def refusing(handle: int) -> None:
+        name = str(Path(f"/proc/self/fd/{handle}").readlink())
+        if name.startswith(str(full)) and name.endswith(".files.zst.age"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    request = create.BackupRequest(
+        everything=True, dest=full, others=[good], encrypt=[str(public)]
+    )
+
+    with pytest.raises(NotEverywhere, match="could not be encrypted"):
+        create.take(stack, request)
+
+    assert [bool(kept.verified) for kept in repository.listed(good, "trial")] == [True]
+
+
 def test_repository_is_refused_what_restic_does_itself(stack: StackContext) -> None:
     near = RepositoryAddress("near", "", stack.root, stack.root / "password")
     request = create.BackupRequest(everything=True, dest=near, gzip=True)
@@ -298,6 +370,19 @@ def test_nothing_is_copied_from_a_repository_that_is_not_there(
 
     with pytest.raises(DataError, match="there is no repository staging of far"):
         fill.fill(stack, fill.staging(stack, far), far)
+
+
+def test_set_that_no_reader_would_take_gets_no_manifest_in_a_repository(
+    stack: StackContext,
+) -> None:
+    folder = stack.root / "folder"
+    made = create.take(stack, create.BackupRequest(everything=True, dest=folder))
+    assert made is not None
+    near = RepositoryAddress("near", "", stack.root, stack.root / "password")
+    late = replace(made, created="1999-01-01T00:00:00+00:00")
+
+    with pytest.raises(DataError, match=r"cannot be kept: .* in the year 1999"):
+        ResticSet(ResticDestination(stack, near), made.id).finish(late)
 
 
 def test_set_whose_snapshot_somebody_forgot_is_damaged(stack: StackContext) -> None:

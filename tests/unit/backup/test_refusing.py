@@ -2,24 +2,34 @@
 
 import stat
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from pathlib import Path
 
 import pytest
 from backup_steps import back_up, bring_back, opened, store
-from backup_world import World
+from backup_world import COUNT, World
 from fakes import container
 
 from compose_ops.backup import (
+    create,
     helper,
+    helper_tag,
     policy,
     preconditions,
     repository,
     restore_undo,
+    store_commands,
+    update_points,
 )
 from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.retention import Rules
+from compose_ops.cli.output import backup as output
+from compose_ops.config.schema import DestinationTable
 from compose_ops.docker.api import Output, Volume
 from compose_ops.docker.run_arguments import run_arguments
-from compose_ops.errors import ConfigurationError, DataError, UsageError
+from compose_ops.doctor.facts.project import HelperImage, helper_image
+from compose_ops.errors import ConfigurationError, DataError, EngineError, UsageError
 from compose_ops.library import backups as sets
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal
@@ -113,6 +123,81 @@ def test_helper_image_that_was_not_built_is_known_before_anything_stops(
 
     assert "helper image" in refused.value.message
     assert changed(world) == []
+
+
+def _pruned(
+    world: World, monkeypatch: pytest.MonkeyPatch, base: str, *, fails: str = ""
+) -> list[str]:
+    """Let only *base* be here, and what is built; return the names of what is."""
+    built: list[str] = []
+    here = {base}
+    image = world.image
+
+    def build(folder: Path, *, tag: str, arguments: dict[str, str]) -> None:
+        assert folder.is_dir()
+        assert arguments["BASE"] in here
+        if tag == fails:
+            raise EngineError(f"the image {tag} did not build", detail="no network")
+        here.add(tag)
+        built.append(tag)
+
+    monkeypatch.setattr(world, "image", lambda n: image(n) if n in here else None)
+    monkeypatch.setattr(world, "build_image", build, raising=False)
+    return built
+
+
+def test_image_with_restic_is_built_again_after_a_prune(
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = _pruned(world, monkeypatch, stack.config.backup.helper_base[0])
+
+    for _ in range(2):
+        assert helper.require_repository(stack) == helper_tag.repository_image()
+
+    assert built == [helper_tag.image(), helper_tag.repository_image()]
+
+
+def test_image_with_restic_that_cannot_be_built_is_named(
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its apt needs a network."""
+    base, fails = stack.config.backup.helper_base[0], helper_tag.repository_image()
+    _pruned(world, monkeypatch, base, fails=fails)
+
+    with pytest.raises(ConfigurationError, match="restic is not here, and") as refused:
+        helper.require_repository(stack)
+    assert (refused.value.detail, "apt" in refused.value.hint) == ("no network", True)
+
+    with pytest.raises(ConfigurationError, match="is not built"):
+        helper.require_repository(opened(stack.root, world, dry=True))
+
+
+def test_doctor_asks_for_the_image_with_restic_where_a_repository_is_named(
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, name = stack.config.backup.helper_base[0], helper.image()
+    here = {base, name}
+    monkeypatch.setattr(
+        world,
+        "images",
+        lambda names: {n: world.image(n) for n in names if n in here},
+        raising=False,
+    )
+
+    assert helper_image(stack, stack.info) == HelperImage(name, is_here=True)
+
+    table = DestinationTable(repository="rest:https://host/")
+    stack.config = replace(stack.config, destinations={"far": table})
+    restic = helper_tag.repository_image()
+    assert helper_image(stack, stack.info) == HelperImage(
+        restic, is_here=False, base=name
+    )
+    here.add(restic)
+    assert helper_image(stack, stack.info).is_here
+    here.remove(name)
+    assert helper_image(stack, stack.info) == HelperImage(
+        name, is_here=False, base=base
+    )
 
 
 def test_native_copy_that_was_asked_for_is_made_or_refused(
@@ -283,6 +368,8 @@ def test_dry_run_shows_the_plan_and_does_nothing(
     [
         {"backup.consistency": "native perfect"},
         {"backup.clean-exits": "0 many"},
+        {"backup.clean-exits": "²"},
+        {"backup.clean-exits": "9" * 5000},
         {"backup.count-rule": "about"},
         {"data.volumes": "memo_data nobodys_data"},
     ],
@@ -297,6 +384,32 @@ def test_labels_that_make_no_sense_are_named(
         policy.policies(now.model)
 
 
+@pytest.mark.parametrize(
+    "text", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "soon"]
+)
+def test_time_that_no_calendar_has_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is no time"):
+        output.point_in_time(text)
+
+
+def test_restore_point_may_be_as_old_as_anybody_writes(stack: StackContext) -> None:
+    made = back_up(stack, "memo")
+    stack.config = replace(
+        stack.config,
+        backup=replace(stack.config.backup, restore_point_age="9" * 20 + "h"),
+    )
+
+    with pytest.raises(DataError, match="no drill has proven it"):
+        update_points.accept(stack, "memo", made)
+
+
+def test_count_that_is_no_number_is_none(stack: StackContext, world: World) -> None:
+    world.commands[COUNT] = lambda _asked: Output(0, "9" * 5000, "")
+    memo = policy.policies_of(stack)["memo"]
+
+    assert store_commands.count(stack.engine, memo, world.of("memo")) is None
+
+
 def test_set_is_for_its_owner_alone(stack: StackContext, world: World) -> None:
     del world
     made = back_up(stack)
@@ -305,6 +418,61 @@ def test_set_is_for_its_owner_alone(stack: StackContext, world: World) -> None:
     for path in (folder, folder.parent):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def _long_name(world: World) -> str:
+    world.services["memo"] = store("m" * 129)
+    return "is not a name that a set can hold"
+
+
+def _two_of_one_name(world: World) -> str:
+    bind = {"type": "bind", "source": str(world.folder), "target": "/data"}
+    world.services["memo"] = store("/data") | {"volumes": [bind]}
+    world.services["pair"] = store("memo.data")
+    return r"two folders .* memo\.data"
+
+
+@pytest.mark.parametrize("spoil", [_long_name, _two_of_one_name])
+def test_name_that_no_set_can_hold_is_refused_before_anything_stops(
+    stack: StackContext, world: World, spoil: Callable[[World], str]
+) -> None:
+    why = spoil(world)
+    world.done.clear()
+
+    with pytest.raises(DataError, match=why):
+        back_up(opened(stack.root, world))
+
+    assert changed(world) == []
+
+
+def test_clock_that_no_set_can_hold_is_refused_before_anything_stops(
+    stack: StackContext, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Battery(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Battery":
+            return cls(1999, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(create, "datetime", Battery)
+    world.done.clear()
+
+    with pytest.raises(DataError, match="clock of this machine says 1999"):
+        back_up(stack)
+
+    assert changed(world) == []
+
+
+@pytest.mark.parametrize("tag", ["20240115123045", "1.2.3.4.5.6.7.8.9.10.11"])
+def test_tag_that_is_no_version_is_none(
+    stack: StackContext, world: World, tag: str
+) -> None:
+    """A date of a build is compared with nothing, and the set is whole."""
+    world.services["memo"]["image"] = f"localhost/store:{tag}"
+    back_up(opened(stack.root, world), "memo")
+
+    (kept,) = repository.listed(stack.root / "backups", "trial")
+    assert [one.version for one in repository.valid_manifest(kept).stores] == [""]
+    assert kept.verified
 
 
 def test_passwords_of_a_volume_are_in_no_set() -> None:

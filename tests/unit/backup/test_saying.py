@@ -5,6 +5,7 @@ from backup_steps import back_up, bring_back, opened
 from backup_world import COUNT, World
 
 from compose_ops.backup import store_commands
+from compose_ops.backup.policy import policies_of
 from compose_ops.cli.output import backup
 from compose_ops.docker.api import Output
 from compose_ops.errors import DataError
@@ -51,6 +52,18 @@ def test_verify_tells_of_every_set_before_it_fails(
     }
     with pytest.raises(DataError, match=f"{bad} is damaged: memo_data.tar.zst"):
         backup.refuse_damaged(found)
+
+
+def test_version_that_a_command_prints_is_one_that_a_set_can_hold(
+    stack: StackContext, world: World
+) -> None:
+    said = {"long": "build 20240115123045.1", "store": "store 2.1.0 (20240115123045)"}
+    world.run = lambda spec, **_: Output(0, said[spec.image], "")  # type: ignore[method-assign]
+    policy = policies_of(stack)["memo"]
+
+    found = [store_commands.version_in(stack.engine, policy, i) for i in said]
+
+    assert found == ["", "2.1.0"]
 
 
 def test_services_start_in_the_order_in_which_they_need_each_other(

@@ -195,6 +195,36 @@ def test_set_under_another_name_is_not_believed(tmp_path: Path) -> None:
     assert found.manifest is None
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "20261123T120000Z-1000000000"},
+        {"created": "1999-01-01T00:00:00+00:00"},
+        {"stores": (replace(STORE, version="20240115123045"),)},
+        {"stores": (replace(STORE, service="s" * 129),)},
+        {"undeclared": ("x" * 301,)},
+        {"tool": "x" * manifests.MAX_BYTES},
+    ],
+)
+def test_set_that_no_reader_would_take_gets_no_name(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    partial = repository.next_path(tmp_path, "p", NOW)
+    repository.make(partial)
+
+    with pytest.raises(DataError):
+        repository.finish(partial, replace(made(1), **change))
+
+    assert [path.name for path in (tmp_path / "p").iterdir()] == [partial.name]
+
+
+def test_number_that_none_can_follow_is_passed_over(tmp_path: Path) -> None:
+    kept(tmp_path, made(7))
+    (tmp_path / "p" / made(999_999_999).id).mkdir()
+
+    assert repository.next_path(tmp_path, "p", NOW).name.endswith("-0008")
+
+
 def test_partial_sets_are_no_sets(tmp_path: Path) -> None:
     repository.make(repository.next_path(tmp_path, "p", NOW))
 

@@ -223,6 +223,8 @@ def test_ray_is_asked_where_it_runs() -> None:
     made = lab(python=said("connected\n1.0\n"))
 
     assert on(made, container("ray-head")).ray_gpus == Attempt(0, "1.0")
+    warned = Output(0, "1.0\n", "FutureWarning: pynvml is deprecated\n")
+    assert on(lab(python=warned), container("ray-head")).ray_gpus == Attempt(0, "1.0")
     assert on(made, container("ray-head", state="exited")).ray_gpus.skipped
     failed = on(lab(python=said("a\nb", 1)), container("ray-head"))
     assert failed.ray_gpus == Attempt(1, "a\nb")

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from compose_ops.gpu.facts import Host, StatedFacts, Toolkit, from_json
+from compose_ops.gpu.container_checks import ray_counts
+from compose_ops.gpu.facts import (
+    Attempt,
+    Host,
+    Request,
+    StatedFacts,
+    Toolkit,
+    from_json,
+)
 from compose_ops.gpu.sequence import CHECKS, run
 from compose_ops.verdicts import unprefixed
 
@@ -113,3 +121,16 @@ def test_root_is_told_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
         assert run(mismatch)[1].repair == repair
     assert unprefixed("echo 1 | sudo tee f && sudo x") == "echo 1 | tee f && x"
+
+
+@pytest.mark.parametrize("printed", ["", "goodbye"])
+def test_ray_that_prints_no_number_counts_none(printed: str) -> None:
+    facts = StatedFacts(
+        service="ray-head",
+        requests=(Request("ray-head", 1),),
+        ray_gpus=Attempt(0, printed),
+    )
+
+    (found,) = ray_counts(facts)
+
+    assert (found.outcome, "Ray counts 0 GPUs" in found.detail) == ("fail", True)

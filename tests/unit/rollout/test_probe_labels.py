@@ -55,6 +55,7 @@ def test_an_application_may_want_other_requests() -> None:
     ("stated", "said"),
     [
         ({"port": "http"}, "port is 'http', not a port"),
+        ({"port": "9" * 5000}, "port is '999+, not a port"),
         ({"network": ""}, "label missing: compose-ops.rollout.network"),
         ({"status": "ok"}, "status is 'ok'"),
         ({"scheme": "ftp"}, "scheme is 'ftp'"),

@@ -46,6 +46,12 @@ def test_failure_of_a_drill_has_a_name_of_its_own() -> None:
     assert told(replace(BAD, task="drill"), Runs()) == ["drill-failed"]
 
 
+def test_limit_of_days_may_be_any_number() -> None:
+    found = events(GOOD, Runs(), remembered(Runs(), GOOD), unverified_days=10**12)
+
+    assert list(found) == []
+
+
 def test_failure_says_when_it_last_went_well() -> None:
     before = remembered(Runs(), GOOD)
     (event,) = events(BAD, before, remembered(before, BAD), unverified_days=3)
