@@ -3,13 +3,19 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fakes import EPOCH, FakeEngine, container
 
 from compose_ops import redaction
-from compose_ops.console import say, show
+from compose_ops.cli.task import emit
+from compose_ops.console import say, show, table
+from compose_ops.docker.api import Probe
+from compose_ops.doctor.checks.containers import symptom
 from compose_ops.project import secrets
 from compose_ops.redaction import clean_tree
+from compose_ops.runtime.health import evidence
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +77,34 @@ def test_config_shows_a_model_without_its_secrets(tmp_path: Path) -> None:
     assert "marker-" not in text
     assert '"POSTGRES_USER": "postgres"' in text
     assert "postgres://me:[redacted]@db/x" in text
+
+
+def test_task_prints_json_without_its_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    emit({"said": 'password="hunter2 x"', "control": "\x7f"})
+
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == {"said": "password=[redacted]", "control": "\x7f"}
+
+
+def test_secret_is_replaced_before_a_text_is_cut() -> None:
+    """What is left of it would be no secret that is known."""
+    redaction.learn("marker-" + "s" * 60)
+    output = f"{'.' * 100} marker-{'s' * 60} {'.' * 370}"
+    ill = container(probes=(Probe(EPOCH, 1, output),))
+
+    engine: Any = FakeEngine()
+    assert "sss" not in evidence(engine, ill) + symptom(ill)
+
+
+def test_secret_is_replaced_before_a_cell_is_folded(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    redaction.learn("marker-in-a-cell")
+
+    table("", ["what"], [["x" * 145 + "marker-in-a-cell"]])
+
+    printed = capsys.readouterr().out
+    assert "cell" not in printed
+    assert "marker" not in printed
