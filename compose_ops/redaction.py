@@ -2,8 +2,9 @@
 Secrets never leave in text: what is learned here is replaced wherever text goes out.
 
 `learn` is fed with the values of secret files, of variables whose name says so, and of
-what a compose model holds; `clean` replaces them, also where they stand URL-, JSON- or
-base64-encoded, or over several lines. A short or common value is replaced beside its
+what a compose model holds; `clean` replaces them, also where they stand URL-, JSON-,
+HTML- or base64-encoded, or over several lines. Clean a text before it is cut, folded or
+quoted: a part of a secret is not found. A short or common value is replaced beside its
 key only: "admin" as a password must not blank out every "admin" in a text.
 """
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from compose_ops.config import Config
 from compose_ops.errors import UsageError
+from compose_ops.project import secrets
 from compose_ops.project.paths import absolute
 
 PREFIX = "restic:"
@@ -59,11 +60,6 @@ class RepositoryAddress:
 Place: TypeAlias = Path | RepositoryAddress
 
 
-def default_password(name: str) -> str:
-    """Return the file of a named repository's password where none is stated."""
-    return f"secrets/{name}.restic"
-
-
 def place(config: Config, root: Path, dest: str | Path) -> Place:
     """
     Return what a word after `--dest` names.
@@ -102,7 +98,7 @@ def named(config: Config, root: Path, name: str) -> Place:
         name=name,
         url=url,
         folder=folder,
-        password=_path(config, root, table.password_file or default_password(name)),
+        password=_path(config, root, table.password_of(name)),
         credentials=_path(config, root, table.credentials_file)
         if table.credentials_file
         else None,
@@ -136,7 +132,9 @@ def _anonymous(config: Config, root: Path, text: str) -> RepositoryAddress:
             hint="name it under [destinations] of compose-ops.toml, or give the file "
             f"with the password: {PASSWORD_VARIABLE}",
         )
-    return RepositoryAddress(text, url, folder, Path(password).expanduser().resolve())
+    file = Path(password).expanduser().resolve()
+    secrets.learn_file(file, key=PASSWORD_VARIABLE)
+    return RepositoryAddress(text, url, folder, file)
 
 
 def _located(text: str, path: Callable[[str], Path]) -> tuple[str, Path | None]:
