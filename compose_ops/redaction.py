@@ -36,7 +36,10 @@ _FOLDER_NAME = re.compile(r"(?i)(OLD)?PWD")
 _FOLDER = r"[/~]|[A-Za-z]:[\\/]"
 """How the value of the shell's PWD begins, which is no password."""
 _LOGIN_NAME = re.compile(r"(?i)(^|_)auth(orization)?\d*$")
-_SWITCH = r"(?:true|false|yes|no|on|off|none|null|basic|plain|login|\d)"
+_SWITCH = (
+    r"(?:true|false|yes|no|on|off|none|null|basic|plain|login|ok|failed|failure|success"
+    r"|enabled|disabled|required|optional|\d)"
+)
 """What a name such as SMTP_AUTH may have without a secret."""
 
 # A word in quotes, also in those within a JSON text; without an end they hold a line.
@@ -46,7 +49,7 @@ _WORD = (
 )
 _NAMED = r"password|passwd|passphrase|secret|token|api_?key"
 _SCHEME = r"(?i)(?P<before>\b[a-z][a-z0-9+.-]{0,30}://"
-_OPTIONS = r"\b[^\n;|&]{0,300}?\s"
+_OPTIONS = r"\s(?:[^\n;|&]{0,300}?\s)?"
 
 _URL = re.compile(
     rf"{_SCHEME}[^\s:/@\[]{{0,256}}:)(?!//|\d{{1,5}}[/?#])"
@@ -81,7 +84,7 @@ _SHAPES = (
     # Options of one letter mean a password to these programs only.
     re.compile(
         rf"(?P<before>\b(?:(?:redis|valkey|keydb)-(?:cli|benchmark){_OPTIONS}-a\s+"
-        rf"|(?:mysql|mariadb)[\w-]{{0,32}}{_OPTIONS}-p"
+        rf"|(?:mysql|mariadb)(?:-?(?:admin|check|dump|import|show))?{_OPTIONS}-p"
         rf"|(?:mongo(?:sh|dump|restore|export|import)?|cypher-shell){_OPTIONS}-p\s+"
         rf"|docker\s+login{_OPTIONS}-p\s+|sshpass\s+-p\s*|sqlcmd{_OPTIONS}-P\s+"
         rf"|curl{_OPTIONS}(?:-[uU]\s*|--(?:proxy-)?user[=\s]\s*)[\"']?"
@@ -102,16 +105,17 @@ _LOGINS = (
 )
 """Lines of a pgpass and of a htpasswd file."""
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[^\s./:@]{12,}")
-_BROKEN_LINE = re.compile(r"[A-Za-z0-9+/_-]{40}\r?\n[A-Za-z0-9+/_-]")
+_BROKEN_LINES = re.compile(
+    r"(?<![\w+/-])(?:[A-Za-z0-9+/_-]{40,}+\r?\n)+[A-Za-z0-9+/_-]+"
+)
 _ESCAPE = re.compile("%[0-9A-F]{2}")
 _GO_JSON = str.maketrans({"&": r"\u0026", "<": r"\u003c", ">": r"\u003e"})
 MOST_FORMS = 1024
-"""Characters of a value that is known in every encoding, also over several lines."""
+"""Characters of a value that is known in every encoding."""
 
 _values: dict[str, set[str]] = {}
 _common: set[str] = set()
 _compiled: list[re.Pattern[str]] = []
-_wrapped: list[re.Pattern[str]] = []
 
 
 def is_secret_name(name: str) -> bool:
@@ -140,7 +144,6 @@ def learn(value: str, *, key: str = "") -> None:
         if piece.strip():
             _values.setdefault(piece.strip(), set()).add(key)
             _compiled.clear()
-            _wrapped.clear()
 
 
 def learn_mapping(pairs: Mapping[str, object]) -> None:
@@ -189,12 +192,11 @@ def spare(words: Iterable[str]) -> None:
     """Let *words*, such as the names of services, count as common ones."""
     _common.update(words)
     _compiled.clear()
-    _wrapped.clear()
 
 
 def forget() -> None:
     """Forget everything that was learned."""
-    for kept in (_values, _common, _compiled, _wrapped):
+    for kept in (_values, _common, _compiled):
         kept.clear()
 
 
@@ -209,14 +211,21 @@ def clean(text: str) -> str:
         text = pattern.sub(rf"\g<before>{MASK}", text)
     if not _compiled and _values:
         _compiled.extend(_patterns())
+    text = _without_learned(text)
+    return _BROKEN_LINES.sub(_mended, text) if _compiled else text
+
+
+def _without_learned(text: str) -> str:
     for pattern in _compiled:
         text = pattern.sub(_masked, text)
-    if _values and _BROKEN_LINE.search(text):
-        if not _wrapped:
-            _wrapped.extend(_wrapped_patterns())
-        for pattern in _wrapped:
-            text = pattern.sub(_masked, text)
     return text
+
+
+def _mended(match: re.Match[str]) -> str:
+    """Return base64 without its line breaks where a secret goes across one."""
+    whole = "".join(match[0].split())
+    cleaned = _without_learned(whole)
+    return match[0] if cleaned == whole else cleaned
 
 
 def clean_tree(value: Any, key: str = "") -> Any:
@@ -421,19 +430,6 @@ def _base64(value: str) -> Iterator[str]:
         ]
         if len(inner) >= SHORTEST:
             yield inner
-
-
-def _wrapped_patterns() -> Iterator[re.Pattern[str]]:
-    """Yield what finds values in base64 that is broken into lines."""
-    letters = {"+": "[+-]", "/": "[/_]"}
-    found = [
-        r"(?:\r?\n)?".join(letters.get(letter, letter) for letter in inner)
-        for value in _values
-        if SHORTEST <= len(value) <= MOST_FORMS and value not in _common
-        for inner in _base64(value)
-    ]
-    if found:
-        yield re.compile("|".join(sorted(found, key=len, reverse=True)))
 
 
 def _words(value: object) -> Iterator[str]:
