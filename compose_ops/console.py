@@ -137,9 +137,9 @@ def _put(text: str) -> None:
         raise OutputLostError(str(lost)) from lost
 
 
-def show_json(text: str) -> None:
+def write_json(text: str) -> None:
     """Print JSON whose values are redacted already; OutputLostError as for `show`."""
-    _put(text + "\n")
+    _put(text)
 
 
 def show_raw(text: str) -> None:

@@ -255,7 +255,7 @@ def clean_tree(value: Any, key: str = "") -> Any:
     return value
 
 
-def json_text(value: Any, *, ensure_ascii: bool = True) -> str:
+def json_text(value: Any, *, indent: int | None = 2, ensure_ascii: bool = True) -> str:
     r"""
     Return a value as JSON with `[redacted]` in place of every secret.
 
@@ -267,7 +267,7 @@ def json_text(value: Any, *, ensure_ascii: bool = True) -> str:
     tree = clean_tree(value)
     text = json.dumps(
         tree,
-        indent=2,
+        indent=indent,
         ensure_ascii=ensure_ascii,
         default=lambda other: clean(str(other)),
     )

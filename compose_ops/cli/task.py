@@ -72,4 +72,4 @@ class ComposeTask(Task[Any]):
 
 def emit(value: Any) -> None:
     """Print *value* as the one JSON object of a task."""
-    console.show_json(redaction.json_text(value))
+    console.write_json(redaction.json_text(value) + "\n")

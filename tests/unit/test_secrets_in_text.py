@@ -19,6 +19,7 @@ from compose_ops.console import say, show, table
 from compose_ops.docker.api import Mount, Probe
 from compose_ops.doctor.checks.containers import symptom
 from compose_ops.errors import ConfigurationError
+from compose_ops.lint.output import refused
 from compose_ops.project import secrets
 from compose_ops.project.modes import Mode
 from compose_ops.redaction import clean, clean_tree
@@ -210,3 +211,13 @@ def test_password_inside_a_script_or_a_config_is_learned() -> None:
 
     said = "database marker-script marker-check marker-config"
     assert clean(said) == "database [redacted] [redacted] [redacted]"
+
+
+@pytest.mark.parametrize("form", ["json", "sarif"])
+def test_lint_prints_json_without_secrets(form: str) -> None:
+    error = ConfigurationError('password="hunter2 x"', hint="")
+
+    text = refused(error, form)
+
+    assert "hunter2" not in text
+    assert "password=[redacted]" in str(json.loads(text))
