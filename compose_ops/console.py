@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from compose_ops.errors import START_ENGINE
-from compose_ops.plain_text import plain, plain_lines
+from compose_ops.plain_text import plain, plain_colours, plain_lines
 from compose_ops.redaction import clean
 
 if TYPE_CHECKING:
@@ -148,20 +148,25 @@ def require_output() -> None:
         raise OutputLostError(str(_lost[0])) from _lost[0]
 
 
+def write_json(text: str) -> None:
+    """Print JSON whose values are redacted already, remembering a loss as `show`."""
+    _print(text)
+
+
 def show_raw(text: str) -> None:
     """
-    Print what is redacted already as it is; OutputLostError when nobody takes it.
+    Print foreign text that is redacted already; OutputLostError when nobody takes it.
 
     For a task that only hands on what others write: there is nothing more to do.
     """
-    _print(text)
+    _print(plain_colours(text, keep=_is_terminal(sys.stdout)))
     require_output()
 
 
 def say_raw(text: str) -> None:
-    """Print on stderr what is redacted already; best effort."""
+    """Print on stderr foreign text that is redacted already; best effort."""
     with suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(text)
+        sys.stderr.write(plain_colours(text, keep=_is_terminal(sys.stderr)))
         sys.stderr.flush()
 
 
@@ -183,16 +188,17 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(title=plain(title) or None, title_justify="left")
+    # Folded, a secret is in pieces that nothing finds any more.
+    made = Table(title=plain(worded(title)) or None, title_justify="left")
     for column in columns:
         made.add_column(column, overflow="fold", no_wrap=False)
     for row in rows:
-        made.add_row(*map(plain_lines, row))
+        made.add_row(*(plain_lines(worded(cell)) for cell in row))
     text = io.StringIO()
     width = None if is_terminal() else PLAIN_WIDTH
     console = Console(file=text, width=width, force_terminal=is_terminal(), **_AS_DATA)
     console.print(made)
-    _print(worded(text.getvalue().rstrip("\n")) + "\n")
+    _print(text.getvalue().rstrip("\n") + "\n")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import re
 _MARKS = "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
 _CONTROL = re.compile(rf"[\x00-\x1f\x7f-\x9f{_MARKS}]")
 _IN_LINES = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_MARKS}]")
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _BYTES = range(0xDC80, 0xDD00)
 """What Python makes of bytes that are no text, in names of files."""
 
@@ -28,6 +29,19 @@ def plain(text: str) -> str:
 def plain_lines(text: str) -> str:
     """Return the same of text of several lines, which keeps its lines and tabs."""
     return _IN_LINES.sub(_escaped, text.replace("\r\n", "\n"))
+
+
+def plain_colours(text: str, *, keep: bool) -> str:
+    r"""
+    Return the same of text of several lines whose colours are kept, or left out.
+
+    >>> plain_colours("\x1b[31mred\x1b[0m \x1b[2J", keep=False)
+    'red \\x1b[2J'
+    """
+    parts = _COLOUR.split(text)
+    colours = _COLOUR.findall(text) if keep else [""] * (len(parts) - 1)
+    pairs = zip(map(plain_lines, parts), [*colours, ""], strict=True)
+    return "".join(part + colour for part, colour in pairs)
 
 
 def _escaped(match: re.Match[str]) -> str:

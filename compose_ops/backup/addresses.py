@@ -11,6 +11,7 @@ from compose_ops.backup.ssh_address import SshAddress, server
 from compose_ops.config import Config
 from compose_ops.config.schema import DestinationTable
 from compose_ops.errors import UsageError
+from compose_ops.project import secrets
 from compose_ops.project.paths import absolute
 
 PREFIX = "restic:"
@@ -65,11 +66,6 @@ class RepositoryAddress:
 Place: TypeAlias = Path | RepositoryAddress
 
 
-def default_password(name: str) -> str:
-    """Return the file of a named repository's password where none is stated."""
-    return f"secrets/{name}.restic"
-
-
 def place(config: Config, root: Path, dest: str | Path) -> Place:
     """
     Return what a word after `--dest` names.
@@ -108,7 +104,7 @@ def named(config: Config, root: Path, name: str) -> Place:
         name=name,
         url=url,
         folder=folder,
-        password=_path(config, root, table.password_file or default_password(name)),
+        password=_path(config, root, table.password_of(name)),
         credentials=_path(config, root, table.credentials_file)
         if table.credentials_file
         else None,
@@ -155,13 +151,10 @@ def _anonymous(config: Config, root: Path, text: str) -> RepositoryAddress:
             hint="name it under [destinations] of compose-ops.toml, or give the file "
             f"with the password: {PASSWORD_VARIABLE}",
         )
-    return RepositoryAddress(
-        text,
-        url,
-        folder,
-        Path(password).expanduser().resolve(),
-        ssh=_ssh(url, DestinationTable(), lambda path: absolute(root, path)),
-    )
+    file = Path(password).expanduser().resolve()
+    secrets.learn_file(file, key=PASSWORD_VARIABLE)
+    ssh = _ssh(url, DestinationTable(), lambda path: absolute(root, path))
+    return RepositoryAddress(text, url, folder, file, ssh=ssh)
 
 
 def _located(text: str, path: Callable[[str], Path]) -> tuple[str, Path | None]:

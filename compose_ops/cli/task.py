@@ -1,6 +1,5 @@
 """A task: errors are a few lines and an exit code, JSON is one object on stdout."""
 
-import json
 import sys
 from typing import Any
 
@@ -8,7 +7,7 @@ from invoke.exceptions import Exit, Failure, ParseError, UnexpectedExit
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
-from compose_ops import console, interrupts
+from compose_ops import console, interrupts, redaction
 from compose_ops.cli import arguments
 from compose_ops.errors import ComposeOpsError, OutputError, UsageError
 from compose_ops.library.faults import described
@@ -75,4 +74,4 @@ class ComposeTask(Task[Any]):
 
 def emit(value: Any) -> None:
     """Print *value* as the one JSON object of a task."""
-    console.show(json.dumps(value, indent=2, default=str), verbatim=True)
+    console.write_json(redaction.json_text(value) + "\n")

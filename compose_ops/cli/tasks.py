@@ -304,20 +304,24 @@ def lint(
     from compose_ops.library.linting import lint as judge
     from compose_ops.lint import command
 
-    echo = bool(c.config.run.echo)
     judging = partial(
-        judge, rules=rule or (), files=file or (), echo=echo, ask=ask_images
+        judge,
+        rules=rule or (),
+        files=file or (),
+        echo=bool(c.config.run.echo),
+        ask=ask_images,
+    )
+    request = command.LintRequest(
+        fail_on=fail_on,
+        format="json" if json else format,
+        explain=explain,
+        baseline=baseline,
+        update_baseline=update_baseline,
     )
     command.lint(
         lambda change: judging(change=change),
-        command.LintRequest(
-            fail_on=fail_on,
-            format="json" if json else format,
-            explain=explain,
-            baseline=baseline,
-            update_baseline=update_baseline,
-        ),
-        show=console.write,
+        request,
+        show=console.write_json if request.is_json else console.write,
     )
 
 

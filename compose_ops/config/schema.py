@@ -156,6 +156,10 @@ class DestinationTable:
         "KiB a second that restic receives at most; 0: no limit.", 0
     )
 
+    def password_of(self, name: str) -> str:
+        """Return the file with the password of this repository, called *name*."""
+        return self.password_file or f"secrets/{name}.restic"
+
 
 @dataclass(frozen=True, slots=True)
 class SecretTable:
@@ -334,6 +338,17 @@ class Config:
         Raises ConfigurationError for what can be no path.
         """
         return absolute(self.folder, name)
+
+    def secret_files(self, root: Path) -> tuple[Path, ...]:
+        """Return the files with passwords of repositories; *root* is the project's."""
+        base = self.folder if self.folder.is_absolute() else root
+        return tuple(
+            base / named
+            for name, table in self.destinations.items()
+            if table.repository
+            for named in (table.password_of(name), table.credentials_file)
+            if named
+        )
 
     @property
     def destination(self) -> Path:

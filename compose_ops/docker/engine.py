@@ -12,6 +12,7 @@ from json import loads
 from pathlib import Path
 from typing import Any
 
+from compose_ops import redaction
 from compose_ops.docker import context, failure, images, parse, process, service_hashes
 from compose_ops.docker.api import (
     BUILD_TIMEOUT,
@@ -192,7 +193,9 @@ class EngineRequests(CommandLine):
             raise EngineError(
                 f"the image {tag} did not build",
                 hint=f"docker build {folder} shows the whole log",
-                detail="\n".join(output.stderr.strip().splitlines()[-15:]),
+                detail="\n".join(
+                    redaction.clean(output.stderr).strip().splitlines()[-15:]
+                ),
             )
 
 

@@ -11,6 +11,7 @@ from compose_ops.errors import (
     EngineError,
     EngineUnavailable,
 )
+from compose_ops.redaction import clean
 
 TIMED_OUT = 124
 COMPOSE_INVALID = 15
@@ -62,7 +63,9 @@ def failure(
     code: int, words: str, argv: Sequence[str]
 ) -> EngineError | ConfigurationError:
     """Name the error behind Docker's *words*."""
-    lines = [line for line in words.strip().splitlines() if not _NOISE.search(line)]
+    lines = [
+        line for line in clean(words).strip().splitlines() if not _NOISE.search(line)
+    ]
     if code == TIMED_OUT:
         return EngineUnavailable(
             "the Docker Engine does not answer in time",

@@ -136,12 +136,18 @@ def _parts(
 
 
 def _versions(stack: StackContext) -> dict[str, Any]:
+    """Return the versions; those of an engine that does not answer are empty."""
+    engine, plugins = "", dict[str, str]()
+    with suppress(ComposeOpsError):
+        plugins = dict(stack.plugins)
+    with suppress(ComposeOpsError):
+        engine = stack.info.version
     return {
         "compose-ops": compose_ops.__version__,
         "python": platform.python_version(),
         "system": platform.platform(),
-        "engine": stack.info.version,
-        "plugins": dict(stack.plugins),
+        "engine": engine,
+        "plugins": plugins,
         "mode": str(stack.mode),
     }
 
@@ -191,9 +197,7 @@ def _value(name: str, part: Part, missing: dict[str, str]) -> Any:
 def _text(value: Any) -> bytes:
     if isinstance(value, str):
         return redaction.clean(value).encode(errors="replace")
-    tree = redaction.clean_tree(value)
-    text = json.dumps(tree, indent=2, ensure_ascii=False, default=str)
-    return redaction.clean(text).encode(errors="replace")
+    return redaction.json_text(value, ensure_ascii=False).encode(errors="replace")
 
 
 def _archive(path: Path, files: Mapping[str, bytes]) -> bytes:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from compose_ops.gpu.facts import ALL, Attempt, Device, Facts, Request, Wheel
+from compose_ops.redaction import clean
 from compose_ops.verdicts import Verdict, command, fail, listed, ok, skip, warn
 
 MINIMUM_DRIVER = {11: 450, 12: 525, 13: 580}
@@ -131,7 +132,7 @@ def container_sees_gpu(facts: Facts) -> Iterator[Verdict]:
 
 
 def last_line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
+    lines = [line for line in clean(text).strip().splitlines() if line.strip()]
     return lines[-1].strip()[:200] if lines else "no output"
 
 

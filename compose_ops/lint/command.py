@@ -21,6 +21,11 @@ class LintRequest:
     baseline: str = ""
     update_baseline: bool = False
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the answer is JSON, whose values are redacted already."""
+        return self.format in {"json", "sarif"} and not self.explain
+
     def over(self, settings: LintSettings) -> LintSettings:
         """Return the settings with what the command line says over them."""
         if self.fail_on:

@@ -21,6 +21,7 @@ from compose_ops.lint import placeholders
 from compose_ops.lint.composefile import Document, Node
 from compose_ops.lint.refusals import EXTRA, holds, place_of, without
 from compose_ops.lint.repairs import DEVICES, Repairs, dumped
+from compose_ops.redaction import clean
 from compose_ops.units import whole
 
 Docker = Callable[..., Output]
@@ -154,7 +155,7 @@ class _Asking:
         words = " ".join(said) or f"exit code {output.code}"
         for number, file in enumerate(self.files):
             words = words.replace(str(scratch / f"{number}.yml"), str(file))
-        return words.replace(f"{scratch}/", "")[:MAX_WORDS] + self.too_old(words)
+        return clean(words.replace(f"{scratch}/", ""))[:MAX_WORDS] + self.too_old(words)
 
     def too_old(self, words: str) -> str:
         """Return what tells that a later Compose takes a key, empty for others."""

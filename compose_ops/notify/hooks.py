@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from compose_ops.console import say
+from compose_ops.redaction import clean
 
 TASK = "COMPOSE_OPS_TASK"
 SHOWN = 20
@@ -72,5 +73,7 @@ def _say(name: str, output: int) -> None:
     size = os.fstat(output).st_size
     begin = max(0, size - MOST_BYTES)
     text = os.pread(output, MOST_BYTES, begin).decode(errors="replace")
-    for line in text.splitlines()[-SHOWN:]:
+    if begin:  # the rest of a line may be the rest of a secret
+        text = text.partition("\n")[2]
+    for line in clean(text).splitlines()[-SHOWN:]:
         say(f"{name}: {line}")

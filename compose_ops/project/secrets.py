@@ -1,7 +1,9 @@
 """The secrets of a project: what must never leave in text."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,24 @@ from compose_ops.docker.api import Container
 MAX_BYTES = 64 * 1024
 
 
-def learn(model: Mapping[str, Any]) -> None:
+SECRETS = "/run/secrets/"
+"""Where Compose mounts secrets."""
+
+_SECTION = re.compile(r"(?ms)^secrets[ \t]*:(.*?)(?=^[^\s#]|\Z)")
+_FILE = re.compile(
+    r"(?<!\w)[\"']?file[\"']?\s*:\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s,}#]+))"
+)
+_DEFAULT = re.compile(r"\$\{(\w+)(?::?-([^${}]*))?[^{}]*\}|\$(\w+)")
+
+
+def learn(model: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> None:
     """
     Let every secret of a merged compose model be replaced in text from now on.
 
-    Secrets are the contents of secret files, variables, build arguments and labels
-    whose name says so, and the passwords of URLs. The names of services, volumes,
-    networks and images count as common words.
+    Secrets are the contents of secret files, *variables* that are secrets (None for
+    the shell's), variables, build arguments and labels whose name says so, what a
+    config holds beside such a name, and the passwords of URLs. The names of services,
+    volumes, networks and images count as common words.
     """
     services: Mapping[str, Mapping[str, Any]] = model.get("services") or {}
     redaction.spare(_names(model))
@@ -28,7 +41,11 @@ def learn(model: Mapping[str, Any]) -> None:
         for words in _commands(service):
             _learn_flags(words)
     for name, secret in (model.get("secrets") or {}).items():
-        _learn_secret(name, secret or {})
+        _learn_secret(
+            name, secret or {}, os.environ if variables is None else variables
+        )
+    for config in (model.get("configs") or {}).values():
+        redaction.learn_settings(str((config or {}).get("content") or ""))
 
 
 def learn_container(container: Container) -> None:
@@ -44,6 +61,43 @@ def learn_container(container: Container) -> None:
         "healthcheck": {"test": check.get("Test")},
     }
     learn({"services": {container.service: service}})
+    for mount in container.mounts:
+        if mount.target.startswith(SECRETS):
+            learn_file(Path(mount.source), key=Path(mount.target).name)
+
+
+def learn_stated(
+    files: Iterable[Path], folder: Path, variables: Mapping[str, str]
+) -> None:
+    """
+    Learn the secrets of compose files that are not valid, as far as they show.
+
+    They are what stands beside a name that says so, and the files below `secrets:`,
+    whose paths are of *folder*.
+    """
+    for file in files:
+        try:
+            text = file.read_text(errors="replace")
+        except OSError:
+            continue
+        redaction.learn_settings(text)
+        for section in _SECTION.findall(text):
+            for path in map("".join, _FILE.findall(section)):
+                stated = _DEFAULT.sub(lambda found: _value(found, variables), path)
+                learn_file(folder / stated, key=Path(stated).stem)
+
+
+def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:
+    name, default, bare = found.groups()
+    return variables.get(name or bare) or default or ""
+
+
+def learn_file(path: Path, *, key: str) -> None:
+    """Learn what a secret file holds, where it is one and can be read."""
+    with suppress(OSError, RuntimeError, ValueError):  # the paths are foreign text
+        place = path.expanduser()
+        if place.is_file() and place.stat().st_size <= MAX_BYTES:
+            redaction.learn_file(place.read_text(errors="replace"), key=key)
 
 
 def _pairs(service: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:
@@ -62,23 +116,22 @@ def _commands(service: Mapping[str, Any]) -> Iterator[Sequence[str]]:
 
 
 def _learn_flags(words: Sequence[str]) -> None:
-    """Learn what follows a flag such as `--password`, as a word of its own or not."""
+    """Learn what follows a flag such as `--password`, also inside a script."""
     for word, following in pairwise([*words, ""]):
         flag, _, value = word.partition("=")
         if flag.startswith("-") and redaction.is_secret_name(flag.replace("-", "_")):
             redaction.learn(value or following, key=flag)
+    for word in redaction.words_in(" ".join(words)):
+        redaction.learn(word)
 
 
-def _learn_secret(name: str, secret: Mapping[str, Any]) -> None:
+def _learn_secret(
+    name: str, secret: Mapping[str, Any], variables: Mapping[str, str]
+) -> None:
     if variable := secret.get("environment"):
-        redaction.learn(os.environ.get(str(variable), ""), key=name)
+        redaction.learn(variables.get(str(variable), ""), key=name)
     if file := secret.get("file"):
-        path = Path(str(file))
-        try:
-            if path.is_file() and path.stat().st_size <= MAX_BYTES:
-                redaction.learn_file(path.read_text(errors="replace"), key=name)
-        except OSError:
-            return
+        learn_file(Path(str(file)), key=name)
 
 
 def _names(model: Mapping[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from compose_ops.console import say
 from compose_ops.docker.api import CHANGE_TIMEOUT, Engine
 from compose_ops.errors import ComposeOpsError, ConfigurationError, UnhealthyError
 from compose_ops.project.model import Model
+from compose_ops.redaction import clean
 from compose_ops.rollout.plan import Plan
 from compose_ops.rollout.policy import keys_of
 
@@ -61,7 +62,7 @@ def run(engine: Engine, project: str, service: str, command: Sequence[str]) -> N
             engine.remove(name, force=True)
         raise
     if output.code != 0:
-        lines = (output.stdout + output.stderr).strip().splitlines()
+        lines = clean(output.stdout + output.stderr).strip().splitlines()
         raise UnhealthyError(
             f"{service} was not updated, nothing was changed: {shlex.join(command)} "
             f"ended with exit code {output.code}",

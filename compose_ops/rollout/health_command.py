@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from compose_ops.docker.api import Container, Engine
+from compose_ops.redaction import clean
 from compose_ops.rollout import background
 
 NANOSECONDS = 1_000_000_000
@@ -77,5 +78,5 @@ def run(engine: Engine, container: str, check: HealthCommand) -> str:
         return ""
     if output.code == TIMED_OUT:
         return f"no result within {check.timeout:.0f} s"
-    printed = (output.stdout + output.stderr).strip()[-SHOWN_OUTPUT:]
+    printed = clean(output.stdout + output.stderr).strip()[-SHOWN_OUTPUT:]
     return f"exit code {output.code}" + (f", {printed}" if printed else "")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from compose_ops.config import Config
 from compose_ops.docker.api import Container, Engine, EngineInfo, Network, Volume
-from compose_ops.errors import ConfigurationError
+from compose_ops.errors import ComposeOpsError, ConfigurationError
 from compose_ops.project import compose_values, secrets
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
@@ -311,6 +311,8 @@ class StackContext:
     def __post_init__(self) -> None:
         for container in (*self.containers, *self.one_offs):
             secrets.learn_container(container)
+        for file in self.config.secret_files(self.root):
+            secrets.learn_file(file, key=file.name)
         first, self.merged = self.merged, None
         self._forget(first)
         self._plugins = Once(self.engine.plugins)
@@ -348,8 +350,12 @@ class StackContext:
         self._hashes = Once(lambda: {**self.engine.config_hashes()})
 
     def _merged(self, merged: Mapping[str, Any] | None) -> Model:
-        raw = merged or self.engine.model()
-        secrets.learn(raw)
+        try:
+            raw = merged or self.engine.model()
+        except ComposeOpsError:
+            secrets.learn_stated(self.mode.files, self.root, self.variables)
+            raise
+        secrets.learn(raw, self.variables or None)
         return Model(with_labels(raw, self.service_settings))
 
     @property

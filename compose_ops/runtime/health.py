@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from compose_ops.docker.api import Container, Engine
 from compose_ops.errors import UnhealthyError
+from compose_ops.redaction import clean
 
 RESTARTS_THAT_ARE_A_LOOP = 2
 FAILED_STATES = frozenset({"exited", "dead"})
@@ -110,7 +111,9 @@ def evidence(engine: Engine, container: Container, *, lines: int = 10) -> str:
     parts = []
     if container.probes:
         last = container.probes[-1]
-        parts.append(f"last health check (exit code {last.code}): {last.output[-400:]}")
+        parts.append(
+            f"last health check (exit code {last.code}): {clean(last.output)[-400:]}"
+        )
     logs = engine.logs(container.id, tail=lines)
     if logs:
         parts.append(f"last log lines of {container.name}:\n{_indent(logs)}")

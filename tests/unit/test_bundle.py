@@ -13,12 +13,13 @@ from urllib.parse import quote
 import pytest
 from fakes import FakeEngine, container
 
+import compose_ops
 from compose_ops import redaction
 from compose_ops.docker.api import Output
 from compose_ops.doctor import bundle
 from compose_ops.doctor.collect import Collected
 from compose_ops.doctor.run import Report
-from compose_ops.errors import EngineError, UsageError
+from compose_ops.errors import EngineError, EngineUnavailable, UsageError
 from compose_ops.project.model import Model
 from compose_ops.verdicts import Row, fail
 
@@ -132,6 +133,32 @@ def test_no_secret_is_in_any_file_in_any_form(stack: Any, tmp_path: Path) -> Non
     assert [form for form in forms if form in text] == []
     assert b64encode(f"user:{MARKER}".encode()).decode()[8:-4] not in text
     assert text.count(redaction.MASK) > len(MARKERS)
+
+
+def test_secret_that_is_a_number_keeps_a_file_json(stack: Any, tmp_path: Path) -> None:
+    redaction.learn("67108864", key="pin")
+    stack.info.raw["ShmSize"] = 67108864
+
+    made = bundle.collect(stack, report(), tmp_path / "report.tar.gz")
+
+    assert json.loads(made.files["engine.json"])["ShmSize"] == redaction.MASK
+
+
+def test_own_versions_are_there_without_an_engine(stack: Any, tmp_path: Path) -> None:
+    class Unreachable(SimpleNamespace):
+        @property
+        def info(self) -> Any:
+            raise EngineUnavailable("no engine answers", hint="")
+
+    del stack.info
+    silent: Any = Unreachable(**vars(stack))
+
+    made = bundle.collect(silent, report(), tmp_path / "report.tar.gz")
+
+    versions = json.loads(made.files["versions.json"])
+    assert versions["compose-ops"] == compose_ops.__version__
+    assert versions["engine"] == ""
+    assert json.loads(made.files["missing.json"])["engine.json"] == "no engine answers"
 
 
 def test_bundle_is_for_its_owner_alone(stack: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from compose_ops import console
+from compose_ops import console, redaction
 from compose_ops.errors import ComposeOpsError
 from compose_ops.plain_text import plain, plain_lines
 
@@ -84,3 +84,29 @@ def test_closed_streams_are_no_terminals(monkeypatch: pytest.MonkeyPatch) -> Non
     console.table("", ["a"], [["b"]])
     with pytest.raises(console.OutputLostError):
         console.require_output()
+
+
+LOG = "app  | \x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b[2J \rgone \x9b1m \u202e end\n"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_log_of_a_container_does_not_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    is_terminal: bool,
+) -> None:
+    """Colours stay where somebody sees them, however the text is split."""
+    monkeypatch.setattr(console, "_is_terminal", lambda _stream: is_terminal)
+    stream = redaction.Stream()
+
+    for piece in LOG:
+        whole = stream.feed(piece)
+        console.show_raw(whole)
+        console.say_raw(whole)
+
+    out, err = capsys.readouterr()
+    assert out == err
+    assert ("\x1b[31mred\x1b[0m" if is_terminal else "| red ") in out
+    assert FORBIDDEN.search(re.sub(r"\x1b\[[0-9]+m", "", out)) is None
+    assert "\\x1b]0;title\\x07" in out

@@ -7,6 +7,7 @@ from compose_ops.docker.api import Container, Network, Volume
 from compose_ops.doctor.registry import check
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.model import Model
+from compose_ops.redaction import clean
 from compose_ops.runtime import contents, health
 from compose_ops.runtime.context import StackContext
 from compose_ops.runtime.current import is_connected
@@ -25,7 +26,7 @@ LETTERS = 160
 def symptom(container: Container) -> str:
     """Return the last output of a container's health check, in one line."""
     output = container.probes[-1].output if container.probes else ""
-    line = " ".join(output.split())
+    line = " ".join(clean(output).split())
     return f": {line[:LETTERS]}" if line else ""
 
 

@@ -1,17 +1,17 @@
 """A report as one JSON object with a schema version."""
 
-import json
 from typing import Any
 
 from compose_ops.errors import ComposeOpsError
 from compose_ops.lint.report import LintReport, by_rule
+from compose_ops.redaction import json_text
 
 SCHEMA = 1
 
 
 def as_json(report: LintReport) -> str:
     """Return the report as text."""
-    return json.dumps(as_object(report), ensure_ascii=True) + "\n"
+    return json_text(as_object(report), indent=None) + "\n"
 
 
 def as_object(report: LintReport) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def as_object(report: LintReport) -> dict[str, Any]:
 def refusal_as_json(error: ComposeOpsError) -> str:
     """Return the object of a run that could not judge."""
     return (
-        json.dumps(
+        json_text(
             {
                 "schema": SCHEMA,
                 "findings": [],
@@ -52,7 +52,7 @@ def refusal_as_json(error: ComposeOpsError) -> str:
                     "code": error.exit_code,
                 },
             },
-            ensure_ascii=True,
+            indent=None,
         )
         + "\n"
     )

@@ -1,6 +1,5 @@
 """A report as SARIF 2.1.0, which code scanning services read."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +9,7 @@ from compose_ops.lint.baseline import fingerprint
 from compose_ops.lint.check import all_rules
 from compose_ops.lint.finding import Finding, help_link
 from compose_ops.lint.report import LintReport
+from compose_ops.redaction import json_text
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVELS = {"error": "error", "warning": "warning", "note": "note"}
@@ -41,7 +41,7 @@ def log(
         "results": list(results),
     }
     whole = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(whole, ensure_ascii=True) + "\n"
+    return json_text(whole, indent=None) + "\n"
 
 
 def rules(findings: Sequence[Finding]) -> list[dict[str, Any]]:
