@@ -9,6 +9,7 @@ from backup_world import World
 
 from compose_ops import products
 from compose_ops.backup import policy, repository
+from compose_ops.backup import undeclared as undeclared_mounts
 from compose_ops.docker.api import Mount, Output
 from compose_ops.errors import ConfigurationError, DataError, UsageError
 from compose_ops.library import backups as sets
@@ -274,3 +275,86 @@ def test_anonymous_volume_of_a_known_product_is_named(
 
     with pytest.raises(DataError, match="db: an anonymous volume on /var/lib/postgres"):
         back_up(opened(stack.root, world))
+
+
+def mounts(image: str, *mounted: tuple[str, str]) -> Model:
+    """Return a model with one service that has each source mounted on a target."""
+    volumes = [
+        {"type": "bind" if "/" in source else "volume", "source": source, "target": to}
+        for source, to in mounted
+    ]
+    named = {source: {} for source, _ in mounted if "/" not in source}
+    service = {"image": image, "volumes": volumes}
+    return Model({"name": "p", "services": {"db": service}, "volumes": named})
+
+
+@pytest.mark.parametrize(
+    ("image", "target"),
+    [
+        ("bitnami/postgresql:16", "/bitnami/postgresql"),
+        ("bitnami/mariadb:11", "/bitnami/mariadb"),
+        ("bitnami/redis:7", "/bitnami/redis/data"),
+        ("postgres:16", "/var/lib/postgres/data"),
+        ("mariadb:11", "/srv/mysql"),
+        ("rayproject/ray:2.9.0", "/home/ray/models"),
+    ],
+)
+def test_volume_that_a_known_product_has_elsewhere_is_named(
+    image: str, target: str
+) -> None:
+    """Its file names other folders: nothing of this volume would be in a set."""
+    found = undeclared_mounts.in_model(mounts(image, ("data", target)), products.load())
+
+    assert found == (f"db: data on {target}",)
+
+
+def test_second_volume_of_a_known_product_is_named() -> None:
+    model = mounts("postgres:17", ("data", "/var/lib/postgresql"), ("more", "/more"))
+
+    assert undeclared_mounts.in_model(model, products.load()) == ("db: more on /more",)
+
+
+@pytest.mark.parametrize(
+    ("image", "data", "settings"),
+    [
+        (
+            "postgres:15",
+            "/var/lib/postgresql/data",
+            "/docker-entrypoint-initdb.d/a",
+        ),
+        ("postgres:15", "/var/lib/postgresql/data", "/etc/postgresql/postgresql.conf"),
+        ("mariadb:11", "/var/lib/mysql", "/docker-entrypoint-initdb.d"),
+        ("mariadb:11", "/var/lib/mysql", "/etc/mysql/conf.d"),
+        ("mongo:7", "/data/db", "/docker-entrypoint-initdb.d"),
+        ("redis:7", "/data", "/usr/local/etc/redis/redis.conf"),
+    ],
+)
+def test_settings_of_a_known_product_are_no_data(
+    image: str, data: str, settings: str
+) -> None:
+    model = mounts(image, ("data", data), ("/srv/settings", settings))
+
+    assert undeclared_mounts.in_model(model, products.load()) == ()
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["/devops/shop/data", "/system/x", "/runtime/u", "/etc/letsencrypt", "/proceeds"],
+)
+def test_folder_that_begins_like_one_of_the_machine_is_named(source: str) -> None:
+    found = undeclared_mounts.in_model(mounts("app:1", (source, "/x")), products.load())
+
+    assert found == (f"db: {source} on /x",)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("/dev", "/dev/dri", "/run/docker.sock", "/var/run/docker.sock", "/sys/fs"),
+        *("/proc", "/tmp/.X11-unix/X0", "/etc/localtime", "/etc/hosts", "/etc/passwd"),
+    ],
+)
+def test_what_is_the_machines_is_no_data(source: str) -> None:
+    model = mounts("app:1", (source, "/x"))
+
+    assert undeclared_mounts.in_model(model, products.load()) == ()
