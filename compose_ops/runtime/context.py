@@ -15,7 +15,7 @@ from compose_ops.project import secrets
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.project.modes import Mode, Modes
-from compose_ops.project.paths import DEPLOYED_FILE, OWN_STATE, STATE, absolute
+from compose_ops.project.paths import DEPLOYED_FILE, OWN_STATE, STATE, sets_folder
 from compose_ops.runtime.once import Once
 from compose_ops.state import folder
 from compose_ops.state.store import StateFile
@@ -253,7 +253,7 @@ class StackContext:
     def backups(self) -> Path:
         """The folder of the project's backup sets, where no other is named."""
         folder = self.config.folder if self.config.folder.is_absolute() else self.root
-        return absolute(folder, self.config.backup.destination)
+        return sets_folder(folder, self.config.backup.destination)
 
     @property
     def one_offs(self) -> tuple[Container, ...]:

@@ -283,7 +283,7 @@ def mounts(image: str, *mounted: tuple[str, str]) -> Model:
         {"type": "bind" if "/" in source else "volume", "source": source, "target": to}
         for source, to in mounted
     ]
-    named = {source: {} for source, _ in mounted if "/" not in source}
+    named: dict[str, Any] = {source: {} for source, _ in mounted if "/" not in source}
     service = {"image": image, "volumes": volumes}
     return Model({"name": "p", "services": {"db": service}, "volumes": named})
 
