@@ -55,7 +55,7 @@ def sets_folder(folder: Path, name: str) -> Path:
     if remote := remote_part(name):
         raise ConfigurationError(
             f"{name} is no folder of this machine: it begins with {remote}",
-            hint="compose-ops.toml: mount it and name that folder, or a repository under "
+            hint="compose-ops.toml: mount it and name that folder, or a repository of "
             "[destinations]; a folder with such a name: ./NAME",
         )
     return absolute(folder, name)
