@@ -136,7 +136,15 @@ def test_labels_of_others_are_nobodys_business() -> None:
     assert policy.policies(model(labels=labels))
 
 
-@pytest.mark.parametrize("given", [{}, {"native.prepare": "flush"}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"native.prepare": "flush"},
+        {"native.release": "unlock"},
+        {"native.order": "**", "native.release": "unlock"},
+    ],
+)
 def test_native_without_what_makes_it_consistent_is_refused(
     given: dict[str, str],
 ) -> None:
@@ -148,6 +156,47 @@ def test_native_without_what_makes_it_consistent_is_refused(
 
     with pytest.raises(ConfigurationError, match="native without"):
         policy.policies(model(image="unknown:1", labels=labels))
+
+
+@pytest.mark.parametrize(
+    ("image", "data", "labels"),
+    [
+        ("mariadb:11", "/var/lib/mysql", {"consistency": "native"}),
+        ("mongo:7", "/data/db", {"consistency": "native stop"}),
+        ("postgres:15", "/var/lib/postgresql/data", {"native.session": ""}),
+        ("memgraph/memgraph", "/var/lib/memgraph", {"native.prepare": ""}),
+    ],
+)
+def test_native_of_a_known_product_is_judged_by_what_results(
+    image: str, data: str, labels: dict[str, str]
+) -> None:
+    """A recipe that it does not have, or that labels blank, holds nothing."""
+    mount = {"type": "volume", "source": "data", "target": data}
+    stated = {f"compose-ops.backup.{key}": text for key, text in labels.items()}
+
+    with pytest.raises(ConfigurationError, match="native without"):
+        policy.policies(model(image=image, volumes=[mount], labels=stated))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"session": "hold"},
+        {"prepare": "lock", "release": "unlock"},
+        {"prepare": "flush", "order": "index/** **"},
+    ],
+)
+def test_native_with_what_holds_the_store_is_taken(given: dict[str, str]) -> None:
+    labels = {
+        "compose-ops.backup.consistency": "native",
+        **{f"compose-ops.backup.native.{key}": text for key, text in given.items()},
+    }
+    mount = {"type": "volume", "source": "data", "target": "/var/lib/mysql"}
+    service = {"image": "mariadb:11", "volumes": [mount], "labels": labels}
+
+    (found,) = policy.policies(model(**service)).values()
+
+    assert found.levels == ("native",)
 
 
 @pytest.fixture
