@@ -1,5 +1,6 @@
 """What is known of a product stands for what a service says nothing of."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from backup_steps import back_up, opened, store
 from backup_world import World
 
-from compose_ops import products
+from compose_ops import products, redaction
 from compose_ops.backup import policy, repository
 from compose_ops.backup import undeclared as undeclared_mounts
 from compose_ops.docker.api import Mount, Output
@@ -285,6 +286,42 @@ def test_drill_believes_the_exit_code_of_the_stores_check(
     else:
         with pytest.raises(DataError, match=r"failed its check.*page 7 is torn"):
             sets.drill(stack, "backups", set_id=made, identity="")
+
+
+def recorded_drill(stack: StackContext, made: str) -> str:
+    """Drill a set, whether that passes or not; return how its record says it went."""
+    with suppress(DataError):
+        sets.drill(stack, "backups", set_id=made, identity="")
+    kept = repository.load(stack.root / "backups/trial" / made)
+    return (kept.drill or {}).get("result", "")
+
+
+def test_record_of_a_drill_names_the_stores_that_nothing_proves(
+    stack: StackContext, world: World
+) -> None:
+    """One of two is proven: nobody says of it that it is not."""
+    del world.services["pair"]["labels"]["compose-ops.backup.count"]
+    stack = opened(stack.root, world)
+
+    result = recorded_drill(stack, back_up(stack))
+
+    assert result == "booted, but no count or check proves pair"
+
+
+def test_words_of_a_check_are_stored_without_secrets(
+    stack: StackContext, world: World, request: pytest.FixtureRequest
+) -> None:
+    """The record lies at the destination, which others may read."""
+    request.addfinalizer(redaction.forget)
+    redaction.learn("hunter2hunter2", key="PASSWORD")
+    world.services["memo"]["labels"]["compose-ops.drill.check"] = "check"
+    said = Output(2, "", "cannot log in as root with hunter2hunter2")
+    world.commands["check"] = lambda _asked: said
+    stack = opened(stack.root, world)
+
+    result = recorded_drill(stack, back_up(stack, "memo"))
+
+    assert "cannot log in as root with [redacted]" in result
 
 
 @pytest.mark.parametrize("dest", ["sftp://host/srv", "s3://bucket", "rest+https://x"])

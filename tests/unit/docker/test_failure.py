@@ -140,7 +140,7 @@ def test_error_that_ends_with_the_code_of_a_killed_client_is_told() -> None:
     [
         "Error response from daemon: dial unix /run/containerd.sock: connect: refused",
         "Error response from daemon: error during connect: plugin",
-        f"#7 0.31 {NO_DAEMON.format('tcp://docker:2375')}\nfailed to solve: exit code: 1",
+        f"#7 0.31 {NO_DAEMON.format('tcp://dind')}\nfailed to solve: exit code: 1",
         "0.2 docker: 'compose' is not a docker command.\nfailed to solve: exit code: 1",
         "failed to start: tool says unknown shorthand flag: 'f' in -f",
     ],
