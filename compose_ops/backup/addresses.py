@@ -12,7 +12,7 @@ from compose_ops.config import Config
 from compose_ops.config.schema import DestinationTable
 from compose_ops.errors import UsageError
 from compose_ops.project import secrets
-from compose_ops.project.paths import absolute
+from compose_ops.project.paths import absolute, remote_part, sets_folder
 
 PREFIX = "restic:"
 PASSWORD_VARIABLE = "RESTIC_PASSWORD_FILE"  # noqa: S105 - names a variable
@@ -20,9 +20,6 @@ BACKENDS = ("rest", "s3", "sftp")
 KNOWN_HOSTS = "secrets/known_hosts"
 """What restic reaches over a network, as far as the helper image can."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://)?")
-_FOREIGN = re.compile(
-    r"[A-Za-z][A-Za-z0-9+.-]*://|(?:sftp|rest|s3|rclone|b2|azure|gs|swift):"
-)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
@@ -72,18 +69,18 @@ def place(config: Config, root: Path, dest: str | Path) -> Place:
 
     `restic:…` is a repository, a word without a slash that `compose-ops.toml` has under
     `[destinations]` is that one, all else a path of the project. UsageError for another
-    scheme, and for a repository without a password.
+    scheme or machine, and for a repository without a password.
     """
     text = str(dest)
     if isinstance(dest, str) and dest in config.destinations:
         return named(config, root, dest)
     if text.startswith(PREFIX):
         return _anonymous(config, root, text)
-    if scheme := _FOREIGN.match(text):
+    if remote := remote_part(text):
         raise UsageError(
-            f"a destination without {PREFIX} is a folder, not {scheme[0]}",
-            hint=f"--dest {PREFIX}{scheme[0]}… is a restic repository; a folder with a "
-            "colon in its name: ./NAME",
+            f"a destination without {PREFIX} is a folder, not {remote}",
+            hint=f"--dest {PREFIX}… is a restic repository; a folder with such a name: "
+            "./NAME",
         )
     return absolute(root, dest)
 
@@ -98,8 +95,10 @@ def named(config: Config, root: Path, name: str) -> Place:
             "repository",
         )
     if table.folder:
-        return _path(config, root, table.folder)
-    url, folder = _located(table.repository, lambda text: _path(config, root, text))
+        return sets_folder(_base(config, root), table.folder)
+    url, folder = _located(
+        table.repository, lambda text: sets_folder(_base(config, root), text)
+    )
     return RepositoryAddress(
         name=name,
         url=url,
@@ -133,13 +132,16 @@ def repositories(config: Config, root: Path) -> tuple[RepositoryAddress, ...]:
 
 
 def _path(config: Config, root: Path, text: str) -> Path:
-    base = config.folder if config.folder.is_absolute() else root
-    return absolute(base, text)
+    return absolute(_base(config, root), text)
+
+
+def _base(config: Config, root: Path) -> Path:
+    return config.folder if config.folder.is_absolute() else root
 
 
 def _anonymous(config: Config, root: Path, text: str) -> RepositoryAddress:
     url, folder = _located(
-        text.removeprefix(PREFIX), lambda path: (root / path).resolve()
+        text.removeprefix(PREFIX), lambda path: sets_folder(root, path)
     )
     for known in repositories(config, root):
         if (known.url, known.folder) == (url, folder):

@@ -30,6 +30,7 @@ from compose_ops.console import health_progress, say
 from compose_ops.docker.api import Container, Engine
 from compose_ops.errors import ComposeOpsError, DataError
 from compose_ops.interrupts import undoing
+from compose_ops.redaction import clean
 from compose_ops.runtime import health
 from compose_ops.runtime.context import StackContext
 from compose_ops.state import journal as journals
@@ -135,11 +136,13 @@ def _recorded(
     try:
         stores = _drilled(stack, project, source, parts)
     except ComposeOpsError as failed:
-        note(drill={"at": now, "result": failed.message})
+        note(drill={"at": now, "result": clean(failed.message)})
         raise
-    proven = all(store.proven for store in stores)
+    unproven = ", ".join(store.service for store in stores if not store.proven)
     result = (
-        repository.PROVEN if proven else "booted, but no store has a count or a check"
+        f"booted, but no count or check proves {unproven}"
+        if unproven
+        else repository.PROVEN
     )
     note(drilled=now, drill={"at": now, "result": result})
     return stores

@@ -42,6 +42,13 @@ MAX_PROCESSES_OF_RESTIC = 256
 PASSWORD = "/password"  # noqa: S105 - where its file is mounted
 OTHER_PASSWORD = "/other-password"  # noqa: S105 - where its file is mounted
 SECONDS_TO_ANSWER = 5.0
+HARMLESS = frozenset(
+    {
+        *("measure", "weigh", "copy", "reread", "check", "check list", "stage"),
+        *("estimate", "open", "keep", "read", "list", "locks"),
+    }
+)
+"""Requests, also to a repository, that fail without a change to anybody's data."""
 
 Report = Callable[[int], None]
 Stop = Callable[[], Mapping[str, bytes]]
@@ -181,9 +188,11 @@ class Helper:
     subject: str
     streams: Streams | None = None
     repository: RepositoryAddress | None = None
+    begun: str = ""
 
     def begin(self, do: str, **words: Any) -> None:
         """Let it start on a request; `finish` returns its result."""
+        self.begun = str(words.get("act", do))
         if self.streams is None:
             self.conversation.send(json.dumps({"do": do, **words}))
             return
@@ -219,9 +228,10 @@ class Helper:
         if self.streams:
             self.streams.end()
         if "failed" in answer:
+            is_harmless = self.begun in HARMLESS
             refusal = HelperRefusal(
                 f"{self.subject}: {answer['failed']}",
-                hint="nothing of yours was changed by this",
+                hint="nothing of yours was changed by this" if is_harmless else "",
             )
             refusal.kind = str(answer.get("kind", ""))
             raise refusal

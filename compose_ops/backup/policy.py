@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from compose_ops.backup.data_mounts import DataMount, mounts_of
 from compose_ops.errors import ConfigurationError, UsageError
 from compose_ops.products import LABEL as PRODUCT
-from compose_ops.products import Product, Products, load
+from compose_ops.products import Product, Products, holds_running, load
 from compose_ops.project.labels import DATA_LABELS, PREFIX
 from compose_ops.project.model import Model
 from compose_ops.runtime.context import StackContext
@@ -139,7 +139,12 @@ def _read(
     _require(service, len(exits) == len(said), f"the exit codes {' '.join(said):.60}")
     rule = given.get("backup.count-rule", "equal")
     _require(service, rule in {"equal", "at-least"}, f"the count rule {rule}")
-    _require_consistent(service, product, levels, given)
+    _require(
+        service,
+        "native" not in levels or holds_running(given),
+        "native without what makes a copy of the running store consistent: a session, "
+        "prepare with release, or prepare with order",
+    )
     return Policy(
         service=service,
         mounts=mounts,
@@ -163,25 +168,6 @@ def _read(
         version=given.get("backup.version", ""),
         repair_command=given.get("restore.mend", ""),
         check=_command(given, "drill.check"),
-    )
-
-
-def _require_consistent(
-    service: str,
-    product: Product | None,
-    levels: tuple[str, ...],
-    given: Mapping[str, str],
-) -> None:
-    """Refuse `native` for a store of which nobody says what makes a copy consistent."""
-    if "native" not in levels or product is not None:
-        return
-    held = given.get("backup.native.session") or given.get("backup.native.release")
-    ordered = given.get("backup.native.prepare") and given.get("backup.native.order")
-    _require(
-        service,
-        bool(held or ordered),
-        "native without what makes a copy of the running store consistent: a session, "
-        "prepare with release, or prepare with order",
     )
 
 

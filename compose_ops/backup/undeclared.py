@@ -1,7 +1,8 @@
 """Writable mounts of which nobody says whether they are data: no set is whole then."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from compose_ops.backup.policy import Policy, labels, policies, policy
@@ -34,9 +35,11 @@ def _of_images(stack: StackContext, products: Products) -> list[str]:
             continue
         mounted = stack.model.service(service).get("volumes") or ()
         known = {str(mount["target"]).rstrip("/") for mount in mounted}
-        known |= _disposable_of(stack.model, service, products)
+        spared = _disposable_folders(stack.model, products, service)
         for mount in container.mounts:
-            if _ANONYMOUS.fullmatch(mount.name) and mount.target not in known:
+            if not _ANONYMOUS.fullmatch(mount.name) or mount.target in known:
+                continue
+            if not _lies_in(mount.target, spared):
                 line = f"{service}: an anonymous volume of its image on {mount.target}"
                 found[line] = None
     return list(found)
@@ -65,26 +68,23 @@ def in_model(model: Model, products: Products) -> tuple[str, ...]:
     """
     Name the writable mounts that nobody declares, as `SERVICE: SOURCE on TARGET`.
 
-    A volume that another service declares is covered, and what a known product mounts
-    by a name; an anonymous volume never is: the next container starts without it.
+    A volume that another service declares is covered; an anonymous one never is: the
+    next container starts without it. A known product covers no more than its policy
+    takes as data, and what its file calls disposable.
     """
     covered = policies(model, products)
     kept = {mount.source for policy in covered.values() for mount in policy.mounts}
     spared = {key for _, key in _disposable(model, products) if key in model.volumes}
-    spared_paths = {
-        (name, key) for name, key in _disposable(model, products) if key[:1] == "/"
-    }
     found: dict[str, None] = {}
     for name, service in model.services.items():
-        is_known = products.of_service(service) is not None
+        folders = _disposable_folders(model, products, name)
         for mount in service.get("volumes") or ():
             source, target = str(mount.get("source") or ""), str(mount["target"])
-            if is_known and source:
-                continue
-            skip = mount.get("read_only") or (name, target) in spared_paths
+            skip = mount.get("read_only") or _lies_in(target, folders)
             if skip or source in spared or not _may_hold_data(mount):
                 continue
-            real = model.volume_name(source) if mount["type"] == "volume" else source
+            is_volume = mount["type"] == "volume"
+            real = model.volume_name(source) if is_volume else source.rstrip("/") or "/"
             if real not in kept or not source:
                 found[f"{name}: {source or 'an anonymous volume'} on {target}"] = None
     return tuple(found)
@@ -93,12 +93,22 @@ def in_model(model: Model, products: Products) -> tuple[str, ...]:
 def _may_hold_data(mount: Mapping[str, Any]) -> bool:
     source = str(mount.get("source") or "")
     return mount["type"] == "volume" or (
-        mount["type"] == "bind" and not source.startswith(_SYSTEM)
+        mount["type"] == "bind" and not _lies_in(source, _OF_THE_MACHINE)
     )
 
 
-# What lies there is the machine's: sockets, devices, settings; no backup keeps it.
-_SYSTEM = ("/dev", "/etc/", "/proc", "/run", "/sys", "/tmp/.X11", "/var/run")  # noqa: S108
+# What lies there is the machine's: sockets, devices, what names it and its users.
+_OF_THE_MACHINE = (
+    *("/dev", "/proc", "/run", "/sys", "/tmp/.X11-unix", "/var/run"),  # noqa: S108
+    *("/etc/group", "/etc/gshadow", "/etc/hostname", "/etc/hosts", "/etc/localtime"),
+    *("/etc/machine-id", "/etc/nsswitch.conf", "/etc/os-release", "/etc/passwd"),
+    *("/etc/resolv.conf", "/etc/shadow", "/etc/ssl/certs", "/etc/timezone"),
+)
+
+
+def _lies_in(path: str, folders: Iterable[str]) -> bool:
+    """Say whether a path is one of *folders*, or below it."""
+    return any(PurePosixPath(path).is_relative_to(folder) for folder in folders)
 
 
 def _disposable(model: Model, products: Products) -> Iterator[tuple[str, str]]:
@@ -125,8 +135,10 @@ def disposable(model: Model, products: Products) -> frozenset[str]:
     return frozenset(key for _, key in _disposable(model, products))
 
 
-def _disposable_of(model: Model, service: str, products: Products) -> frozenset[str]:
-    """Return what a service declares not to be data."""
-    return frozenset(
-        key.rstrip("/") for name, key in _disposable(model, products) if name == service
-    )
+def _disposable_folders(model: Model, products: Products, service: str) -> list[str]:
+    """Return the folders in a service's containers that are declared not to be data."""
+    return [
+        key
+        for name, key in _disposable(model, products)
+        if name == service and key.startswith("/")
+    ]

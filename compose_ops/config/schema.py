@@ -17,7 +17,7 @@ from compose_ops.config.unattended import (
 )
 from compose_ops.project.labels import PREFIX
 from compose_ops.project.modes import FACTS, Modes, ModeSettings, OverlaySettings
-from compose_ops.project.paths import BACKUPS, ENV_EXAMPLE, absolute
+from compose_ops.project.paths import BACKUPS, ENV_EXAMPLE, absolute, sets_folder
 
 VERSION = 1
 """The version of the format that this release reads."""
@@ -352,8 +352,8 @@ class Config:
 
     @property
     def destination(self) -> Path:
-        """The folder of the sets, absolute."""
-        return self.path(self.backup.destination)
+        """The folder of the sets, absolute; ConfigurationError for what is none."""
+        return sets_folder(self.folder, self.backup.destination)
 
     @property
     def example(self) -> Path:

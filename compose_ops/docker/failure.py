@@ -15,8 +15,8 @@ from compose_ops.redaction import clean
 
 TIMED_OUT = 124
 COMPOSE_INVALID = 15
-KILLED_PLUGIN = 255
-"""What docker ends with when a signal ended its plugin."""
+KILLED = {255, 128 + signal.SIGKILL}
+"""What docker ends with when a signal ended its plugin, and a shell around it."""
 
 _NO_DAEMON = re.compile(
     r"cannot connect to the docker daemon(?: at (?P<host>\S+?)\.?(?:\s|$))?|"
@@ -32,8 +32,21 @@ _TLS = re.compile(
 )
 _NO_CONTEXT = re.compile(r'context "([^"]+)": context not found')
 _NO_PLUGIN = re.compile(
-    r"'(compose|buildx)' is not a docker command|"
-    r"unknown (shorthand flag|command: docker) "
+    r"^(?:docker: )?(?:'(?:compose|buildx)' is not a docker command|"
+    r"unknown shorthand flag: |unknown flag: --(?:file|project-|env-file)|"
+    r"unknown command: docker )",
+    re.MULTILINE,
+)
+_OF_OTHERS = re.compile(r"Error response from daemon|^(?:#\d+|\d+\.\d+) ")
+"""Lines of the daemon, which was reached then, and of programs in a build."""
+_INVALID = re.compile(
+    r"^validating |(?:^|: )yaml: |interpolat|required variable|additional propert|"
+    r"invalid compose project|unmarshal|dependency cycle|(?:refers to|on) undefined",
+    re.IGNORECASE,
+)
+"""What is wrong in compose files; other versions of Compose end with other codes."""
+_STATES_ERROR = re.compile(
+    r"error|fail|denied|refused|cannot|invalid|unknown|no such", re.IGNORECASE
 )
 _ABSENT = re.compile(r"no such|network \S+ not found", re.IGNORECASE)
 """How Docker says that what is asked about is not there, each noun in its own words."""
@@ -77,24 +90,38 @@ def failure(
             hint=KILLED_HINT,
             detail="\n".join(lines[-10:]),
         )
-    unreachable = _unreachable(words)
+    own = "\n".join(line for line in lines if not _OF_OTHERS.search(line))
+    unreachable = _unreachable(own)
     if unreachable is not None:
         return unreachable
-    if not lines:
-        killed = code in {KILLED_PLUGIN, 128 + signal.SIGKILL}
+    killed = code in KILLED and not (lines and _STATES_ERROR.search(lines[-1]))
+    if killed or not lines:
         return EngineError(
-            f"docker ended with exit code {code} and no output",
+            f"docker ended with exit code {code} and no "
+            + ("word of an error" if lines else "output"),
             hint=KILLED_HINT if killed else "--echo shows each command",
+            detail="\n".join(lines[-10:]),
         )
     if code == COMPOSE_INVALID or _is_config(argv):
-        return ConfigurationError(
-            f"the compose files are not valid: {lines[-1]}",
-            hint="invoke config shows the merged model; invoke lint names the fault",
-        )
+        return _not_merged(code, lines)
     return EngineError(
         f"docker refused: {lines[-1].removeprefix('docker: ')}",
         hint="invoke doctor looks for the cause; --echo shows each command",
         detail="\n".join(lines[-10:-1]),
+    )
+
+
+def _not_merged(code: int, lines: Sequence[str]) -> ConfigurationError:
+    """Tell files that are not valid from those that could not be read or merged."""
+    if code == COMPOSE_INVALID or any(map(_INVALID.search, lines)):
+        return ConfigurationError(
+            f"the compose files are not valid: {lines[-1]}",
+            hint="invoke config shows the merged model; invoke lint names the fault",
+        )
+    crash = (line for line in lines if line.startswith("fatal error: "))
+    return ConfigurationError(
+        f"the compose files could not be read: {next(crash, lines[-1])}",
+        hint="mend what it names, then run this again; --echo shows the command",
     )
 
 

@@ -65,13 +65,14 @@ def destinations_of(stack: _Located, dest: Dests = ()) -> "tuple[Place, ...]":
     """Return the places that *dest* names, by default those of `compose-ops.toml`."""
     from compose_ops.backup import addresses
 
+    own = stack.backups  # judged also where it is not used: sets are looked for there
     several = [dest] if isinstance(dest, (str, Path)) else [*dest]
     if dests := [one for one in several if one]:
         found = [addresses.place(stack.config, stack.root, one) for one in dests]
     else:
         names = stack.config.destinations
         found = [addresses.named(stack.config, stack.root, name) for name in names]
-    return tuple(dict.fromkeys(found)) or (stack.backups,)
+    return tuple(dict.fromkeys(found)) or (own,)
 
 
 def each(stack: _Located, dest: Dests = ()) -> tuple[str | Path, ...]:

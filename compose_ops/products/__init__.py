@@ -98,6 +98,14 @@ class Products:
         )
 
 
+def holds_running(settings: Mapping[str, str]) -> bool:
+    """Say whether settings have what makes a copy of a running store consistent."""
+    has = {key for key, text in settings.items() if text.strip()}
+    prepared = "backup.native.prepare" in has
+    ended = has & {"backup.native.release", "backup.native.order"}
+    return "backup.native.session" in has or (prepared and bool(ended))
+
+
 def load(more: Iterable[Path] = ()) -> Products:
     """
     Return the products of this package and those in the files *more*.

@@ -37,6 +37,30 @@ TAKEN = frozenset(
 """Flags of the tasks that take a mode: no mode of such a name is a flag itself."""
 
 
+def remote_part(text: str | Path) -> str:
+    r"""
+    Return what names another machine or a protocol where a folder should stand, or "".
+
+    >>> remote_part("root@nas:/srv"), remote_part("sftp://host"), remote_part("./a:b")
+    ('root@nas:', 'sftp:', '')
+    """
+    head, colon, _ = str(text).partition("/")[0].rpartition(":")
+    if colon and not head.startswith("~"):
+        return head + colon
+    return "\\\\" if str(text).startswith("\\\\") else ""
+
+
+def sets_folder(folder: Path, name: str) -> Path:
+    """Return a folder of sets that a file names; ConfigurationError for no folder."""
+    if remote := remote_part(name):
+        raise ConfigurationError(
+            f"{name} is no folder of this machine: it begins with {remote}",
+            hint="compose-ops.toml: mount it and name that folder, or a repository of "
+            "[destinations]; a folder with such a name: ./NAME",
+        )
+    return absolute(folder, name)
+
+
 def absolute(folder: Path, name: str | Path) -> Path:
     """
     Return a path that a person wrote as an absolute one, relative ones in *folder*.

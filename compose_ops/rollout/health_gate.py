@@ -103,7 +103,7 @@ def failed(
     """Return the error for a container, with its health output and last log lines."""
     return UnhealthyError(
         f"the {version} container {container.name} {what}",
-        hint=f"{REPAIR}; the old one serves",
+        hint=REPAIR,
         detail=health.evidence(context.engine, container, lines=LOG_LINES),
     )
 

@@ -81,10 +81,10 @@ def _error(
     state = (
         f"{done} replicas run the new version, the others the old one (paused)"
         if done
-        else "the old version serves"
+        else _old_state(update)
     )
     if update.context.api and not update.context.api.is_running:
-        state = "the old version runs, but no request reaches it"
+        state = "the old version is back, but no request reaches it"
     if wrong:
         state = f"and not everything could be put back: {'; '.join(wrong)}"
     if isinstance(error, KeyboardInterrupt):
@@ -97,3 +97,21 @@ def _error(
         hint=cause.hint,
         detail="\n".join(filter(None, [cause.detail, seen])),
     )
+
+
+def _old_state(update: RunningUpdate) -> str:
+    """
+    Say how the old containers stand that were put back.
+
+    One that was not healthy before is put back without a wait for its health.
+    """
+    seen = {place.old: place.served for place in update.journal.places}
+    old = [slot.old for slot in update.plan.changing if slot.old]
+    sick = [c.name for c in old if not seen.get(c.id, c.is_healthy)]
+    if not old:
+        return "all is as before"
+    if not sick:
+        return "the old version serves"
+    state = "serves" if len(sick) < len(old) else "is back"
+    verb = "was" if len(sick) == 1 else "were"
+    return f"the old version {state}, but {', '.join(sick)} {verb} not healthy before"

@@ -56,7 +56,7 @@ def update(
     *timeout* is how many seconds a new container may take to become healthy; None is as
     long as its health check may take. Raises UsageError, ConfigurationError or
     UnhealthyError before anything changed; RolledBack, with the new container's
-    evidence, when the old version serves again.
+    evidence, when the old version is back.
 
     >>> update(stack, "app", UpdateRequest(image="app:2")).result
     'updated'

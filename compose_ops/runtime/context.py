@@ -16,7 +16,7 @@ from compose_ops.project import compose_values, secrets
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.project.modes import Mode, Modes
-from compose_ops.project.paths import absolute
+from compose_ops.project.paths import sets_folder
 from compose_ops.runtime.deployed import deployed_files
 from compose_ops.runtime.once import Once
 from compose_ops.state import folder
@@ -284,7 +284,7 @@ class StackContext:
     def backups(self) -> Path:
         """The folder of the project's backup sets, where no other is named."""
         folder = self.config.folder if self.config.folder.is_absolute() else self.root
-        return absolute(folder, self.config.backup.destination)
+        return sets_folder(folder, self.config.backup.destination)
 
     def values(self, names: Iterable[str]) -> Mapping[str, str]:
         """

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from compose_ops.lint.finding import RawFinding
 from compose_ops.lint.registry import rule
 from compose_ops.lint.target import LintTarget, Service
-from compose_ops.products import load
+from compose_ops.products import holds_running, load
 from compose_ops.project.labels import DATA_LABELS, PREFIX, normalised
 
 
@@ -60,17 +60,16 @@ def data_label_unknown(subject: LintTarget) -> Iterator[RawFinding]:
 def native_inconsistent(subject: LintTarget) -> Iterator[RawFinding]:
     products = load()
     for service in subject.services:
-        given = stated(service)
-        if "native" not in given.get("backup.consistency", "").split():
-            continue
-        if products.of_service(service.spec) is not None:
-            continue
-        native = {key for key in given if key.startswith("backup.native.")}
-        held = {"backup.native.session", "backup.native.release"} & native
-        ordered = {"backup.native.prepare", "backup.native.order"} <= native
-        if not held and not ordered:
+        labels = stated(service)
+        product = products.of_service(service.spec)
+        given = {**(product.settings if product else {}), **labels}
+        levels = given.get("backup.consistency", "").split()
+        if "native" in levels and not holds_running(given):
+            native = (key for key in labels if key.startswith("backup.native."))
+            is_stated = "backup.consistency" in labels
+            blamed = "backup.consistency" if is_stated else next(native, "")
             yield RawFinding(
-                service.path("labels", f"{PREFIX}backup.consistency"),
+                service.path("labels", f"{PREFIX}{blamed}"),
                 f"{service.name} is copied while it runs, and nothing makes the copy "
                 "consistent",
             )

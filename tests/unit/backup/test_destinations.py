@@ -32,8 +32,9 @@ from compose_ops.backup.encryption import one_time_identity
 from compose_ops.backup.restic_destination import ResticDestination, ResticSet
 from compose_ops.backup.writing import NotEverywhere
 from compose_ops.config import Config
-from compose_ops.config.schema import DestinationTable
+from compose_ops.config.schema import BackupTable, DestinationTable
 from compose_ops.errors import ConfigurationError, DataError, Locked, UsageError
+from compose_ops.library import backups
 from compose_ops.runtime.context import StackContext
 
 RUN = "20261128T012315Z-0001"
@@ -84,6 +85,60 @@ def test_scheme_that_is_unknown_or_has_no_password_is_refused(
 
     with pytest.raises(UsageError):
         addresses.place(config(tmp_path), tmp_path, word)
+
+
+REMOTE = [
+    *("sftp://host/srv", "nas:/srv/b", "root@nas:/srv", "host::module", "ftp:x"),
+    *("smb://nas/share", "file:/srv", "SFTP:host:/x", r"\\nas\share", "[::1]:/srv"),
+]
+
+
+@pytest.mark.parametrize("text", REMOTE)
+def test_text_that_names_another_machine_is_no_folder(
+    tmp_path: Path, text: str
+) -> None:
+    """A folder of that name would be made here, on the disk that the sets are about."""
+    tables = {
+        "plain": DestinationTable(folder=text),
+        "near": DestinationTable(repository=text),
+    }
+    known = Config(
+        backup=BackupTable(destination=text), destinations=tables, folder=tmp_path
+    )
+
+    with pytest.raises(UsageError, match="is a folder, not") as refused:
+        addresses.place(config(tmp_path), tmp_path, text)
+    assert "./NAME" in refused.value.hint
+    for name in tables:
+        with pytest.raises((ConfigurationError, UsageError)):
+            addresses.named(known, tmp_path, name)
+    with pytest.raises(ConfigurationError, match="is no folder of this machine"):
+        _ = known.destination
+
+
+@pytest.mark.parametrize(
+    "text", ["./nas:/srv", "../a:b", "backups/12:30", "~/a:b", "/srv/a:b", "sets"]
+)
+def test_colon_behind_a_slash_names_no_machine(tmp_path: Path, text: str) -> None:
+    """So `./NAME` names a folder with a colon in its name."""
+    known = Config(backup=BackupTable(destination=text), folder=tmp_path)
+
+    assert addresses.place(known, tmp_path, text) == known.destination
+
+
+def test_folder_of_sets_on_another_machine_is_refused_before_anything_stops(
+    stack: StackContext, world: World
+) -> None:
+    """Whatever `--dest` says: sets are looked for in that folder, too."""
+    table = BackupTable(destination="sftp://host/srv")
+    remote = replace(stack, config=Config(backup=table))
+    world.done.clear()
+
+    for dest in ("", "./here"):
+        with pytest.raises(ConfigurationError, match="no folder of this machine"):
+            backups.backup(remote, dest, everything=True)
+
+    assert not [words for words in world.done if words[0] == "stop"]
 
 
 def test_password_that_git_knows_is_refused(tmp_path: Path) -> None:

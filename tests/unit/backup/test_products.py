@@ -1,5 +1,6 @@
 """What is known of a product stands for what a service says nothing of."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 from backup_steps import back_up, opened, store
 from backup_world import World
 
-from compose_ops import products
+from compose_ops import products, redaction
 from compose_ops.backup import policy, repository
+from compose_ops.backup import undeclared as undeclared_mounts
 from compose_ops.docker.api import Mount, Output
 from compose_ops.errors import ConfigurationError, DataError, UsageError
 from compose_ops.library import backups as sets
@@ -135,7 +137,15 @@ def test_labels_of_others_are_nobodys_business() -> None:
     assert policy.policies(model(labels=labels))
 
 
-@pytest.mark.parametrize("given", [{}, {"native.prepare": "flush"}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"native.prepare": "flush"},
+        {"native.release": "unlock"},
+        {"native.order": "**", "native.release": "unlock"},
+    ],
+)
 def test_native_without_what_makes_it_consistent_is_refused(
     given: dict[str, str],
 ) -> None:
@@ -147,6 +157,47 @@ def test_native_without_what_makes_it_consistent_is_refused(
 
     with pytest.raises(ConfigurationError, match="native without"):
         policy.policies(model(image="unknown:1", labels=labels))
+
+
+@pytest.mark.parametrize(
+    ("image", "data", "labels"),
+    [
+        ("mariadb:11", "/var/lib/mysql", {"consistency": "native"}),
+        ("mongo:7", "/data/db", {"consistency": "native stop"}),
+        ("postgres:15", "/var/lib/postgresql/data", {"native.session": ""}),
+        ("memgraph/memgraph", "/var/lib/memgraph", {"native.prepare": ""}),
+    ],
+)
+def test_native_of_a_known_product_is_judged_by_what_results(
+    image: str, data: str, labels: dict[str, str]
+) -> None:
+    """A recipe that it does not have, or that labels blank, holds nothing."""
+    mount = {"type": "volume", "source": "data", "target": data}
+    stated = {f"compose-ops.backup.{key}": text for key, text in labels.items()}
+
+    with pytest.raises(ConfigurationError, match="native without"):
+        policy.policies(model(image=image, volumes=[mount], labels=stated))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"session": "hold"},
+        {"prepare": "lock", "release": "unlock"},
+        {"prepare": "flush", "order": "index/** **"},
+    ],
+)
+def test_native_with_what_holds_the_store_is_taken(given: dict[str, str]) -> None:
+    labels = {
+        "compose-ops.backup.consistency": "native",
+        **{f"compose-ops.backup.native.{key}": text for key, text in given.items()},
+    }
+    mount = {"type": "volume", "source": "data", "target": "/var/lib/mysql"}
+    service = {"image": "mariadb:11", "volumes": [mount], "labels": labels}
+
+    (found,) = policy.policies(model(**service)).values()
+
+    assert found.levels == ("native",)
 
 
 @pytest.fixture
@@ -237,6 +288,42 @@ def test_drill_believes_the_exit_code_of_the_stores_check(
             sets.drill(stack, "backups", set_id=made, identity="")
 
 
+def recorded_drill(stack: StackContext, made: str) -> str:
+    """Drill a set, whether that passes or not; return how its record says it went."""
+    with suppress(DataError):
+        sets.drill(stack, "backups", set_id=made, identity="")
+    kept = repository.load(stack.root / "backups/trial" / made)
+    return (kept.drill or {}).get("result", "")
+
+
+def test_record_of_a_drill_names_the_stores_that_nothing_proves(
+    stack: StackContext, world: World
+) -> None:
+    """One of two is proven: nobody says of it that it is not."""
+    del world.services["pair"]["labels"]["compose-ops.backup.count"]
+    stack = opened(stack.root, world)
+
+    result = recorded_drill(stack, back_up(stack))
+
+    assert result == "booted, but no count or check proves pair"
+
+
+def test_words_of_a_check_are_stored_without_secrets(
+    stack: StackContext, world: World, request: pytest.FixtureRequest
+) -> None:
+    """The record lies at the destination, which others may read."""
+    request.addfinalizer(redaction.forget)
+    redaction.learn("hunter2hunter2", key="PASSWORD")
+    world.services["memo"]["labels"]["compose-ops.drill.check"] = "check"
+    said = Output(2, "", "cannot log in as root with hunter2hunter2")
+    world.commands["check"] = lambda _asked: said
+    stack = opened(stack.root, world)
+
+    result = recorded_drill(stack, back_up(stack, "memo"))
+
+    assert "cannot log in as root with [redacted]" in result
+
+
 @pytest.mark.parametrize("dest", ["sftp://host/srv", "s3://bucket", "rest+https://x"])
 def test_destination_that_is_no_folder_is_refused(
     stack: StackContext, dest: str
@@ -274,3 +361,86 @@ def test_anonymous_volume_of_a_known_product_is_named(
 
     with pytest.raises(DataError, match="db: an anonymous volume on /var/lib/postgres"):
         back_up(opened(stack.root, world))
+
+
+def mounts(image: str, *mounted: tuple[str, str]) -> Model:
+    """Return a model with one service that has each source mounted on a target."""
+    volumes = [
+        {"type": "bind" if "/" in source else "volume", "source": source, "target": to}
+        for source, to in mounted
+    ]
+    named: dict[str, Any] = {source: {} for source, _ in mounted if "/" not in source}
+    service = {"image": image, "volumes": volumes}
+    return Model({"name": "p", "services": {"db": service}, "volumes": named})
+
+
+@pytest.mark.parametrize(
+    ("image", "target"),
+    [
+        ("bitnami/postgresql:16", "/bitnami/postgresql"),
+        ("bitnami/mariadb:11", "/bitnami/mariadb"),
+        ("bitnami/redis:7", "/bitnami/redis/data"),
+        ("postgres:16", "/var/lib/postgres/data"),
+        ("mariadb:11", "/srv/mysql"),
+        ("rayproject/ray:2.9.0", "/home/ray/models"),
+    ],
+)
+def test_volume_that_a_known_product_has_elsewhere_is_named(
+    image: str, target: str
+) -> None:
+    """Its file names other folders: nothing of this volume would be in a set."""
+    found = undeclared_mounts.in_model(mounts(image, ("data", target)), products.load())
+
+    assert found == (f"db: data on {target}",)
+
+
+def test_second_volume_of_a_known_product_is_named() -> None:
+    model = mounts("postgres:17", ("data", "/var/lib/postgresql"), ("more", "/more"))
+
+    assert undeclared_mounts.in_model(model, products.load()) == ("db: more on /more",)
+
+
+@pytest.mark.parametrize(
+    ("image", "data", "settings"),
+    [
+        (
+            "postgres:15",
+            "/var/lib/postgresql/data",
+            "/docker-entrypoint-initdb.d/a",
+        ),
+        ("postgres:15", "/var/lib/postgresql/data", "/etc/postgresql/postgresql.conf"),
+        ("mariadb:11", "/var/lib/mysql", "/docker-entrypoint-initdb.d"),
+        ("mariadb:11", "/var/lib/mysql", "/etc/mysql/conf.d"),
+        ("mongo:7", "/data/db", "/docker-entrypoint-initdb.d"),
+        ("redis:7", "/data", "/usr/local/etc/redis/redis.conf"),
+    ],
+)
+def test_settings_of_a_known_product_are_no_data(
+    image: str, data: str, settings: str
+) -> None:
+    model = mounts(image, ("data", data), ("/srv/settings", settings))
+
+    assert undeclared_mounts.in_model(model, products.load()) == ()
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["/devops/shop/data", "/system/x", "/runtime/u", "/etc/letsencrypt", "/proceeds"],
+)
+def test_folder_that_begins_like_one_of_the_machine_is_named(source: str) -> None:
+    found = undeclared_mounts.in_model(mounts("app:1", (source, "/x")), products.load())
+
+    assert found == (f"db: {source} on /x",)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("/dev", "/dev/dri", "/run/docker.sock", "/var/run/docker.sock", "/sys/fs"),
+        *("/proc", "/tmp/.X11-unix/X0", "/etc/localtime", "/etc/hosts", "/etc/passwd"),
+    ],
+)
+def test_what_is_the_machines_is_no_data(source: str) -> None:
+    model = mounts("app:1", (source, "/x"))
+
+    assert undeclared_mounts.in_model(model, products.load()) == ()

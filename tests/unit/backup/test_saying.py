@@ -4,7 +4,8 @@ import pytest
 from backup_steps import back_up, bring_back, opened
 from backup_world import COUNT, World
 
-from compose_ops.backup import store_commands
+from compose_ops.backup import helper, store_commands
+from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.policy import policies_of
 from compose_ops.cli.output import backup
 from compose_ops.docker.api import Output
@@ -138,3 +139,21 @@ def test_version_that_does_not_fit_is_refused_before_anything_is_touched(
         bring_back(opened(stack.root, world), "memo")
 
     assert not [words for words in world.done if words[0] in {"stop", "up"}]
+
+
+@pytest.mark.parametrize(
+    ("do", "is_harmless"),
+    [
+        ("keep", True),
+        *((do, False) for do in ("swap in", "swap out", "discard", "bring back")),
+    ],
+)
+def test_only_a_request_that_changes_no_data_says_that_nothing_was_changed(
+    stack: StackContext, do: str, *, is_harmless: bool
+) -> None:
+    job = HelperJob(run="r", label="memo", volume="trial_memo_data", changes=True)
+
+    with helper.helper(stack, job) as talk, pytest.raises(DataError) as refused:
+        talk.ask(do, restore="../x")
+
+    assert ("nothing of yours was changed" in refused.value.hint) is is_harmless

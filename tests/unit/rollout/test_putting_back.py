@@ -75,15 +75,21 @@ def test_an_update_replaces_both(engine: Served, tmp_path: Path) -> None:
 def test_a_sick_store_is_put_back_without_being_asked_for_health(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Its first fix is bad, too: it fails, and the next one can be tried."""
+    """
+    Its first fix is bad, too: it fails, and the next one can be tried.
+
+    Nobody looked whether the old one serves, and nobody says so.
+    """
     engine = Served({"store": STORE})
     quick(monkeypatch, engine)
     old = sick(engine, engine.there[0])
     engine.bad.add(NEW)
 
     for _ in range(2):
-        with pytest.raises(RolledBack, match="the old version serves"):
+        with pytest.raises(RolledBack, match="the old version is back") as failed:
             updated(tmp_path, engine, "store")
+        assert "was not healthy before" in failed.value.message
+        assert "serves" not in str(failed.value)
 
     assert [(c.id, c.is_running) for c in engine.there] == [(old, True)]
     assert engine.tags["store"] == "sha256:store-1"
@@ -99,12 +105,37 @@ def test_a_sick_replica_that_was_retired_is_put_back(
     probe = Probing(lambda: "500" if old in engine.draining else "")
     quick(monkeypatch, engine, probe)
 
-    with pytest.raises(RolledBack, match="the old version serves"):
+    with pytest.raises(RolledBack, match="the old version serves, but trial-app-2 was"):
         updated(tmp_path, engine)
 
     assert {c.id for c in engine.replicas()} == {first, second}
     assert engine.served() == {first}
     assert journal.read(opened(tmp_path, engine).state) is None
+
+
+def test_an_ended_store_whose_update_fails_is_not_said_to_serve(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = Served({"store": STORE})
+    quick(monkeypatch, engine)
+    engine.stop(engine.there[0].id)
+    engine.bad.add(NEW)
+
+    with pytest.raises(RolledBack, match="was not healthy before") as failed:
+        updated(tmp_path, engine, "store")
+
+    assert "serves" not in str(failed.value)
+
+
+def test_a_healthy_store_whose_update_fails_serves_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = Served({"store": STORE})
+    quick(monkeypatch, engine)
+    engine.bad.add(NEW)
+
+    with pytest.raises(RolledBack, match="updated, the old version serves: the new"):
+        updated(tmp_path, engine, "store")
 
 
 def test_a_proven_replica_stays_where_its_predecessor_gets_no_healthier(
