@@ -4,7 +4,7 @@ import atexit
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -30,7 +30,7 @@ from compose_ops.project import discovery, env_file
 from compose_ops.project.discovery import Found
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
-from compose_ops.project.modes import GPU_CHOICES, Mode, Modes, facts, labelled
+from compose_ops.project.modes import BASE, GPU_CHOICES, Mode, Modes, facts, labelled
 from compose_ops.project.paths import DEPLOYED_FILE, GATEWAY_FILE, STATE
 from compose_ops.runtime.context import (
     StackContext,
@@ -152,6 +152,9 @@ def open_stack(
     if started is not None and on_swarm:
         started = replace(started, swarm=True)
     mode, why = selected(place, wanted, started, info)
+    if not read_only:
+        for line in (*_since_start(place, mode, started, files), *_unused(place, mode)):
+            say(line)
     deployed: tuple[Path, ...] = ()
     if info is not None:
         deployed = deployed_files(place.root, project, info, read_only=read_only)
@@ -205,6 +208,42 @@ def selected(
     return mode, _reason(place, mode, wanted.gpu, none)
 
 
+def _since_start(
+    place: Place, mode: Mode, started: Mode | None, files: Sequence[Path]
+) -> Iterator[str]:
+    """Yield where *files*, those of the start, are not what *mode* has today."""
+    if mode is not started:
+        return
+    if mode.has_other_files:
+        kept = ", ".join(_relative(place, mode.files))
+        flag = mode.flags() or f"--mode {BASE}"
+        yield f"compose files as they were started: {kept}; {flag} takes today's"
+        return
+    new = _relative(place, [file for file in mode.files if file not in files])
+    gone = _relative(place, [file for file in files if file not in mode.files])
+    changes = [*(f"{name} is new" for name in new), *(f"{n} is gone" for n in gone)]
+    if changes:
+        yield f"compose files changed since the start: {', '.join(changes)}"
+
+
+def _unused(place: Place, mode: Mode) -> Iterator[str]:
+    """Yield what plain Compose would take here, and this task does not."""
+    found = place.found
+    if found.origin in {"flags", "COMPOSE_FILE"}:
+        return
+    if found.values.get("COMPOSE_FILE"):
+        yield "COMPOSE_FILE is not used beside --mode, --overlay and --gpu"
+    known = {*place.modes.all_files(), *mode.files}
+    first, *overrides = discovery.default_files(found.files[0].parent) or (None,)
+    if first in found.files:
+        for file in _relative(place, [one for one in overrides if one not in known]):
+            yield f"{file} is not used: {found.origin} names the compose files"
+
+
+def _relative(place: Place, files: Iterable[Path]) -> list[str]:
+    return [os.path.relpath(file, place.root) for file in files]
+
+
 def _reason(place: Place, mode: Mode, wish: str, none: str) -> str:
     """Say why a mode has a GPU or none, nothing where that makes no difference."""
     if none:
@@ -216,7 +255,7 @@ def _reason(place: Place, mode: Mode, wish: str, none: str) -> str:
     if mode.gpu:
         return "the engine has the nvidia runtime"
     cpu = (f for one in place.modes.switched if one.when == "no-gpu" for f in one.files)
-    files = ", ".join(os.path.relpath(file, place.root) for file in cpu)
+    files = ", ".join(_relative(place, cpu))
     return "the engine has no nvidia runtime" + (f": {files}" if files else "")
 
 

@@ -220,3 +220,55 @@ def test_files_of_the_shell_win_over_the_mode_that_was_started(
     found = opening.open_stack(Selection(shop))
 
     assert found.mode.files == (shop / "compose.yaml",)
+
+
+@pytest.mark.parametrize(
+    ("files", "there", "said"),
+    [
+        (["compose.yaml", "compose.dev.yaml"], [], []),
+        (
+            ["compose.yml", "compose.dev.yaml"],
+            [],
+            ["since the start: compose.yaml is new, compose.yml is gone"],
+        ),
+        (
+            ["compose.yaml", "mine.yaml"],
+            ["mine.yaml"],
+            ["as they were started: compose.yaml, mine.yaml; --mode base takes today"],
+        ),
+        (
+            ["compose.yaml"],
+            ["compose.override.yaml"],
+            ["compose.override.yaml is not used: compose-ops.toml names"],
+        ),
+        (["compose.yaml", "compose.override.yaml"], ["compose.override.yaml"], ["as"]),
+    ],
+)
+def test_files_that_are_not_those_of_the_start_are_named(
+    shop: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    files: list[str],
+    there: list[str],
+    said: list[str],
+) -> None:
+    for name in there:
+        (shop / name).touch()
+
+    opened(monkeypatch, shop, shop, *files)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(said)
+    assert all(part in line for part, line in zip(said, lines, strict=True))
+
+
+def test_compose_file_beside_a_flag_is_named_as_unused(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patched(monkeypatch, (started(shop, "compose.yaml"),))
+    (shop / ".env").write_text("COMPOSE_FILE=cpu.yaml\n")
+
+    opening.open_stack(Selection(shop, modes=("dev",)))
+
+    assert "COMPOSE_FILE is not used" in capsys.readouterr().err
