@@ -4,9 +4,9 @@ import atexit
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +28,7 @@ from compose_ops.docker.api import (
 from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
 from compose_ops.project import discovery, env_file
 from compose_ops.project.discovery import Found
+from compose_ops.project.interpolation import variables
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
 from compose_ops.project.modes import BASE, GPU_CHOICES, Mode, Modes, facts, labelled
@@ -45,6 +46,8 @@ PASSING = "compose-ops-"
 
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
+
+_UNSET = re.compile(r'The "(\w+)" variable is not set')
 
 GPU_WISHES = {"auto": None, "on": True, "off": False}
 
@@ -139,7 +142,8 @@ def open_stack(
     redaction.learn_mapping(place.found.values)
     flags = place.modes.select(wanted.modes, overlays=wanted.overlays)
     echo_to = _echo if echo else lambda _argv: None
-    opening = _Opening(place, echo_to, read_only=read_only)
+    warn = (lambda _warning: None) if read_only else _Warnings(place).say
+    opening = _Opening(place, echo_to, read_only=read_only, warn=warn)
     (everyone, info), (project, merged) = opening.observe(
         flags, need_engine=need_engine and not read_only
     )
@@ -260,10 +264,37 @@ def _reason(place: Place, mode: Mode, wish: str, none: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class _Warnings:
+    """Says each of Compose's warnings about the files of a project once."""
+
+    place: Place
+    said: set[str] = field(default_factory=set)
+
+    def say(self, warning: str) -> None:
+        text = self._worded(warning)
+        if text not in self.said:
+            self.said.add(text)
+            say(f"warning: {text}")
+
+    def _worded(self, warning: str) -> str:
+        """Name the value that a `$` cuts in place of its rest, part of a secret."""
+        unset = _UNSET.search(warning)
+        for file in self.place.found.env_files if unset else ():
+            for name, value in env_file.read(file).items():
+                if unset and unset[1] in {one for one, _ in variables(value)}:
+                    return (
+                        f"a $ in the value of {name} in {file.name} starts a variable "
+                        "that is not set: in single quotes it is a dollar"
+                    )
+        return warning
+
+
+@dataclass(frozen=True, slots=True)
 class _Opening:
     place: Place
     echo: Echo
     read_only: bool
+    warn: Callable[[str], None] = lambda _warning: None
 
     def observe(
         self, flags: Mode, *, need_engine: bool
@@ -355,6 +386,7 @@ class _Opening:
             env_files=place.found.env_files,
             environment=place.modes.environment(mode, place.found.values, example),
             echo=self.echo,
+            warn=self.warn,
         )
 
 
