@@ -174,22 +174,32 @@ def _asked(
     """
     Return *change* without the orphans that are to stay.
 
-    A change of mode leaves those of the other mode behind, and names both; otherwise a
-    service was taken out of the files, and what runs of it may still be wanted. A
-    gateway of ours is wanted by the configuration alone.
+    A named mode in place of another leaves those of the other one behind; otherwise
+    what runs of them may still be wanted. All are named. A gateway of ours is wanted by
+    the configuration alone.
     """
-    switches = stack.started_as not in {None, stack.mode}
     ours = tuple(c for c in change.orphans if GATEWAY_LABEL in c.labels)
     others = tuple(c for c in change.orphans if c not in ours)
     for container in ours:
         say(f"{container.name} is removed: no [rollout] asks for it any more")
-    if not others or switches or stack.dry:
+    if not others or stack.dry:
         return change
     names = ", ".join(c.name for c in others)
+    if _takes_another_mode(stack):
+        say(f"removing {names}: left by the mode {stack.started_as}")
+        return change
     if confirm(f"No service of the compose files has {names}: remove?", yes=False):
         return change
     say(f"{names}: no service of the compose files; docker rm -f removes them")
     return replace(change, orphans=ours)
+
+
+def _takes_another_mode(stack: StackContext) -> bool:
+    """Say whether modes that the configuration has replace each other."""
+    before, now = stack.started_as, stack.mode
+    if before is None or before.has_other_files or now.has_other_files:
+        return False
+    return (before.names, before.overlays) != (now.names, now.overlays)
 
 
 def _reconciliation(

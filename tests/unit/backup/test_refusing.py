@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from backup_steps import back_up, bring_back, opened, store
@@ -14,6 +15,7 @@ from compose_ops.backup import (
     preconditions,
     repository,
     restore_undo,
+    update_points,
 )
 from compose_ops.backup.helper import HelperJob
 from compose_ops.backup.retention import Rules
@@ -44,12 +46,6 @@ def _another_projects(world: World) -> str:
     return "does not belong to the project: it belongs to other"
 
 
-def _made_by_hand(world: World) -> str:
-    name = "trial_memo_data"
-    world.made[name] = Volume(name, "local", {}, {})
-    return "does not belong to the project: Compose did not create it"
-
-
 def _empty(world: World) -> str:
     (world.data("memo_data") / "lines").unlink()
     return "is empty"
@@ -61,9 +57,7 @@ def _in_use(world: World) -> str:
     return "trial-other writes to the volume"
 
 
-@pytest.mark.parametrize(
-    "spoil", [_missing, _another_projects, _made_by_hand, _empty, _in_use]
-)
+@pytest.mark.parametrize("spoil", [_missing, _another_projects, _empty, _in_use])
 def test_volume_that_is_not_fit_for_a_backup_is_refused(
     stack: StackContext, world: World, spoil: Callable[[World], str]
 ) -> None:
@@ -79,6 +73,39 @@ def test_volume_that_is_not_fit_for_a_backup_is_refused(
     assert set(world.made) == known
     assert repository.listed(stack.root / "backups", "trial") == []
     assert journal.pending(stack) == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "definition"),
+    [
+        ({}, {}),
+        ({}, {"name": "trial_memo_data", "external": True}),
+        (
+            {"com.docker.compose.project": "other"},
+            {"name": "trial_memo_data", "external": True},
+        ),
+    ],
+)
+def test_volume_that_compose_did_not_create_is_backed_up(
+    stack: StackContext,
+    world: World,
+    labels: dict[str, str],
+    definition: dict[str, Any],
+) -> None:
+    """Made by hand, or external: it is the project's data all the same."""
+    name = "trial_memo_data"
+    world.made[name] = Volume(name, "local", {}, labels)
+    world.further = {"volumes": {**world.model()["volumes"], "memo_data": definition}}
+    stack = opened(stack.root, world)
+
+    back_up(stack, "memo")
+    world.write("memo_data", 90)
+    bring_back(stack, "memo")
+    assert world.lines("memo_data") == 3
+
+    restore_undo.undo(stack, (), yes=True)
+    assert world.lines("memo_data") == 90
+    assert update_points.measure(stack, "memo").bytes
 
 
 def _back_up(stack: StackContext) -> None:

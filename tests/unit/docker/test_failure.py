@@ -2,7 +2,7 @@
 
 import pytest
 
-from compose_ops.docker.failure import failure
+from compose_ops.docker.failure import failure, warnings
 from compose_ops.errors import EngineError, EngineUnavailable
 
 SSH = (
@@ -66,3 +66,10 @@ def test_last_line_that_means_something_is_the_message() -> None:
 
     assert isinstance(found, EngineError)
     assert found.message.endswith("Error response from daemon: No such image: x.")
+
+
+def test_warnings_are_read_once_each() -> None:
+    unset = r'level=warning msg="The \"A\" variable is not set."'
+    words = f"{unset}\n{unset}\nlevel=info msg=fine\nlevel=warning msg=obsolete\n"
+
+    assert warnings(words) == ('The "A" variable is not set.', "obsolete")
