@@ -211,7 +211,9 @@ class Model:
         """
         fixed = {str(s.get("container_name")): n for n, s in self.services.items()}
         parts = [reference.split(":") for reference in references]
-        found = (fixed.get(n, "") if kind == "container" else n for kind, n, *_ in parts)
+        found = (
+            fixed.get(n, "") if kind == "container" else n for kind, n, *_ in parts
+        )
         return tuple(name for name in found if name in self.services)
 
     def dependencies(self, names: Iterable[str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Start the stack and wait until all of it is healthy."""
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -17,6 +17,7 @@ from compose_ops.runtime import (
     stale_images,
 )
 from compose_ops.runtime.context import StackContext, VersionJump
+from compose_ops.runtime.followers import followed
 from compose_ops.runtime.wait import wait
 from compose_ops.stack import local_images
 from compose_ops.stack.plan import build_images, print_plan, say_what_stays
@@ -75,6 +76,7 @@ def up(
     with (
         exclusive(stack, "invoke up", services=wanted if names else None),
         contents.remembered(stack) as before,
+        followed(stack, wanted, timeout) as follow,
     ):
         if stack.everyone is not seen:
             volumes = stack.engine.volumes(project=stack.project)
@@ -95,7 +97,8 @@ def up(
         replaced = {n: why for n, why in replaced.items() if n in wanted}
         _recreate(stack, replaced, but=[*rolled, *change.services])
         more = [n for n in change.services if names and n not in wanted]
-        begin = partial(_start, stack, [*names, *more], [*wanted, *more], timeout)
+        named, all_named = [*names, *more], [*wanted, *more]
+        begin = partial(_start, stack, named, all_named, timeout, follow)
         updates.start(stack, wanted, begin)
         config_hashes.remember(stack)
 
@@ -106,16 +109,13 @@ def _recreate(
     """
     Recreate services whose contents were replaced, which Compose does not see.
 
-    Those of *but* are new already. What lives in a namespace of one goes along.
+    Those of *but* are new already.
     """
     names = dict.fromkeys(n for n in replaced if n not in but)
     for name in names:
         say(f"recreating {name}: {replaced[name]}")
-    running = {c.service for c in stack.containers if c.is_running}
-    followers = {f for name in names for f in stack.model.followers(name)}
     if names:
-        more = sorted((followers & running) - {*names, *but})
-        stack.engine.up([*names, *more], recreate="always", start=False)
+        stack.engine.up(list(names), recreate="always", start=False)
 
 
 def _unpause(stack: StackContext, wanted: Collection[str]) -> None:
@@ -231,12 +231,14 @@ def _start(
     names: Sequence[str],
     wanted: Sequence[str],
     timeout: int | None,
+    follow: Callable[[], None],
 ) -> None:
     failures: list[ComposeOpsError] = []
 
     def compose() -> None:
         try:
             stack.engine.up(names)
+            follow()
         except ComposeOpsError as refused:
             failures.append(refused)
 
