@@ -154,7 +154,8 @@ class Composing(FakeEngine):
         missing = scale or {n: self._replicas(n) for n in services or self.services}
         if not scale:
             hashes = self.config_hashes()
-            old = [c.id for c in self.there if c.config_hash != hashes[c.service]]
+            known = [c for c in self.there if c.service in hashes]
+            old = [c.id for c in known if c.config_hash != hashes[c.service]]
             self.done += [("recreate", reference) for reference in old]
         made = [c for n, count in missing.items() for c in self._create(n, count)]
         idle = [c for c in self.there if c.service in missing and not c.is_running]

@@ -12,6 +12,7 @@ from compose_ops.backup import (
     encryption,
     helper,
     manifest_writer,
+    one_moment,
     places,
     preconditions,
     quiesce,
@@ -87,7 +88,10 @@ def take(stack: StackContext, request: BackupRequest) -> Manifest | None:
     if stack.dry or len(request.all_places) == 1:
         _require_sets(stack, request, request.dest)
     if stack.dry:
-        for item in preconditions.items(stack, chosen, request.consistency):
+        items = preconditions.items(stack, chosen, request.consistency)
+        if request.everything and request.coherent:
+            one_moment.check(stack, items)
+        for item in items:
             say(f"would back up {_described(item)}")
         return None
     names = {policy.service for policy in chosen}
@@ -126,6 +130,8 @@ def take_locked(
     items = preconditions.items(stack, chosen, request.consistency)
     volumes = preconditions.volumes(stack, chosen)
     coherent = request.everything and request.coherent
+    if coherent:
+        one_moment.check(stack, items)
     left_out = undeclared.listed(stack) if request.everything else ()
     for item in items:
         if item.policy.product:

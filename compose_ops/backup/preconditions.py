@@ -137,8 +137,8 @@ def volumes(stack: StackContext, chosen: Sequence[Policy]) -> dict[str, Volume |
     """
     Return the volumes by their keys in a set; None for a folder of the host.
 
-    Raises DataError for one that is not there, is another project's, or is in use by a
-    container that is none of its service.
+    Raises DataError for one that is not there, is another project's and not external,
+    or is in use by a container that is none of its service.
     """
     found: dict[str, Volume | None] = {}
     for policy in chosen:
@@ -149,7 +149,11 @@ def volumes(stack: StackContext, chosen: Sequence[Policy]) -> dict[str, Volume |
 
 
 def check_source(stack: StackContext, source: str) -> Volume | None:
-    """Return a volume that is there and the project's; DataError for any other."""
+    """
+    Return a volume of the model that is there; DataError for another project's.
+
+    One without a project's label was made by hand. An external one may be anybody's.
+    """
     if is_path(source):
         if not exists(stack, source):
             raise DataError(
@@ -163,12 +167,13 @@ def check_source(stack: StackContext, source: str) -> Volume | None:
             f"volume {source} not found",
             hint="invoke up creates the volumes; docker volume ls lists all",
         )
-    owner = volume.labels.get(PROJECT_LABEL, "")
-    if owner != stack.project:
+    owner = volume.labels.get(PROJECT_LABEL) or stack.project
+    external = map(stack.model.volume_name, stack.model.external("volumes"))
+    if owner != stack.project and source not in external:
         raise DataError(
-            f"the volume {source} does not belong to the project: "
-            + (f"it belongs to {owner}" if owner else "Compose did not create it"),
-            hint=f"docker volume inspect {source}",
+            f"the volume {source} does not belong to the project: it belongs to "
+            f"{owner}",
+            hint="external: true in the compose files says that it is shared",
         )
     return volume
 

@@ -182,13 +182,15 @@ def wait(
     """
     Return when each is healthy again; UnhealthyError with its evidence.
 
+    A job need not end: it is back when it runs, or has ended with 0.
     A failed probe that began before *since* says nothing: the pause may have failed it.
     """
     if not stopped:
         return
-    expected: dict[str, int] = {}
+    jobs = stack.model.jobs
+    expected = dict.fromkeys((container.service for container in stopped), 0)
     for container in stopped:
-        expected[container.service] = expected.get(container.service, 0) + 1
+        expected[container.service] += container.service not in jobs
     limit = stack.model.patience(expected) if timeout is None else timeout
     try:
         with health_progress() as report:
@@ -199,6 +201,7 @@ def wait(
                 clock=CLOCK,
                 report=report,
                 period=LOOK_PERIOD,
+                jobs=jobs,
             )
     except UnhealthyError as failed:
         failed.detail = failed.detail or _evidence(stack, expected)
@@ -217,7 +220,8 @@ def _evidence(stack: StackContext, services: Iterable[str]) -> str:
     failed = [
         c
         for c in stack.refresh()
-        if c.service in set(services) and health.verdict(c) != "healthy"
+        if c.service in set(services)
+        and health.verdict(c, stack.model.jobs) != "healthy"
     ]
     return "\n".join(health.evidence(stack.engine, c) for c in failed[:2])
 

@@ -31,10 +31,14 @@ Which compose files a task takes, the first of these that names any:
 
 1. flags: `--mode`, a mode's own flag, `--overlay`, `--gpu`;
 2. `COMPOSE_FILE` with `COMPOSE_PATH_SEPARATOR`, of the shell or of `.env`;
-3. without flags, the files with which the project was started;
+3. without flags, the files with which the project was started; where 4 or 5 have them
+   and others, or one is gone, those of 4 or 5, and the task says so;
 4. `files` of {CONFIG_FILE};
 5. what Compose finds itself: `compose.yaml`, `compose.yml`, `docker-compose.yml` or
    `docker-compose.yaml`, here or in a folder above, with its override file.
+
+A `COMPOSE_FILE` beside a flag, and an override file that 4 leaves out, are not used,
+and the task says so.
 
 `COMPOSE_PROJECT_NAME`, `COMPOSE_PROFILES`, `COMPOSE_ENV_FILES` and
 `COMPOSE_DISABLE_ENV_FILE` mean what they mean to Compose. The project's name is that of

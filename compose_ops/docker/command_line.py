@@ -1,6 +1,6 @@
 """The docker command of one stack: its engine, compose files and environment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from compose_ops.docker import failure, process
@@ -12,8 +12,8 @@ class CommandLine:
     Holds the compose files, the project and the environment that every command gets.
 
     *environment* is what Compose interpolates; it reaches docker as its environment,
-    never as an argument. *timeout* is the seconds that a question may take which the
-    engine answers at once.
+    never as an argument. *warn* gets what Compose warns of when it merges the files.
+    *timeout* is the seconds that a question may take which the engine answers at once.
     """
 
     def __init__(
@@ -26,6 +26,7 @@ class CommandLine:
         environment: Mapping[str, str] | None = None,
         host: str | None = None,
         echo: Echo = lambda _argv: None,
+        warn: Callable[[str], None] = lambda _warning: None,
         timeout: float = TIMEOUT,
     ) -> None:
         self.files = tuple(files)
@@ -35,6 +36,7 @@ class CommandLine:
         self.environment = dict(environment or {})
         self.host = host
         self.echo = echo
+        self.warn = warn
         self.timeout = timeout
 
     def command(self, *arguments: str) -> list[str]:

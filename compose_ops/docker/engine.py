@@ -57,9 +57,10 @@ class EngineRequests(CommandLine):
     def model(self, *, checked: bool = True) -> dict[str, Any]:
         words = ["config", "--format", "json"]
         words += [] if checked else ["--no-consistency"]
-        found: dict[str, Any] = loads(
-            self.compose(*words, timeout=CONFIG_TIMEOUT).stdout
-        )
+        output = self.compose(*words, timeout=CONFIG_TIMEOUT)
+        for warning in failure.warnings(output.stderr):
+            self.warn(warning)
+        found: dict[str, Any] = loads(output.stdout)
         _refuse_options(found)
         return found
 

@@ -54,6 +54,7 @@ _NOISE = re.compile(
     r"attribute `version` is obsolete|level=warning|"
     r"^(See|Run) 'docker .*--help'|^\s*$"
 )
+_WARNING = re.compile(r'level=warning msg=(?:"((?:[^"\\]|\\.)*)"|(\S+))')
 _LOCAL = ("unix://", "npipe://")
 
 START = f"start it: {START_ENGINE}"
@@ -70,6 +71,12 @@ def check(output: Output, argv: Sequence[str]) -> Output:
 def says_absent(words: str) -> bool:
     """Say whether Docker only complains that something is not there."""
     return bool(_ABSENT.search(words))
+
+
+def warnings(words: str) -> tuple[str, ...]:
+    """Return each warning among Docker's *words* once."""
+    found = (quoted or bare for quoted, bare in _WARNING.findall(words))
+    return tuple(dict.fromkeys(text.replace(r"\"", '"') for text in found))
 
 
 def failure(

@@ -3,9 +3,9 @@
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,10 @@ from compose_ops.docker.api import (
 from compose_ops.errors import ConfigurationError, EngineUnavailable, UsageError
 from compose_ops.project import compose_values, discovery, env_file
 from compose_ops.project.discovery import Found
+from compose_ops.project.interpolation import variables
 from compose_ops.project.labels import with_labels
 from compose_ops.project.model import Model
-from compose_ops.project.modes import GPU_CHOICES, Mode, Modes, facts, labelled
+from compose_ops.project.modes import BASE, GPU_CHOICES, Mode, Modes, facts, labelled
 from compose_ops.project.paths import DEPLOYED_FILE, GATEWAY_FILE, STATE
 from compose_ops.runtime import passing
 from compose_ops.runtime.context import StackContext, of_another_checkout
@@ -37,6 +38,8 @@ from compose_ops.state import store
 
 READ_ONLY_TIMEOUT = 5.0
 """Seconds for an engine's answer to a task that goes on without one."""
+
+_UNSET = re.compile(r'The "(\w+)" variable is not set')
 
 GPU_WISHES = {"auto": None, "on": True, "off": False}
 
@@ -147,7 +150,8 @@ def open_stack(
     redaction.learn_mapping(place.found.values)
     flags = place.modes.select(wanted.modes, overlays=wanted.overlays)
     echo_to = _echo if echo else lambda _argv: None
-    opening = _Opening(place, echo_to, read_only=read_only)
+    warn = (lambda _warning: None) if read_only else _Warnings(place).say
+    opening = _Opening(place, echo_to, read_only=read_only, warn=warn)
     (everyone, info), (project, merged) = opening.observe(
         flags, need_engine=need_engine and not read_only
     )
@@ -160,6 +164,9 @@ def open_stack(
     if started is not None and on_swarm:
         started = replace(started, swarm=True)
     mode, why = selected(place, wanted, started, info)
+    if not read_only:
+        for line in (*_since_start(place, mode, started, files), *_unused(place, mode)):
+            say(line)
     deployed: tuple[Path, ...] = ()
     if info is not None:
         deployed = deployed_files(
@@ -221,6 +228,42 @@ def selected(
     return mode, _reason(place, mode, wanted.gpu, none)
 
 
+def _since_start(
+    place: Place, mode: Mode, started: Mode | None, files: Sequence[Path]
+) -> Iterator[str]:
+    """Yield where *files*, those of the start, are not what *mode* has today."""
+    if mode is not started:
+        return
+    if mode.has_other_files:
+        kept = ", ".join(_relative(place, mode.files))
+        flag = mode.flags() or f"--mode {BASE}"
+        yield f"compose files as they were started: {kept}; {flag} takes today's"
+        return
+    new = _relative(place, [file for file in mode.files if file not in files])
+    gone = _relative(place, [file for file in files if file not in mode.files])
+    changes = [*(f"{name} is new" for name in new), *(f"{n} is gone" for n in gone)]
+    if changes:
+        yield f"compose files changed since the start: {', '.join(changes)}"
+
+
+def _unused(place: Place, mode: Mode) -> Iterator[str]:
+    """Yield what plain Compose would take here, and this task does not."""
+    found = place.found
+    if found.origin in {"flags", "COMPOSE_FILE"}:
+        return
+    if found.values.get("COMPOSE_FILE"):
+        yield "COMPOSE_FILE is not used beside --mode, --overlay and --gpu"
+    known = {*place.modes.all_files(), *mode.files}
+    first, *overrides = discovery.default_files(found.files[0].parent) or (None,)
+    if first in found.files:
+        for file in _relative(place, [one for one in overrides if one not in known]):
+            yield f"{file} is not used: {found.origin} names the compose files"
+
+
+def _relative(place: Place, files: Iterable[Path]) -> list[str]:
+    return [os.path.relpath(file, place.root) for file in files]
+
+
 def _reason(place: Place, mode: Mode, wish: str, none: str) -> str:
     """Say why a mode has a GPU or none, nothing where that makes no difference."""
     if none:
@@ -232,8 +275,34 @@ def _reason(place: Place, mode: Mode, wish: str, none: str) -> str:
     if mode.gpu:
         return "the engine has the nvidia runtime"
     cpu = (f for one in place.modes.switched if one.when == "no-gpu" for f in one.files)
-    files = ", ".join(os.path.relpath(file, place.root) for file in cpu)
+    files = ", ".join(_relative(place, cpu))
     return "the engine has no nvidia runtime" + (f": {files}" if files else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Warnings:
+    """Says each of Compose's warnings about the files of a project once."""
+
+    place: Place
+    said: set[str] = field(default_factory=set)
+
+    def say(self, warning: str) -> None:
+        text = self._worded(warning)
+        if text not in self.said:
+            self.said.add(text)
+            say(f"warning: {text}")
+
+    def _worded(self, warning: str) -> str:
+        """Name the value that a `$` cuts in place of its rest, part of a secret."""
+        unset = _UNSET.search(warning)
+        for file in self.place.found.env_files if unset else ():
+            for name, value in env_file.read(file).items():
+                if unset and unset[1] in {one for one, _ in variables(value)}:
+                    return (
+                        f"a $ in the value of {name} in {file.name} starts a variable "
+                        "that is not set: in single quotes it is a dollar"
+                    )
+        return warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +310,7 @@ class _Opening:
     place: Place
     echo: Echo
     read_only: bool
+    warn: Callable[[str], None] = lambda _warning: None
 
     def observe(
         self, flags: Mode, *, need_engine: bool
@@ -332,6 +402,7 @@ class _Opening:
             env_files=place.found.env_files,
             environment=place.modes.environment(mode, place.found.values, example),
             echo=self.echo,
+            warn=self.warn,
         )
 
 

@@ -112,8 +112,7 @@ class Model:
                 seen.add(one)
                 found += service.get("volumes") or ()
                 # Compose 2.26 forgets the `:ro` that may stand behind a name.
-                others = map(str, service.get("volumes_from") or ())
-                waiting += (other.partition(":")[0] for other in others)
+                waiting += self._mounted_from(service)
         return tuple(found)
 
     @property
@@ -188,13 +187,34 @@ class Model:
         return tuple(found)
 
     def _follows(self, other: str, name: str) -> bool:
-        service = self.service(other)
-        shared = [service.get(key) for key in ("network_mode", "pid", "ipc")]
-        mounted = [str(v).partition(":")[0] for v in service.get("volumes_from") or ()]
         rule = self.needs(other).get(name) or {}
-        return (
-            f"service:{name}" in shared or name in mounted or bool(rule.get("restart"))
+        owners = (*self.shares(other), *self._mounted_from(self.service(other)))
+        return name in owners or bool(rule.get("restart"))
+
+    def shares(self, name: str) -> tuple[str, ...]:
+        """Return the services in whose network, pid or ipc namespace *name* lives."""
+        service = self.service(name)
+        stated = (str(service.get(key) or "") for key in ("network_mode", "pid", "ipc"))
+        return self._owners(one for one in stated if ":" in one)
+
+    def _mounted_from(self, service: Mapping[str, Any]) -> tuple[str, ...]:
+        stated = map(str, service.get("volumes_from") or ())
+        return self._owners(
+            one if one.startswith("container:") else f"service:{one}" for one in stated
         )
+
+    def _owners(self, references: Iterable[str]) -> tuple[str, ...]:
+        """
+        Return the services behind `service:NAME` and `container:NAME`.
+
+        The latter is the `container_name` of a service, or nothing of this project.
+        """
+        fixed = {str(s.get("container_name")): n for n, s in self.services.items()}
+        parts = [reference.split(":") for reference in references]
+        found = (
+            fixed.get(n, "") if kind == "container" else n for kind, n, *_ in parts
+        )
+        return tuple(name for name in found if name in self.services)
 
     def dependencies(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return *names* and all that they depend on, each once."""

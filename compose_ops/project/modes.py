@@ -254,6 +254,8 @@ class Modes:
         Return the mode that was started with *files*.
 
         What no mode explains stays as it is: these very files, where they still exist.
+        Where today's files have all of these that still exist, it is today's: others
+        joined the base, or one was renamed.
         """
         there = set(files)
         names = [m.name for m in self._largest(there)]
@@ -265,7 +267,9 @@ class Modes:
         found = self.select(
             names, overlays=overlays, facts=[one.when for one in on], gpu=None
         )
-        if set(found.files) == there:
+        left = {file for file in there if file.exists()}
+        is_known = left < there or there & set(self.base)
+        if there == set(found.files) or (is_known and left <= set(found.files)):
             return found
         return Mode(
             names=found.names,

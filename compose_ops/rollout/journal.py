@@ -45,7 +45,7 @@ class Journal:
     *reference* names the image tag that a build moved, and *image_id* what it named.
     *slots* says how many places there will be, *record* what is deployed once all of
     them are proven (`settle`). *point* is the restore point of a store's data, which
-    is there once *point_made*.
+    is there once *point_made*. *followers* are the services that ran and follow it.
     """
 
     path: Path
@@ -59,6 +59,7 @@ class Journal:
     step: str = ""
     point: str = ""
     point_made: bool = False
+    followers: list[str] = field(default_factory=list)
 
     def note(self, step: str) -> None:
         """Write everything durably; *step* is what happens next. DataError."""

@@ -20,7 +20,6 @@ from compose_ops.rollout import (
 from compose_ops.rollout.commit import DeploymentRecord, recorded, settle
 from compose_ops.rollout.context import update_context
 from compose_ops.rollout.executor import events_of, execute, require_success
-from compose_ops.rollout.followers import followed
 from compose_ops.rollout.plan import Plan
 from compose_ops.rollout.policy import policy
 from compose_ops.rollout.preflight import CheckedPlan, Shortage
@@ -35,6 +34,7 @@ from compose_ops.rollout.store_update import (
 )
 from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.followers import followed, running_followers
 from compose_ops.runtime.health import Clock
 from compose_ops.state.recovery import exclusive
 
@@ -103,7 +103,11 @@ def clean_up(stack: StackContext) -> None:
         return
     say(f"an update of {left.service} was killed at the step '{left.step}': recovering")
     deployed = left.record.get("deployment", {}).get("image", "")
-    with released(stack, left.service, deployed), image_choice.own_file(stack):
+    with (
+        released(stack, left.service, deployed),
+        image_choice.own_file(stack),
+        followed(stack, [left.service], None, ran=left.followers),
+    ):
         engine = image_choice.candidate(stack, left.service, None)
         model = image_choice.model_of(stack, engine)
         if left.service not in model.services:
@@ -146,7 +150,8 @@ def _update(
             _before(stack, prepared, checked, request)
         book.record = record.as_json()
         book.point = checked.point
-        with contents.remembered(stack), followed(stack, service, timeout):
+        book.followers = running_followers(stack, service)
+        with contents.remembered(stack), followed(stack, [service], timeout):
             done, outcome = execute(
                 checked, book, settle=partial(_settle, stack, book, record), end=end
             )

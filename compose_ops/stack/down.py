@@ -30,6 +30,7 @@ def down(stack: StackContext, *, volumes: bool = False, yes: bool = False) -> No
             )
     with exclusive(stack, "invoke down", services=(), skip=("update",)):
         before = stack.refresh()
+        removals.remove_hidden(stack, removal)
         stack.engine.down(volumes=False)
         stack.collaborators.backups.remember_ends(stack, before)
         for name in removal.volumes:

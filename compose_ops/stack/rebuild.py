@@ -6,6 +6,7 @@ from functools import partial
 from compose_ops.errors import UsageError
 from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.followers import followed
 from compose_ops.runtime.wait import wait
 from compose_ops.stack import local_images
 from compose_ops.stack.plan import build_images, print_plan
@@ -44,7 +45,11 @@ def rebuild(
         )
         return
     stack.require("versions")
-    with exclusive(stack, "invoke rebuild"), contents.remembered(stack):
+    with (
+        exclusive(stack, "invoke rebuild"),
+        contents.remembered(stack),
+        followed(stack, names, timeout) as follow,
+    ):
         local_images.prepare(stack)
         rolled = updates.rolled(stack, running)
         make = partial(build_images, stack, cache=cache)
@@ -53,6 +58,7 @@ def rebuild(
         updates.update(stack, rolled, because="rebuilt", make=make, timeout=timeout)
         if others := [n for n in running if n not in rolled]:
             _recreate(stack, others)
+            follow()
         if running:
             wait(stack, set(running), timeout)
 

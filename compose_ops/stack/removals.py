@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from compose_ops.docker.api import Container
+from compose_ops.docker.api import PROJECT_LABEL, Container
 from compose_ops.errors import ConfigurationError
 from compose_ops.runtime.context import StackContext
 
@@ -44,6 +44,33 @@ def plan(stack: StackContext, *, volumes: bool) -> Removal:
                     hint=f"docker rm -f {other.name} first, or leave out --volumes",
                 )
     return Removal(tuple(c.name for c in own), doomed)
+
+
+def remove_hidden(stack: StackContext, removal: Removal) -> None:
+    """
+    Stop and remove the announced containers of services that the model lacks.
+
+    `compose down` keeps those of inactive profiles, and some of `docker compose run`.
+    """
+    hidden = [
+        c
+        for c in stack.engine.containers(
+            filters=[f"label={PROJECT_LABEL}={stack.project}"]
+        )
+        if c.project == stack.project
+        and c.name in removal.containers
+        and c.service not in stack.model.services
+    ]
+    if not hidden:
+        return
+    stack.engine.stop(*(c.id for c in hidden))
+    # What was run with --rm removes itself, and a removal at the same time fails.
+    if left := [c.id for c in hidden if not _removes_itself(c)]:
+        stack.engine.remove(*left, force=True)
+
+
+def _removes_itself(container: Container) -> bool:
+    return bool((container.raw.get("HostConfig") or {}).get("AutoRemove"))
 
 
 def _volumes(stack: StackContext, own: tuple[Container, ...]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from compose_ops.docker.api import Container
 from compose_ops.errors import UsageError
 from compose_ops.runtime import contents
 from compose_ops.runtime.context import StackContext
+from compose_ops.runtime.followers import followed
 from compose_ops.runtime.wait import wait
 from compose_ops.stack.plan import print_plan, say_what_stays
 from compose_ops.state.recovery import exclusive
@@ -25,7 +26,7 @@ def restart(
     names = set(named or stack.model.services)
     spared = set() if named else updates.gateways(stack)
     names |= {follower for name in names for follower in stack.model.followers(name)}
-    running = _running(stack, names - spared)
+    running = _running(stack.containers, names - spared)
     if not running:
         raise UsageError("no matching containers run", hint="invoke up starts them")
     if stack.dry:
@@ -37,18 +38,37 @@ def restart(
     with (
         exclusive(stack, "invoke restart", services=named or None),
         contents.remembered(stack),
+        followed(stack, names, timeout),
     ):
-        running = _running(stack, names - spared)
-        rolled = updates.rolled(stack, {c.service for c in running})
-        updates.update(stack, rolled, because="to be restarted", timeout=timeout)
-        others = [c for c in running if c.service not in rolled]
-        for batch in _in_turn(stack, others):
-            stack.engine.restart(*(c.id for c in batch))
+        running = _running(stack.refresh(), names - spared)
+        for batch in _in_turn(stack, running):
+            _restart(stack, batch, timeout)
         wait(stack, {c.service for c in running}, timeout)
 
 
-def _running(stack: StackContext, names: Collection[str]) -> list[Container]:
-    return [c for c in stack.containers if c.is_running and c.service in names]
+def _restart(
+    stack: StackContext, batch: Sequence[Container], timeout: int | None
+) -> None:
+    """Restart what is as it was: what follows an updated service is new already."""
+    updates = stack.collaborators.rollout
+    left = _as_before(stack, batch)
+    rolled = updates.rolled(stack, dict.fromkeys(c.service for c in left))
+    updates.update(stack, rolled, because="to be restarted", timeout=timeout)
+    others = [c for c in batch if c.service not in rolled]
+    if left := _as_before(stack, others):
+        stack.engine.restart(*(c.id for c in left))
+
+
+def _as_before(stack: StackContext, batch: Sequence[Container]) -> list[Container]:
+    """Return what of *batch* has neither been replaced nor started since."""
+    now = {c.id: c.started for c in stack.refresh()}
+    return [c for c in batch if c.id in now and now[c.id] == c.started]
+
+
+def _running(
+    containers: Iterable[Container], names: Collection[str]
+) -> list[Container]:
+    return [c for c in containers if c.is_running and c.service in names]
 
 
 def _in_turn(

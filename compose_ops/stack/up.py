@@ -1,7 +1,7 @@
 """Start the stack and wait until all of it is healthy."""
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -17,6 +17,7 @@ from compose_ops.runtime import (
     stale_images,
 )
 from compose_ops.runtime.context import StackContext, VersionJump
+from compose_ops.runtime.followers import followed
 from compose_ops.runtime.wait import wait
 from compose_ops.stack import local_images
 from compose_ops.stack.plan import build_images, print_plan, say_what_stays
@@ -75,6 +76,7 @@ def up(
     with (
         exclusive(stack, "invoke up", services=wanted if names else None),
         contents.remembered(stack) as before,
+        followed(stack, wanted, timeout) as follow,
     ):
         if stack.everyone is not seen:
             volumes = stack.engine.volumes(project=stack.project)
@@ -98,7 +100,8 @@ def up(
         replaced = {n: why for n, why in replaced.items() if n in wanted}
         _recreate(stack, replaced, but=[*rolled, *change.services])
         more = [n for n in change.services if names and n not in wanted]
-        begin = partial(_start, stack, [*names, *more], [*wanted, *more], timeout)
+        named, all_named = [*names, *more], [*wanted, *more]
+        begin = partial(_start, stack, named, all_named, timeout, follow)
         updates.start(stack, wanted, begin)
         config_hashes.remember(stack)
 
@@ -109,16 +112,13 @@ def _recreate(
     """
     Recreate services whose contents were replaced, which Compose does not see.
 
-    Those of *but* are new already. What lives in a namespace of one goes along.
+    Those of *but* are new already.
     """
     names = dict.fromkeys(n for n in replaced if n not in but)
     for name in names:
         say(f"recreating {name}: {replaced[name]}")
-    running = {c.service for c in stack.containers if c.is_running}
-    followers = {f for name in names for f in stack.model.followers(name)}
     if names:
-        more = sorted((followers & running) - {*names, *but})
-        stack.engine.up([*names, *more], recreate="always", start=False)
+        stack.engine.up(list(names), recreate="always", start=False)
 
 
 def _unpause(stack: StackContext, wanted: Collection[str]) -> None:
@@ -177,22 +177,32 @@ def _asked(
     """
     Return *change* without the orphans that are to stay.
 
-    A change of mode leaves those of the other mode behind, and names both; otherwise a
-    service was taken out of the files, and what runs of it may still be wanted. A
-    gateway of ours is wanted by the configuration alone.
+    A named mode in place of another leaves those of the other one behind; otherwise
+    what runs of them may still be wanted. All are named. A gateway of ours is wanted by
+    the configuration alone.
     """
-    switches = stack.started_as not in {None, stack.mode}
     ours = tuple(c for c in change.orphans if GATEWAY_LABEL in c.labels)
     others = tuple(c for c in change.orphans if c not in ours)
     for container in ours:
         say(f"{container.name} is removed: no [rollout] asks for it any more")
-    if not others or switches or stack.dry:
+    if not others or stack.dry:
         return change
     names = ", ".join(c.name for c in others)
+    if _takes_another_mode(stack):
+        say(f"removing {names}: left by the mode {stack.started_as}")
+        return change
     if confirm(f"No service of the compose files has {names}: remove?", yes=False):
         return change
     say(f"{names}: no service of the compose files; docker rm -f removes them")
     return replace(change, orphans=ours)
+
+
+def _takes_another_mode(stack: StackContext) -> bool:
+    """Say whether modes that the configuration has replace each other."""
+    before, now = stack.started_as, stack.mode
+    if before is None or before.has_other_files or now.has_other_files:
+        return False
+    return (before.names, before.overlays) != (now.names, now.overlays)
 
 
 def _reconciliation(
@@ -251,12 +261,14 @@ def _start(
     names: Sequence[str],
     wanted: Sequence[str],
     timeout: int | None,
+    follow: Callable[[], None],
 ) -> None:
     failures: list[ComposeOpsError] = []
 
     def compose() -> None:
         try:
             stack.engine.up(names)
+            follow()
         except ComposeOpsError as refused:
             failures.append(refused)
 

@@ -97,6 +97,31 @@ def test_files_that_no_mode_explains_stay_as_they_were_started(tmp_path: Path) -
     assert found.has_other_files
 
 
+@pytest.mark.parametrize(
+    ("started", "gone"),
+    [
+        (["compose.yaml"], []),
+        (["compose.yaml", "dev.yaml"], []),
+        (["compose.yaml", "more.yaml", "old.yaml"], ["old.yaml"]),
+        (["old.yaml"], ["old.yaml"]),
+        (["old.yaml", "dev.yaml"], ["old.yaml"]),
+    ],
+)
+def test_files_that_joined_or_were_renamed_since_the_start_are_taken(
+    tmp_path: Path, started: list[str], gone: list[str]
+) -> None:
+    """As `docker compose up` does; the mode stays."""
+    base, dev = (tmp_path / "compose.yaml", tmp_path / "more.yaml"), "dev.yaml"
+    modes = Modes(base, {"dev": ModeSettings("dev", (tmp_path / dev,))})
+    for name in {*names(modes.select(["dev"])), *started} - {*gone}:
+        (tmp_path / name).touch()
+
+    found = modes.from_files([tmp_path / name for name in started])
+
+    assert found == modes.select(["dev"] if dev in started else [])
+    assert names(found) == ["compose.yaml", "more.yaml", *([dev] * (dev in started))]
+
+
 def test_value_of_a_mode_that_is_off_gives_way_to_the_example() -> None:
     """`.env` may name a stand-in: `init` wrote it where no registry answered."""
     standin = own_mode("dev", offline=True).environment["LAB_IMAGE"]

@@ -96,13 +96,19 @@ def test_optional_dependency_of_an_inactive_profile_is_not_waited_for() -> None:
         {"pid": "service:vpn"},
         {"ipc": "service:vpn"},
         {"volumes_from": ["vpn:ro"]},
+        {"network_mode": "container:tunnel"},
+        {"volumes_from": ["container:tunnel:ro"]},
         {"depends_on": {"vpn": {"condition": "service_started", "restart": True}}},
     ],
-    ids=["network", "pid", "ipc", "volumes", "restart"],
+    ids=["network", "pid", "ipc", "volumes", "container", "its-volumes", "restart"],
 )
 def test_service_in_the_namespace_of_another_follows_it(service: Any) -> None:
     model = services(
-        vpn={}, client=service, deep={"pid": "service:client"}, db={"depends_on": {}}
+        vpn={"container_name": "tunnel"},
+        client=service,
+        deep={"pid": "service:client"},
+        other={"network_mode": "container:elsewhere"},
+        db={"depends_on": {}},
     )
 
     assert model.followers("vpn") == ("client", "deep")

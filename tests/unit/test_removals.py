@@ -1,17 +1,19 @@
 """`down` removes what it announced: no more, no less, and nothing of others."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from fakes import container, volume
+from fakes import FakeEngine, container, volume
 
 from compose_ops.docker.api import Mount, Volume
 from compose_ops.errors import ConfigurationError
 from compose_ops.project.model import Model
-from compose_ops.stack import removals
+from compose_ops.stack import down, removals
 
 ANONYMOUS = "ab" * 32
 
@@ -88,3 +90,37 @@ def test_volume_that_another_project_mounts_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="elsewhere-db-1"):
         removals.plan(there, volumes=True)
+
+
+@pytest.fixture
+def composed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a stack with containers of a profile that is not active."""
+    one_off = {"com.docker.compose.oneoff": "True"}
+    passing = {"HostConfig": {"AutoRemove": True}}
+    foreign = container("debug", id="id-other", name="x-debug", project="elsewhere")
+    there = [
+        container("app"),
+        container("debug"),
+        container("tool", labels=one_off, raw=passing),
+        foreign,
+    ]
+    made = stack(*there)
+    made.engine = engine = FakeEngine(there)
+    engine.down = lambda **_: engine.done.append(("down",))  # type: ignore[attr-defined]
+    made.dry, made.collaborators = False, Mock()
+    made.refresh = lambda: engine.containers(project="trial")
+    monkeypatch.setattr(down, "exclusive", lambda *_, **__: nullcontext())
+    return made
+
+
+def test_container_of_an_inactive_profile_is_removed_as_announced(
+    composed: Any,
+) -> None:
+    """Compose keeps it; what was run with --rm removes itself when it is stopped."""
+    down.down(composed)
+
+    assert composed.engine.done == [
+        ("stop", ("id-debug", "id-tool"), None),
+        ("remove", ("id-debug",), True),
+        ("down",),
+    ]

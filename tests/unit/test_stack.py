@@ -1,6 +1,7 @@
 """Opening a stack: the mode that was started, the GPU choice, what echo hides."""
 
 import itertools
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -380,3 +381,83 @@ def damage(file: Path, text: str | bytes | None) -> None:
         file.unlink()
     else:
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+@pytest.mark.parametrize(
+    ("files", "there", "said"),
+    [
+        (["compose.yaml", "compose.dev.yaml"], [], []),
+        (
+            ["compose.yml", "compose.dev.yaml"],
+            [],
+            ["since the start: compose.yaml is new, compose.yml is gone"],
+        ),
+        (
+            ["compose.yaml", "mine.yaml"],
+            ["mine.yaml"],
+            ["as they were started: compose.yaml, mine.yaml; --mode base takes today"],
+        ),
+        (
+            ["compose.yaml"],
+            ["compose.override.yaml"],
+            ["compose.override.yaml is not used: compose-ops.toml names"],
+        ),
+        (["compose.yaml", "compose.override.yaml"], ["compose.override.yaml"], ["as"]),
+    ],
+)
+def test_files_that_are_not_those_of_the_start_are_named(
+    shop: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    files: list[str],
+    there: list[str],
+    said: list[str],
+) -> None:
+    for name in there:
+        (shop / name).touch()
+
+    opened(monkeypatch, shop, shop, *files)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(said)
+    assert all(part in line for part, line in zip(said, lines, strict=True))
+
+
+def test_compose_file_beside_a_flag_is_named_as_unused(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patched(monkeypatch, (started(shop, "compose.yaml"),))
+    (shop / ".env").write_text("COMPOSE_FILE=cpu.yaml\n")
+
+    opening.open_stack(Selection(shop, modes=("dev",)))
+
+    assert "COMPOSE_FILE is not used" in capsys.readouterr().err
+
+
+@pytest.mark.compose
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_compose_warns_of_is_said_once_and_without_secrets(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    read_only: bool,
+) -> None:
+    """The rest of a value that a dollar cuts would be printed as a variable."""
+    patched(monkeypatch, ())
+    environment = {"T": "${T}", "U": "${NOPE}"}
+    service = {"image": "none:1", "environment": environment}
+    (tmp_path / "compose.yaml").write_text(json.dumps({"services": {"app": service}}))
+    (tmp_path / ".env").write_text("T=sk-ant-abc$defgh\n")
+
+    stack = opening.open_stack(Selection(tmp_path), read_only=read_only)
+    for _ in range(2):
+        stack.reload()
+        assert stack.model.service("app")["environment"]["T"] == "sk-ant-abc"
+
+    lines = capsys.readouterr().err.splitlines()
+    assert "defgh" not in "".join(lines)
+    assert len(lines) == (0 if read_only else 2)
+    assert read_only or "the value of T in .env" in lines[0]
+    assert read_only or 'The "NOPE" variable is not set' in lines[1]

@@ -1,14 +1,19 @@
 """From one mode to another: what must go, what is refused."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from composing import Composing, opened
 from fakes import FakeEngine, container, network, volume
 
 from compose_ops.docker.api import Container, Engine
+from compose_ops.doctor import requirements
 from compose_ops.errors import ConfigurationError, EngineError
 from compose_ops.project.model import Model
+from compose_ops.project.modes import Mode
 from compose_ops.runtime import reconcile
+from compose_ops.stack.up import up
 
 PROJECT = "trial"
 
@@ -196,3 +201,36 @@ def test_container_of_an_inactive_profile_stays() -> None:
     change = reconcile.plan(model(), there, [], [], profiled=lambda: {"app", "tool"})
 
     assert [c.service for c in change.orphans] == ["gone"]
+
+
+@pytest.mark.parametrize(
+    ("started", "removed"),
+    [
+        (Mode(("dev",)), True),
+        (Mode(), True),
+        (Mode(("prod",)), False),
+        (Mode(("prod",), gpu=True), False),
+        (Mode(("dev",), has_other_files=True), False),
+    ],
+    ids=str,
+)
+def test_orphans_are_named_and_go_unasked_with_another_named_mode_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    started: Mode,
+    removed: bool,
+) -> None:
+    """Other files, or another choice of a GPU, tell nothing of what is wanted."""
+    monkeypatch.setattr(requirements, "require", lambda *_args, **_how: None)
+    engine = Composing({"app": {"image": "app"}})
+    engine.run_all()
+    engine.there.append(container("tool"))
+    stack = opened(tmp_path, engine)
+    stack.started_as = started
+
+    up(stack)
+
+    assert (("remove", ("id-tool",), True) in engine.done) is removed
+    assert "trial-tool" in capsys.readouterr().err

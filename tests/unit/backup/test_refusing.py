@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backup_steps import back_up, bring_back, opened, store
@@ -54,12 +55,6 @@ def _another_projects(world: World) -> str:
     return "does not belong to the project: it belongs to other"
 
 
-def _made_by_hand(world: World) -> str:
-    name = "trial_memo_data"
-    world.made[name] = Volume(name, "local", {}, {})
-    return "does not belong to the project: Compose did not create it"
-
-
 def _empty(world: World) -> str:
     (world.data("memo_data") / "lines").unlink()
     return "is empty"
@@ -71,9 +66,7 @@ def _in_use(world: World) -> str:
     return "trial-other writes to the volume"
 
 
-@pytest.mark.parametrize(
-    "spoil", [_missing, _another_projects, _made_by_hand, _empty, _in_use]
-)
+@pytest.mark.parametrize("spoil", [_missing, _another_projects, _empty, _in_use])
 def test_volume_that_is_not_fit_for_a_backup_is_refused(
     stack: StackContext, world: World, spoil: Callable[[World], str]
 ) -> None:
@@ -89,6 +82,39 @@ def test_volume_that_is_not_fit_for_a_backup_is_refused(
     assert set(world.made) == known
     assert repository.listed(stack.root / "backups", "trial") == []
     assert journal.pending(stack) == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "definition"),
+    [
+        ({}, {}),
+        ({}, {"name": "trial_memo_data", "external": True}),
+        (
+            {"com.docker.compose.project": "other"},
+            {"name": "trial_memo_data", "external": True},
+        ),
+    ],
+)
+def test_volume_that_compose_did_not_create_is_backed_up(
+    stack: StackContext,
+    world: World,
+    labels: dict[str, str],
+    definition: dict[str, Any],
+) -> None:
+    """Made by hand, or external: it is the project's data all the same."""
+    name = "trial_memo_data"
+    world.made[name] = Volume(name, "local", {}, labels)
+    world.further = {"volumes": {**world.model()["volumes"], "memo_data": definition}}
+    stack = opened(stack.root, world)
+
+    back_up(stack, "memo")
+    world.write("memo_data", 90)
+    bring_back(stack, "memo")
+    assert world.lines("memo_data") == 3
+
+    restore_undo.undo(stack, (), yes=True)
+    assert world.lines("memo_data") == 90
+    assert update_points.measure(stack, "memo").bytes
 
 
 def _back_up(stack: StackContext) -> None:

@@ -4,6 +4,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backup_steps import back_up, bring_back, interrupt, opened, store
@@ -213,3 +214,40 @@ def test_probe_that_a_pause_failed_is_no_verdict(
     else:
         with pytest.raises(UnhealthyError, match="reader is unhealthy"):
             service_control.wait(native, stopped, since=woken)
+
+
+@pytest.mark.parametrize("state", [{}, {"state": "exited", "health": ""}])
+def test_job_that_a_backup_stopped_need_not_stay_running(
+    stack: StackContext, world: World, state: dict[str, Any]
+) -> None:
+    """It is back while it runs, and when it has ended with 0."""
+    begin_job(world)
+    start = world.start
+
+    def started(*names: str) -> None:
+        start(*names)
+        if names == ("id-migrate",):
+            world.change("id-migrate", **state)
+
+    world.start = started  # type: ignore[method-assign]
+
+    assert back_up(opened(stack.root, world))
+
+
+def test_job_that_fails_after_a_backup_is_named(
+    stack: StackContext, world: World
+) -> None:
+    begin_job(world)
+    world.change("id-migrate", state="exited", exit_code=3)
+    job = service_control.to_stop([world.of("migrate")])
+
+    with pytest.raises(UnhealthyError, match="migrate ended with exit code 3"):
+        service_control.wait(opened(stack.root, world), job)
+
+
+def begin_job(world: World) -> None:
+    """Let `migrate` run, a job of memo's data that reader waits for."""
+    done = {"condition": "service_completed_successfully"}
+    world.services["migrate"] = {"image": "job:1", "depends_on": {"memo": {}}}
+    world.services["reader"]["depends_on"] = {"migrate": done}
+    world.up(["migrate"])

@@ -54,6 +54,96 @@ def test_container_of_compose_run_is_refused_by_name(
     assert journal.pending(stack) == ()
 
 
+NET = {"trial_default": "10.0.0.2"}
+NEEDS_MEMO = {"com.docker.compose.depends_on": "memo:service_healthy:false"}
+NEEDS_READER = {"com.docker.compose.depends_on": "reader:service_started:false"}
+GATEWAY = {"compose-ops.gateway.configuration": "digest"}
+RUN = {ONEOFF_LABEL: "True"}
+
+
+def beside(stack: StackContext, world: World, service: str, **what: Any) -> Any:
+    """Let the stores share a network, and a container run that nobody lets rest."""
+    world.services["bystander"] = {"image": "localhost/bystander:1"}
+    for name in ("memo", "pair"):
+        world.change(f"id-{name}", networks=NET)
+    made = container(service, id="beside", name=f"trial-{service}-x")
+    world.there.append(replace(made, **what))
+    world.done.clear()
+    return opened(stack.root, world)
+
+
+@pytest.mark.parametrize(
+    ("service", "what"),
+    [
+        ("reader", {"labels": RUN}),
+        ("reader", {"labels": RUN, "state": "restarting"}),
+        ("memo", {"labels": RUN}),
+        ("bystander", {"labels": RUN | NEEDS_READER}),
+        ("tool", {"labels": NEEDS_MEMO}),
+        ("tool", {"labels": NEEDS_READER}),
+        ("tool", {"networks": NET}),
+        ("tool", {"raw": {"HostConfig": {"NetworkMode": "container:id-memo"}}}),
+    ],
+)
+@pytest.mark.parametrize("dry", [False, True])
+def test_what_may_write_and_does_not_rest_makes_no_set_of_one_moment(
+    stack: StackContext, world: World, service: str, what: Any, *, dry: bool
+) -> None:
+    """A `docker compose run`, an inactive profile, a service of an older file."""
+    stack = beside(stack, world, service, **what)
+    stack.dry = dry
+
+    with pytest.raises(DataError, match=rf"trial-{service}-x \(.*may write") as refused:
+        back_up(stack)
+
+    assert f"docker stop trial-{service}-x" in refused.value.hint
+    assert not [words for words in world.done if words[0] in {"stop", "pause"}]
+
+
+@pytest.mark.parametrize(
+    ("service", "what"),
+    [
+        ("bystander", {"labels": RUN | NEEDS_READER, "state": "exited"}),
+        ("tool", {"labels": NEEDS_MEMO, "state": "exited"}),
+        ("tool", {"networks": {"trial_other": "10.1.0.2"}}),
+        ("tool", {"networks": {"none": ""}}),
+        ("gateway", {"networks": NET, "labels": GATEWAY}),
+        ("", {"networks": NET}),
+        ("reader", {"labels": RUN, "networks": NET, "project": "other"}),
+    ],
+)
+def test_what_cannot_write_hinders_no_set_of_one_moment(
+    stack: StackContext,
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+    service: str,
+    what: Any,
+) -> None:
+    assert back_up(beside(stack, world, service, **what))
+    assert "goes on during the copy" not in capsys.readouterr().err
+
+
+def test_service_that_goes_on_beside_a_store_is_named(
+    stack: StackContext, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody can tell whether it writes."""
+    stack = beside(stack, world, "bystander", networks=NET)
+
+    assert back_up(stack)
+
+    named = "trial-bystander-x: no depends_on a store, goes on during the copy"
+    assert named in capsys.readouterr().err
+    assert ("stop", "beside") not in world.done
+
+
+def test_set_of_each_store_by_itself_is_hindered_by_no_bystander(
+    stack: StackContext, world: World
+) -> None:
+    stack = beside(stack, world, "reader", labels=RUN)
+
+    assert back_up(stack, coherent=False)
+
+
 def test_container_of_compose_run_that_ended_does_not_matter(
     stack: StackContext, world: World
 ) -> None:

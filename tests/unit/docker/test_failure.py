@@ -2,7 +2,7 @@
 
 import pytest
 
-from compose_ops.docker.failure import failure
+from compose_ops.docker.failure import failure, warnings
 from compose_ops.errors import ConfigurationError, EngineError, EngineUnavailable
 
 SSH = (
@@ -167,3 +167,10 @@ def test_words_of_the_client_say_it(words: str) -> None:
     found = failure(1, words, ["docker", "compose", "up"])
 
     assert isinstance(found, EngineUnavailable)
+
+
+def test_warnings_are_read_once_each() -> None:
+    unset = r'level=warning msg="The \"A\" variable is not set."'
+    words = f"{unset}\n{unset}\nlevel=info msg=fine\nlevel=warning msg=obsolete\n"
+
+    assert warnings(words) == ('The "A" variable is not set.', "obsolete")
