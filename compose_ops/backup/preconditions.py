@@ -11,7 +11,6 @@ from compose_ops.backup import (
     helper,
     service_control,
     store_commands,
-    untrusted,
 )
 from compose_ops.backup import manifest as manifests
 from compose_ops.backup.data_mounts import exists, is_path, root_in
@@ -24,6 +23,7 @@ from compose_ops.docker.api import PROJECT_LABEL, Container, Volume
 from compose_ops.errors import DataError, UsageError
 from compose_ops.project.labels import PREFIX
 from compose_ops.runtime.context import StackContext
+from compose_ops.state import decode
 from compose_ops.units import readable_size
 
 MARGIN = 1.2
@@ -109,7 +109,7 @@ def check_recordable(
     stack: StackContext, chosen: Sequence[Policy], now: datetime
 ) -> None:
     """Raise DataError for a time or a name that no set can hold."""
-    if not untrusted.FIRST_YEAR <= now.year <= untrusted.LAST_YEAR:
+    if not decode.FIRST_YEAR <= now.year <= decode.LAST_YEAR:
         raise DataError(
             f"the clock of this machine says {now.year}: no set can be of that year",
             hint="timedatectl shows the clock; set it right",

@@ -199,7 +199,7 @@ def test_set_under_another_name_is_not_believed(tmp_path: Path) -> None:
     "change",
     [
         {"id": "20261123T120000Z-1000000000"},
-        {"created": "1999-01-01T00:00:00+00:00"},
+        {"created": "1969-01-01T00:00:00+00:00"},
         {"stores": (replace(STORE, version="20240115123045"),)},
         {"stores": (replace(STORE, service="s" * 129),)},
         {"undeclared": ("x" * 301,)},

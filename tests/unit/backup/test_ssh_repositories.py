@@ -1,5 +1,6 @@
 """Repositories behind `sftp:`: addresses, keys, host keys; and changed passwords."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from compose_ops.backup.helper import HelperJob
 from compose_ops.config import Config
 from compose_ops.config.schema import DestinationTable
 from compose_ops.errors import ConfigurationError, DataError, UsageError
+from compose_ops.project.env_file import write_private
 from compose_ops.runtime.context import StackContext
 
 HOST = "backups.example"
@@ -158,6 +160,7 @@ def test_host_keys_are_kept_once_they_were_confirmed(stack: StackContext) -> Non
         host_keys.trust(stack, "elsewhere")
 
 
+MODULE = "compose_ops.backup.rotation"
 STEPS = 8
 
 
@@ -186,8 +189,8 @@ def test_rotation_that_dies_anywhere_is_gone_on_with(
 
     with monkeypatch.context() as dying:
         repository.before = step
-        dying.setattr(rotation, "write_private", counted(rotation.write_private))
-        dying.setattr(rotation.os, "link", counted(rotation.os.link))
+        dying.setattr(f"{MODULE}.write_private", counted(write_private))
+        dying.setattr(os, "link", counted(os.link))
         for name in ("rename", "unlink"):
             dying.setattr(Path, name, counted(getattr(Path, name)))
         with pytest.raises(KeyboardInterrupt):
