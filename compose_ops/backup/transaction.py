@@ -52,24 +52,27 @@ def transaction(
         moved=now.isoformat(timespec="seconds"),
         earlier=earlier,
     )
-    with ExitStack() as end:
-        try:
-            yield journal
-            end.enter_context(undoing(FINISHING))
-        except ComposeOpsError as failed:
-            _put_back(stack, journal, failed)
+    try:
+        with ExitStack() as end:
+            try:
+                yield journal
+                end.enter_context(undoing(FINISHING))
+            except ComposeOpsError as failed:
+                _put_back(stack, journal, failed)
+                raise
+            except BaseException:
+                if journal.facts.get("committed"):
+                    with undoing(FINISHING):
+                        _finish(stack, journal)
+                else:
+                    with undoing(PUTTING_BACK):
+                        restore_rollback.undo(stack, journal)
+                raise
+            _finish(stack, journal)
+    except KeyboardInterrupt as ended:
+        if not journal.facts.get("committed"):
             raise
-        except BaseException as ended:
-            if journal.facts.get("committed"):
-                with undoing(FINISHING):
-                    _finish(stack, journal)
-                if isinstance(ended, KeyboardInterrupt):
-                    raise Interrupted("interrupted", hint=KEPT) from ended
-            else:
-                with undoing(PUTTING_BACK):
-                    restore_rollback.undo(stack, journal)
-            raise
-        _finish(stack, journal)
+        raise Interrupted("interrupted", hint=KEPT) from ended
 
 
 def _put_back(stack: StackContext, journal: Journal, failed: ComposeOpsError) -> None:

@@ -238,8 +238,10 @@ def test_signal_that_comes_once_a_restore_is_committed_lets_it_finish(
         os.getpid(), signal.SIGINT
     )
 
-    bring_back(stack, "memo")
+    with pytest.raises(Interrupted) as stopped:
+        bring_back(stack, "memo")
 
+    assert "do not restore it again" in stopped.value.hint
     assert world.lines("memo_data") == 3
     assert_at_peace(stack, world)
     assert "still finishing the restore" in capsys.readouterr().err
