@@ -31,6 +31,8 @@ from compose_ops.docker.run_arguments import (
 from compose_ops.errors import EngineError
 
 STATS_TIMEOUT = 60.0
+FREEZES, BUSY = 3, "unable to freeze"
+"""How often a pause is tried that runc refuses with these words, as under load."""
 RUN_FAILED = 125
 """What docker ends with where it could not run what it was to."""
 
@@ -65,7 +67,18 @@ class ContainerRequests(EngineRequests):
         self.checked(*words, timeout=QUICK_TIMEOUT)
 
     def pause(self, *containers: str) -> None:
-        self.checked("container", "pause", *containers, timeout=QUICK_TIMEOUT)
+        """Pause containers; where the kernel was too busy to freeze one, try again."""
+        left = list(containers)
+        for attempt in range(FREEZES):
+            try:
+                self.checked("container", "pause", *left, timeout=QUICK_TIMEOUT)
+            except EngineError as refused:
+                words = f"{refused.message} {refused.detail}"
+                left = [one for one in left if one in words]
+                if BUSY not in words or not left or attempt == FREEZES - 1:
+                    raise
+            else:
+                return
 
     def unpause(self, *containers: str) -> None:
         self.checked("container", "unpause", *containers, timeout=QUICK_TIMEOUT)

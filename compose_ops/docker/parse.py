@@ -33,7 +33,7 @@ _UNITS = {
 
 _NO_ANSWER = re.compile(
     r"toomanyrequests|too many requests|timeout|unexpected status.*\b(429|5\d\d)\b"
-    r"|not a docker command|unknown command|unknown flag",
+    r"|not a docker command|unknown command|unknown flag|error getting credentials",
     re.IGNORECASE,
 )
 
@@ -43,7 +43,7 @@ def registry_answer(code: int, words: str) -> bool | None:
     Read how buildx ended that looked up an image in its registry.
 
     None where that says nothing about the image: out of time, a registry that limits
-    or is broken, a client without buildx. Without a network it is no.
+    or is broken, a client without buildx or its credential helper. Without a network it is no.
     """
     if code == 0:
         return True

@@ -115,3 +115,33 @@ def test_health_check_fails_when_nobody_answers(tmp_path: Path) -> None:
     )
 
     assert done.returncode != 0
+
+
+def test_ray_starts_without_the_sessions_of_long_ago(tmp_path: Path) -> None:
+    """Each start adds one to the volume; two are kept beside the new one."""
+    ray = tmp_path / "bin/ray"
+    ray.parent.mkdir()
+    ray.write_text('#!/bin/sh\necho "$@"\n')
+    ray.chmod(0o755)
+    top = tmp_path / "ray"
+    for day in (3, 1, 10, 7):
+        (top / f"session_2026-11-{day:02}_08-00-00_1/logs").mkdir(parents=True)
+    (top / "session_latest").symlink_to("session_2026-11-10_08-00-00_1")
+    (top / "prom_metrics").mkdir()
+    path = f"{ray.parent}:{os.environ['PATH']}"
+
+    done = subprocess.run(
+        [ROOT / "docker/services/ray/entrypoint.sh", "ray", "start", "--head"],
+        env={**os.environ, "PATH": path, "RAY_TMPDIR": str(top)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.startswith("start --head --node-manager-port=6380")
+    assert {one.name for one in top.iterdir()} == {
+        "session_2026-11-10_08-00-00_1",
+        "session_2026-11-07_08-00-00_1",
+        "session_latest",
+        "prom_metrics",
+    }

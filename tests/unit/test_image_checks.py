@@ -62,6 +62,7 @@ def test_slow_registry_does_not_stop_a_start(
         (1, "unexpected status from HEAD request to x: 503 Unavailable", None),
         (1, "net/http: TLS handshake timeout", None),
         (1, "docker: 'buildx' is not a docker command.", None),
+        (1, 'error getting credentials - err: exec: "docker-credential-x"', None),
     ],
 )
 def test_what_buildx_says_of_an_image(

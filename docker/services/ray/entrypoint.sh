@@ -10,8 +10,17 @@ subnet = ipaddress.ip_network(sys.argv[1])
 print(next(a for a in sys.argv[2:] if ipaddress.ip_address(a) in subnet))' "$@"
 }
 
+# Every start makes a session; its logs and spilled objects stay in the volume.
+SESSIONS=3
+
+remove_old_sessions() {
+    find "$1" -maxdepth 1 -type d -name 'session_[0-9]*' 2>/dev/null | sort -r |
+        tail -n "+$SESSIONS" | while IFS= read -r session; do rm -rf -- "$session"; done
+}
+
 # The health check asks the raylet on this port; Ray would take any free one.
 if [ "${1:-}" = ray ] && [ "${2:-}" = start ]; then
+    remove_old_sessions "${RAY_TMPDIR:-/tmp/ray}"
     set -- "$@" --node-manager-port=6380 --disable-usage-stats
     if [ -n "${RAY_OBJECT_STORE_MEMORY:-}" ]; then
         set -- "$@" --object-store-memory="$RAY_OBJECT_STORE_MEMORY"
