@@ -54,6 +54,8 @@ _NOISE = re.compile(
     r"attribute `version` is obsolete|level=warning|"
     r"^(See|Run) 'docker .*--help'|^\s*$"
 )
+OBSOLETE = "the attribute `version` is obsolete"
+"""Compose ignores it, and says so at every command."""
 _WARNING = re.compile(r'level=warning msg=(?:"((?:[^"\\]|\\.)*)"|(\S+))')
 _LOCAL = ("unix://", "npipe://")
 
@@ -74,9 +76,10 @@ def says_absent(words: str) -> bool:
 
 
 def warnings(words: str) -> tuple[str, ...]:
-    """Return each warning among Docker's *words* once."""
+    """Return each warning among Docker's *words* once; one that changes nothing not."""
     found = (quoted or bare for quoted, bare in _WARNING.findall(words))
-    return tuple(dict.fromkeys(text.replace(r"\"", '"') for text in found))
+    texts = dict.fromkeys(text.replace(r"\"", '"') for text in found)
+    return tuple(text for text in texts if OBSOLETE not in text)
 
 
 def failure(

@@ -43,7 +43,8 @@ def registry_answer(code: int, words: str) -> bool | None:
     Read how buildx ended that looked up an image in its registry.
 
     None where that says nothing about the image: out of time, a registry that limits
-    or is broken, a client without buildx or its credential helper. Without a network it is no.
+    or is broken, a client without buildx or its credential helper. Without a network
+    it is no.
     """
     if code == 0:
         return True

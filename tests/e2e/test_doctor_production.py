@@ -29,7 +29,8 @@ services:
   app:
     healthcheck:
       interval: 1s
-      start_period: 2s
+      start_period: 60s
+      start_interval: 1s
     deploy:
       update_config:
         delay: 0s

@@ -11,7 +11,7 @@ from compose_ops.config import Config
 from compose_ops.docker.api import Container, EngineInfo, Volume
 from compose_ops.doctor.facts.folders import below
 from compose_ops.doctor.registry import fact
-from compose_ops.errors import ConfigurationError, DataError, EngineUnavailable
+from compose_ops.errors import ConfigurationError, DataError
 from compose_ops.project.model import Model
 from compose_ops.project.paths import PREVIOUS_FILE
 from compose_ops.runtime.context import StackContext
@@ -106,8 +106,10 @@ def _places(stack: StackContext) -> Iterator[tuple[Path, Sequence[str]]]:
         yield folder, [FILES]
     if stack.config.init.certificates.servers:
         yield stack.config.path(stack.config.init.certificates.folder), [FILES]
-    # Another fact says that no engine answers, or that the state is damaged.
-    with suppress(EngineUnavailable, DataError):
+    if stack.known is None:  # nothing is asked of an engine that does not answer
+        return
+    # Another fact says that the state is damaged.
+    with suppress(DataError):
         yield stack.state, [FILES, FILES_BELOW]
         for folder in stack.collaborators.backups.set_folders(stack):
             yield folder, SETS

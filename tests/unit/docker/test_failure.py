@@ -171,6 +171,7 @@ def test_words_of_the_client_say_it(words: str) -> None:
 
 def test_warnings_are_read_once_each() -> None:
     unset = r'level=warning msg="The \"A\" variable is not set."'
-    words = f"{unset}\n{unset}\nlevel=info msg=fine\nlevel=warning msg=obsolete\n"
+    words = f"{unset}\n{unset}\nlevel=info msg=fine\nlevel=warning msg=late\n"
+    words += 'level=warning msg="a.yml: the attribute `version` is obsolete, it"\n'
 
-    assert warnings(words) == ('The "A" variable is not set.', "obsolete")
+    assert warnings(words) == ('The "A" variable is not set.', "late")
