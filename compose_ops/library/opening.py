@@ -150,11 +150,12 @@ def open_stack(
     redaction.learn_mapping(place.found.values)
     flags = place.modes.select(wanted.modes, overlays=wanted.overlays)
     echo_to = _echo if echo else lambda _argv: None
-    warn = (lambda _warning: None) if read_only else _Warnings(place).say
-    opening = _Opening(place, echo_to, read_only=read_only, warn=warn)
+    warnings = _Warnings(place, is_quiet=read_only)
+    opening = _Opening(place, echo_to, read_only=read_only, warn=warnings.say)
     (everyone, info), (project, merged) = opening.observe(
         flags, need_engine=need_engine and not read_only
     )
+    warnings.begin()
     on_swarm = opening.services(project, info)
     origin, files = _started(on_swarm or everyone, project)
     other = origin if origin not in {None, place.root} else None
@@ -279,14 +280,27 @@ def _reason(place: Place, mode: Mode, wish: str, none: str) -> str:
     return "the engine has no nvidia runtime" + (f": {files}" if files else "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Warnings:
-    """Says each of Compose's warnings about the files of a project once."""
+    """Says each of Compose's warnings about a project's files once, after `begin`."""
 
     place: Place
+    is_quiet: bool
     said: set[str] = field(default_factory=set)
+    held: list[str] | None = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Say what came before: where no engine answers, that alone is said."""
+        held, self.held = self.held or [], None
+        for warning in held:
+            self.say(warning)
 
     def say(self, warning: str) -> None:
+        if self.is_quiet:
+            return
+        if self.held is not None:
+            self.held.append(warning)
+            return
         text = self._worded(warning)
         if text not in self.said:
             self.said.add(text)

@@ -56,7 +56,7 @@ class Product:
     module: str
     package: str
     ports: tuple[str, ...]
-    waits_for: str
+    waits_for: tuple[str, ...]
     arguments: Callable[[Path, Mapping[str, int]], list[str]]
     environment: Callable[[Path, Mapping[str, int]], dict[str, str]]
     exit_code: int = 0
@@ -99,7 +99,7 @@ MEMGRAPH = Product(
     "memgraph_standin",
     "memgraph",
     ("bolt", "monitoring"),
-    "bolt",
+    ("bolt",),
     _memgraph_arguments,
     lambda _, __: {},
 )
@@ -107,7 +107,7 @@ QUESTDB = Product(
     "questdb_standin",
     "questdb",
     ("http", "health", "pg", "ilp"),
-    "http",
+    ("http", "pg"),
     lambda root, _: ["-d", str(root)],
     _questdb_environment,
     exit_code=128 + signal.SIGTERM,
@@ -116,7 +116,7 @@ EVENTSTORE = Product(
     "eventstore_standin",
     "eventstore",
     ("http", "tcp"),
-    "http",
+    ("http",),
     lambda _, __: [],
     _eventstore_environment,
 )
@@ -145,7 +145,8 @@ class Starter:
         )
         server = Server(process, ports, root)
         self.started.append(server)
-        _wait_for_port(server, ports[product.waits_for])
+        for name in product.waits_for:
+            _wait_for_port(server, ports[name])
         return server
 
     def end(self) -> None:
