@@ -1,6 +1,7 @@
 """A volume whose helper is killed between two changes of its files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,13 +35,16 @@ def die_at(patch: pytest.MonkeyPatch, step: int, changes: Iterable[str]) -> None
         counting(name)
 
 
-def die_while_removing(patch: pytest.MonkeyPatch, files: int = 1) -> None:
-    """Let a removal end once it has removed so many *files*."""
+@contextmanager
+def dying_while_removing() -> Iterator[None]:
+    """Expect the helper to die in the block, once a removal has removed one file."""
 
     def remove(folder: Path) -> None:
-        found = sorted(path for path in folder.rglob("*") if path.is_file())
-        for path in found[:files]:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file())[:1]:
             path.unlink()
         raise Killed
 
-    patch.setattr(removing, "remove", remove)
+    with pytest.MonkeyPatch.context() as during:
+        during.setattr(removing, "remove", remove)
+        with pytest.raises(Killed):
+            yield

@@ -17,8 +17,8 @@ from compose_ops.project.paths import absolute, remote_part, sets_folder
 PREFIX = "restic:"
 PASSWORD_VARIABLE = "RESTIC_PASSWORD_FILE"  # noqa: S105 - names a variable
 BACKENDS = ("rest", "s3", "sftp")
-KNOWN_HOSTS = "secrets/known_hosts"
 """What restic reaches over a network, as far as the helper image can."""
+KNOWN_HOSTS = "secrets/known_hosts"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -125,9 +125,14 @@ def _ssh(
     )
 
 
+def all_named(config: Config, root: Path) -> tuple[Place, ...]:
+    """Return every destination of `compose-ops.toml`; UsageError for what is none."""
+    return tuple(named(config, root, name) for name in config.destinations)
+
+
 def repositories(config: Config, root: Path) -> tuple[RepositoryAddress, ...]:
     """Return the repositories that `compose-ops.toml` names."""
-    found = (named(config, root, name) for name in config.destinations)
+    found = all_named(config, root)
     return tuple(one for one in found if isinstance(one, RepositoryAddress))
 
 

@@ -56,21 +56,17 @@ def folders(stack: StackContext) -> tuple[Path, ...]:
 
     Raises DataError and UsageError for what was remembered or named and is none.
     """
-    named = [place for place in _named(stack) if isinstance(place, Path)]
-    return tuple(dict.fromkeys((*known(stack.backups, stack.state), *named)))
+    named = addresses.all_named(stack.config, stack.root)
+    own = [place for place in named if isinstance(place, Path)]
+    return tuple(dict.fromkeys((*known(stack.backups, stack.state), *own)))
 
 
 def has_repositories(stack: StackContext) -> bool:
     """Say whether sets may lie in repositories, which only a helper can read."""
     written = _remembered(stack.state).newest
-    return any(not Path(dest).is_absolute() for dest in written) or any(
-        isinstance(place, RepositoryAddress) for place in _named(stack)
+    return any(not Path(dest).is_absolute() for dest in written) or bool(
+        addresses.repositories(stack.config, stack.root)
     )
-
-
-def _named(stack: StackContext) -> list[Place]:
-    names = stack.config.destinations
-    return [addresses.named(stack.config, stack.root, name) for name in names]
 
 
 def remember(own: Path, state: Path, dest: Place, set_id: str = "") -> None:
@@ -99,12 +95,9 @@ def require_sets(stack: StackContext, dest: Place) -> None:
     """
     if isinstance(dest, RepositoryAddress):
         return
-    remembered = _remembered(stack.state)
-    last = remembered.newest.get(str(dest), "")
-    if not last and str(dest) not in remembered.paths:
-        return
-    if not repository.listed(dest, stack.project):
-        raise _lost(stack, dest, last)
+    held = _held(stack, dest)
+    if held and not repository.listed(dest, stack.project):
+        raise _lost(stack, dest, held)
 
 
 def require_found(
@@ -117,20 +110,24 @@ def require_found(
     """
     if found:
         return
-    remembered = _remembered(stack.state)
-    last = remembered.newest.get(str(dest), "")
-    if project == stack.project and (last or str(dest) in remembered.paths):
-        raise _lost(stack, dest, last)
+    if project == stack.project and (held := _held(stack, dest)):
+        raise _lost(stack, dest, held)
     say(f"there is no set of {project} in {dest}")
 
 
-def _lost(stack: StackContext, dest: Place, last: str) -> DataError:
-    what = f"the set {last}" if last else "sets"
+def _held(stack: StackContext, dest: Place) -> str:
+    """Return what is remembered to have been written to *dest*, "" for nothing."""
+    if last := newest_set(stack.state, dest):
+        return f"the set {last}"
+    return "sets" if str(dest) in _remembered(stack.state).paths else ""
+
+
+def _lost(stack: StackContext, dest: Place, held: str) -> DataError:
     anew = "mount what it lies on; if it is to begin anew: backup --new-destination"
     if isinstance(dest, RepositoryAddress):
         anew = "is it the right repository? The next backup writes a set there"
     return DataError(
-        f"{dest} held {what}, and holds no set of {stack.project} now", hint=anew
+        f"{dest} held {held}, and holds no set of {stack.project} now", hint=anew
     )
 
 

@@ -35,8 +35,13 @@ def missing(engine: Engine | None, config: Config, root: Path) -> Iterator[Setup
         yield from helper.missing_repository(engine, config.backup.helper_base)
 
 
+def write(file: Path) -> None:
+    """Write a new password into a file that is closed to others."""
+    write_private(file, secrets.token_urlsafe(RANDOM_BYTES))
+
+
 def _make(address: RepositoryAddress) -> None:
     file = address.password
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(file, secrets.token_urlsafe(RANDOM_BYTES))
+    write(file)
     say(f"without {file} nobody opens {address.name}; keep a copy of it elsewhere")

@@ -7,22 +7,19 @@ them any more: whatever ends the task, the next run goes on from the files.
 """
 
 import os
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from compose_ops.backup import fill, helper, restic_access
+from compose_ops.backup import fill, helper, passwords, restic_access
 from compose_ops.backup.addresses import RepositoryAddress, repositories
 from compose_ops.backup.helper import HelperJob
+from compose_ops.backup.repository import sync
 from compose_ops.backup.restic_access import NotMadeYet
 from compose_ops.console import say
 from compose_ops.errors import ComposeOpsError, DataError, UsageError
-from compose_ops.project.env_file import write_private
 from compose_ops.runtime.context import StackContext
 from compose_ops.state.recovery import exclusive
-
-RANDOM_BYTES = 32
 
 
 def rotate(stack: StackContext, name: str) -> tuple[str, ...]:
@@ -49,12 +46,12 @@ def _rotate(
     new, old = (password.with_name(f"{password.name}.{end}") for end in ("new", "old"))
     if not old.exists():
         if not new.exists():
-            write_private(new, secrets.token_urlsafe(RANDOM_BYTES))
+            passwords.write(new)
         _each(stack, found, new, "add password")
         os.link(password, old)
     if new.exists():
         new.rename(password)
-        _sync(password.parent)
+        sync(password.parent)
         say(f"{password} holds the new password; keep a copy of it elsewhere")
     try:
         _each(stack, found, old, "drop password")
@@ -104,11 +101,3 @@ def _each(
             helper.helper(stack, work) as talk,
         ):
             talk.at_repository(act)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -70,8 +70,7 @@ def destinations_of(stack: _Located, dest: Dests = ()) -> "tuple[Place, ...]":
     if dests := [one for one in several if one]:
         found = [addresses.place(stack.config, stack.root, one) for one in dests]
     else:
-        names = stack.config.destinations
-        found = [addresses.named(stack.config, stack.root, name) for name in names]
+        found = [*addresses.all_named(stack.config, stack.root)]
     return tuple(dict.fromkeys(found)) or (own,)
 
 

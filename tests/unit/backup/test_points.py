@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cut_off import Killed, content, die_at, die_while_removing
+from cut_off import Killed, content, die_at, dying_while_removing
 from deep_folders import LEVELS, few_calls, nest
 from volume_helper import copying, points, swapping
 from volume_helper.failure import Failed
@@ -129,13 +129,11 @@ def test_deep_folders_are_copied_and_brought_back(tmp_path: Path) -> None:
 
 
 def test_half_of_an_older_copy_is_never_brought_back(
-    volume: Path, monkeypatch: pytest.MonkeyPatch
+    volume: Path,
 ) -> None:
     """The helper was killed while it removed the older copy to make a newer one."""
-    with monkeypatch.context() as during:
-        die_while_removing(during)
-        with pytest.raises(Killed):
-            points.keep(volume, "p-1")
+    with dying_while_removing():
+        points.keep(volume, "p-1")
 
     with suppress(Failed):
         points.bring_back(volume, "p-1")
@@ -144,13 +142,11 @@ def test_half_of_an_older_copy_is_never_brought_back(
 
 
 def test_what_the_new_version_made_is_no_restore_point(
-    volume: Path, monkeypatch: pytest.MonkeyPatch
+    volume: Path,
 ) -> None:
     """The helper was killed while it removed that, after the copy came back."""
-    with monkeypatch.context() as during:
-        die_while_removing(during)
-        with pytest.raises(Killed):
-            points.bring_back(volume, "p-1")
+    with dying_while_removing():
+        points.bring_back(volume, "p-1")
 
     assert content(volume) == OLD
     assert swapping.held(volume) == {}

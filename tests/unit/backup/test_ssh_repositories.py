@@ -160,7 +160,7 @@ def test_host_keys_are_kept_once_they_were_confirmed(stack: StackContext) -> Non
         host_keys.trust(stack, "elsewhere")
 
 
-MODULE = "compose_ops.backup.rotation"
+MODULE = "compose_ops.backup.passwords"
 STEPS = 8
 
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cut_off import Killed, content, die_at, die_while_removing
+from cut_off import Killed, content, die_at, dying_while_removing
 from deep_folders import few_calls, nest
 from volume_helper import copying, removing, reserved, swapping
 from volume_helper.failure import Failed
@@ -192,15 +192,13 @@ def test_folders_are_removed_however_deep_they_are(tmp_path: Path, begun: str) -
 
 
 @pytest.fixture
-def half_discarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def half_discarded(tmp_path: Path) -> Path:
     """Return a volume of whose previous data a killed helper removed one file."""
     volume = volume_with_staged(tmp_path / "v")
     swapping.swap_in(volume, "r-1")
     swapping.commit(volume, "r-1")
-    with monkeypatch.context() as during:
-        die_while_removing(during)
-        with pytest.raises(Killed):
-            swapping.discard(volume, "r-1")
+    with dying_while_removing():
+        swapping.discard(volume, "r-1")
     return volume
 
 

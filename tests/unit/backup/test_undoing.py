@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from backup_steps import back_up, bring_back
 from backup_world import PROJECT, World
-from cut_off import Killed, die_while_removing
+from cut_off import dying_while_removing
 from volume_helper import removing
 from volume_helper.failure import Failed
 
@@ -175,14 +175,10 @@ def test_undo_does_not_take_less_for_what_was_there(
 
 
 @pytest.fixture
-def half_discarded(
-    restored: StackContext, monkeypatch: pytest.MonkeyPatch
-) -> StackContext:
+def half_discarded(restored: StackContext) -> StackContext:
     """Return a stack whose `restore --discard` was killed after one file."""
-    with monkeypatch.context() as during:
-        die_while_removing(during)
-        with pytest.raises(Killed):
-            restore_undo.discard(restored, (), yes=True)
+    with dying_while_removing():
+        restore_undo.discard(restored, (), yes=True)
     return restored
 
 
@@ -242,9 +238,7 @@ def test_half_expired_data_is_not_offered(
     restored: StackContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(restore_points, "KEPT_FOR", timedelta(0))
-    with monkeypatch.context() as during:
-        die_while_removing(during)
-        with pytest.raises(Killed):
-            back_up(restored)
+    with dying_while_removing():
+        back_up(restored)
 
     assert restore_points.listed(restored) == ()
