@@ -340,13 +340,17 @@ class Config:
         return absolute(self.folder, name)
 
     def secret_files(self, root: Path) -> tuple[Path, ...]:
-        """Return the files with passwords of repositories; *root* is the project's."""
+        """Return the files with secrets of repositories; *root* is the project's."""
         base = self.folder if self.folder.is_absolute() else root
         return tuple(
             base / named
             for name, table in self.destinations.items()
             if table.repository
-            for named in (table.password_of(name), table.credentials_file)
+            for named in (
+                table.password_of(name),
+                table.credentials_file,
+                table.key_file,
+            )
             if named
         )
 

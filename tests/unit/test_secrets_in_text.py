@@ -168,10 +168,14 @@ def test_stack_learns_what_it_is_given_beside_its_model(tmp_path: Path) -> None:
     (tmp_path / "db.txt").write_text("marker-file")
     (tmp_path / "far.restic").write_text("marker-restic")
     (tmp_path / "far.env").write_text("AWS_SECRET_ACCESS_KEY=marker-s3\n")
+    (tmp_path / "far.key").write_text("-----BEGIN KEY-----\nmarker-ssh\n-----END\n")
     compose = tmp_path / "compose.yml"
     compose.write_text("secrets:\n  db: {file: db.txt}\nservices: []\n")
     table = DestinationTable(
-        repository="s3:x", password_file="far.restic", credentials_file="far.env"
+        repository="s3:x",
+        password_file="far.restic",
+        credentials_file="far.env",
+        key_file="far.key",
     )
     engine = Mock()
     stack = StackContext(
@@ -186,7 +190,8 @@ def test_stack_learns_what_it_is_given_beside_its_model(tmp_path: Path) -> None:
         merged={"services": {}, "secrets": {"npm": {"environment": "NPM"}}},
         collaborators=OPERATIONS,
     )
-    assert clean("marker-restic marker-s3") == "[redacted] [redacted]"
+    said = "marker-restic marker-s3 marker-ssh"
+    assert clean(said) == "[redacted] [redacted] [redacted]"
 
     assert stack.model.services == {}
     assert clean("marker-variable") == "[redacted]"
