@@ -96,16 +96,11 @@ def newest_size(stack: StackContext) -> int:
     return made[0].size if made else 0
 
 
-def restore_points(stack: StackContext) -> Sequence[RestorePoint]:
-    """Return what restores have moved aside and can come back, oldest first."""
-    entries, _ = points.offered(stack)
-    return entries
-
-
-def lost_restore_points(stack: StackContext) -> Sequence[str]:
-    """Return a line on what restores moved aside in each volume that is gone."""
-    _, lines = points.offered(stack)
-    return lines
+def restore_points(
+    stack: StackContext,
+) -> tuple[Sequence[RestorePoint], Sequence[str]]:
+    """Return what can come back, and a line on what went with each volume."""
+    return points.offered(stack)
 
 
 def restore_points_as_json(stack: StackContext) -> list[Mapping[str, Any]]:

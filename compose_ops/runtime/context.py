@@ -124,9 +124,10 @@ class Backups(Protocol):
 
     def newest_size(self, stack: "StackContext") -> int: ...
 
-    def restore_points(self, stack: "StackContext") -> Sequence[KeptData]: ...
-
-    def lost_restore_points(self, stack: "StackContext") -> Sequence[str]: ...
+    def restore_points(
+        self, stack: "StackContext"
+    ) -> tuple[Sequence[KeptData], Sequence[str]]:
+        """Return what can come back, and a line on what went with each volume."""
 
     def restore_points_as_json(
         self, stack: "StackContext"

@@ -13,7 +13,7 @@ from compose_ops.backup import data_mounts, restore_points
 from compose_ops.backup.restore_points import RestorePoint
 from compose_ops.cli.output.stack import print_status
 from compose_ops.docker.api import Image
-from compose_ops.doctor.facts.leftovers import kept_data, lost_data
+from compose_ops.doctor.facts.leftovers import kept_data
 from compose_ops.errors import EngineError
 from compose_ops.runtime.context import StackContext
 from compose_ops.stack import status
@@ -137,12 +137,11 @@ def test_nothing_is_offered_where_every_volume_is_gone(lost: StackContext) -> No
 
 def test_doctor_names_data_that_went_with_its_volume(lost: StackContext) -> None:
     lost.engine.remove_volume("trial_memo_data")
-    facts = (lost, lost.info, lost.state)
-    kept, gone = kept_data(*facts), lost_data(*facts)
+    kept = kept_data(lost, lost.info, lost.state)
 
-    row = judge("kept-data", kept_data=kept, lost_data=gone)
+    row = judge("kept-data", kept_data=kept)
 
-    assert kept == ()
+    assert kept.offered == ()
     assert row.outcome == "ok"
     assert "of memo, pair is gone with trial_memo_data" in row.detail
 

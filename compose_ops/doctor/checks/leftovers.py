@@ -5,11 +5,11 @@ from pathlib import Path
 
 from compose_ops.doctor.checks.secret_files import relative
 from compose_ops.doctor.facts.leftovers import (
+    AllKeptData,
     BackupAge,
     DataDeclared,
     EngineLock,
     Journals,
-    KeptData,
     Leftover,
     secret_folders,
 )
@@ -114,10 +114,8 @@ def is_own(stack: StackContext, path: Path) -> bool:
     "Data that a restore set aside is discarded after its retention time.",
     why="It uses as much disk space as the data in use.",
 )
-def kept_data_discarded(
-    kept_data: tuple[KeptData, ...], lost_data: tuple[str, ...]
-) -> Iterator[Verdict]:
-    for data in kept_data:
+def kept_data_discarded(kept_data: AllKeptData) -> Iterator[Verdict]:
+    for data in kept_data.offered:
         names = listed(data.services)
         detail = (
             f"a restore set data of {names} aside {readable_duration(data.age)} ago"
@@ -128,9 +126,9 @@ def kept_data_discarded(
             yield warn(detail, repair, about=names)
         else:
             yield ok(detail)
-    for line in lost_data:
+    for line in kept_data.lost:
         yield ok(line)
-    if not kept_data and not lost_data:
+    if not kept_data.offered and not kept_data.lost:
         yield ok("no restore has set data aside")
 
 

@@ -163,31 +163,30 @@ class KeptData:
     is_outlived: bool
 
 
+@dataclass(frozen=True, slots=True)
+class AllKeptData:
+    """What can come back, and a line on what went with each volume that is gone."""
+
+    offered: tuple[KeptData, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
 @fact(limit=6)
 def kept_data(
     stack: StackContext, info: EngineInfo, readable_state: Path
-) -> tuple[KeptData, ...]:
+) -> AllKeptData:
     """Return what restores have moved aside and not discarded."""
     del info
     if not (readable_state / PREVIOUS_FILE).exists():
-        return ()
+        return AllKeptData()
     now = datetime.now(UTC)
-    return tuple(
+    entries, lost = stack.collaborators.backups.restore_points(stack)
+    offered = (
         KeptData(
             entry.services,
             (now - entry.moved_at).total_seconds(),
             entry.is_outlived,
         )
-        for entry in stack.collaborators.backups.restore_points(stack)
+        for entry in entries
     )
-
-
-@fact(limit=6)
-def lost_data(
-    stack: StackContext, info: EngineInfo, readable_state: Path
-) -> tuple[str, ...]:
-    """Return a line on what restores moved aside in each volume that is gone."""
-    del info
-    if not (readable_state / PREVIOUS_FILE).exists():
-        return ()
-    return tuple(stack.collaborators.backups.lost_restore_points(stack))
+    return AllKeptData(tuple(offered), tuple(lost))
